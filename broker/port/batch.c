@@ -1,0 +1,77 @@
+#include "broker/port/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+void outbox_init(struct outbox *o)
+{
+    *o = (struct outbox){0};
+}
+
+static void batches_drop(struct batch *b)
+{
+    while (b != NULL) {
+        struct batch *next = b->next;
+        for (unsigned i = 0; i < b->n; i++)
+            command_drop(&b->commands[i]);
+        free(b);
+        b = next;
+    }
+}
+
+void outbox_fini(struct outbox *o)
+{
+    batches_drop(o->first);
+    batches_drop(o->spare);
+    *o = (struct outbox){0};
+}
+
+static struct batch *outbox_extend(struct outbox *o)
+{
+    struct batch *b = o->spare;
+    if (b != NULL) {
+        o->spare = b->next;
+        o->spares--;
+    } else {
+        b = alloc(sizeof *b);
+    }
+    b->next = NULL;
+    b->n = 0;
+    if (o->last != NULL)
+        o->last->next = b;
+    else
+        o->first = b;
+    o->last = b;
+    return b;
+}
+
+struct command *outbox_add(struct outbox *o, enum verb verb, struct origin from, uint64_t cookie)
+{
+    struct batch *b = o->last;
+    if (b == NULL || b->n == BATCH_MAX)
+        b = outbox_extend(o);
+    struct command *c = &b->commands[b->n++];
+    *c = (struct command){.verb = verb, .from = from, .cookie = cookie};
+    return c;
+}
+
+struct batch *outbox_take(struct outbox *o)
+{
+    struct batch *all = o->first;
+    o->first = o->last = NULL;
+    return all;
+}
+
+void outbox_give(struct outbox *o, struct batch *b)
+{
+    if (o->spares == OUTBOX_SPARE_MAX) {
+        free(b);
+        return;
+    }
+    b->n = 0;
+    b->next = o->spare;
+    o->spare = b;
+    o->spares++;
+}

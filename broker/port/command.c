@@ -1,0 +1,51 @@
+#include "broker/port/command.h"
+
+#include <stdlib.h>
+
+#include "broker/port/message.h"
+
+void command_drop(struct command *c)
+{
+    switch (c->verb) {
+    case ATTACH:
+    case ECHO:
+    case DECLARE_EXCHANGE:
+    case DELETE_EXCHANGE:
+    case DECLARE_QUEUE:
+    case DELETE_QUEUE:
+    case PURGE_QUEUE:
+    case BIND:
+    case UNBIND:
+    case GET:
+        free(c->spec);
+        break;
+    case SUBSCRIBE:
+    case UNSUBSCRIBE:
+        free(c->subscribe.spec);
+        break;
+    case PUBLISH:
+        message_unref(c->publish.msg);
+        free(c->publish.objection);
+        break;
+    case COMMIT:
+        tx_destroy(c->tx);
+        break;
+    case DETACH:
+    case RESET:
+    case WINDOW:
+    case CREDIT:
+    case SETTLE:
+    case RECOVER:
+        break;
+    }
+}
+
+void tx_destroy(struct tx *t)
+{
+    if (t == NULL)
+        return;
+    for (size_t i = 0; i < t->n; i++)
+        command_drop(&t->commands[i]);
+    free(t->commands);
+    free(t);
+}

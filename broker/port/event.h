@@ -1,0 +1,81 @@
+/* What the model tells a session.  An event with after > 0 may not leave before the journal is durable up to there.
+ * Whoever takes an event takes what it owns. */
+#ifndef BROKER_PORT_EVENT_H
+#define BROKER_PORT_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/port/command.h"
+#include "broker/port/ids.h"
+
+struct message;
+struct spec;
+
+enum happening {
+    DONE,      /* the command with this cookie was carried out */
+    FAILED,    /* it was not, and the stream is poisoned until RESET */
+    DELIVERED, /* a message for a consumer */
+    GOT,       /* the answer to GET: a message … */
+    EMPTY,     /* … or none */
+    CONFIRMED, /* the publish with this cookie is safe */
+    REFUSED,   /* it was refused by a queue that is full */
+    RETURNED,  /* a mandatory message found no queue; comes before its CONFIRMED */
+    CANCELLED, /* a consumer has lost its queue; its number is free */
+    DETACHED,  /* the last event for this client */
+};
+
+/* What was wrong, in the model's own words; amqp/error.c says which reply code that is. */
+enum reason {
+    NO_SUCH_VHOST,
+    NO_SUCH_QUEUE,
+    NO_SUCH_EXCHANGE,
+    UNKNOWN_EXCHANGE_TYPE,
+    DIFFERS,        /* redeclared with another property or argument */
+    OBJECTION,      /* what the session objected to */
+    BAD_ARGUMENT,   /* an argument that only the model can judge */
+    LOCKED,         /* exclusive to another client */
+    IN_USE,
+    NOT_EMPTY,
+    RESERVED,       /* a name of the broker's own */
+    DENIED,         /* never allowed: the default exchange, an internal one, an exclusive consumer's queue */
+    TX_REFUSED,     /* a queue refused a publish of the transaction */
+    TOO_MUCH,       /* a limit */
+};
+
+struct event {
+    enum happening what;
+    enum verb verb; /* DONE, FAILED: of the command that is answered */
+    struct origin to;
+    uint64_t cookie;
+    uint64_t after; /* journal position, 0: none */
+    union {
+        struct {
+            struct spec *spec; /* owned: the command's own, or NULL */
+            uint32_t messages, consumers;
+        } done;
+        struct {
+            char *text; /* owned: the explanation as reference amqp-protocol 4.5 words it, without the code's name */
+            enum reason reason;
+        } failed;
+        struct {
+            struct message *msg; /* a reference moves to the session */
+            ticket ticket;       /* meaningless for a consumer or GET that needs no acknowledgement */
+            uint32_t consumer;   /* DELIVERED */
+            uint32_t messages;   /* GOT: how many are left */
+            bool redelivered;
+            bool no_ack;         /* nothing to settle */
+        } delivered;             /* DELIVERED, GOT, RETURNED (msg alone) */
+        struct {
+            uint32_t consumer;
+        } cancelled;
+    };
+};
+
+/* Frees what an event owns, for whoever has to drop one. */
+void event_drop(struct event *e);
+
+/* Resource alarms, as bits: what publishers are blocked for.  They concern every client, so they travel beside the
+ * events, once a loop. */
+enum alarm { ALARM_MEMORY = 1 << 0, ALARM_DISK = 1 << 1 };
+#endif

@@ -1,0 +1,31 @@
+/* Names that may cross threads: numbers, never pointers.  Each is a slot and a generation, so a name that outlives its
+ * object finds nothing instead of something else. */
+#ifndef BROKER_PORT_IDS_H
+#define BROKER_PORT_IDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One client connection, as the model sees it.  The runtime chooses it when it accepts the connection: slots are dense
+ * and used again, with a higher generation, after DETACHED. */
+typedef struct {
+    uint32_t slot, generation;
+} outlet_id;
+
+/* One message that is out with one consumer, unsettled.  The model chooses it. */
+typedef struct {
+    uint32_t slot, generation;
+} ticket;
+
+/* Where a command comes from and an event goes to.  The stream is what a channel is to the model: a scope of ownership
+ * and of order.  The session chooses streams, densely from 0; it may use a number again once RESET was answered. */
+struct origin {
+    outlet_id outlet;
+    uint16_t stream;
+};
+
+static inline bool outlet_id_equal(outlet_id a, outlet_id b)
+{
+    return a.slot == b.slot && a.generation == b.generation;
+}
+#endif

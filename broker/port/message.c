@@ -1,0 +1,143 @@
+#include "broker/port/message.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+
+static struct message *create(const struct message_spec *spec, uint64_t body_size, struct message *body_of)
+{
+    CHECK(spec->exchange.len <= 255 && spec->routing_key.len <= 255);
+    size_t inline_size = body_of != NULL ? 0 : body_size > MESSAGE_INLINE_MAX ? MESSAGE_INLINE_MAX : (size_t)body_size;
+    size_t names = spec->exchange.len + spec->routing_key.len + spec->properties.len + spec->extra_keys.len;
+    struct message *m = alloc(sizeof *m + names + inline_size);
+    *m = (struct message){
+        .flags = spec->flags,
+        .priority = spec->priority,
+        .exchange_len = (uint8_t)spec->exchange.len,
+        .key_len = (uint8_t)spec->routing_key.len,
+        .properties_len = (uint32_t)spec->properties.len,
+        .extra_keys_len = (uint32_t)spec->extra_keys.len,
+        .cc_count = spec->cc_count,
+        .inline_size = (uint32_t)inline_size,
+        .body_size = body_size,
+        .body_filled = body_of != NULL ? body_size : 0,
+        .expiration_ms = spec->expiration_ms,
+        .body_of = body_of,
+    };
+    atomic_init(&m->refs, 1);
+    uint8_t *to = m->data;
+    const struct bytes parts[] = {spec->exchange, spec->routing_key, spec->properties, spec->extra_keys};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].len > 0)
+            memcpy(to, parts[i].at, parts[i].len);
+        to += parts[i].len;
+    }
+    return m;
+}
+
+struct message *message_create(const struct message_spec *spec)
+{
+    return create(spec, spec->body_size, NULL);
+}
+
+struct message *message_create_with_body(const struct message_spec *spec, struct message *body_of)
+{
+    while (body_of->body_of != NULL)
+        body_of = body_of->body_of;
+    return create(spec, body_of->body_size, message_ref(body_of));
+}
+
+static uint8_t *inline_body(const struct message *m)
+{
+    size_t names = (size_t)m->exchange_len + m->key_len + m->properties_len + m->extra_keys_len;
+    return (uint8_t *)(uintptr_t)(m->data + names);
+}
+
+/* The chunk that takes the byte at body_filled; a new one when the last is full. */
+static struct message_chunk *chunk_for_more(struct message *m, uint64_t *room)
+{
+    uint64_t beyond = m->body_filled - m->inline_size;
+    uint64_t in_last = beyond % MESSAGE_CHUNK_MAX;
+    if (in_last == 0) {
+        uint64_t size = message_missing(m) > MESSAGE_CHUNK_MAX ? MESSAGE_CHUNK_MAX : message_missing(m);
+        struct message_chunk *c = alloc(sizeof *c + size);
+        c->next = NULL;
+        c->size = (uint32_t)size;
+        if (m->last_chunk != NULL)
+            m->last_chunk->next = c;
+        else
+            m->more = c;
+        m->last_chunk = c;
+    }
+    *room = m->last_chunk->size - in_last;
+    return m->last_chunk;
+}
+
+void message_fill(struct message *m, struct bytes b)
+{
+    CHECK(b.len <= message_missing(m));
+    if (b.len > 0 && m->body_filled < m->inline_size) {
+        size_t n = m->inline_size - m->body_filled < b.len ? (size_t)(m->inline_size - m->body_filled) : b.len;
+        memcpy(inline_body(m) + m->body_filled, b.at, n);
+        m->body_filled += n;
+        b = bytes_of(b.at + n, b.len - n);
+    }
+    while (b.len > 0) {
+        uint64_t room;
+        struct message_chunk *c = chunk_for_more(m, &room);
+        size_t n = room < b.len ? (size_t)room : b.len;
+        memcpy(c->at + (c->size - room), b.at, n);
+        m->body_filled += n;
+        b = bytes_of(b.at + n, b.len - n);
+    }
+}
+
+void message_unref(struct message *m)
+{
+    if (m == NULL)
+        return;
+    unsigned was = atomic_fetch_sub_explicit(&m->refs, 1, memory_order_release);
+    CHECK(was > 0);
+    if (was > 1)
+        return;
+    atomic_thread_fence(memory_order_acquire);
+    struct message *body_of = m->body_of;
+    for (struct message_chunk *c = m->more, *next; c != NULL; c = next) {
+        next = c->next;
+        free(c);
+    }
+    free(m);
+    message_unref(body_of); /* which shares nobody's: at most one deep */
+}
+
+struct body_walk message_walk(const struct message *m)
+{
+    while (m->body_of != NULL)
+        m = m->body_of;
+    return (struct body_walk){.m = m, .chunk = m->more, .inline_done = m->inline_size == 0};
+}
+
+struct bytes body_walk_next(struct body_walk *w)
+{
+    if (!w->inline_done) {
+        w->inline_done = true;
+        return bytes_of(inline_body(w->m), w->m->inline_size);
+    }
+    const struct message_chunk *c = w->chunk;
+    if (c == NULL)
+        return (struct bytes){0};
+    w->chunk = c->next;
+    return bytes_of(c->at, c->size);
+}
+
+struct bytes message_body(const struct message *m, uint64_t offset)
+{
+    struct body_walk w = message_walk(m);
+    for (;;) {
+        struct bytes b = body_walk_next(&w);
+        if (b.len == 0 || offset < b.len)
+            return b.len == 0 ? b : bytes_of(b.at + offset, b.len - (size_t)offset);
+        offset -= b.len;
+    }
+}

@@ -1,0 +1,47 @@
+/* What a command about the topology says: names, flags, arguments.  One heap block that moves with the command to the
+ * model and comes back with its answer, so the asker finds there what it asked.
+ */
+#ifndef BROKER_PORT_SPEC_H
+#define BROKER_PORT_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+enum { SPEC_ARGUMENTS_MAX = 64 }; /* arguments of one object (reliability C6) */
+
+enum overflow { OVERFLOW_DROP_HEAD, OVERFLOW_REJECT_PUBLISH, OVERFLOW_REJECT_PUBLISH_DLX };
+
+#define SPEC_NONE UINT64_MAX /* an option that was not given */
+
+/* A queue's options, read from its x-… arguments (reference queue-features 0.3).  SPEC_NONE: not given. */
+struct queue_options {
+    uint64_t message_ttl_ms, expires_ms;
+    uint64_t max_length, max_length_bytes;
+    enum overflow overflow;
+    bool has_dead_letter_exchange, has_dead_letter_routing_key;
+    struct bytes dead_letter_exchange, dead_letter_routing_key; /* views into the spec's arguments */
+};
+
+struct spec {
+    struct bytes name;      /* the queue or exchange; a binding's destination; a virtual host; a consumer's tag */
+    struct bytes source;    /* a binding's source; a connection's user */
+    struct bytes key;       /* a binding's routing key */
+    struct bytes type;      /* an exchange's type */
+    struct bytes arguments; /* a checked table */
+    struct bytes objection; /* why the options are nonsense, or empty: the model says so after its own checks, so that
+                               errors come in the order of reference amqp-protocol 4.7 */
+    bool passive, durable, exclusive, auto_delete, internal;
+    bool to_exchange;         /* a binding's destination is an exchange */
+    bool if_unused, if_empty; /* for deletes */
+    bool no_ack;
+    int64_t priority;       /* a consumer's x-priority */
+    struct queue_options options;
+    uint8_t data[]; /* where the views above point */
+};
+
+/* A spec with copies of the six views in from (options' views are moved along when they point into from->arguments);
+ * everything else is copied as it is.  The caller owns it and gives it to free(). */
+struct spec *spec_create(const struct spec *from);
+#endif
