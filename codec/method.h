@@ -15,7 +15,18 @@ typedef struct bytes wire_rawstr;
 typedef struct bytes wire_longstr;
 typedef struct bytes wire_table; /* still encoded, without its length; see codec/table.h */
 
-enum wire { WIRE_END, WIRE_bit, WIRE_u8, WIRE_u16, WIRE_u32, WIRE_u64, WIRE_shortstr, WIRE_rawstr, WIRE_longstr, WIRE_table };
+enum wire {
+    WIRE_END,
+    WIRE_bit,
+    WIRE_u8,
+    WIRE_u16,
+    WIRE_u32,
+    WIRE_u64,
+    WIRE_shortstr,
+    WIRE_rawstr,
+    WIRE_longstr,
+    WIRE_table
+};
 
 enum method_flag {
     FROM_CLIENT = 1 << 0,

@@ -12,8 +12,8 @@
 #include "codec/cursor.h"
 
 enum {
-    TABLE_DEPTH_MAX = 64,         /* tables and arrays inside one another (reliability C6) */
-    TABLE_SIZE_MAX = 128 * 1024,  /* bytes of one table */
+    TABLE_DEPTH_MAX = 64,        /* tables and arrays inside one another (reliability C6) */
+    TABLE_SIZE_MAX = 128 * 1024, /* bytes of one table */
 };
 
 /* One value.  Which member counts follows from the type letter. */
@@ -69,8 +69,8 @@ uint32_t table_hash(struct bytes table);
 
 /* Writing: a key with its letter and value.  Only the letters that every client can read are offered. */
 void table_put_bool(struct pen *p, struct bytes key, bool v);
-void table_put_i64(struct pen *p, struct bytes key, int64_t v);       /* l */
-void table_put_i32(struct pen *p, struct bytes key, int32_t v);       /* I */
+void table_put_i64(struct pen *p, struct bytes key, int64_t v);         /* l */
+void table_put_i32(struct pen *p, struct bytes key, int32_t v);         /* I */
 void table_put_string(struct pen *p, struct bytes key, struct bytes v); /* S */
 void table_put_timestamp(struct pen *p, struct bytes key, uint64_t seconds);
 void table_put_field(struct pen *p, const struct field *f); /* key, letter and raw bytes as they came */

@@ -1,8 +1,8 @@
 /* What a session (or the admin API) may ask of the model.  Plain data: a batch of these is all that crosses.
  *
- * Commands of one outlet are carried out in order.  A command that is answered is answered by exactly one DONE or FAILED
- * (GET: also GOT or EMPTY), unless its stream is poisoned: after FAILED the model ignores a stream's commands until
- * RESET, so what was under way behind an exception vanishes, as AMQP wants.
+ * Commands of one outlet are carried out in order.  A command that is answered is answered by exactly one DONE or
+ * FAILED (GET: also GOT or EMPTY), unless its stream is poisoned: after FAILED the model ignores a stream's commands
+ * until RESET, so what was under way behind an exception vanishes, as AMQP wants.
  */
 #ifndef BROKER_PORT_COMMAND_H
 #define BROKER_PORT_COMMAND_H
@@ -18,11 +18,11 @@ struct spec;
 struct tx;
 
 enum verb {
-    ATTACH,  /* spec: name is the virtual host, source the user.  A client begins.  Answered. */
-    DETACH,  /* it ends: everything it has out is requeued, its exclusive queues go.  Answered by DETACHED, its last. */
-    RESET,   /* a stream ends, or its poison is taken off: what it has out is requeued, its consumers go.  Answered. */
-    ECHO,    /* nothing but an answer in its turn.  Answered. */
-    WINDOW,  /* the client's socket has taken so many bytes of deliveries (message_window_cost) */
+    ATTACH, /* spec: name is the virtual host, source the user.  A client begins.  Answered. */
+    DETACH, /* it ends: everything it has out is requeued, its exclusive queues go.  Answered by DETACHED, its last. */
+    RESET,  /* a stream ends, or its poison is taken off: what it has out is requeued, its consumers go.  Answered. */
+    ECHO,   /* nothing but an answer in its turn.  Answered. */
+    WINDOW, /* the client's socket has taken so many bytes of deliveries (message_window_cost) */
     DECLARE_EXCHANGE, /* spec.  Answered. */
     DELETE_EXCHANGE,  /* spec: name, if_unused.  Answered. */
     DECLARE_QUEUE,    /* spec.  Answered, with counts. */
@@ -30,14 +30,14 @@ enum verb {
     PURGE_QUEUE,      /* spec: name.  Answered, with count. */
     BIND,             /* spec: name, source, key, arguments, to_exchange.  Answered. */
     UNBIND,           /* likewise.  Answered. */
-    PUBLISH, /* not answered, but may FAIL; CONFIRMED or REFUSED if it asks for that; RETURNED if mandatory */
-    SUBSCRIBE,   /* spec: name is the queue.  Answered; deliveries follow the answer. */
-    UNSUBSCRIBE, /* spec may be given to have it back.  Answered, also if there is no such consumer. */
-    CREDIT,      /* how much the stream's consumers together may have out; 0: no limit.  Answered. */
-    GET,         /* spec: name, no_ack.  Answered by GOT or EMPTY. */
-    SETTLE,      /* not answered; a ticket that is not out any more is no error */
-    RECOVER,     /* requeues all the stream has out.  Answered, and the redeliveries follow the answer. */
-    COMMIT,      /* publishes and settles, carried out in one step, all or nothing.  Answered. */
+    PUBLISH,          /* not answered, but may FAIL; CONFIRMED or REFUSED if it asks for that; RETURNED if mandatory */
+    SUBSCRIBE,        /* spec: name is the queue.  Answered; deliveries follow the answer. */
+    UNSUBSCRIBE,      /* spec may be given to have it back.  Answered, also if there is no such consumer. */
+    CREDIT,           /* how much the stream's consumers together may have out; 0: no limit.  Answered. */
+    GET,              /* spec: name, no_ack.  Answered by GOT or EMPTY. */
+    SETTLE,           /* not answered; a ticket that is not out any more is no error */
+    RECOVER,          /* requeues all the stream has out.  Answered, and the redeliveries follow the answer. */
+    COMMIT,           /* publishes and settles, carried out in one step, all or nothing.  Answered. */
 };
 
 enum outcome {
@@ -54,17 +54,19 @@ struct command {
     struct origin from;
     uint64_t cookie; /* the asker's own; comes back unread with the answer */
     union {
-        struct spec *spec; /* moves to the model, and back with DONE: ATTACH, ECHO, DECLARE_…, DELETE_…, PURGE, (UN)BIND */
+        struct spec
+            *spec; /* moves to the model, and back with DONE: ATTACH, ECHO, DECLARE_…, DELETE_…, PURGE, (UN)BIND */
         struct {
             struct message *msg; /* a reference moves to the model */
-            char *objection;     /* moves: why the session refuses it, said after the model's own checks; NULL: it does not */
+            char *
+                objection; /* moves: why the session refuses it, said after the model's own checks; NULL: it does not */
             bool mandatory, confirm;
         } publish;
         struct {
-            struct spec *spec;  /* moves, and back */
-            uint32_t consumer;  /* the session's number for it, dense from 0, free again after its end */
-            uint32_t limit;     /* how much it may have out; 0: no limit */
-        } subscribe;            /* and UNSUBSCRIBE */
+            struct spec *spec; /* moves, and back */
+            uint32_t consumer; /* the session's number for it, dense from 0, free again after its end */
+            uint32_t limit;    /* how much it may have out; 0: no limit */
+        } subscribe;           /* and UNSUBSCRIBE */
         struct {
             uint32_t limit;
         } credit;
@@ -82,7 +84,7 @@ struct command {
 /* A transaction: PUBLISH and SETTLE commands, in order. */
 struct tx {
     size_t n, capacity;
-    uint64_t bytes; /* message_cost() of its publishes */
+    uint64_t bytes;           /* message_cost() of its publishes */
     struct command *commands; /* owned, with what they own */
 };
 

@@ -31,16 +31,16 @@ enum reason {
     NO_SUCH_QUEUE,
     NO_SUCH_EXCHANGE,
     UNKNOWN_EXCHANGE_TYPE,
-    DIFFERS,        /* redeclared with another property or argument */
-    OBJECTION,      /* what the session objected to */
-    BAD_ARGUMENT,   /* an argument that only the model can judge */
-    LOCKED,         /* exclusive to another client */
+    DIFFERS,      /* redeclared with another property or argument */
+    OBJECTION,    /* what the session objected to */
+    BAD_ARGUMENT, /* an argument that only the model can judge */
+    LOCKED,       /* exclusive to another client */
     IN_USE,
     NOT_EMPTY,
-    RESERVED,       /* a name of the broker's own */
-    DENIED,         /* never allowed: the default exchange, an internal one, an exclusive consumer's queue */
-    TX_REFUSED,     /* a queue refused a publish of the transaction */
-    TOO_MUCH,       /* a limit */
+    RESERVED,   /* a name of the broker's own */
+    DENIED,     /* never allowed: the default exchange, an internal one, an exclusive consumer's queue */
+    TX_REFUSED, /* a queue refused a publish of the transaction */
+    TOO_MUCH,   /* a limit */
 };
 
 struct event {
@@ -64,8 +64,8 @@ struct event {
             uint32_t consumer;   /* DELIVERED */
             uint32_t messages;   /* GOT: how many are left */
             bool redelivered;
-            bool no_ack;         /* nothing to settle */
-        } delivered;             /* DELIVERED, GOT, RETURNED (msg alone) */
+            bool no_ack; /* nothing to settle */
+        } delivered;     /* DELIVERED, GOT, RETURNED (msg alone) */
         struct {
             uint32_t consumer;
         } cancelled;

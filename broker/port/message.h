@@ -1,5 +1,5 @@
-/* A message as every part of Millrace sees it: immutable once whole, shared by reference count, freed by the last to let
- * go.  Any thread may hold one; none may change one.
+/* A message as every part of Millrace sees it: immutable once whole, shared by reference count, freed by the last to
+ * let go.  Any thread may hold one; none may change one.
  *
  * It is one allocation: the names it was published with, its properties as the bytes that came, and its body.  Only a
  * body larger than MESSAGE_INLINE_MAX goes on in chunks, which are allocated as the bytes arrive, never as announced
@@ -42,14 +42,14 @@ struct message {
     uint8_t exchange_len, key_len;
     uint32_t properties_len;
     uint32_t extra_keys_len;
-    uint16_t cc_count;       /* how many of the extra keys came by CC; the rest by BCC */
-    uint32_t inline_size;    /* body bytes in data[] */
-    uint64_t body_size;      /* as the content header announced */
-    uint64_t body_filled;    /* how many of them are there */
-    uint64_t expiration_ms;  /* relative, as published; MESSAGE_NO_EXPIRATION: none */
-    struct message *body_of; /* shared: whose body this is; NULL: its own */
+    uint16_t cc_count;                       /* how many of the extra keys came by CC; the rest by BCC */
+    uint32_t inline_size;                    /* body bytes in data[] */
+    uint64_t body_size;                      /* as the content header announced */
+    uint64_t body_filled;                    /* how many of them are there */
+    uint64_t expiration_ms;                  /* relative, as published; MESSAGE_NO_EXPIRATION: none */
+    struct message *body_of;                 /* shared: whose body this is; NULL: its own */
     struct message_chunk *more, *last_chunk; /* owned: the body beyond inline_size */
-    uint8_t data[];          /* exchange, routing key, properties, extra keys, inline body */
+    uint8_t data[];                          /* exchange, routing key, properties, extra keys, inline body */
 };
 
 /* What a message is made of; everything is copied. */

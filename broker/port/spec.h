@@ -36,7 +36,7 @@ struct spec {
     bool to_exchange;         /* a binding's destination is an exchange */
     bool if_unused, if_empty; /* for deletes */
     bool no_ack;
-    int64_t priority;       /* a consumer's x-priority */
+    int64_t priority; /* a consumer's x-priority */
     struct queue_options options;
     uint8_t data[]; /* where the views above point */
 };

@@ -1,0 +1,113 @@
+/* One client connection's AMQP, without the socket: it is fed bytes and yields bytes, its commands pile up in the
+ * outbox that it was given, events come in.  Time is an argument, in milliseconds of a clock that never goes back.  It
+ * never blocks and starts no thread; all of a session's functions are called on its connection's network thread.
+ *
+ *     session_feed(s, bytes, now)          what the socket has → commands, output
+ *     session_event(s, event, now)         what the model says → output
+ *     session_turn(s)                      the loop's turn is over: settle what could be gathered
+ *     session_gather(s, iov, n) / session_wrote(s, bytes)      output → socket
+ *     session_deadline(s) / session_tick(s, now)               heartbeats, time-outs
+ *     session_wants(s)                     what the runtime should do for it
+ *
+ * The protocol is that of reference amqp-protocol.md, all of it.
+ */
+#ifndef AMQP_SESSION_H
+#define AMQP_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/bytes.h"
+#include "broker/port/batch.h"
+#include "broker/port/event.h"
+#include "broker/port/ids.h"
+
+struct session;
+
+enum {
+    SESSION_GREETING_BYTES_MAX = 16 * 1024, /* read from a peer before it has logged in (reliability C2) */
+    SESSION_GREETING_FRAME_MAX = 8192,      /* a frame's payload before tune-ok */
+    SESSION_COMMANDS_MAX = 4096,            /* answers a connection may be owed before it is not read any more */
+    SESSION_OUTPUT_MAX = 2 << 20,           /* bytes of unwritten output before it is not read any more */
+    SESSION_TX_BYTES_MAX = 256 << 20,       /* what a connection's open transactions may hold */
+    SESSION_CLOSE_MS = 30000,               /* the longest wait for a peer's close-ok */
+    SESSION_LINGER_MS = 3000,               /* before a silent close; after framing was lost */
+};
+
+enum login { LOGIN_OK, LOGIN_REFUSED };
+
+/* Shared by a loop's sessions; borrowed, outlives them. */
+struct session_config {
+    uint16_t channel_max;      /* 2047; 0: no limit */
+    uint32_t frame_max;        /* 131072; 0: no limit */
+    uint16_t heartbeat_s;      /* what is offered */
+    uint64_t max_message_size; /* bytes of body */
+    uint64_t handshake_timeout_ms;
+    const char *product, *version;             /* what clients are told: RabbitMQ 3.13.7 (reference 2.2) */
+    const char *broker_version, *cluster_name; /* the truth beside it */
+    /* Judges a login.  from_loopback: the peer's address. */
+    enum login (*login)(void *arg, struct bytes user, struct bytes password, bool from_loopback);
+    void (*random)(void *arg, void *to, size_t n); /* unguessable bytes, for generated names */
+    void *arg;                                     /* for both */
+};
+
+/* Who is at the other end; the session keeps a copy. */
+struct session_peer {
+    const char *name; /* "127.0.0.1:40000 -> 127.0.0.1:5672", for the log */
+    bool is_loopback;
+};
+
+struct session *session_create(const struct session_config *config, outlet_id id, const struct session_peer *peer,
+                               struct outbox *outbox, uint64_t now);
+
+/* Only when session_is_over(). */
+void session_destroy(struct session *s);
+
+/* Takes whole frames off the front of in; answers how many bytes it took.  What it leaves must come again, with more
+ * behind it, once session_wants() says READ: a part of a frame, or all of it while reading is paused.  Nothing of in is
+ * kept.  */
+size_t session_feed(struct session *s, struct bytes in, uint64_t now);
+
+/* Takes the event and what it owns. */
+void session_event(struct session *s, struct event *e, uint64_t now);
+
+/* The loop's turn is over: writes the confirms that were gathered, reports the window.  Call before session_gather().
+ */
+void session_turn(struct session *s);
+
+/* The front of the output, in up to max pieces that stay valid until session_wrote(); answers how many pieces. */
+int session_gather(struct session *s, struct iovec *iov, int max);
+
+/* The socket took that many bytes of it.  May leave a WINDOW command in the outbox (session_turn() sends it). */
+void session_wrote(struct session *s, size_t bytes);
+
+/* When session_tick() is wanted; UINT64_MAX: never. */
+uint64_t session_deadline(const struct session *s);
+void session_tick(struct session *s, uint64_t now);
+
+enum session_wish {
+    SESSION_READ = 1 << 0,  /* read the socket */
+    SESSION_WRITE = 1 << 1, /* there is output */
+    SESSION_CLOSE = 1 << 2, /* when the output is written: shut the socket down, drain it briefly, close it */
+    SESSION_ABORT = 1 << 3, /* close the socket now; the output is lost */
+};
+unsigned session_wants(const struct session *s);
+
+/* The peer has gone (end of file, reset): no more output.  Safe to call twice. */
+void session_lost(struct session *s);
+
+/* The model has nothing more for it, and it wants nothing but CLOSE or ABORT: it may be destroyed when the socket is.
+ */
+bool session_is_over(const struct session *s);
+
+/* Resource alarms have changed (enum alarm, 0: none). */
+void session_alarm(struct session *s, unsigned alarms, uint64_t now);
+
+/* Tells the client 320 CONNECTION_FORCED with this explanation and ends the connection. */
+void session_force_close(struct session *s, const char *explanation, uint64_t now);
+
+/* For the log and for listings; borrowed. */
+const char *session_peer_name(const struct session *s);
+#endif

@@ -1,0 +1,76 @@
+#define _GNU_SOURCE
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+static atomic_int lowest = LOG_INFO_LEVEL;
+
+static const char *const names[] = {"debug", "info", "notice", "warning", "error", "critical", "none"};
+
+void log_set_level(enum log_level level)
+{
+    atomic_store(&lowest, (int)level);
+}
+
+bool log_is_on(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&lowest, memory_order_relaxed);
+}
+
+int log_level_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* Copies text to at, unprintable bytes escaped; answers the new end. */
+static char *escape(char *at, const char *end, const char *text)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (; *text != '\0' && end - at > 4; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c >= 0x20 && c != 0x7f && c < 0x80) {
+            *at++ = *text;
+        } else {
+            *at++ = '\\';
+            *at++ = 'x';
+            *at++ = hex[c >> 4];
+            *at++ = hex[c & 15];
+        }
+    }
+    return at;
+}
+
+void log_write(enum log_level level, const char *where, const char *format, ...)
+{
+    if (!log_is_on(level))
+        return;
+    char text[LOG_LINE_MAX], line[LOG_LINE_MAX * 2];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+
+    struct timespec t;
+    struct tm local;
+    clock_gettime(CLOCK_REALTIME, &t);
+    localtime_r(&t.tv_sec, &local);
+    char zone[8], stamp[32];
+    strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", &local);
+    strftime(zone, sizeof zone, "%z", &local);
+    int n = snprintf(line, sizeof line, "%s.%06ld%.3s:%s [%s] <%s> ", stamp, t.tv_nsec / 1000, zone, zone + 3,
+                     names[level], where);
+    char *at = escape(line + n, line + sizeof line - 1, text);
+    *at++ = '\n';
+    ssize_t done = write(STDERR_FILENO, line, (size_t)(at - line));
+    (void)done; /* a log that cannot be written has nobody to tell */
+}
