@@ -152,6 +152,7 @@ static void queue_drop_head(struct broker *b, struct queue *q)
         return;
     while (queue_is_over(q)) {
         struct entry *head = queue_head(q);
+        CHECK(head != NULL);
         ready_remove(b, q, head);
         queue_die(b, head, DEATH_MAXLEN);
     }
