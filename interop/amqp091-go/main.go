@@ -60,7 +60,7 @@ func (t *test) ok(err error, what string) {
 	}
 }
 
-// A tap keeps what the server sent, for what the library hides.
+// A tapConn keeps what the server sent, for what the library hides.
 type tapConn struct {
 	net.Conn
 	mutex sync.Mutex
@@ -151,7 +151,7 @@ func (t *test) name() string {
 	return fmt.Sprintf("%s%d", t.prefix, t.count)
 }
 
-// willDelete makes a queue name that is deleted at the end.
+// queueName makes a queue name that is deleted at the end.
 func (t *test) queueName() string {
 	n := t.name()
 	t.mutex.Lock()
