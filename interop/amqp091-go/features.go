@@ -160,6 +160,10 @@ func purgeDelete(t *test) {
 	t.check(n == 3, "purge counts %d, not 3", n)
 	t.empty(ch, q)
 	t.publishMany(ch, q, 2)
+	t.poll("two messages are ready", func() bool {
+		ready, _ := t.counts(ch, q)
+		return ready == 2
+	})
 	doomed := t.channelOn(conn)
 	_, err = doomed.QueueDelete(q, false, true, false)
 	t.refused(err, amqp.PreconditionFailed, "not empty")
