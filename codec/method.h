@@ -25,11 +25,7 @@ enum wire {
     WIRE_shortstr,
     WIRE_rawstr,
     WIRE_longstr,
-<<<<<<< HEAD
-    WIRE_table
-=======
     WIRE_table,
->>>>>>> codec
 };
 
 enum method_flag {

@@ -12,12 +12,8 @@
 #include "codec/cursor.h"
 
 enum {
-<<<<<<< HEAD
-    TABLE_DEPTH_MAX = 64,        /* tables and arrays inside one another (reliability C6) */
-=======
     TABLE_DEPTH_MAX = 64,        /* tables and arrays inside one another, the outermost included (reliability C6) */
->>>>>>> codec
-    TABLE_SIZE_MAX = 128 * 1024, /* bytes of one table */
+    TABLE_SIZE_MAX = 1 << 20, /* bytes of one table; what comes in is bounded by the frame before that */
 };
 
 /* One value.  Which member counts follows from the type letter. */

@@ -61,6 +61,7 @@ struct command {
             char *
                 objection; /* moves: why the session refuses it, said after the model's own checks; NULL: it does not */
             bool mandatory, confirm;
+            bool check_only; /* carry out the checks and nothing else: for a publish that waits in a transaction */
         } publish;
         struct {
             struct spec *spec; /* moves, and back */

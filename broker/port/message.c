@@ -19,6 +19,7 @@ static struct message *create(const struct message_spec *spec, uint64_t body_siz
         .properties_len = (uint32_t)spec->properties.len,
         .extra_keys_len = (uint32_t)spec->extra_keys.len,
         .cc_count = spec->cc_count,
+        .deaths = spec->deaths,
         .inline_size = (uint32_t)inline_size,
         .body_size = body_size,
         .body_filled = body_of != NULL ? body_size : 0,

@@ -25,7 +25,6 @@ enum {
 enum message_flag {
     MESSAGE_PERSISTENT = 1 << 0,  /* delivery-mode is 2 */
     MESSAGE_HAS_HEADERS = 1 << 1, /* there is a headers table, maybe empty */
-    MESSAGE_DIED = 1 << 2,        /* the broker dead-lettered it: its x-death is the broker's own */
 };
 
 struct message_chunk {
@@ -42,12 +41,14 @@ struct message {
     uint8_t exchange_len, key_len;
     uint32_t properties_len;
     uint32_t extra_keys_len;
-    uint16_t cc_count;                       /* how many of the extra keys came by CC; the rest by BCC */
-    uint32_t inline_size;                    /* body bytes in data[] */
-    uint64_t body_size;                      /* as the content header announced */
-    uint64_t body_filled;                    /* how many of them are there */
-    uint64_t expiration_ms;                  /* relative, as published; MESSAGE_NO_EXPIRATION: none */
-    struct message *body_of;                 /* shared: whose body this is; NULL: its own */
+    uint16_t cc_count;       /* how many of the extra keys came by CC; the rest by BCC */
+    uint16_t deaths;         /* how many of its x-death entries, from the first, the broker recorded itself */
+    uint32_t entries;        /* the model's own, on its thread: how many queue entries hold the message */
+    uint32_t inline_size;    /* body bytes in data[] */
+    uint64_t body_size;      /* as the content header announced */
+    uint64_t body_filled;    /* how many of them are there */
+    uint64_t expiration_ms;  /* relative, as published; MESSAGE_NO_EXPIRATION: none */
+    struct message *body_of; /* shared: whose body this is; NULL: its own */
     struct message_chunk *more, *last_chunk; /* owned: the body beyond inline_size */
     uint8_t data[];                          /* exchange, routing key, properties, extra keys, inline body */
 };
@@ -57,7 +58,7 @@ struct message_spec {
     struct bytes exchange, routing_key; /* at most 255 bytes each */
     struct bytes properties;            /* flags and values, as codec/properties.h encodes them; BCC already removed */
     struct bytes extra_keys;            /* CC, then BCC: each a 4-byte big-endian length and bytes */
-    uint16_t cc_count;
+    uint16_t cc_count, deaths;
     uint64_t body_size;
     uint64_t expiration_ms;
     uint8_t flags, priority;

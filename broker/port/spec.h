@@ -35,6 +35,7 @@ struct spec {
     bool passive, durable, exclusive, auto_delete, internal;
     bool to_exchange;         /* a binding's destination is an exchange */
     bool if_unused, if_empty; /* for deletes */
+    bool server_named;        /* the session made the queue's name up: the reserved prefix is right */
     bool no_ack;
     int64_t priority; /* a consumer's x-priority */
     struct queue_options options;

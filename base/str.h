@@ -1,0 +1,12 @@
+/* Strings on the heap. */
+#ifndef BASE_STR_H
+#define BASE_STR_H
+
+#include "base/bytes.h"
+
+/* printf into a new string, which the caller gives to free(). */
+char *str_format(const char *format, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
+
+/* A terminated copy, which the caller gives to free(). */
+char *str_copy(struct bytes b) __attribute__((malloc, returns_nonnull));
+#endif
