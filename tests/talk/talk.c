@@ -156,6 +156,13 @@ static bool say_expect(struct talk *t, const char *text)
     return talk_expect_end(t, what);
 }
 
+/* After the server has closed the channel: answers, and opens it again. */
+static bool say_reopen(struct talk *t, const char *text)
+{
+    (void)text;
+    return talk_say(t, "> channel.close-ok") && talk_say(t, "> channel.open") && talk_say(t, "< channel.open-ok");
+}
+
 static bool say_settle(struct talk *t, const char *text)
 {
     (void)text;
@@ -188,8 +195,9 @@ bool talk_say(struct talk *t, const char *line)
         const char *word;
         bool (*say)(struct talk *t, const char *text);
     } sayings[] = {
-        {">", talk_send},         {"<*", talk_expect_skipping}, {"<", talk_expect},     {"client", say_client},
-        {"channel", say_channel}, {"wait", say_wait},           {"expect", say_expect}, {"settle", say_settle},
+        {">", talk_send},       {"<*", talk_expect_skipping}, {"<", talk_expect},
+        {"client", say_client}, {"channel", say_channel},     {"wait", say_wait},
+        {"expect", say_expect}, {"settle", say_settle},       {"reopen", say_reopen},
     };
     if (t->client == NULL && after(line, "client") == NULL)
         return talk_fail(t, "nobody speaks");
