@@ -15,6 +15,7 @@ struct channel {
     struct channel *next;
     uint16_t number;
     struct arrival *first, *last; /* owned: what came, oldest first */
+    const struct words *skipping; /* what may come any number of times before the next thing; NULL: nothing */
     bool is_open;                 /* there was open-ok, and no close from either side */
     bool is_ahead;                /* something was sent that has no answer */
     bool is_half_sent;            /* a hand-made frame was sent: nothing may be slipped in */

@@ -55,16 +55,32 @@ static bool matches(struct talk *t, const struct words *w, const struct arrival 
     return false;
 }
 
+void talk_skip(struct talk *t, struct channel *ch)
+{
+    const char *differs, *error = NULL;
+    while (ch->skipping != NULL && ch->first != NULL && matches(t, ch->skipping, ch->first, &differs, &error)) {
+        struct arrival *a = ch->first;
+        ch->first = a->next;
+        arrival_destroy(a);
+    }
+}
+
 /* The next arrival, but what may be skipped. */
 static struct arrival *take(struct talk *t, struct channel *ch)
 {
-    struct arrival *a = client_take(t->client, ch);
-    const char *differs, *error = NULL;
-    while (a != NULL && t->skipping != NULL && matches(t, t->skipping, a, &differs, &error)) {
-        arrival_destroy(a);
+    struct arrival *a;
+    do {
         a = client_take(t->client, ch);
-    }
-    t->skipping = NULL;
+        if (a == NULL || ch->skipping == NULL)
+            break;
+        a->next = ch->first;
+        ch->first = a;
+        if (a->next == NULL)
+            ch->last = a;
+        talk_skip(t, ch);
+        a = ch->first == NULL ? NULL : client_take(t->client, ch);
+    } while (a == NULL);
+    ch->skipping = NULL;
     return a;
 }
 
@@ -134,6 +150,8 @@ static bool expect_nothing(struct talk *t, const struct words *w)
         client_settle(c, ch);
     while (client_receive(c, c->peer->is_remote && !ch->is_open ? NOTHING_POLL_MS : 0))
         ;
+    talk_skip(t, ch);
+    ch->skipping = NULL;
     if (words_has(w, "heartbeat") && c->heartbeats > 0)
         return talk_fail(t, "a heartbeat came");
     if (ch->first == NULL && c->broken == NULL)
@@ -232,8 +250,11 @@ bool talk_expect_skipping(struct talk *t, const char *text)
 {
     struct reading r = talk_reading(t, text, true);
     r.scratch = &t->kept;
-    t->skipping = scratch_take(&t->kept, sizeof *t->skipping);
-    return words_read(&r, t->skipping) || talk_fail(t, "cannot read: %s", r.error);
+    struct words *w = scratch_take(&t->kept, sizeof *w);
+    if (!words_read(&r, w))
+        return talk_fail(t, "cannot read: %s", r.error);
+    talk_channel(t, w)->skipping = w;
+    return true;
 }
 
 bool talk_expect_any_order(struct talk *t, const int *lines, int n)
@@ -271,10 +292,8 @@ bool talk_expect_end(struct talk *t, const char *what)
     client_let_go(c);
     while (client_receive(c, shall_close ? PATIENCE_MS : NOTHING_POLL_MS))
         ;
-    struct channel *ends = client_channel(c, 0);
-    if (shall_close && t->skipping != NULL && ends->first != NULL)
-        ends->first = take(t, ends);
-    t->skipping = NULL;
+    for (struct channel *ch = c->channels; ch != NULL; ch = ch->next)
+        talk_skip(t, ch);
     if (t->peer->has_closed(t->peer, c->line) != shall_close)
         return fail_came(t, c->current, c->current->first, shall_close ? "it is open" : "it has closed");
     for (const struct channel *ch = c->channels; ch != NULL && shall_close; ch = ch->next)

@@ -35,7 +35,6 @@ struct talk {
     struct scratch kept;    /* as long as the conversation */
     struct scratch scratch; /* as long as a line */
     struct variables vars;
-    struct words *skipping; /* what "<*" may skip before the next thing; NULL: nothing */
     struct leftover *leftovers;
     FILE *report;
     bool failed, is_millrace;
@@ -62,6 +61,9 @@ bool talk_expect(struct talk *t, const char *text);
 bool talk_expect_skipping(struct talk *t, const char *text);         /* "<* …" */
 bool talk_expect_any_order(struct talk *t, const int *lines, int n); /* the lines of the block that are "< …" */
 bool talk_expect_end(struct talk *t, const char *what);              /* "expect closed", "expect open" */
+
+/* Drops what "<*" lets it drop off the front of what came on that channel. */
+void talk_skip(struct talk *t, struct channel *ch);
 
 /* Nobody is ahead of a remote peer any more, but perhaps that channel. */
 void talk_settle(struct talk *t, const struct channel *but);
