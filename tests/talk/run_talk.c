@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "talk.h"
 
 static void print_report(const char *report)
@@ -60,6 +61,7 @@ int main(int argc, char **argv)
             options.port = colon + 1;
         }
     }
+    log_set_level(options.traces ? LOG_INFO_LEVEL : LOG_NO_LEVEL);
     printf("1..%d\n", argc - optind);
     for (int i = optind; i < argc; i++)
         failed += !hold(i - optind + 1, argv[i], &options);
