@@ -167,7 +167,8 @@ enum { CONFIRMS_MAX = 65536, ACKED = 1, NACKED = 2 };
 static unsigned note_confirms(uint8_t *wanted, struct bytes spec, uint8_t how)
 {
     unsigned n = 0;
-    char *text = strndup((const char *)spec.at, spec.len), *at = text;
+    struct scratch scratch = {0};
+    char *at = scratch_string(&scratch, spec);
     while (*at != '\0') {
         char *end;
         unsigned long from = strtoul(at, &end, 10), to = from;
@@ -179,7 +180,7 @@ static unsigned note_confirms(uint8_t *wanted, struct bytes spec, uint8_t how)
         if (end == at && *at != '\0')
             break;
     }
-    free(text);
+    scratch_fini(&scratch);
     return n;
 }
 
