@@ -52,24 +52,36 @@ static inline uint64_t cursor_uint(struct cursor *c, size_t width)
     return v;
 }
 
+/* The fixed widths are spelt out, because then compilers make one load and one byte swap of each. */
 static inline uint8_t cursor_u8(struct cursor *c)
 {
-    return (uint8_t)cursor_uint(c, 1);
+    struct bytes b = cursor_take(c, 1);
+    return b.len == 0 ? 0 : b.at[0];
 }
 
 static inline uint16_t cursor_u16(struct cursor *c)
 {
-    return (uint16_t)cursor_uint(c, 2);
+    struct bytes b = cursor_take(c, 2);
+    if (b.len == 0)
+        return 0;
+    return (uint16_t)(b.at[0] << 8 | b.at[1]);
 }
 
 static inline uint32_t cursor_u32(struct cursor *c)
 {
-    return (uint32_t)cursor_uint(c, 4);
+    struct bytes b = cursor_take(c, 4);
+    if (b.len == 0)
+        return 0;
+    return (uint32_t)b.at[0] << 24 | (uint32_t)b.at[1] << 16 | (uint32_t)b.at[2] << 8 | (uint32_t)b.at[3];
 }
 
 static inline uint64_t cursor_u64(struct cursor *c)
 {
-    return cursor_uint(c, 8);
+    struct bytes b = cursor_take(c, 8);
+    if (b.len == 0)
+        return 0;
+    return (uint64_t)b.at[0] << 56 | (uint64_t)b.at[1] << 48 | (uint64_t)b.at[2] << 40 | (uint64_t)b.at[3] << 32 |
+           (uint64_t)b.at[4] << 24 | (uint64_t)b.at[5] << 16 | (uint64_t)b.at[6] << 8 | (uint64_t)b.at[7];
 }
 
 /* One length octet and that many bytes. */
@@ -93,10 +105,10 @@ struct pen {
 
 static inline struct pen pen_over(void *at, size_t room)
 {
-    return (struct pen){.start = at, .at = at, .end = (uint8_t *)at + room};
+    return (struct pen){.start = at, .at = at, .end = room == 0 ? at : (uint8_t *)at + room};
 }
 
-/* What was written so far. */
+/* What was written so far; of no use once the pen is full. */
 static inline struct bytes pen_written(const struct pen *p)
 {
     return (struct bytes){.at = p->start, .len = (size_t)(p->at - p->start)};
@@ -108,8 +120,9 @@ static inline void pen_bytes(struct pen *p, struct bytes b)
         p->full = true;
         return;
     }
-    if (b.len > 0)
-        memcpy(p->at, b.at, b.len);
+    if (b.len == 0)
+        return;
+    memcpy(p->at, b.at, b.len);
     p->at += b.len;
 }
 
@@ -131,20 +144,24 @@ static inline void pen_u8(struct pen *p, uint8_t v)
 
 static inline void pen_u16(struct pen *p, uint16_t v)
 {
-    pen_uint(p, v, 2);
+    uint8_t be[] = {(uint8_t)(v >> 8), (uint8_t)v};
+    pen_bytes(p, bytes_of(be, sizeof(be)));
 }
 
 static inline void pen_u32(struct pen *p, uint32_t v)
 {
-    pen_uint(p, v, 4);
+    uint8_t be[] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
+    pen_bytes(p, bytes_of(be, sizeof(be)));
 }
 
 static inline void pen_u64(struct pen *p, uint64_t v)
 {
-    pen_uint(p, v, 8);
+    uint8_t be[] = {(uint8_t)(v >> 56), (uint8_t)(v >> 48), (uint8_t)(v >> 40), (uint8_t)(v >> 32),
+                    (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),  (uint8_t)v};
+    pen_bytes(p, bytes_of(be, sizeof(be)));
 }
 
-/* At most 255 bytes: the caller has seen to it; a longer one makes the pen full. */
+/* At most 255 bytes; a longer one makes the pen full. */
 static inline void pen_shortstr(struct pen *p, struct bytes b)
 {
     if (b.len > 255) {

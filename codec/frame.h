@@ -25,8 +25,10 @@ enum frame_verdict {
 };
 
 /* Cuts one frame off the front of in.  max_payload: the largest payload size allowed.
- * FRAME_OK: *out is the frame, *used its whole length.  FRAME_TOO_LARGE and FRAME_BAD_END: out->type and out->channel
- * are set, and out->payload.len is the size that the head gave. */
+ * FRAME_OK: *out is the frame, *used its whole length; with any other verdict *used is 0.  FRAME_TOO_LARGE and
+ * FRAME_BAD_END: out->type and out->channel are set, and out->payload.len is the size that the head gave.  The payload
+ * of FRAME_BAD_END may be read, and the octet after it is the wrong one; that of FRAME_TOO_LARGE has no bytes (at is
+ * NULL).  The frame's type is not judged. */
 enum frame_verdict frame_cut(struct bytes in, uint32_t max_payload, struct frame *out, size_t *used);
 
 /* Writes a frame's head and leaves its size open; frame_close() fills the size in and adds the end octet. */

@@ -25,7 +25,7 @@ enum wire {
     WIRE_shortstr,
     WIRE_rawstr,
     WIRE_longstr,
-    WIRE_table
+    WIRE_table,
 };
 
 enum method_flag {
@@ -86,13 +86,14 @@ enum method_verdict {
     METHOD_BAD_UTF8,      /* in a short string that is checked */
 };
 
-/* Reads the method at the start of a method frame's payload of at least 4 bytes.  The strings and tables in *out point
- * into payload; tables have been checked.  out->id is set to what the payload said even when the verdict is not OK. */
+/* Reads the method that fills a method frame's payload, of at least 4 bytes.  The strings and tables in *out point into
+ * payload; tables have been checked.  out->id is set to what the payload said even when the verdict is not OK. */
 enum method_verdict method_decode(struct bytes payload, union method *out);
 
-/* Writes class id, method id and arguments.  The pen is full if they did not fit, or a short string is too long. */
+/* Writes class id, method id and arguments.  The pen is full if they did not fit, if a short string is too long, or if
+ * m->id is no method of this protocol. */
 void method_encode(struct pen *p, const union method *m);
 
-/* True if b is well-formed UTF-8. */
+/* True if b is well-formed UTF-8: no overlong form, no surrogate, nothing above U+10FFFF. */
 bool utf8_check(struct bytes b);
 #endif

@@ -18,7 +18,7 @@ enum property_bit {
 };
 
 struct properties {
-    uint16_t flags; /* which are there, as bits of enum property_bit */
+    uint16_t flags; /* which are there, as bits of enum property_bit; no other bits */
     struct bytes content_type, content_encoding;
     struct bytes headers; /* a checked table, without its length */
     uint8_t delivery_mode, priority;
@@ -32,11 +32,11 @@ static inline bool properties_has(const struct properties *p, enum property_bit 
     return (p->flags & bit) != 0;
 }
 
-/* Decodes flags and values, which must fill b exactly.  False: malformed (also a headers table that table_check()
- * refuses). */
+/* Decodes flags and values, which must fill b exactly; what is not there is empty or zero.  The two lowest flag bits
+ * are ignored.  False: malformed (also a headers table that table_check() refuses). */
 bool properties_decode(struct bytes b, struct properties *out);
 
-/* Writes flags and values. */
+/* Writes flags and the values they announce.  The pen is full if they did not fit, or a short string is too long. */
 void properties_encode(struct pen *p, const struct properties *props);
 
 /* An upper bound of what properties_encode() writes. */

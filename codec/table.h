@@ -12,8 +12,8 @@
 #include "codec/cursor.h"
 
 enum {
-    TABLE_DEPTH_MAX = 64,        /* tables and arrays inside one another (reliability C6) */
-    TABLE_SIZE_MAX = 128 * 1024, /* bytes of one table */
+    TABLE_DEPTH_MAX = 64,        /* tables and arrays inside one another, the outermost included (reliability C6) */
+    TABLE_SIZE_MAX = 1 << 20, /* bytes of one table; what comes in is bounded by the frame before that */
 };
 
 /* One value.  Which member counts follows from the type letter. */
@@ -34,7 +34,9 @@ struct field {
     struct bytes raw; /* the value as it was encoded, without the type letter */
 };
 
-/* True if b is a whole, well-formed table (or array), no deeper than depth_max, with nothing left over. */
+/* True if b is a whole, well-formed table (or array) of at most TABLE_SIZE_MAX bytes, with nothing left over.  The
+ * table itself is the first level: with depth_max 1 it may hold no other.  No depth_max allows more than
+ * TABLE_DEPTH_MAX. */
 bool table_check(struct bytes b, unsigned depth_max);
 bool table_check_array(struct bytes b, unsigned depth_max);
 
@@ -48,19 +50,21 @@ bool table_find(struct bytes table, struct bytes key, struct field *out);
 
 bool field_is_integer(const struct field *f);
 
-/* The letter's name in RabbitMQ's error texts: bool, byte, unsignedbyte, short, …  (reference 3.5, last column). */
+/* The letter's name in RabbitMQ's error texts: bool, byte, unsignedbyte, short, …  (reference 3.5, last column);
+ * "unknown" for what is not a type letter. */
 const char *field_type_name(char type);
 
 /* The same value, as exchanges of type headers and redeclarations see it: integers by value whatever their letter, f
- * and d likewise, and an integer equals a real of the same value; everything else by type and bytes. */
+ * and d likewise, and an integer equals a real of the same value; everything else by type and value, tables and arrays
+ * by their bytes.  Needs no raw. */
 bool field_equal_value(const struct field *a, const struct field *b);
 
-/* The value as RabbitMQ prints it in "inequivalent arg" texts: 1000, a, false.  At most room bytes, always terminated;
- * answers the length. */
+/* The value as RabbitMQ prints it in "inequivalent arg" texts: 1000, a, false; of a table or an array only how many
+ * entries it has.  At most room bytes, cut short if need be, always terminated unless room is 0; answers the length. */
 size_t field_print(const struct field *f, char *to, size_t room);
 
-/* 0 if the two tables hold the same entries, keys, letters and bytes, in any order: what makes two bindings one.
- * Tables with more than TABLE_SORT_MAX entries are compared in the order they came. */
+/* True if the two checked tables hold the same entries, keys, letters and bytes, in any order: what makes two bindings
+ * one.  Tables with more than TABLE_SORT_MAX entries are compared in the order they came. */
 enum { TABLE_SORT_MAX = 256 };
 bool table_same_entries(struct bytes a, struct bytes b);
 
@@ -75,10 +79,11 @@ void table_put_string(struct pen *p, struct bytes key, struct bytes v); /* S */
 void table_put_timestamp(struct pen *p, struct bytes key, uint64_t seconds);
 void table_put_field(struct pen *p, const struct field *f); /* key, letter and raw bytes as they came */
 
-/* A nested table or array: letter 'F' or 'A', what follows until table_close() is inside.  Key empty and in_array true:
- * an array's element has no key. */
+/* A nested table or array: letter 'F' or 'A', what follows until table_close() is inside.  An array's elements have no
+ * keys, and are written by the functions named so. */
 uint8_t *table_open(struct pen *p, struct bytes key, char type);
 uint8_t *table_open_in_array(struct pen *p, char type);
 void table_close(struct pen *p, uint8_t *mark);
 void table_put_string_in_array(struct pen *p, struct bytes v);
+void table_put_field_in_array(struct pen *p, const struct field *f); /* letter and raw bytes; its key is left out */
 #endif

@@ -1,0 +1,246 @@
+#include "broker/model/broker.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "broker/model/commands.h"
+#include "broker/model/consumer.h"
+#include "broker/model/deadletter.h"
+#include "broker/model/exchange.h"
+#include "broker/model/outlet.h"
+#include "broker/model/queue.h"
+#include "broker/model/state.h"
+#include "broker/model/vhost.h"
+#include "broker/port/spec.h"
+
+struct broker *broker_create(const struct broker_config *config)
+{
+    struct broker *b = alloc_zeroed(sizeof *b);
+    b->hash_seed = config->hash_seed;
+    b->memory_high = config->memory_high;
+    map_init(&b->vhosts);
+    slots_init(&b->tickets);
+    entry_pool_init(&b->entries);
+    heap_init(&b->timers);
+    list_init(&b->deaths);
+    list_init(&b->dirty);
+    list_init(&b->doomed);
+    route_init(&b->route);
+    b->topology_version = 1;
+    vhost_create(b, bytes_of_string(config->default_vhost));
+    return b;
+}
+
+void broker_destroy(struct broker *b)
+{
+    struct effects last;
+    struct map_node *n;
+    effects_init(&last);
+    b->effects = &last;
+    for (size_t i = 0; i < b->outlet_count; i++)
+        if (b->outlets[i] != NULL)
+            outlet_delete(b, b->outlets[i]);
+    deadletter_forget(b);
+    while ((n = map_walk(&b->vhosts, NULL)) != NULL)
+        vhost_destroy(b, item_of(n, struct vhost, in_broker));
+    effects_fini(&last);
+    map_fini(&b->vhosts);
+    slots_fini(&b->tickets);
+    entry_pool_fini(&b->entries);
+    heap_fini(&b->timers);
+    route_fini(&b->route);
+    free(b->outlets);
+    free(b);
+}
+
+/* --- timers
+ * ---------------------------------------------------------------------------------------------------------*/
+
+void timer_init(struct timer *t, void (*fire)(struct broker *b, struct timer *t))
+{
+    heap_node_init(&t->node);
+    t->fire = fire;
+}
+
+void timer_set(struct broker *b, struct timer *t, uint64_t at_ms)
+{
+    if (at_ms == UINT64_MAX)
+        heap_remove(&b->timers, &t->node);
+    else
+        heap_set(&b->timers, &t->node, at_ms);
+}
+
+static void fire_due(struct broker *b)
+{
+    struct heap_node *n;
+    while ((n = heap_top(&b->timers)) != NULL && n->key <= b->now.ms) {
+        struct timer *t = item_of(n, struct timer, node);
+        heap_remove(&b->timers, n);
+        t->fire(b, t);
+    }
+}
+
+uint64_t broker_deadline(const struct broker *b)
+{
+    if (!list_is_empty(&b->deaths))
+        return b->now.ms;
+    struct heap_node *n = heap_top(&b->timers);
+    return n != NULL ? n->key : UINT64_MAX;
+}
+
+/* --- a step
+ * ---------------------------------------------------------------------------------------------------------*/
+
+void broker_finish(struct broker *b)
+{
+    for (;;) {
+        if (!list_is_empty(&b->doomed))
+            exchange_delete_doomed(b);
+        if (!list_is_empty(&b->dirty))
+            queue_clean_dirty(b);
+        else if (!list_is_empty(&b->deaths) && b->deaths_left > 0)
+            b->deaths_left -= deadletter_some(b, b->deaths_left);
+        else if (list_is_empty(&b->doomed))
+            return;
+    }
+}
+
+void broker_fail(struct broker *b, const struct command *c, enum reason reason, char *text)
+{
+    struct event *e = broker_tell(b, FAILED, c->from);
+    e->verb = c->verb;
+    e->cookie = c->cookie;
+    e->failed.reason = reason;
+    e->failed.text = text;
+    struct outlet *o = outlet_find(b, c->from.outlet);
+    if (o != NULL)
+        outlet_stream(o, c->from.stream)->poisoned = true;
+}
+
+/* Commands that are not about a stream. */
+static bool carry_out_for_client(struct broker *b, struct command *c, struct outlet *o)
+{
+    switch ((int)c->verb) {
+    case ATTACH:
+        command_attach(b, c, o);
+        return true;
+    case DETACH:
+        if (o != NULL)
+            outlet_delete(b, o);
+        broker_finish(b);
+        broker_tell(b, DETACHED, c->from);
+        return true;
+    case WINDOW:
+        if (o != NULL)
+            outlet_widen(b, o, c->window.bytes);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void (*const carry_out[])(struct broker *b, struct command *c, struct stream *s) = {
+    [RESET] = command_reset,
+    [ECHO] = command_echo,
+    [DECLARE_EXCHANGE] = command_declare_exchange,
+    [DELETE_EXCHANGE] = command_delete_exchange,
+    [DECLARE_QUEUE] = command_declare_queue,
+    [DELETE_QUEUE] = command_delete_queue,
+    [PURGE_QUEUE] = command_purge_queue,
+    [BIND] = command_bind,
+    [UNBIND] = command_unbind,
+    [PUBLISH] = command_publish,
+    [SUBSCRIBE] = command_subscribe,
+    [UNSUBSCRIBE] = command_unsubscribe,
+    [CREDIT] = command_credit,
+    [GET] = command_get,
+    [SETTLE] = command_settle,
+    [RECOVER] = command_recover,
+    [COMMIT] = command_commit,
+};
+
+static void broker_carry_out(struct broker *b, struct command *c)
+{
+    struct outlet *o = outlet_find(b, c->from.outlet);
+    if (carry_out_for_client(b, c, o))
+        return;
+    struct stream *s = o != NULL ? outlet_stream(o, c->from.stream) : NULL;
+    if (s == NULL || (s->poisoned && c->verb != RESET)) {
+        command_drop(c);
+        return;
+    }
+    carry_out[c->verb](b, c, s);
+}
+
+static void check_alarms(struct broker *b)
+{
+    unsigned alarms = b->totals.message_bytes > b->memory_high ? ALARM_MEMORY : 0;
+    if (alarms != b->alarms) {
+        b->alarms = alarms;
+        b->effects->alarms_changed = true;
+    }
+    b->effects->alarms = b->alarms;
+}
+
+void broker_step(struct broker *b, const struct instant *now, struct command *commands, size_t n, struct effects *out)
+{
+    b->deaths_left = DEATHS_PER_STEP;
+    b->now = *now;
+    b->effects = out;
+    fire_due(b);
+    broker_finish(b);
+    for (size_t i = 0; i < n; i++) {
+        broker_carry_out(b, &commands[i]);
+        broker_finish(b);
+    }
+    check_alarms(b);
+    b->effects = NULL;
+}
+
+struct broker_totals broker_totals(const struct broker *b)
+{
+    return b->totals;
+}
+
+/* --- invariants
+ * -----------------------------------------------------------------------------------------------------*/
+
+static void outlet_check(const struct broker *b, const struct outlet *o)
+{
+    for (size_t i = 0; i < o->stream_count; i++) {
+        const struct stream *s = o->streams[i];
+        uint32_t used = 0;
+        struct entry *e;
+        if (s == NULL)
+            continue;
+        list_each (e, &s->out, struct entry, in_stream) {
+            CHECK(e->state == ENTRY_OUT && e->stream == s);
+            CHECK(b->tickets.at[e->ticket_slot].item == e);
+            used += e->consumer != NULL;
+        }
+        CHECK(used == s->credit_used);
+    }
+}
+
+void broker_check(const struct broker *b)
+{
+    uint64_t ready = 0, out = 0, queues = 0;
+    for (struct map_node *v = map_walk(&b->vhosts, NULL); v != NULL; v = map_walk(&b->vhosts, v)) {
+        const struct vhost *vhost = item_of(v, struct vhost, in_broker);
+        for (struct map_node *n = map_walk(&vhost->queues, NULL); n != NULL; n = map_walk(&vhost->queues, n)) {
+            const struct queue *q = item_of(n, struct queue, in_vhost);
+            queue_check(q);
+            ready += q->ready_count;
+            out += q->out_count;
+            queues++;
+        }
+    }
+    for (size_t i = 0; i < b->outlet_count; i++)
+        if (b->outlets[i] != NULL)
+            outlet_check(b, b->outlets[i]);
+    CHECK(ready == b->totals.messages_ready && out == b->totals.messages_out && queues == b->totals.queues);
+    CHECK(out == b->tickets.used);
+    CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->doomed));
+    CHECK(ready + out > 0 || !list_is_empty(&b->deaths) || b->totals.message_bytes == 0);
+}

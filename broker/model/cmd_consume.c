@@ -1,0 +1,85 @@
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/str.h"
+#include "broker/model/commands.h"
+#include "broker/model/consumer.h"
+#include "broker/model/outlet.h"
+#include "broker/model/queue.h"
+#include "broker/model/resource.h"
+#include "broker/model/state.h"
+#include "broker/port/spec.h"
+
+void command_subscribe(struct broker *b, struct command *c, struct stream *s)
+{
+    struct spec *spec = c->subscribe.spec;
+    struct queue *q = resource_queue(b, c, s, spec);
+    if (q == NULL)
+        return;
+    if (spec->objection.len > 0) {
+        resource_fail(b, c, spec, OBJECTION, str_copy(spec->objection));
+        return;
+    }
+    if (q->exclusive_consumer != NULL || (spec->exclusive && q->consumer_count > 0)) {
+        char *name = queue_describe(q);
+        resource_fail(b, c, spec, DENIED, str_format("%s in exclusive use", name));
+        free(name);
+        return;
+    }
+    CHECK(outlet_find_consumer(s->outlet, c->subscribe.consumer) == NULL);
+    consumer_create(b, q, s, c->subscribe.consumer, spec, c->subscribe.limit);
+    broker_done(b, c, spec);
+}
+
+void command_unsubscribe(struct broker *b, struct command *c, struct stream *s)
+{
+    struct consumer *consumer = outlet_find_consumer(s->outlet, c->subscribe.consumer);
+    if (consumer != NULL && consumer->stream == s)
+        consumer_delete(b, consumer);
+    broker_finish(b); /* an auto-delete queue goes before the answer */
+    broker_done(b, c, c->subscribe.spec);
+}
+
+void command_credit(struct broker *b, struct command *c, struct stream *s)
+{
+    stream_set_credit(b, s, c->credit.limit);
+    broker_done(b, c, NULL);
+}
+
+void command_get(struct broker *b, struct command *c, struct stream *s)
+{
+    struct spec *spec = c->spec;
+    struct queue *q = resource_queue(b, c, s, spec);
+    if (q == NULL)
+        return;
+    queue_touch(b, q);
+    struct entry *e = queue_take(b, q);
+    struct event *ev = broker_tell(b, e != NULL ? GOT : EMPTY, c->from);
+    ev->verb = c->verb;
+    ev->cookie = c->cookie;
+    if (e != NULL) {
+        ev->delivered.msg = message_ref(e->msg);
+        ev->delivered.messages = q->ready_count > UINT32_MAX ? UINT32_MAX : (uint32_t)q->ready_count;
+        ev->delivered.redelivered = e->redelivered;
+        ev->delivered.no_ack = spec->no_ack;
+        if (spec->no_ack)
+            entry_destroy(b, e);
+        else
+            ev->delivered.ticket = queue_send_out(b, e, NULL, s);
+        queue_mark_dirty(b, q); /* it has another head */
+    }
+    free(spec);
+}
+
+void command_settle(struct broker *b, struct command *c, struct stream *s)
+{
+    struct entry *e = slots_find(&b->tickets, c->settle.ticket.slot, c->settle.ticket.generation);
+    if (e != NULL && e->stream == s)
+        queue_settle(b, e, c->settle.outcome);
+}
+
+void command_recover(struct broker *b, struct command *c, struct stream *s)
+{
+    stream_requeue(b, s);
+    broker_done(b, c, NULL); /* what is redelivered goes out when the command is finished */
+}

@@ -1,0 +1,160 @@
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "broker/model/commands.h"
+#include "broker/model/exchange.h"
+#include "broker/model/outlet.h"
+#include "broker/model/queue.h"
+#include "broker/model/resource.h"
+#include "broker/model/state.h"
+#include "broker/model/vhost.h"
+#include "broker/port/spec.h"
+#include "codec/table.h"
+
+/* True if the command was refused because it names the default exchange. */
+static bool refuse_default(struct broker *b, struct command *c, struct bytes name)
+{
+    if (name.len > 0)
+        return false;
+    resource_fail(b, c, c->spec, DENIED, str_copy(BYTES("operation not permitted on the default exchange")));
+    return true;
+}
+
+static void fail_no_exchange(struct broker *b, struct command *c, const struct vhost *v, struct bytes name)
+{
+    resource_fail(b, c, c->spec, NO_SUCH_EXCHANGE,
+                  str_format("no exchange '%.*s' in vhost '%.*s'", BYTES_ARG(name), BYTES_ARG(v->name)));
+}
+
+/* Whether a new exchange may be made of this. */
+static bool new_exchange_is_fine(struct broker *b, struct command *c, const struct vhost *v)
+{
+    struct spec *spec = c->spec;
+    struct field f;
+    if (bytes_start_with(spec->name, BYTES("amq."))) {
+        resource_fail(b, c, spec, RESERVED,
+                      str_format("exchange name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(spec->name)));
+        return false;
+    }
+    if (table_find(spec->arguments, BYTES("alternate-exchange"), &f) && f.type != 'S') {
+        resource_fail(b, c, spec, BAD_ARGUMENT,
+                      str_format("invalid type '%s' for arg 'alternate-exchange' in exchange '%.*s' in vhost '%.*s'",
+                                 field_type_name(f.type), BYTES_ARG(spec->name), BYTES_ARG(v->name)));
+        return false;
+    }
+    return true;
+}
+
+void command_declare_exchange(struct broker *b, struct command *c, struct stream *s)
+{
+    struct spec *spec = c->spec;
+    struct vhost *v = s->outlet->vhost;
+    if (!spec->passive && exchange_kind_find(spec->type) == NULL) {
+        resource_fail(b, c, spec, UNKNOWN_EXCHANGE_TYPE,
+                      str_format("unknown exchange type '%.*s'", BYTES_ARG(spec->type)));
+        return;
+    }
+    if (refuse_default(b, c, spec->name))
+        return;
+    struct exchange *x = vhost_find_exchange(b, v, spec->name);
+    char *difference = x == NULL || spec->passive ? NULL : exchange_differs(x, spec);
+    if (x == NULL && spec->passive) {
+        fail_no_exchange(b, c, v, spec->name);
+        return;
+    }
+    if (difference != NULL) {
+        resource_fail(b, c, spec, DIFFERS, difference);
+        return;
+    }
+    if (x == NULL) {
+        if (!new_exchange_is_fine(b, c, v))
+            return;
+        exchange_create(b, v, spec);
+    }
+    broker_done(b, c, spec);
+}
+
+void command_delete_exchange(struct broker *b, struct command *c, struct stream *s)
+{
+    struct spec *spec = c->spec;
+    struct vhost *v = s->outlet->vhost;
+    if (refuse_default(b, c, spec->name))
+        return;
+    if (bytes_start_with(spec->name, BYTES("amq."))) {
+        resource_fail(b, c, spec, RESERVED,
+                      str_format("deletion of system exchange '%.*s' in vhost '%.*s' not allowed",
+                                 BYTES_ARG(spec->name), BYTES_ARG(v->name)));
+        return;
+    }
+    struct exchange *x = vhost_find_exchange(b, v, spec->name);
+    if (x != NULL && spec->if_unused && !list_is_empty(&x->outgoing)) {
+        char *name = exchange_describe(x);
+        resource_fail(b, c, spec, IN_USE, str_format("%s in use", name));
+        free(name);
+        return;
+    }
+    if (x != NULL)
+        exchange_delete(b, x);
+    broker_done(b, c, spec);
+}
+
+/* The two ends of a binding. */
+struct ends {
+    struct exchange *source, *to;
+    struct queue *queue;
+};
+
+static struct ends find_ends(struct broker *b, const struct vhost *v, const struct spec *spec)
+{
+    struct ends e = {.source = vhost_find_exchange(b, v, spec->source)};
+    if (spec->to_exchange)
+        e.to = vhost_find_exchange(b, v, spec->name);
+    else
+        e.queue = vhost_find_queue(b, v, spec->name);
+    return e;
+}
+
+void command_bind(struct broker *b, struct command *c, struct stream *s)
+{
+    struct spec *spec = c->spec;
+    struct vhost *v = s->outlet->vhost;
+    if (refuse_default(b, c, spec->source) || (spec->to_exchange && refuse_default(b, c, spec->name)))
+        return;
+    struct ends ends = find_ends(b, v, spec);
+    if (ends.source == NULL) {
+        fail_no_exchange(b, c, v, spec->source);
+        return;
+    }
+    if (spec->to_exchange && ends.to == NULL) {
+        fail_no_exchange(b, c, v, spec->name);
+        return;
+    }
+    if (!spec->to_exchange && resource_any_queue(b, c, s, spec) == NULL)
+        return;
+    char *refusal = binding_refuse(ends.source, spec);
+    if (refusal != NULL) {
+        resource_fail(b, c, spec, BAD_ARGUMENT, refusal);
+        return;
+    }
+    if (ends.queue != NULL && !resource_unlocked(b, c, s, spec, ends.queue))
+        return;
+    if (binding_find(b, ends.source, ends.queue, ends.to, spec) == NULL)
+        binding_create(b, ends.source, ends.queue, ends.to, spec);
+    broker_done(b, c, spec);
+}
+
+void command_unbind(struct broker *b, struct command *c, struct stream *s)
+{
+    struct spec *spec = c->spec;
+    if (refuse_default(b, c, spec->source) || (spec->to_exchange && refuse_default(b, c, spec->name)))
+        return;
+    struct ends ends = find_ends(b, s->outlet->vhost, spec);
+    struct binding *bd = NULL;
+    if (ends.source != NULL && (ends.queue != NULL || ends.to != NULL))
+        bd = binding_find(b, ends.source, ends.queue, ends.to, spec);
+    if (bd != NULL && ends.queue != NULL && !resource_unlocked(b, c, s, spec, ends.queue))
+        return;
+    if (bd != NULL)
+        binding_delete(b, bd);
+    broker_done(b, c, spec);
+}

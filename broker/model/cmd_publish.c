@@ -1,0 +1,155 @@
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "broker/model/commands.h"
+#include "broker/model/exchange.h"
+#include "broker/model/outlet.h"
+#include "broker/model/queue.h"
+#include "broker/model/route.h"
+#include "broker/model/state.h"
+#include "broker/model/vhost.h"
+#include "broker/port/spec.h"
+
+/* The queues that a message goes to: borrowed, valid until the topology changes. */
+struct targets {
+    struct queue **queues;
+    size_t n;
+};
+
+static bool route_is_remembered(const struct broker *b, const struct remembered_route *r, const struct message *m)
+{
+    return r != NULL && r->version == b->topology_version && m->extra_keys_len == 0 &&
+           r->exchange_len == m->exchange_len && r->key_len == m->key_len &&
+           memcmp(r->names, m->data, (size_t)m->exchange_len + m->key_len) == 0;
+}
+
+static void remember_route(struct broker *b, struct stream *s, const struct message *m, const struct route *route)
+{
+    if (route->by_headers || m->extra_keys_len > 0)
+        return;
+    if (s->route == NULL)
+        s->route = alloc_zeroed(sizeof *s->route);
+    struct remembered_route *r = s->route;
+    if (r->capacity < route->n) {
+        r->capacity = alloc_grown(r->capacity, route->n);
+        r->queues = alloc_array(r->queues, r->capacity, sizeof(struct queue *));
+    }
+    if (route->n > 0)
+        memcpy(r->queues, route->queues, route->n * sizeof(struct queue *));
+    r->n = route->n;
+    r->exchange_len = m->exchange_len;
+    r->key_len = m->key_len;
+    memcpy(r->names, m->data, (size_t)m->exchange_len + m->key_len);
+    r->version = b->topology_version;
+}
+
+/* The exchange, if a client may publish to it; else NULL, and the command has failed. */
+static struct exchange *publish_exchange(struct broker *b, struct command *c, struct stream *s)
+{
+    const struct vhost *v = s->outlet->vhost;
+    struct bytes name = message_exchange(c->publish.msg);
+    struct exchange *x = name.len == 0 ? v->default_exchange : vhost_find_exchange(b, v, name);
+    if (x == NULL) {
+        broker_fail(b, c, NO_SUCH_EXCHANGE,
+                    str_format("no exchange '%.*s' in vhost '%.*s'", BYTES_ARG(name), BYTES_ARG(v->name)));
+    } else if (x->spec->internal) {
+        char *described = exchange_describe(x);
+        broker_fail(b, c, DENIED, str_format("cannot publish to internal %s", described));
+        free(described);
+        x = NULL;
+    } else if (c->publish.objection != NULL) {
+        broker_fail(b, c, OBJECTION, c->publish.objection);
+        c->publish.objection = NULL;
+        x = NULL;
+    }
+    return x;
+}
+
+static bool find_targets(struct broker *b, struct command *c, struct stream *s, struct targets *out)
+{
+    struct message *m = c->publish.msg;
+    if (c->publish.objection == NULL && route_is_remembered(b, s->route, m)) {
+        *out = (struct targets){.queues = s->route->queues, .n = s->route->n};
+        return true;
+    }
+    struct exchange *x = publish_exchange(b, c, s);
+    if (x == NULL)
+        return false;
+    struct routing routing = {.key = message_key(m), .extra_keys = message_extra_keys(m), .msg = m};
+    const struct route *route = route_message(b, x, &routing);
+    remember_route(b, s, m, route);
+    *out = (struct targets){.queues = route->queues, .n = route->n};
+    return true;
+}
+
+/* Puts the message into all its queues.  Takes the reference.  False: one of them refused it. */
+static bool enqueue(struct broker *b, struct message *m, const struct targets *to)
+{
+    bool taken = true;
+    for (size_t i = 0; i + 1 < to->n; i++)
+        taken &= queue_publish(b, to->queues[i], message_ref(m));
+    if (to->n > 0)
+        taken &= queue_publish(b, to->queues[to->n - 1], m);
+    else
+        message_unref(m);
+    return taken;
+}
+
+/* Routes and enqueues.  False: a queue refused it. */
+static bool publish(struct broker *b, struct command *c, const struct targets *to)
+{
+    struct message *m = c->publish.msg;
+    if (to->n == 0 && c->publish.mandatory)
+        broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
+    return enqueue(b, m, to);
+}
+
+void command_publish(struct broker *b, struct command *c, struct stream *s)
+{
+    struct targets to;
+    if (!find_targets(b, c, s, &to) || c->publish.check_only) {
+        command_drop(c);
+        return;
+    }
+    bool confirm = c->publish.confirm;
+    bool taken = publish(b, c, &to);
+    if (confirm)
+        broker_tell(b, taken ? CONFIRMED : REFUSED, c->from)->cookie = c->cookie;
+}
+
+/* A publish of a transaction was checked when it came; an exchange that went since takes it along silently. */
+static bool commit_publish(struct broker *b, struct command *c, struct stream *s)
+{
+    const struct vhost *v = s->outlet->vhost;
+    struct message *m = c->publish.msg;
+    struct bytes name = message_exchange(m);
+    struct exchange *x = name.len == 0 ? v->default_exchange : vhost_find_exchange(b, v, name);
+    struct routing routing = {.key = message_key(m), .extra_keys = message_extra_keys(m), .msg = m};
+    struct targets to = {0};
+    if (x != NULL) {
+        const struct route *route = route_message(b, x, &routing);
+        to = (struct targets){.queues = route->queues, .n = route->n};
+    }
+    c->publish.msg = NULL;
+    if (to.n == 0 && c->publish.mandatory)
+        broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
+    return enqueue(b, m, &to);
+}
+
+void command_commit(struct broker *b, struct command *c, struct stream *s)
+{
+    struct tx *tx = c->tx;
+    bool taken = true;
+    for (size_t i = 0; i < tx->n; i++)
+        if (tx->commands[i].verb == PUBLISH)
+            taken &= commit_publish(b, &tx->commands[i], s);
+    for (size_t i = 0; i < tx->n; i++)
+        if (tx->commands[i].verb == SETTLE)
+            command_settle(b, &tx->commands[i], s);
+    tx_destroy(tx);
+    if (taken)
+        broker_done(b, c, NULL);
+    else
+        broker_fail(b, c, TX_REFUSED, str_copy(BYTES("partial tx completion")));
+}

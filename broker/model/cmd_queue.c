@@ -1,0 +1,102 @@
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "broker/model/commands.h"
+#include "broker/model/outlet.h"
+#include "broker/model/queue.h"
+#include "broker/model/resource.h"
+#include "broker/model/state.h"
+#include "broker/model/vhost.h"
+#include "broker/port/spec.h"
+
+static void done_with_counts(struct broker *b, struct command *c, const struct queue *q)
+{
+    struct event *e = broker_done(b, c, c->spec);
+    e->done.messages = q->ready_count > UINT32_MAX ? UINT32_MAX : (uint32_t)q->ready_count;
+    e->done.consumers = q->consumer_count;
+}
+
+/* An exclusive queue is another's, or this declare says otherwise than the first one did. */
+static bool exclusivity_is_fine(struct broker *b, struct command *c, struct stream *s, struct queue *q)
+{
+    struct spec *spec = c->spec;
+    struct outlet *owner = q->owner;
+    if (!spec->passive && spec->exclusive != (owner != NULL)) {
+        struct outlet *nobody = &(struct outlet){0};
+        q->owner = nobody; /* locked even to its owner: this declares something else */
+        bool fine = resource_unlocked(b, c, s, spec, q);
+        q->owner = owner;
+        return fine;
+    }
+    return resource_unlocked(b, c, s, spec, q);
+}
+
+static void redeclare(struct broker *b, struct command *c, struct stream *s, struct queue *q)
+{
+    if (!exclusivity_is_fine(b, c, s, q))
+        return;
+    char *difference = c->spec->passive ? NULL : queue_differs(q, c->spec);
+    if (difference != NULL) {
+        resource_fail(b, c, c->spec, DIFFERS, difference);
+        return;
+    }
+    queue_touch(b, q);
+    done_with_counts(b, c, q);
+}
+
+void command_declare_queue(struct broker *b, struct command *c, struct stream *s)
+{
+    struct spec *spec = c->spec;
+    struct vhost *v = s->outlet->vhost;
+    if (!spec->passive && !spec->server_named && bytes_start_with(spec->name, BYTES("amq."))) {
+        resource_fail(b, c, spec, RESERVED,
+                      str_format("queue name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(spec->name)));
+        return;
+    }
+    struct queue *q = vhost_find_queue(b, v, spec->name);
+    if (q != NULL) {
+        redeclare(b, c, s, q);
+        return;
+    }
+    if (spec->passive) {
+        resource_any_queue(b, c, s, spec);
+        return;
+    }
+    if (spec->objection.len > 0) {
+        resource_fail(b, c, spec, OBJECTION, str_copy(spec->objection));
+        return;
+    }
+    q = queue_create(b, v, spec, spec->exclusive ? s->outlet : NULL);
+    done_with_counts(b, c, q);
+}
+
+void command_delete_queue(struct broker *b, struct command *c, struct stream *s)
+{
+    struct spec *spec = c->spec;
+    struct queue *q = vhost_find_queue(b, s->outlet->vhost, spec->name);
+    if (q == NULL) {
+        broker_done(b, c, spec);
+        return;
+    }
+    if (!resource_unlocked(b, c, s, spec, q))
+        return;
+    bool not_empty = spec->if_empty && q->ready_count > 0, used = spec->if_unused && q->consumer_count > 0;
+    if (not_empty || used) {
+        char *name = queue_describe(q);
+        resource_fail(b, c, spec, not_empty ? NOT_EMPTY : IN_USE,
+                      str_format(not_empty ? "%s not empty" : "%s in use", name));
+        free(name);
+        return;
+    }
+    done_with_counts(b, c, q); /* the answer comes before the cancels that it causes */
+    queue_delete(b, q);
+}
+
+void command_purge_queue(struct broker *b, struct command *c, struct stream *s)
+{
+    struct queue *q = resource_queue(b, c, s, c->spec);
+    if (q == NULL)
+        return;
+    done_with_counts(b, c, q);
+    queue_purge(b, q);
+}

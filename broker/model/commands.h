@@ -1,0 +1,38 @@
+/* One function a verb (broker/port/command.h): what the model does for it.  Each takes over what its command owns. */
+#ifndef BROKER_MODEL_COMMANDS_H
+#define BROKER_MODEL_COMMANDS_H
+
+#include "broker/port/command.h"
+
+struct broker;
+struct outlet;
+struct stream;
+
+/* cmd_client.c; o: who has that id already, or NULL. */
+void command_attach(struct broker *b, struct command *c, struct outlet *o);
+void command_reset(struct broker *b, struct command *c, struct stream *s);
+void command_echo(struct broker *b, struct command *c, struct stream *s);
+
+/* cmd_exchange.c */
+void command_declare_exchange(struct broker *b, struct command *c, struct stream *s);
+void command_delete_exchange(struct broker *b, struct command *c, struct stream *s);
+void command_bind(struct broker *b, struct command *c, struct stream *s);
+void command_unbind(struct broker *b, struct command *c, struct stream *s);
+
+/* cmd_queue.c */
+void command_declare_queue(struct broker *b, struct command *c, struct stream *s);
+void command_delete_queue(struct broker *b, struct command *c, struct stream *s);
+void command_purge_queue(struct broker *b, struct command *c, struct stream *s);
+
+/* cmd_publish.c */
+void command_publish(struct broker *b, struct command *c, struct stream *s);
+void command_commit(struct broker *b, struct command *c, struct stream *s);
+
+/* cmd_consume.c */
+void command_subscribe(struct broker *b, struct command *c, struct stream *s);
+void command_unsubscribe(struct broker *b, struct command *c, struct stream *s);
+void command_credit(struct broker *b, struct command *c, struct stream *s);
+void command_get(struct broker *b, struct command *c, struct stream *s);
+void command_settle(struct broker *b, struct command *c, struct stream *s);
+void command_recover(struct broker *b, struct command *c, struct stream *s);
+#endif

@@ -1,0 +1,155 @@
+#include "broker/model/consumer.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "broker/model/outlet.h"
+#include "broker/model/queue.h"
+#include "broker/port/spec.h"
+
+static bool limit_is_reached(const struct consumer *c)
+{
+    return !c->no_ack && c->limit > 0 && c->out >= c->limit;
+}
+
+bool consumer_can_take(const struct consumer *c)
+{
+    return !limit_is_reached(c) && (c->no_ack || !stream_is_starved(c->stream)) && c->outlet->window > 0;
+}
+
+/* Puts c on the ring behind those of its priority. */
+static void ring_insert(struct consumer *c)
+{
+    struct list *ring = &c->queue->ring;
+    struct link *after = ring->ring.prev;
+    while (after != &ring->ring && item_of(after, struct consumer, waiting)->priority < c->priority)
+        after = after->prev;
+    c->waiting.prev = after;
+    c->waiting.next = after->next;
+    after->next->prev = &c->waiting;
+    after->next = &c->waiting;
+}
+
+/* Puts c, which waits nowhere, to where it belongs. */
+static void consumer_place(struct broker *b, struct consumer *c)
+{
+    if (limit_is_reached(c))
+        return;
+    if (!c->no_ack && stream_is_starved(c->stream)) {
+        list_append(&c->stream->starved, &c->waiting);
+    } else if (c->outlet->window <= 0) {
+        list_append(&c->outlet->stalled, &c->waiting);
+    } else {
+        ring_insert(c);
+        if (c->queue->ready_count > 0)
+            queue_mark_dirty(b, c->queue);
+    }
+}
+
+struct consumer *consumer_create(struct broker *b, struct queue *q, struct stream *s, uint32_t number,
+                                 const struct spec *spec, uint32_t limit)
+{
+    struct consumer *c = alloc(sizeof *c);
+    *c = (struct consumer){
+        .queue = q,
+        .stream = s,
+        .outlet = s->outlet,
+        .priority = spec->priority,
+        .number = number,
+        .limit = limit,
+        .no_ack = spec->no_ack,
+        .exclusive = spec->exclusive,
+    };
+    link_init(&c->waiting);
+    list_append(&s->consumers, &c->in_stream);
+    outlet_set_consumer(s->outlet, number, c);
+    queue_add_consumer(b, q, c);
+    consumer_place(b, c);
+    return c;
+}
+
+void consumer_delete(struct broker *b, struct consumer *c)
+{
+    struct queue *q = c->queue;
+    list_remove(&c->waiting);
+    list_remove(&c->in_stream);
+    outlet_set_consumer(c->outlet, c->number, NULL);
+    queue_remove_consumer(b, q, c);
+    c->gone = true;
+    c->queue = NULL;
+    c->outlet = NULL;
+    if (c->out == 0)
+        free(c);
+}
+
+void consumer_cancel(struct broker *b, struct consumer *c)
+{
+    struct event *e = broker_tell(b, CANCELLED, stream_origin(c->stream));
+    e->cancelled.consumer = c->number;
+    consumer_delete(b, c);
+}
+
+struct consumer *consumer_next(struct broker *b, struct queue *q)
+{
+    while (!list_is_empty(&q->ring)) {
+        struct consumer *c = item_of(q->ring.ring.next, struct consumer, waiting);
+        if (consumer_can_take(c))
+            return c;
+        list_remove(&c->waiting);
+        consumer_place(b, c);
+    }
+    return NULL;
+}
+
+void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e)
+{
+    struct event *ev = broker_tell(b, DELIVERED, stream_origin(c->stream));
+    c->outlet->window -= (int64_t)message_window_cost(e->msg);
+    ev->delivered.msg = message_ref(e->msg);
+    ev->delivered.consumer = c->number;
+    ev->delivered.redelivered = e->redelivered;
+    ev->delivered.no_ack = c->no_ack;
+    if (c->no_ack)
+        entry_destroy(b, e);
+    else
+        ev->delivered.ticket = queue_send_out(b, e, c, c->stream);
+    if (c->waiting.next != c->waiting.prev) { /* not alone on the ring: to the end of its turn */
+        list_remove(&c->waiting);
+        ring_insert(c);
+    }
+}
+
+void consumer_charge(struct consumer *c)
+{
+    c->out++;
+    c->stream->credit_used++;
+}
+
+void consumer_release(struct broker *b, struct consumer *c)
+{
+    CHECK(c->out > 0);
+    c->out--;
+    if (c->stream != NULL)
+        stream_release(b, c->stream);
+    if (!c->gone && !link_is_linked(&c->waiting))
+        consumer_place(b, c);
+    else if (c->gone && c->out == 0)
+        free(c);
+}
+
+void consumer_wake_all(struct broker *b, struct list *waiting)
+{
+    struct list woken;
+    list_init(&woken);
+    while (!list_is_empty(waiting)) {
+        struct link *l = waiting->ring.next;
+        list_remove(l);
+        list_append(&woken, l);
+    }
+    while (!list_is_empty(&woken)) {
+        struct consumer *c = item_of(woken.ring.next, struct consumer, waiting);
+        list_remove(&c->waiting);
+        consumer_place(b, c);
+    }
+}

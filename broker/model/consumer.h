@@ -1,0 +1,62 @@
+/* Consumers: who gets the next message.
+ *
+ * A consumer waits on one of three lists, or on none, and that is its state: on its queue's ring when it may be given
+ * something, on its stream's list when the stream's credit is used up, on its outlet's list when the client's window
+ * is; on none when its own limit is reached, until one of its messages is settled.
+ */
+#ifndef BROKER_MODEL_CONSUMER_H
+#define BROKER_MODEL_CONSUMER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+struct broker;
+struct entry;
+struct outlet;
+struct queue;
+struct spec;
+struct stream;
+
+struct consumer {
+    struct link in_queue;  /* on queue->consumers */
+    struct link in_stream; /* on stream->consumers */
+    struct link waiting;   /* on queue->ring, stream->starved or outlet->stalled */
+    struct queue *queue;   /* borrowed; NULL once it is gone */
+    struct stream *stream; /* borrowed; NULL once its stream is gone */
+    struct outlet *outlet; /* borrowed; NULL once it is gone */
+    int64_t priority;
+    uint32_t number; /* the session's */
+    uint32_t limit;  /* 0: none */
+    uint32_t out;
+    bool no_ack, exclusive;
+    bool gone; /* cancelled; there only for what it has out */
+};
+
+/* A new consumer, on its queue's and its stream's lists. */
+struct consumer *consumer_create(struct broker *b, struct queue *q, struct stream *s, uint32_t number,
+                                 const struct spec *spec, uint32_t limit);
+
+/* It ends; what it has out stays out with its stream. */
+void consumer_delete(struct broker *b, struct consumer *c);
+
+/* The same because its queue goes: tells its client. */
+void consumer_cancel(struct broker *b, struct consumer *c);
+
+/* Who is next to be given something from this queue; NULL: nobody can take any.  Those who cannot are moved to where
+ * they wait. */
+struct consumer *consumer_next(struct broker *b, struct queue *q);
+
+/* Hands it an entry that is on no list. */
+void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e);
+
+/* One more, one fewer of its messages is out. */
+void consumer_charge(struct consumer *c);
+void consumer_release(struct broker *b, struct consumer *c);
+
+/* Credit or window has come: all on this list look again where they belong. */
+void consumer_wake_all(struct broker *b, struct list *waiting);
+
+bool consumer_can_take(const struct consumer *c);
+#endif

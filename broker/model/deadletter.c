@@ -1,0 +1,73 @@
+#include "broker/model/deadletter.h"
+
+#include <stdlib.h>
+
+#include "broker/model/exchange.h"
+#include "broker/model/obituary.h"
+#include "broker/model/queue.h"
+#include "broker/model/route.h"
+#include "broker/model/state.h"
+#include "broker/model/vhost.h"
+#include "broker/port/spec.h"
+
+/* The dead letter of e for exchange x; the caller holds the only reference. */
+static struct message *write_letter(const struct broker *b, const struct entry *e, const struct exchange *x)
+{
+    const struct message *died = e->msg;
+    const struct queue_options *o = &e->queue->spec->options;
+    const struct death_record record = {
+        .msg = died, .queue = e->queue->name, .death = (enum death)e->death, .wall_ms = b->now.wall_ms};
+    struct message_spec spec = {
+        .exchange = x->name,
+        .routing_key = o->has_dead_letter_routing_key ? o->dead_letter_routing_key : message_key(died),
+        .extra_keys = o->has_dead_letter_routing_key ? (struct bytes){0} : message_extra_keys(died),
+        .cc_count = o->has_dead_letter_routing_key ? 0 : died->cc_count,
+        .expiration_ms = MESSAGE_NO_EXPIRATION,
+        .flags = died->flags | MESSAGE_HAS_HEADERS,
+        .priority = died->priority,
+    };
+    spec.deaths = obituary_write(&record, &spec.properties);
+    struct message *letter = message_create_with_body(&spec, e->msg);
+    free((void *)(uintptr_t)spec.properties.at);
+    return letter;
+}
+
+static void send_letter(struct broker *b, struct entry *e, struct exchange *x)
+{
+    struct message *letter = write_letter(b, e, x);
+    struct routing routing = {.key = message_key(letter), .extra_keys = message_extra_keys(letter), .msg = letter};
+    const struct route *route = route_message(b, x, &routing);
+    for (size_t i = 0; i < route->n; i++) {
+        struct queue *q = route->queues[i];
+        if (e->death == DEATH_REJECTED || obituary_allows(message_properties(letter), letter->deaths, q->name))
+            queue_publish(b, q, message_ref(letter));
+    }
+    message_unref(letter);
+}
+
+unsigned deadletter_some(struct broker *b, unsigned most)
+{
+    unsigned n = 0;
+    for (; n < most && !list_is_empty(&b->deaths); n++) {
+        struct entry *e = item_of(b->deaths.ring.next, struct entry, in_queue);
+        struct queue *q = e->queue;
+        list_remove(&e->in_queue);
+        struct exchange *x = vhost_find_exchange(b, q->vhost, q->spec->options.dead_letter_exchange);
+        if (x != NULL)
+            send_letter(b, e, x);
+        entry_destroy(b, e);
+        queue_bury(b, q);
+    }
+    return n;
+}
+
+void deadletter_forget(struct broker *b)
+{
+    while (!list_is_empty(&b->deaths)) {
+        struct entry *e = item_of(b->deaths.ring.next, struct entry, in_queue);
+        struct queue *q = e->queue;
+        list_remove(&e->in_queue);
+        entry_destroy(b, e);
+        queue_bury(b, q);
+    }
+}

@@ -1,0 +1,62 @@
+/* An entry: one message in one queue, from its coming to its end.  Where it is, is its state; entry_check() knows what
+ * goes with which.
+ */
+#ifndef BROKER_MODEL_ENTRY_H
+#define BROKER_MODEL_ENTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "broker/port/message.h"
+
+struct broker;
+struct consumer;
+struct queue;
+struct stream;
+
+enum entry_state {
+    ENTRY_READY,    /* on queue->ready, by position */
+    ENTRY_RETURNED, /* in queue->returned: it was out, and keeps its position */
+    ENTRY_OUT,      /* on queue->out and stream->out, with a ticket */
+    ENTRY_DYING,    /* on broker->deaths, on its way to a dead-letter exchange */
+};
+
+enum death { DEATH_REJECTED, DEATH_EXPIRED, DEATH_MAXLEN, DEATH_COUNT };
+
+#define ENTRY_NEVER UINT64_MAX /* no expiry */
+
+struct entry {
+    struct link in_queue; /* READY: queue->ready.  OUT: queue->out.  DYING: broker->deaths */
+    union {
+        struct heap_node in_returned; /* RETURNED */
+        struct link in_stream;        /* OUT */
+    };
+    struct message *msg;       /* shared */
+    struct queue *queue;       /* borrowed; a dying entry's queue may be gone: see struct obituary */
+    uint64_t position;         /* its place in the queue, for ever */
+    uint64_t expires_at;       /* instant.ms; ENTRY_NEVER */
+    struct consumer *consumer; /* OUT: with whom; NULL: fetched by GET */
+    struct stream *stream;     /* OUT */
+    uint32_t ticket_slot;      /* OUT */
+    uint8_t state;             /* enum entry_state */
+    uint8_t death;             /* DYING: enum death */
+    bool redelivered;
+};
+
+/* Entries come from slabs and go back to a free list. */
+struct entry_pool {
+    struct entry *free;       /* linked through msg */
+    struct entry_slab *slabs; /* owned */
+};
+
+void entry_pool_init(struct entry_pool *p);
+void entry_pool_fini(struct entry_pool *p);
+
+/* A new entry that holds msg, whose reference it takes, on no list yet.  Counts the message's memory. */
+struct entry *entry_create(struct broker *b, struct queue *q, struct message *msg);
+
+/* Gives the entry, and its hold on the message, back.  It must be on no list. */
+void entry_destroy(struct broker *b, struct entry *e);
+#endif

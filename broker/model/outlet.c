@@ -1,0 +1,134 @@
+#include "broker/model/outlet.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "broker/model/consumer.h"
+#include "broker/model/exchange.h"
+#include "broker/model/queue.h"
+
+struct outlet *outlet_create(struct broker *b, outlet_id id, struct vhost *v)
+{
+    if (id.slot >= b->outlet_count) {
+        size_t count = alloc_grown(b->outlet_count, (size_t)id.slot + 1);
+        b->outlets = alloc_array(b->outlets, count, sizeof(struct outlet *));
+        for (size_t i = b->outlet_count; i < count; i++)
+            b->outlets[i] = NULL;
+        b->outlet_count = count;
+    }
+    CHECK(b->outlets[id.slot] == NULL);
+    struct outlet *o = alloc_zeroed(sizeof *o);
+    o->id = id;
+    o->vhost = v;
+    o->window = WINDOW_BYTES;
+    list_init(&o->exclusive_queues);
+    list_init(&o->stalled);
+    b->outlets[id.slot] = o;
+    b->totals.outlets++;
+    return o;
+}
+
+struct outlet *outlet_find(const struct broker *b, outlet_id id)
+{
+    struct outlet *o = id.slot < b->outlet_count ? b->outlets[id.slot] : NULL;
+    return o != NULL && o->id.generation == id.generation ? o : NULL;
+}
+
+struct stream *outlet_stream(struct outlet *o, uint16_t number)
+{
+    if (number >= o->stream_count) {
+        size_t count = alloc_grown(o->stream_count, (size_t)number + 1);
+        o->streams = alloc_array(o->streams, count, sizeof(struct stream *));
+        for (size_t i = o->stream_count; i < count; i++)
+            o->streams[i] = NULL;
+        o->stream_count = count;
+    }
+    struct stream *s = o->streams[number];
+    if (s != NULL)
+        return s;
+    s = alloc_zeroed(sizeof *s);
+    s->outlet = o;
+    s->number = number;
+    list_init(&s->out);
+    list_init(&s->consumers);
+    list_init(&s->starved);
+    o->streams[number] = s;
+    return s;
+}
+
+void stream_requeue(struct broker *b, struct stream *s)
+{
+    struct entry *e;
+    list_each (e, &s->out, struct entry, in_stream)
+        queue_settle(b, e, REQUEUED);
+}
+
+void stream_delete(struct broker *b, struct stream *s)
+{
+    struct consumer *c;
+    list_each (c, &s->consumers, struct consumer, in_stream)
+        consumer_delete(b, c);
+    stream_requeue(b, s);
+    CHECK(list_is_empty(&s->starved) && s->credit_used == 0);
+    s->outlet->streams[s->number] = NULL;
+    if (s->route != NULL)
+        free(s->route->queues);
+    free(s->route);
+    free(s);
+}
+
+void stream_set_credit(struct broker *b, struct stream *s, uint32_t limit)
+{
+    s->credit_limit = limit;
+    if (!stream_is_starved(s))
+        consumer_wake_all(b, &s->starved);
+}
+
+void stream_release(struct broker *b, struct stream *s)
+{
+    CHECK(s->credit_used > 0);
+    s->credit_used--;
+    if (!list_is_empty(&s->starved) && !stream_is_starved(s))
+        consumer_wake_all(b, &s->starved);
+}
+
+void outlet_delete(struct broker *b, struct outlet *o)
+{
+    struct queue *q;
+    for (size_t i = 0; i < o->stream_count; i++)
+        if (o->streams[i] != NULL)
+            stream_delete(b, o->streams[i]);
+    list_each (q, &o->exclusive_queues, struct queue, in_owner)
+        queue_delete(b, q);
+    exchange_delete_doomed(b);
+    b->outlets[o->id.slot] = NULL;
+    b->totals.outlets--;
+    free(o->streams);
+    free(o->consumers);
+    free(o);
+}
+
+void outlet_set_consumer(struct outlet *o, uint32_t number, struct consumer *c)
+{
+    if (number >= o->consumer_count) {
+        size_t count = alloc_grown(o->consumer_count, (size_t)number + 1);
+        o->consumers = alloc_array(o->consumers, count, sizeof(struct consumer *));
+        for (size_t i = o->consumer_count; i < count; i++)
+            o->consumers[i] = NULL;
+        o->consumer_count = count;
+    }
+    o->consumers[number] = c;
+}
+
+struct consumer *outlet_find_consumer(const struct outlet *o, uint32_t number)
+{
+    return number < o->consumer_count ? o->consumers[number] : NULL;
+}
+
+void outlet_widen(struct broker *b, struct outlet *o, uint64_t bytes)
+{
+    o->window += (int64_t)bytes;
+    if (o->window > 0)
+        consumer_wake_all(b, &o->stalled);
+}

@@ -1,0 +1,85 @@
+/* Outlets and streams: a client as the model sees it, and its channels.  What a stream has out is requeued when it
+ * ends; an outlet owns exclusive queues and a window. */
+#ifndef BROKER_MODEL_OUTLET_H
+#define BROKER_MODEL_OUTLET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "broker/port/ids.h"
+
+struct broker;
+struct consumer;
+struct queue;
+struct vhost;
+
+/* Where the last publish went: while the topology stays as it is, the next with the same names goes there too. */
+struct remembered_route {
+    struct queue **queues; /* owned array of borrowed pointers; valid while version is the topology's */
+    size_t n, capacity;
+    uint64_t version;
+    uint8_t exchange_len, key_len;
+    uint8_t names[510]; /* exchange, routing key */
+};
+
+struct stream {
+    struct outlet *outlet; /* borrowed */
+    uint16_t number;
+    bool poisoned;   /* ignored until RESET */
+    struct list out; /* its entries that are out, oldest first */
+    struct list consumers;
+    struct list starved;            /* consumers that wait for its credit */
+    uint32_t credit_limit;          /* 0: none */
+    uint32_t credit_used;           /* what its consumers have out */
+    struct remembered_route *route; /* owned; NULL until the first publish */
+};
+
+struct outlet {
+    outlet_id id;
+    struct vhost *vhost;         /* borrowed */
+    struct stream **streams;     /* owned, by number; NULL where there is none */
+    size_t stream_count;         /* slots in streams[] */
+    struct consumer **consumers; /* owned array, by number; NULL where there is none */
+    size_t consumer_count;       /* slots in consumers[] */
+    struct list exclusive_queues;
+    struct list stalled; /* consumers that wait for the window */
+    int64_t window;      /* bytes of deliveries that it may still be sent */
+};
+
+struct outlet *outlet_create(struct broker *b, outlet_id id, struct vhost *v);
+
+/* Ends all its streams, deletes its exclusive queues, frees it. */
+void outlet_delete(struct broker *b, struct outlet *o);
+
+struct outlet *outlet_find(const struct broker *b, outlet_id id);
+
+/* The stream of that number, made if need be. */
+struct stream *outlet_stream(struct outlet *o, uint16_t number);
+
+/* Its consumers go, what it has out is requeued, it is freed. */
+void stream_delete(struct broker *b, struct stream *s);
+
+/* Requeues all it has out. */
+void stream_requeue(struct broker *b, struct stream *s);
+
+void stream_set_credit(struct broker *b, struct stream *s, uint32_t limit);
+void stream_release(struct broker *b, struct stream *s);
+
+static inline bool stream_is_starved(const struct stream *s)
+{
+    return s->credit_limit > 0 && s->credit_used >= s->credit_limit;
+}
+
+static inline struct origin stream_origin(const struct stream *s)
+{
+    return (struct origin){.outlet = s->outlet->id, .stream = s->number};
+}
+
+void outlet_set_consumer(struct outlet *o, uint32_t number, struct consumer *c);
+struct consumer *outlet_find_consumer(const struct outlet *o, uint32_t number);
+
+/* The client took so many bytes. */
+void outlet_widen(struct broker *b, struct outlet *o, uint64_t bytes);
+#endif

@@ -1,0 +1,429 @@
+#include "broker/model/queue.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/str.h"
+#include "broker/model/consumer.h"
+#include "broker/model/exchange.h"
+#include "broker/model/outlet.h"
+#include "broker/model/vhost.h"
+#include "broker/port/spec.h"
+
+static void on_expiry(struct broker *b, struct timer *t)
+{
+    queue_mark_dirty(b, item_of(t, struct queue, expiry));
+}
+
+static void on_lease(struct broker *b, struct timer *t)
+{
+    struct queue *q = item_of(t, struct queue, lease);
+    if (q->consumer_count > 0)
+        return;
+    uint64_t end = q->unused_since + q->spec->options.expires_ms;
+    if (b->now.ms < end)
+        timer_set(b, &q->lease, end);
+    else
+        queue_delete(b, q);
+}
+
+struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner)
+{
+    struct queue *q = alloc_zeroed(sizeof *q);
+    q->vhost = v;
+    q->spec = spec_create(spec);
+    q->spec->durable = spec->durable && owner == NULL; /* an exclusive queue never survives */
+    q->name = q->spec->name;
+    q->owner = owner;
+    link_init(&q->in_owner);
+    if (owner != NULL)
+        list_append(&owner->exclusive_queues, &q->in_owner);
+    link_init(&q->dirty);
+    list_init(&q->bindings);
+    list_init(&q->ready);
+    heap_init(&q->returned);
+    list_init(&q->out);
+    list_init(&q->consumers);
+    list_init(&q->ring);
+    timer_init(&q->expiry, on_expiry);
+    timer_init(&q->lease, on_lease);
+    map_add(&v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    b->topology_version++;
+    b->totals.queues++;
+    queue_touch(b, q);
+    return q;
+}
+
+char *queue_describe(const struct queue *q)
+{
+    return str_format("queue '%.*s' in vhost '%.*s'", BYTES_ARG(q->name), BYTES_ARG(q->vhost->name));
+}
+
+/* --- what is ready
+ * --------------------------------------------------------------------------------------------------*/
+
+static struct entry *queue_head(const struct queue *q)
+{
+    struct heap_node *n = heap_top(&q->returned);
+    if (n != NULL)
+        return item_of(n, struct entry, in_returned);
+    return list_is_empty(&q->ready) ? NULL : item_of(q->ready.ring.next, struct entry, in_queue);
+}
+
+static void ready_count_add(struct broker *b, struct queue *q, const struct entry *e)
+{
+    q->ready_count++;
+    q->ready_bytes += e->msg->body_size;
+    b->totals.messages_ready++;
+}
+
+static void ready_remove(struct broker *b, struct queue *q, struct entry *e)
+{
+    if (e->state == ENTRY_RETURNED)
+        heap_remove(&q->returned, &e->in_returned);
+    else
+        list_remove(&e->in_queue);
+    q->ready_count--;
+    q->ready_bytes -= e->msg->body_size;
+    b->totals.messages_ready--;
+}
+
+/* The entry, which is on no list, is to be dead-lettered; without a dead-letter exchange it is dropped. */
+static void queue_die(struct broker *b, struct entry *e, enum death death)
+{
+    struct queue *q = e->queue;
+    if (!q->spec->options.has_dead_letter_exchange) {
+        entry_destroy(b, e);
+        return;
+    }
+    e->state = ENTRY_DYING;
+    e->death = (uint8_t)death;
+    q->dying_count++;
+    list_append(&b->deaths, &e->in_queue);
+}
+
+/* Makes sure that somebody looks when the head is overdue.  The timer may fire too early, never too late. */
+static void queue_watch_head(struct broker *b, struct queue *q)
+{
+    struct entry *head = queue_head(q);
+    if (head == NULL || head->expires_at == ENTRY_NEVER)
+        return;
+    if (!heap_has(&q->expiry.node) || head->expires_at < q->expiry.node.key)
+        timer_set(b, &q->expiry, head->expires_at);
+}
+
+static void queue_expire(struct broker *b, struct queue *q)
+{
+    struct entry *head;
+    for (unsigned n = 0; (head = queue_head(q)) != NULL && head->expires_at <= b->now.ms; n++) {
+        if (n == EXPIRED_PER_STEP) {
+            timer_set(b, &q->expiry, b->now.ms);
+            return;
+        }
+        ready_remove(b, q, head);
+        queue_die(b, head, DEATH_EXPIRED);
+    }
+}
+
+struct entry *queue_take(struct broker *b, struct queue *q)
+{
+    struct entry *head = queue_head(q);
+    if (head != NULL && head->expires_at <= b->now.ms) {
+        queue_expire(b, q);
+        head = queue_head(q);
+        if (head != NULL && head->expires_at <= b->now.ms)
+            return NULL; /* more are overdue than one step expires */
+    }
+    if (head != NULL)
+        ready_remove(b, q, head);
+    return head;
+}
+
+static bool queue_is_over(const struct queue *q)
+{
+    const struct queue_options *o = &q->spec->options;
+    return q->ready_count > o->max_length || q->ready_bytes > o->max_length_bytes;
+}
+
+static void queue_drop_head(struct broker *b, struct queue *q)
+{
+    if (q->spec->options.overflow != OVERFLOW_DROP_HEAD)
+        return;
+    while (queue_is_over(q)) {
+        struct entry *head = queue_head(q);
+        CHECK(head != NULL);
+        ready_remove(b, q, head);
+        queue_die(b, head, DEATH_MAXLEN);
+    }
+}
+
+/* Gives out what is ready to those who can take it. */
+static void queue_dispatch(struct broker *b, struct queue *q)
+{
+    struct consumer *c;
+    while (q->ready_count > 0 && (c = consumer_next(b, q)) != NULL) {
+        struct entry *e = queue_take(b, q);
+        if (e == NULL)
+            break;
+        consumer_deliver(b, c, e);
+    }
+}
+
+/* --- coming
+ * ---------------------------------------------------------------------------------------------------------*/
+
+static bool queue_refuses(struct broker *b, struct queue *q, const struct message *msg)
+{
+    const struct queue_options *o = &q->spec->options;
+    (void)b;
+    return o->overflow != OVERFLOW_DROP_HEAD &&
+           (q->ready_count + 1 > o->max_length || q->ready_bytes + msg->body_size > o->max_length_bytes);
+}
+
+static uint64_t entry_deadline(const struct broker *b, const struct queue *q, const struct message *msg)
+{
+    uint64_t ttl = q->spec->options.message_ttl_ms;
+    if (msg->expiration_ms < ttl)
+        ttl = msg->expiration_ms;
+    return ttl == SPEC_NONE ? ENTRY_NEVER : b->now.ms + ttl;
+}
+
+bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
+{
+    struct entry *e = entry_create(b, q, msg);
+    if (queue_refuses(b, q, msg)) {
+        if (q->spec->options.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
+            queue_die(b, e, DEATH_MAXLEN);
+        else
+            entry_destroy(b, e);
+        return false;
+    }
+    e->position = q->next_position++;
+    struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
+    if (c != NULL) {
+        e->expires_at = entry_deadline(b, q, msg);
+        consumer_deliver(b, c, e);
+        return true;
+    }
+    e->expires_at = entry_deadline(b, q, msg);
+    e->state = ENTRY_READY;
+    list_append(&q->ready, &e->in_queue);
+    ready_count_add(b, q, e);
+    if (e->expires_at <= b->now.ms)
+        queue_mark_dirty(b, q);
+    else if (e->expires_at != ENTRY_NEVER)
+        queue_watch_head(b, q);
+    if (!link_is_linked(&q->dirty)) /* else when those who wait have had theirs */
+        queue_drop_head(b, q);
+    return true;
+}
+
+/* --- going out and coming back
+ * --------------------------------------------------------------------------------------*/
+
+ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s)
+{
+    ticket t;
+    struct queue *q = e->queue;
+    e->state = ENTRY_OUT;
+    e->consumer = c;
+    e->stream = s;
+    t.slot = e->ticket_slot = slots_take(&b->tickets, e, &t.generation);
+    list_append(&q->out, &e->in_queue);
+    list_append(&s->out, &e->in_stream);
+    q->out_count++;
+    b->totals.messages_out++;
+    if (c != NULL)
+        consumer_charge(c);
+    return t;
+}
+
+static void queue_end_out(struct broker *b, struct entry *e)
+{
+    CHECK(e->state == ENTRY_OUT);
+    list_remove(&e->in_queue);
+    list_remove(&e->in_stream);
+    slots_give(&b->tickets, e->ticket_slot);
+    e->queue->out_count--;
+    b->totals.messages_out--;
+    if (e->consumer != NULL)
+        consumer_release(b, e->consumer);
+    e->consumer = NULL;
+    e->stream = NULL;
+}
+
+void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
+{
+    struct queue *q = e->queue;
+    queue_end_out(b, e);
+    switch (outcome) {
+    case ACCEPTED:
+        entry_destroy(b, e);
+        break;
+    case REQUEUED:
+        e->state = ENTRY_RETURNED;
+        e->redelivered = true;
+        heap_node_init(&e->in_returned);
+        heap_add(&q->returned, &e->in_returned, e->position);
+        ready_count_add(b, q, e);
+        queue_mark_dirty(b, q);
+        break;
+    case REJECTED:
+        queue_die(b, e, DEATH_REJECTED);
+        break;
+    }
+}
+
+uint64_t queue_purge(struct broker *b, struct queue *q)
+{
+    uint64_t count = q->ready_count;
+    struct entry *head;
+    while ((head = queue_head(q)) != NULL) {
+        ready_remove(b, q, head);
+        entry_destroy(b, head);
+    }
+    return count;
+}
+
+/* --- consumers, leases
+ * ----------------------------------------------------------------------------------------------*/
+
+void queue_touch(struct broker *b, struct queue *q)
+{
+    uint64_t expires = q->spec->options.expires_ms;
+    q->unused_since = b->now.ms;
+    if (expires != SPEC_NONE && q->consumer_count == 0 && !heap_has(&q->lease.node))
+        timer_set(b, &q->lease, b->now.ms + expires);
+}
+
+void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c)
+{
+    list_append(&q->consumers, &c->in_queue);
+    q->consumer_count++;
+    q->had_consumer = true;
+    if (c->exclusive)
+        q->exclusive_consumer = c;
+    b->totals.consumers++;
+    queue_mark_dirty(b, q);
+}
+
+void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c)
+{
+    list_remove(&c->in_queue);
+    q->consumer_count--;
+    b->totals.consumers--;
+    if (q->exclusive_consumer == c)
+        q->exclusive_consumer = NULL;
+    if (q->consumer_count == 0) {
+        queue_touch(b, q);
+        if (q->spec->auto_delete)
+            queue_mark_dirty(b, q);
+    }
+}
+
+/* --- the end
+ * --------------------------------------------------------------------------------------------------------*/
+
+static void queue_free(struct queue *q)
+{
+    CHECK(q->dying_count == 0 && list_is_empty(&q->ready) && list_is_empty(&q->out));
+    heap_fini(&q->returned);
+    free(q->spec);
+    free(q);
+}
+
+void queue_delete(struct broker *b, struct queue *q)
+{
+    struct binding *bd;
+    struct consumer *c;
+    struct entry *e;
+    CHECK(!q->gone);
+    q->gone = true;
+    list_each (bd, &q->bindings, struct binding, in_destination)
+        binding_delete(b, bd);
+    list_each (c, &q->consumers, struct consumer, in_queue)
+        consumer_cancel(b, c);
+    queue_purge(b, q);
+    list_each (e, &q->out, struct entry, in_queue)
+        queue_settle(b, e, ACCEPTED);
+    list_remove(&q->in_owner);
+    list_remove(&q->dirty);
+    timer_set(b, &q->expiry, UINT64_MAX);
+    timer_set(b, &q->lease, UINT64_MAX);
+    map_remove(&q->vhost->queues, &q->in_vhost);
+    b->topology_version++;
+    b->totals.queues--;
+    q->owner = NULL;
+    if (q->dying_count == 0)
+        queue_free(q);
+}
+
+void queue_bury(struct broker *b, struct queue *q)
+{
+    (void)b;
+    CHECK(q->dying_count > 0);
+    if (--q->dying_count == 0 && q->gone)
+        queue_free(q);
+}
+
+void queue_mark_dirty(struct broker *b, struct queue *q)
+{
+    if (!link_is_linked(&q->dirty) && !q->gone)
+        list_append(&b->dirty, &q->dirty);
+}
+
+static void queue_clean(struct broker *b, struct queue *q)
+{
+    if (q->spec->auto_delete && q->had_consumer && q->consumer_count == 0) {
+        queue_delete(b, q);
+        return;
+    }
+    queue_dispatch(b, q);
+    queue_expire(b, q);
+    queue_drop_head(b, q);
+    queue_watch_head(b, q);
+}
+
+void queue_clean_dirty(struct broker *b)
+{
+    while (!list_is_empty(&b->dirty)) {
+        struct queue *q = item_of(b->dirty.ring.next, struct queue, dirty);
+        list_remove(&q->dirty);
+        queue_clean(b, q);
+    }
+}
+
+/* --- invariants
+ * -----------------------------------------------------------------------------------------------------*/
+
+void queue_check(const struct queue *q)
+{
+    uint64_t ready = q->returned.count, bytes = 0, out = 0, consumers = 0, last = 0;
+    struct entry *e;
+    struct consumer *c;
+    for (size_t i = 0; i < q->returned.count; i++) {
+        e = item_of(q->returned.nodes[i], struct entry, in_returned);
+        CHECK(e->state == ENTRY_RETURNED && e->queue == q && e->redelivered && e->position < q->next_position);
+        bytes += e->msg->body_size;
+    }
+    list_each (e, &q->ready, struct entry, in_queue) {
+        CHECK(e->state == ENTRY_READY && e->queue == q && e->position < q->next_position);
+        CHECK(ready == q->returned.count || e->position > last);
+        last = e->position;
+        bytes += e->msg->body_size;
+        ready++;
+    }
+    list_each (e, &q->out, struct entry, in_queue) {
+        CHECK(e->state == ENTRY_OUT && e->queue == q && e->stream != NULL);
+        out++;
+    }
+    list_each (c, &q->consumers, struct consumer, in_queue) {
+        CHECK(c->queue == q && !c->gone);
+        consumers++;
+        /* P11: nothing waits while somebody could take it. */
+        CHECK(q->ready_count == 0 || !consumer_can_take(c) || link_is_linked(&q->dirty) || heap_has(&q->expiry.node));
+    }
+    CHECK(ready == q->ready_count && bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
+    CHECK(!queue_is_over(q) || q->spec->options.overflow != OVERFLOW_DROP_HEAD);
+}

@@ -1,0 +1,100 @@
+/* Queues: messages in order, those that are out, and the consumers that wait for more.
+ *
+ * A message that comes back keeps its position, and everything that ever was out lies before everything that never was,
+ * so the head of a queue is the first of `returned`, or else the first of `ready` (reference amqp-protocol 7.9).
+ */
+#ifndef BROKER_MODEL_QUEUE_H
+#define BROKER_MODEL_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "broker/model/entry.h"
+#include "broker/model/state.h"
+
+struct consumer;
+struct outlet;
+struct spec;
+struct vhost;
+
+struct queue {
+    struct map_node in_vhost;
+    struct vhost *vhost;  /* borrowed */
+    struct spec *spec;    /* owned: as it was declared */
+    struct bytes name;    /* in spec */
+    struct outlet *owner; /* borrowed: of an exclusive queue; NULL: none */
+    struct link in_owner; /* on owner->exclusive_queues */
+    struct link dirty;    /* on broker->dirty */
+    struct list bindings; /* of which it is the destination */
+    uint64_t stamp;       /* of the last walk that named it */
+
+    struct list ready;    /* READY entries, by position */
+    struct heap returned; /* RETURNED entries, by position */
+    struct list out;      /* OUT entries */
+    uint64_t ready_count; /* in ready and returned */
+    uint64_t ready_bytes; /* of their bodies */
+    uint64_t out_count;
+    uint64_t dying_count; /* entries on broker->deaths that will ask for its name */
+    uint64_t next_position;
+
+    struct list consumers; /* all, oldest first */
+    struct list ring;      /* those that may be given something: by priority, and the next in turn first */
+    uint32_t consumer_count;
+    struct consumer *exclusive_consumer; /* borrowed; NULL: none */
+    bool had_consumer;
+    bool gone; /* deleted; there only for what is dying */
+
+    struct timer expiry; /* of its head: fires no later than that is due */
+    struct timer lease;  /* x-expires */
+    uint64_t unused_since;
+};
+
+/* A new queue, known to the vhost.  The spec is copied.  owner: of an exclusive queue, or NULL. */
+struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner);
+
+/* Removes it: consumers are cancelled, messages dropped (those that are out too), bindings deleted. */
+void queue_delete(struct broker *b, struct queue *q);
+
+/* Puts a message in, or through to a consumer that waits.  Takes the reference.  False: the queue is full and refuses.
+ */
+bool queue_publish(struct broker *b, struct queue *q, struct message *msg);
+
+/* Takes the head out of the queue, what is overdue dead-lettered first; NULL if it is empty.  The entry is on no list.
+ */
+struct entry *queue_take(struct broker *b, struct queue *q);
+
+/* An entry goes out: to a consumer, or (consumer NULL) to GET on that stream. */
+ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s);
+
+/* An entry that is out comes to its end. */
+void queue_settle(struct broker *b, struct entry *e, enum outcome outcome);
+
+/* Drops what is ready; answers how many. */
+uint64_t queue_purge(struct broker *b, struct queue *q);
+
+/* Somebody used the queue: its lease starts anew. */
+void queue_touch(struct broker *b, struct queue *q);
+
+/* The consumer is on the queue's list from now on; or is not any more, which may be the end of an auto-delete queue. */
+void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c);
+void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c);
+
+/* The queue wants looking after before the command is over. */
+void queue_mark_dirty(struct broker *b, struct queue *q);
+
+/* Looks after all that are dirty: expires, dispatches, keeps the limits, deletes what is to be auto-deleted. */
+void queue_clean_dirty(struct broker *b);
+
+/* A dying entry has been seen to. */
+void queue_bury(struct broker *b, struct queue *q);
+
+/* "queue 'q' in vhost '/'"; on the heap. */
+char *queue_describe(const struct queue *q);
+
+/* Dies if its counts and lists do not agree. */
+void queue_check(const struct queue *q);
+#endif

@@ -1,0 +1,150 @@
+#include "broker/model/resource.h"
+
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "broker/model/exchange.h"
+#include "broker/model/outlet.h"
+#include "broker/model/queue.h"
+#include "broker/model/vhost.h"
+#include "broker/port/spec.h"
+#include "codec/table.h"
+
+enum { VALUE_TEXT_MAX = 128 };
+
+void resource_fail(struct broker *b, struct command *c, struct spec *spec, enum reason reason, char *text)
+{
+    broker_fail(b, c, reason, text);
+    free(spec);
+}
+
+struct queue *resource_any_queue(struct broker *b, struct command *c, struct stream *s, struct spec *spec)
+{
+    struct vhost *v = s->outlet->vhost;
+    struct queue *q = vhost_find_queue(b, v, spec->name);
+    if (q == NULL)
+        resource_fail(b, c, spec, NO_SUCH_QUEUE,
+                      str_format("no queue '%.*s' in vhost '%.*s'", BYTES_ARG(spec->name), BYTES_ARG(v->name)));
+    return q;
+}
+
+bool resource_unlocked(struct broker *b, struct command *c, struct stream *s, struct spec *spec, struct queue *q)
+{
+    if (q->owner == NULL || q->owner == s->outlet)
+        return true;
+    char *name = queue_describe(q);
+    resource_fail(b, c, spec, LOCKED,
+                  str_format("cannot obtain exclusive access to locked %s. It could be originally declared on another "
+                             "connection or the exclusive property value does not match that of the original "
+                             "declaration.",
+                             name));
+    free(name);
+    return false;
+}
+
+struct queue *resource_queue(struct broker *b, struct command *c, struct stream *s, struct spec *spec)
+{
+    struct queue *q = resource_any_queue(b, c, s, spec);
+    return q != NULL && resource_unlocked(b, c, s, spec, q) ? q : NULL;
+}
+
+/* --- redeclaration
+ * --------------------------------------------------------------------------------------------------*/
+
+static const char *word(bool b)
+{
+    return b ? "true" : "false";
+}
+
+static char *flag_differs(const char *flag, const char *resource, bool wanted, bool is)
+{
+    return wanted == is ? NULL
+                        : str_format("inequivalent arg '%s' for %s: received '%s' but current is '%s'", flag, resource,
+                                     word(wanted), word(is));
+}
+
+static char *argument_text(const struct field *f, bool there, bool with_type)
+{
+    char value[VALUE_TEXT_MAX];
+    if (!there)
+        return str_copy(BYTES("none"));
+    field_print(f, value, sizeof value);
+    return with_type ? str_format("the value '%s' of type '%s'", value, field_type_name(f->type))
+                     : str_format("'%s'", value);
+}
+
+static char *argument_differs(const char *key, const char *resource, struct bytes wanted, struct bytes is)
+{
+    struct field a, b;
+    bool has_a = table_find(wanted, bytes_of_string(key), &a), has_b = table_find(is, bytes_of_string(key), &b);
+    if ((!has_a && !has_b) || (has_a && has_b && field_equal_value(&a, &b)))
+        return NULL;
+    bool both = has_a && has_b;
+    char *received = argument_text(&a, has_a, !both), *current = argument_text(&b, has_b, !both);
+    char *text =
+        str_format("inequivalent arg '%s' for %s: received %s but current is %s", key, resource, received, current);
+    free(received);
+    free(current);
+    return text;
+}
+
+/* The arguments that count on a redeclaration, in the order they are compared. */
+static const char *const compared[] = {
+    "x-expires",
+    "x-message-ttl",
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-priority",
+    "x-overflow",
+    "x-queue-mode",
+    "x-queue-version",
+    "x-single-active-consumer",
+    "x-queue-type",
+    "x-queue-master-locator",
+};
+
+static bool is_classic_either_way(const char *key, struct bytes a, struct bytes b)
+{
+    struct field f;
+    if (strcmp(key, "x-queue-type") != 0)
+        return false;
+    bool a_is = !table_find(a, BYTES("x-queue-type"), &f) || bytes_equal(f.bytes, BYTES("classic"));
+    bool b_is = !table_find(b, BYTES("x-queue-type"), &f) || bytes_equal(f.bytes, BYTES("classic"));
+    return a_is && b_is;
+}
+
+char *queue_differs(const struct queue *q, const struct spec *spec)
+{
+    char *name = queue_describe(q);
+    char *text = NULL;
+    if (!spec->exclusive)
+        text = flag_differs("durable", name, spec->durable, q->spec->durable);
+    if (text == NULL)
+        text = flag_differs("auto_delete", name, spec->auto_delete, q->spec->auto_delete);
+    for (size_t i = 0; text == NULL && i < sizeof compared / sizeof compared[0]; i++)
+        if (!is_classic_either_way(compared[i], spec->arguments, q->spec->arguments))
+            text = argument_differs(compared[i], name, spec->arguments, q->spec->arguments);
+    free(name);
+    return text;
+}
+
+char *exchange_differs(const struct exchange *x, const struct spec *spec)
+{
+    char *name = exchange_describe(x);
+    char *text = NULL;
+    if (!bytes_equal(spec->type, x->kind->name))
+        text = str_format("inequivalent arg 'type' for %s: received '%.*s' but current is '%.*s'", name,
+                          BYTES_ARG(spec->type), BYTES_ARG(x->kind->name));
+    if (text == NULL)
+        text = flag_differs("durable", name, spec->durable, x->spec->durable);
+    if (text == NULL)
+        text = flag_differs("auto_delete", name, spec->auto_delete, x->spec->auto_delete);
+    if (text == NULL)
+        text = flag_differs("internal", name, spec->internal, x->spec->internal);
+    if (text == NULL)
+        text = argument_differs("alternate-exchange", name, spec->arguments, x->spec->arguments);
+    free(name);
+    return text;
+}

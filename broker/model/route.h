@@ -1,0 +1,62 @@
+/* Routing: from one exchange, over bindings to exchanges and alternate exchanges, to queues.  Each exchange is visited
+ * once for a message, each queue is named once, nothing recurses (reference amqp-protocol 5.4, 5.8, 5.9; reliability
+ * C9).
+ */
+#ifndef BROKER_MODEL_ROUTE_H
+#define BROKER_MODEL_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/bytes.h"
+
+struct binding;
+struct broker;
+struct exchange;
+struct message;
+struct queue;
+struct topic_node;
+
+/* Where a message goes.  Valid until the topology changes. */
+struct route {
+    struct queue **queues; /* owned array of borrowed pointers */
+    size_t n, capacity;
+    bool by_headers; /* a headers exchange had a say: the same key may go elsewhere next time */
+
+    /* Scratch of the walk. */
+    struct exchange **walk; /* owned */
+    size_t walk_n, walk_capacity;
+    struct topic_node **states[2]; /* owned */
+    size_t state_capacity[2];
+};
+
+/* What exchanges look at. */
+struct routing {
+    struct bytes key;          /* the routing key … */
+    struct bytes extra_keys;   /* … and more: each a 4-byte length and bytes */
+    const struct message *msg; /* borrowed: for its headers */
+    struct bytes headers;      /* decoded when first asked for */
+    bool headers_known;
+};
+
+void route_init(struct route *r);
+void route_fini(struct route *r);
+
+/* Finds where a message published to x goes; the answer is b->route. */
+const struct route *route_message(struct broker *b, struct exchange *x, struct routing *message);
+
+/* For exchange kinds: one binding matched. */
+void route_add_binding(struct broker *b, struct route *r, const struct binding *bd);
+void route_add_queue(struct broker *b, struct route *r, struct queue *q);
+
+/* Calls each for the routing key and every extra key. */
+struct key_walk {
+    struct bytes first, rest;
+    bool begun;
+};
+struct key_walk routing_keys(const struct routing *message);
+bool key_walk_next(struct key_walk *w, struct bytes *key);
+
+/* The message's headers table; empty if it has none. */
+struct bytes routing_headers(struct routing *message);
+#endif

@@ -1,0 +1,64 @@
+/* What the model's modules share: the broker itself, and the small services that all of them use.  Private to
+ * broker/model/. */
+#ifndef BROKER_MODEL_STATE_H
+#define BROKER_MODEL_STATE_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/slots.h"
+#include "broker/model/broker.h"
+#include "broker/model/entry.h"
+#include "broker/model/route.h"
+
+enum {
+    DEATHS_PER_STEP = 8192,  /* dead letters that one step moves; the rest waits for the next */
+    EXPIRED_PER_STEP = 8192, /* messages of one queue that one step expires */
+};
+
+struct timer {
+    struct heap_node node;
+    void (*fire)(struct broker *b, struct timer *t);
+};
+
+struct broker {
+    struct instant now;      /* of this step */
+    struct effects *effects; /* of this step; borrowed */
+    uint64_t hash_seed;
+    uint64_t memory_high;
+
+    struct map vhosts;       /* by name; owned */
+    struct outlet **outlets; /* by slot; owned; NULL where there is none */
+    size_t outlet_count;     /* slots in outlets[] */
+    struct slots tickets;    /* of entries that are out */
+    struct entry_pool entries;
+    struct heap timers;
+
+    struct list deaths; /* entries on their way to a dead-letter exchange, oldest first */
+    struct list dirty;  /* queues with something to look after before the command is over */
+    struct list doomed; /* exchanges that have lost their last binding and are to go */
+
+    uint64_t topology_version; /* goes up with every change that routes may depend on */
+    uint64_t stamp;            /* of the last walk over exchanges and queues */
+    struct route route;        /* used again for every message */
+
+    unsigned deaths_left; /* dead letters that this step may still move */
+    unsigned alarms;
+    struct broker_totals totals;
+};
+
+/* Another event for a client; the caller fills in the rest. */
+struct event *broker_tell(struct broker *b, enum happening what, struct origin to);
+
+/* The answer to a command.  done: takes the spec, NULL if there is none; answers the event, so that the caller can add
+ * to it.  fail: takes the text, and poisons the stream. */
+struct event *broker_done(struct broker *b, const struct command *c, struct spec *spec);
+void broker_fail(struct broker *b, const struct command *c, enum reason reason, char *text);
+
+/* Does at once what the command has left to be done when it is over: for those whose answer must come after it. */
+void broker_finish(struct broker *b);
+
+/* Sets or moves a timer; UINT64_MAX takes it off. */
+void timer_set(struct broker *b, struct timer *t, uint64_t at_ms);
+void timer_init(struct timer *t, void (*fire)(struct broker *b, struct timer *t));
+#endif
