@@ -1,0 +1,273 @@
+/* The model under any commands in any order: every invariant holds after each, and the same commands have the same
+ * effects.  Four clients with three streams each, a handful of names, tickets that were handed out and some that were
+ * not. */
+#include "tests/fuzz/fuzz.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/map.h"
+#include "broker/model/broker.h"
+#include "broker/port/message.h"
+#include "broker/port/spec.h"
+#include "codec/table.h"
+
+enum { CLIENTS = 4, STREAMS = 3, TICKETS = 64, CONSUMERS = 6, EVENTS_MAX = 100000 };
+
+struct run {
+    const uint8_t *at, *end;
+    struct broker *broker;
+    struct effects effects;
+    struct instant now;
+    bool attached[CLIENTS];
+    bool consuming[CLIENTS][CONSUMERS];
+    uint8_t consumer_stream[CLIENTS][CONSUMERS];
+    ticket tickets[TICKETS];
+    unsigned ticket_count;
+    uint64_t trace; /* a hash of all events */
+    uint64_t events;
+};
+
+static unsigned pick(struct run *r, unsigned kinds)
+{
+    return r->at < r->end ? *r->at++ % kinds : 0;
+}
+
+static struct bytes pick_name(struct run *r)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e", "", "amq.topic", "amq.headers"};
+    return bytes_of_string(names[pick(r, 8)]);
+}
+
+static struct bytes pick_key(struct run *r)
+{
+    static const char *const keys[] = {"a", "b", "c", "d", "#", "a.*", "a.b", ""};
+    return bytes_of_string(keys[pick(r, 8)]);
+}
+
+static uint64_t pick_limit(struct run *r)
+{
+    static const uint64_t limits[] = {SPEC_NONE, SPEC_NONE, SPEC_NONE, 0, 1, 2, 5, 300};
+    return limits[pick(r, 8)];
+}
+
+/* A declaration with some arguments; buf keeps its table. */
+static struct spec *pick_spec(struct run *r)
+{
+    static const char *const types[] = {"direct", "fanout", "topic", "headers", "nonsense"};
+    uint8_t buf[256];
+    struct pen p = pen_over(buf, sizeof buf);
+    unsigned flags = pick(r, 256);
+    struct spec s = {.name = pick_name(r), .source = pick_name(r), .key = pick_key(r)};
+    s.type = bytes_of_string(types[pick(r, 5)]);
+    s.passive = flags & 1 && flags & 2;
+    s.durable = flags & 4;
+    s.exclusive = flags & 8 && flags & 16;
+    s.auto_delete = flags & 32;
+    s.to_exchange = flags & 64;
+    s.if_unused = flags & 128;
+    s.if_empty = flags & 2;
+    s.no_ack = flags & 1;
+    s.priority = pick(r, 3);
+    s.options = (struct queue_options){.message_ttl_ms = pick_limit(r),
+                                       .expires_ms = pick_limit(r),
+                                       .max_length = pick_limit(r),
+                                       .max_length_bytes = pick_limit(r),
+                                       .overflow = (enum overflow)pick(r, 3)};
+    if (s.options.expires_ms == 0)
+        s.options.expires_ms = 1;
+    if (pick(r, 2) == 1) {
+        s.options.has_dead_letter_exchange = true;
+        s.options.dead_letter_exchange = pick_name(r);
+        s.options.has_dead_letter_routing_key = pick(r, 2) == 1;
+        s.options.dead_letter_routing_key = pick_key(r);
+    }
+    if (pick(r, 4) == 1)
+        table_put_string(&p, BYTES("alternate-exchange"), pick_name(r));
+    if (pick(r, 4) == 1)
+        table_put_string(&p, BYTES("x-match"), pick(r, 2) == 1 ? BYTES("any") : BYTES("all"));
+    s.arguments = pen_written(&p);
+    return spec_create(&s);
+}
+
+static struct message *pick_message(struct run *r)
+{
+    static const uint8_t cc[] = {0, 0, 0, 1, 'b', 0, 0, 0, 1, 'c'};
+    unsigned size = pick(r, 8);
+    struct message *m = message_create(&(struct message_spec){
+        .exchange = pick_name(r),
+        .routing_key = pick_key(r),
+        .properties = bytes_of("\0\0", 2),
+        .extra_keys = pick(r, 4) == 1 ? bytes_of(cc, sizeof cc) : (struct bytes){0},
+        .cc_count = 1,
+        .body_size = size,
+        .expiration_ms = pick(r, 3) == 1 ? pick_limit(r) : MESSAGE_NO_EXPIRATION,
+    });
+    if (m->extra_keys_len == 0)
+        m->cc_count = 0;
+    message_fill(m, bytes_of("12345678", size));
+    return m;
+}
+
+static struct command pick_settle(struct run *r)
+{
+    ticket t = r->ticket_count > 0 ? r->tickets[pick(r, r->ticket_count)] : (ticket){pick(r, 9), pick(r, 3)};
+    return (struct command){.verb = SETTLE, .settle = {.ticket = t, .outcome = (enum outcome)pick(r, 3)}};
+}
+
+static struct command pick_commit(struct run *r)
+{
+    struct tx *t = calloc(1, sizeof *t);
+    CHECK(t != NULL);
+    t->commands = calloc(4, sizeof *t->commands);
+    CHECK(t->commands != NULL);
+    for (t->n = 0; t->n < pick(r, 5) % 4; t->n++)
+        t->commands[t->n] =
+            pick(r, 2) == 1 ? pick_settle(r) : (struct command){.verb = PUBLISH, .publish = {.msg = pick_message(r)}};
+    return (struct command){.verb = COMMIT, .tx = t};
+}
+
+static bool pick_subscribe(struct run *r, unsigned client, unsigned stream, struct command *c)
+{
+    unsigned number = pick(r, CONSUMERS);
+    if (r->consuming[client][number])
+        return false;
+    r->consuming[client][number] = true;
+    r->consumer_stream[client][number] = (uint8_t)stream;
+    *c = (struct command){.verb = SUBSCRIBE,
+                          .subscribe = {.spec = pick_spec(r), .consumer = number, .limit = pick(r, 4)}};
+    return true;
+}
+
+static void forget_consumers(struct run *r, unsigned client, int stream)
+{
+    for (unsigned i = 0; i < CONSUMERS; i++)
+        if (stream < 0 || r->consumer_stream[client][i] == stream)
+            r->consuming[client][i] = false;
+}
+
+/* The next command; false: there is nothing to say this time. */
+static bool pick_command(struct run *r, unsigned client, unsigned stream, struct command *c)
+{
+    enum verb verb = (enum verb)pick(r, COMMIT + 4);
+    if (!r->attached[client]) {
+        r->attached[client] = true;
+        *c = (struct command){.verb = ATTACH, .spec = spec_create(&(struct spec){.name = BYTES("/")})};
+        return true;
+    }
+    switch ((int)verb) {
+    case ATTACH:
+        return false;
+    case DETACH:
+        r->attached[client] = false;
+        forget_consumers(r, client, -1);
+        *c = (struct command){.verb = verb};
+        return true;
+    case RESET:
+        forget_consumers(r, client, (int)stream);
+        *c = (struct command){.verb = verb};
+        return true;
+    case RECOVER:
+        *c = (struct command){.verb = verb};
+        return true;
+    case WINDOW:
+        *c = (struct command){.verb = verb, .window = {.bytes = pick(r, 256) * 64}};
+        return true;
+    case SUBSCRIBE:
+        return pick_subscribe(r, client, stream, c);
+    case UNSUBSCRIBE: {
+        unsigned number = pick(r, CONSUMERS);
+        if (!r->consuming[client][number] || r->consumer_stream[client][number] != stream)
+            return false;
+        *c = (struct command){.verb = verb, .subscribe = {.consumer = number}};
+        return true;
+    }
+    case CREDIT:
+        *c = (struct command){.verb = verb, .credit = {.limit = pick(r, 4)}};
+        return true;
+    case SETTLE:
+        *c = pick_settle(r);
+        return true;
+    case COMMIT:
+        *c = pick_commit(r);
+        return true;
+    case PUBLISH:
+    case COMMIT + 1:
+    case COMMIT + 2:
+    case COMMIT + 3:
+        *c = (struct command){.verb = PUBLISH,
+                              .publish = {.msg = pick_message(r), .mandatory = pick(r, 2), .confirm = pick(r, 2)}};
+        return true;
+    default:
+        *c = (struct command){.verb = verb, .spec = pick_spec(r)};
+        return true;
+    }
+}
+
+static void take_event(struct run *r, struct event *e)
+{
+    unsigned client = e->to.outlet.slot;
+    uint64_t what = (uint64_t)e->what << 32 | (uint64_t)client << 16 | e->to.stream;
+    r->trace = hash_mix(hash_mix(r->trace, what), e->cookie);
+    if (e->what == DELIVERED || e->what == GOT) {
+        r->trace = hash_mix(r->trace, e->delivered.ticket.slot ^ e->delivered.consumer);
+        r->tickets[r->ticket_count < TICKETS ? r->ticket_count++ : r->events % TICKETS] = e->delivered.ticket;
+    }
+    if (e->what == CANCELLED)
+        r->consuming[client][e->cancelled.consumer] = false;
+    if (e->what == DONE && e->verb == UNSUBSCRIBE && e->cookie < CONSUMERS)
+        r->consuming[client][e->cookie] = false;
+    r->events++;
+    event_drop(e);
+}
+
+static void step(struct run *r, struct command *c, size_t n)
+{
+    broker_step(r->broker, &r->now, c, n, &r->effects);
+    broker_check(r->broker);
+    for (size_t i = 0; i < r->effects.n; i++)
+        take_event(r, &r->effects.events[i]);
+    effects_clear(&r->effects);
+}
+
+static uint64_t play(const uint8_t *data, size_t size)
+{
+    struct run *r = calloc(1, sizeof *r);
+    CHECK(r != NULL);
+    r->at = data;
+    r->end = data + size;
+    r->now = (struct instant){.ms = 1, .wall_ms = 1};
+    effects_init(&r->effects);
+    r->broker = broker_create(&(struct broker_config){
+        .default_vhost = "/", .hash_seed = 3, .memory_high = pick(r, 2) == 1 ? 2000 : UINT64_MAX});
+    while (r->at < r->end && r->events < EVENTS_MAX) {
+        unsigned client = pick(r, CLIENTS), stream = pick(r, STREAMS);
+        struct command c;
+        if (pick(r, 16) == 1)
+            r->now.ms += pick(r, 256);
+        if (!pick_command(r, client, stream, &c))
+            continue;
+        c.from = (struct origin){.outlet = {.slot = client, .generation = 1}, .stream = (uint16_t)stream};
+        c.cookie = c.verb == UNSUBSCRIBE ? c.subscribe.consumer : r->events + CONSUMERS;
+        bool failed_subscribe = c.verb == SUBSCRIBE;
+        unsigned number = failed_subscribe ? c.subscribe.consumer : 0;
+        uint64_t consumers = broker_totals(r->broker).consumers;
+        step(r, &c, 1);
+        if (failed_subscribe && broker_totals(r->broker).consumers == consumers)
+            r->consuming[client][number] = false;
+    }
+    uint64_t trace = r->trace;
+    effects_fini(&r->effects);
+    broker_destroy(r->broker);
+    free(r);
+    return trace;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint64_t once = play(data, size), again = play(data, size);
+    CHECK(once == again);
+    return 0;
+}
