@@ -10,7 +10,7 @@
 #include "broker/port/event.h"
 
 struct gate {
-    uint64_t durable; /* everything up to here is safe */
+    uint64_t durable;      /* everything up to here is safe */
     struct event *waiting; /* owned, with what they own: a ring */
     size_t first, count, capacity;
 };

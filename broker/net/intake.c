@@ -30,8 +30,7 @@ struct space intake_space(struct intake *in, uint8_t *scratch)
 {
     if (in->is_stuck || in->len > SCRATCH_BYTES / 2) {
         intake_reserve(in, in->len + INTAKE_BYTES_MIN);
-        return (struct space){
-            .at = in->at + in->len, .size = in->capacity - in->len, .is_own = true, .from = in->at};
+        return (struct space){.at = in->at + in->len, .size = in->capacity - in->len, .is_own = true, .from = in->at};
     }
     if (in->len > 0)
         memcpy(scratch, in->at, in->len);

@@ -32,6 +32,11 @@ struct watch {
     void *arg; /* borrowed */
 };
 
+static struct timeval as_timeval(uint64_t ms)
+{
+    return (struct timeval){.tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000};
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what, (void)arg; /* waking up is all that it is for */
@@ -70,7 +75,7 @@ void poller_turn(struct poller *p, uint64_t timeout_ms)
     } else if (timeout_ms != UINT64_MAX) {
         if (timeout_ms > TIMEOUT_MAX_MS)
             timeout_ms = TIMEOUT_MAX_MS;
-        const struct timeval tv = {.tv_sec = (time_t)(timeout_ms / 1000), .tv_usec = (long)(timeout_ms % 1000) * 1000};
+        const struct timeval tv = as_timeval(timeout_ms);
         evtimer_add(&p->timer, &tv);
     }
     event_base_loop(p->base, flags);
@@ -92,6 +97,42 @@ void poller_signal(struct poller *p, int number, signal_fn *fn, void *arg)
     s->arg = arg;
     evsignal_assign(&s->event, p->base, number, on_signal, s);
     event_add(&s->event, NULL);
+}
+
+struct timer {
+    struct event event;
+    timer_fn *fn;
+    void *arg; /* borrowed */
+};
+
+static void on_time(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct timer *t = arg;
+    t->fn(t->arg);
+}
+
+struct timer *timer_new(struct poller *p, timer_fn *fn, void *arg)
+{
+    struct timer *t = alloc_zeroed(sizeof *t);
+    t->fn = fn;
+    t->arg = arg;
+    evtimer_assign(&t->event, p->base, on_time, t);
+    return t;
+}
+
+void timer_set(struct timer *t, uint64_t after_ms)
+{
+    const struct timeval tv = as_timeval(after_ms);
+    evtimer_add(&t->event, &tv);
+}
+
+void timer_destroy(struct timer *t)
+{
+    if (t == NULL)
+        return;
+    evtimer_del(&t->event);
+    free(t);
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
