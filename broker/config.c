@@ -239,7 +239,7 @@ static void on_include(void *arg, const char *origin, const char *path)
     if (path[0] != '/' && strrchr(origin, '/') != NULL)
         full = str_format("%.*s/%s", (int)(strrchr(origin, '/') - origin), origin, path);
     glob_t found;
-    int status = glob(full != NULL ? full : path, GLOB_ERR | GLOB_NOMAGIC, NULL, &found);
+    int status = glob(full != NULL ? full : path, GLOB_NOMAGIC, NULL, &found);
     if (status != 0 && status != GLOB_NOMATCH)
         complain(c, origin, true, str_format("cannot include %s", path));
     for (size_t i = 0; status == 0 && i < found.gl_pathc; i++)
