@@ -282,14 +282,19 @@ TEST(a_peer_that_goes_is_told_to_the_session)
     tear_down(&p);
 }
 
-TEST(a_socket_that_breaks_while_writing_is_told_to_the_session)
+TEST(what_was_said_before_a_socket_broke_is_heard)
 {
     struct pair p;
     set_up(&p);
+    peer_says(&p, "last words");
     close(p.peer);
     p.peer = -1;
     session_says(&p, SMALL);
-    assert_false(conn_serve(p.conn, NOW));
+    assert_false(conn_serve(p.conn, NOW)); /* cannot be written */
+    assert_false(p.session.is_lost);
+    turn(&p);
+    assert_string_equal(p.session.fed, "last words");
+    turn(&p);
     assert_true(p.session.is_lost);
     assert_int_equal(p.conn->state, CONN_GONE);
     tear_down(&p);
@@ -380,7 +385,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_a_pause_left_over_is_fed_without_new_bytes),
         cmocka_unit_test(a_full_socket_is_waited_for_and_nothing_is_lost),
         cmocka_unit_test(a_peer_that_goes_is_told_to_the_session),
-        cmocka_unit_test(a_socket_that_breaks_while_writing_is_told_to_the_session),
+        cmocka_unit_test(what_was_said_before_a_socket_broke_is_heard),
         cmocka_unit_test(closing_writes_all_shuts_down_and_drains),
         cmocka_unit_test(a_peer_that_never_hangs_up_is_not_waited_for),
         cmocka_unit_test(a_peer_that_never_reads_is_not_waited_for),
