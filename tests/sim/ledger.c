@@ -52,6 +52,7 @@ struct ledger {
     uint32_t record_count, scope_count;
     uint64_t serial;
     uint32_t attempts[QUEUE_COUNT];
+    uint32_t purges[QUEUE_COUNT]; /* under way */
     bool is_draining;
 };
 
@@ -77,6 +78,26 @@ void ledger_destroy(struct ledger *l)
     free(l);
 }
 
+/* --- copies */
+
+static uint8_t queue_after(const struct ledger *l, uint8_t target, uint32_t deaths)
+{
+    uint8_t q = target;
+    for (uint32_t i = 0; i < deaths && q != NO_QUEUE; i++)
+        q = l->topology->queues[q].dead_to;
+    return q;
+}
+
+static struct copy *copy_of(struct line *line, uint32_t generation)
+{
+    if (generation >= line->count) {
+        line->copies = alloc_array(line->copies, generation + 1, sizeof *line->copies);
+        while (line->count <= generation)
+            line->copies[line->count++] = (struct copy){.fate = FATE_WAITING, .scope = NO_SCOPE};
+    }
+    return &line->copies[generation];
+}
+
 /* --- publishing */
 
 uint32_t ledger_publish(struct ledger *l, const struct publishing *p, uint64_t now)
@@ -86,8 +107,11 @@ uint32_t ledger_publish(struct ledger *l, const struct publishing *p, uint64_t n
     l->records[m] = (struct record){.how = *p, .sent_at = now, .sure_at = UINT64_MAX};
     for (unsigned i = 0; i < 2; i++) {
         l->records[m].lines[i].target = p->targets[i];
-        if (p->targets[i] != NO_QUEUE)
-            l->attempts[p->targets[i]]++;
+        if (p->targets[i] == NO_QUEUE)
+            continue;
+        l->attempts[p->targets[i]]++;
+        if (l->purges[p->targets[i]] > 0)
+            copy_of(&l->records[m].lines[i], 0)->may_vanish = true;
     }
     return m;
 }
@@ -113,25 +137,17 @@ void ledger_refused(struct ledger *l, uint32_t message)
     l->records[message].how.standing = STANDING_NEVER;
 }
 
-/* --- copies */
-
-static uint8_t queue_after(const struct ledger *l, uint8_t target, uint32_t deaths)
+void ledger_returned(const struct ledger *l, uint32_t message)
 {
-    uint8_t q = target;
-    for (uint32_t i = 0; i < deaths && q != NO_QUEUE; i++)
-        q = l->topology->queues[q].dead_to;
-    return q;
+    if (message >= l->record_count)
+        verdict_fail("message %u came back, but was never published", message);
+    uint8_t q = l->records[message].how.targets[0];
+    if (q != NO_QUEUE && !l->topology->queues[q].is_passing)
+        verdict_fail("message %u came back, though there is a queue for it", message);
+    mark_hit(MARK_returned);
 }
 
-static struct copy *copy_of(struct line *line, uint32_t generation)
-{
-    if (generation >= line->count) {
-        line->copies = alloc_array(line->copies, generation + 1, sizeof *line->copies);
-        while (line->count <= generation)
-            line->copies[line->count++] = (struct copy){.fate = FATE_WAITING, .scope = NO_SCOPE};
-    }
-    return &line->copies[generation];
-}
+/* --- where copies may be */
 
 /* The line of this message's copies that is in that queue after so many deaths. */
 static struct line *line_find(struct ledger *l, uint32_t message, uint8_t queue, uint32_t generation)
@@ -249,8 +265,8 @@ void ledger_handed_out(struct ledger *l, const struct handout *h, uint64_t now)
     }
     c->was_left = l->is_draining && c->count == 0;
     c->out = alloc_array(c->out, c->count + 1, sizeof *c->out);
-    c->out[c->count++] = (struct handing){
-        .serial = ++l->serial, .connection = h->connection, .redelivered = h->redelivered};
+    c->out[c->count++] =
+        (struct handing){.serial = ++l->serial, .connection = h->connection, .redelivered = h->redelivered};
     c->fate = h->no_ack ? FATE_ACCEPTED : FATE_OUT;
     c->is_proven = c->requeue_asked = false;
     c->scope = NO_SCOPE;
@@ -321,15 +337,28 @@ void ledger_scope_ends(struct ledger *l, uint32_t scope)
     l->scopes[scope] = true;
 }
 
-void ledger_may_vanish(struct ledger *l, uint8_t queue)
+static void may_vanish(struct ledger *l, uint8_t queue)
 {
     for (uint32_t m = 0; m < l->record_count; m++)
         for (unsigned i = 0; i < 2; i++) {
             struct line *line = &l->records[m].lines[i];
-            for (uint32_t g = 0; line->target != NO_QUEUE && g <= line->count; g++)
+            uint32_t end = line->count + 2; /* two deaths may have gone unseen */
+            for (uint32_t g = 0; line->target != NO_QUEUE && g < end; g++)
                 if (queue_after(l, line->target, g) == queue)
                     copy_of(line, g)->may_vanish = true;
         }
+}
+
+void ledger_purge_begins(struct ledger *l, uint8_t queue)
+{
+    l->purges[queue]++;
+    may_vanish(l, queue);
+}
+
+void ledger_purge_ends(struct ledger *l, uint8_t queue)
+{
+    l->purges[queue]--;
+    may_vanish(l, queue);
 }
 
 /* --- the end */
@@ -354,12 +383,13 @@ static void account_for(struct ledger *l, uint32_t message, struct line *line, u
     for (uint32_t g = 0;; g++) {
         uint8_t q = queue_after(l, line->target, g);
         const struct copy *c = copy_of(line, g);
-        if (c->fate == FATE_ACCEPTED || c->fate == FATE_MAYBE_ACCEPTED || c->may_vanish || l->topology->queues[q].is_passing)
+        if (c->fate == FATE_ACCEPTED || c->fate == FATE_MAYBE_ACCEPTED || c->may_vanish ||
+            l->topology->queues[q].is_passing)
             return;
         bool rejected = c->fate == FATE_REJECTED || c->fate == FATE_MAYBE_REJECTED || c->fate == FATE_DEAD;
         if (!rejected && !may_have_died(l, r, q, g, now))
-            verdict_fail("message %u is lost: it was in %s, and nobody took it (fate %d, handed out %u times)",
-                         message, l->topology->queues[q].name, (int)c->fate, c->count);
+            verdict_fail("message %u is lost: it was in %s, and nobody took it (fate %d, handed out %u times)", message,
+                         l->topology->queues[q].name, (int)c->fate, c->count);
         if (l->topology->queues[q].dead_to == NO_QUEUE) {
             if (!rejected)
                 note_vanished(l, q);
@@ -391,8 +421,7 @@ void ledger_verdict(struct ledger *l, uint64_t now)
             if (line->target == NO_QUEUE)
                 continue;
             account_for(l, m, line, now);
-            if (l->topology->queues[line->target].max_length > 0 && r->how.ttl_ms == 0 &&
-                copy_of(line, 0)->count == 0)
+            if (l->topology->queues[line->target].max_length > 0 && r->how.ttl_ms == 0 && copy_of(line, 0)->count == 0)
                 check_drop_order(l, m, line->target);
         }
     }

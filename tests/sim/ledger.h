@@ -68,8 +68,12 @@ void ledger_settled(struct ledger *l, const struct hold *h, enum outcome outcome
 uint32_t ledger_scope(struct ledger *l);
 void ledger_scope_ends(struct ledger *l, uint32_t scope);
 
-/* What is in the queue now may vanish. */
-void ledger_may_vanish(struct ledger *l, uint8_t queue);
+/* Between the two, whatever is in the queue or comes into it may vanish. */
+void ledger_purge_begins(struct ledger *l, uint8_t queue);
+void ledger_purge_ends(struct ledger *l, uint8_t queue);
+
+/* The message came back as unroutable: dies unless that is possible. */
+void ledger_returned(const struct ledger *l, uint32_t message);
 
 /* Whether a drop-head queue was ever asked to hold more than it may. */
 bool ledger_was_overfull(const struct ledger *l, uint8_t queue);

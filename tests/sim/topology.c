@@ -16,10 +16,8 @@ void topology_init(struct topology *t, struct rng *r)
                                      .dead_to = Q_GRAVE,
                                      .max_length = 1 + rng_below(r, 8)},
                 [Q_FULL] = {.name = "full", .max_length = 1 + rng_below(r, 8), .refuses = true},
-                [Q_TTL] = {.name = "ttl",
-                           .letters_exchange = "graves",
-                           .dead_to = Q_GRAVE,
-                           .ttl_ms = 20 + rng_below(r, 500)},
+                [Q_TTL] =
+                    {.name = "ttl", .letters_exchange = "graves", .dead_to = Q_GRAVE, .ttl_ms = 20 + rng_below(r, 500)},
                 [Q_FADING] = {.name = "fading", .ttl_ms = 20 + rng_below(r, 500)},
                 [Q_WORK] = {.name = "work", .letters_exchange = "", .letters_key = "retry", .dead_to = Q_RETRY},
                 [Q_RETRY] = {.name = "retry",

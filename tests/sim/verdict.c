@@ -11,7 +11,8 @@ static uint64_t current_seed;
 static unsigned current_step;
 static bool is_traced, is_ready;
 
-/* CHECK() prints what broke; this adds which run it was.  Not from a handler's rule book, but the run is lost anyway. */
+/* CHECK() prints what broke; this adds which run it was.  Not from a handler's rule book, but the run is lost anyway.
+ */
 static void on_crash(int number)
 {
     char line[160];
