@@ -157,6 +157,8 @@ void client_finish(struct client *c);
 void client_ask_passive(struct client *c, uint8_t queue);
 void client_ask_get(struct client *c, uint8_t queue);
 void client_declare_all(struct client *c);
+void client_declare_passing(struct client *c);
+void client_purge(struct client *c, uint8_t queue);
 
 /* The world is quiet: dies if an answer is still due. */
 void client_check_quiet(const struct client *c);

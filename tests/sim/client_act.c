@@ -103,7 +103,7 @@ struct aim {
 /* How the message stands that is about to be sent, and what would change that. */
 static uint32_t record_publish(struct client *c, struct sim_channel *ch, const struct aim *aim)
 {
-    bool in_vain = ch->is_doomed || c->is_doomed || aim->is_fault;
+    bool in_vain = ch->is_doomed || aim->is_fault;
     struct publishing how = {.publisher = ch->publisher, .sequence = ++ch->sequence, .ttl_ms = aim->ttl_ms};
     how.targets[0] = aim->targets[0];
     how.targets[1] = aim->targets[1];
@@ -178,7 +178,7 @@ static void settle_one(struct client *c, struct sim_channel *ch, size_t i, enum 
         h->outcome = outcome;
         return;
     }
-    if (ch->is_doomed || c->is_doomed) {
+    if (ch->is_doomed) {
         mark_hit(MARK_poisoned_ack);
     } else {
         ledger_settle(c->world.ledger, &h->hold, outcome);
@@ -271,7 +271,7 @@ static void act_consume(struct client *c, struct sim_channel *ch)
     consumer->limit = consumer->no_ack ? 0 : ch->prefetch;
     snprintf(consumer->tag, sizeof consumer->tag, "c%u-%u", k, ch->tags_made++);
     if (rng_one_in(r, 4))
-        table_put_i32(&p, BYTES("x-priority"), (int64_t)rng_below(r, 3) - 1);
+        table_put_i32(&p, BYTES("x-priority"), (int32_t)rng_below(r, 3) - 1);
     if (consumer->queue == Q_PASSING)
         channel_risks(c, ch);
     client_send(c, ch->number,
@@ -399,11 +399,11 @@ static void act_rollback(struct client *c, struct sim_channel *ch)
 static void put_arguments(struct pen *p, const struct sim_queue *q)
 {
     if (q->max_length > 0)
-        table_put_i32(p, BYTES("x-max-length"), q->max_length);
+        table_put_i32(p, BYTES("x-max-length"), (int32_t)q->max_length);
     if (q->refuses)
         table_put_string(p, BYTES("x-overflow"), BYTES("reject-publish"));
     if (q->ttl_ms > 0)
-        table_put_i32(p, BYTES("x-message-ttl"), q->ttl_ms);
+        table_put_i32(p, BYTES("x-message-ttl"), (int32_t)q->ttl_ms);
     if (q->letters_exchange != NULL)
         table_put_string(p, BYTES("x-dead-letter-exchange"), bytes_of_string(q->letters_exchange));
     if (q->letters_key != NULL)
@@ -431,17 +431,20 @@ static void act_declare(struct client *c, struct sim_channel *ch)
     declare(c, ch, rng_one_in(c->world.rng, 3) ? (uint8_t)Q_PASSING : any_queue(c), false);
 }
 
-static void act_purge(struct client *c, struct sim_channel *ch)
+static void purge(struct client *c, struct sim_channel *ch, uint8_t queue)
 {
-    uint8_t queue = any_queue(c);
-    if (!rng_one_in(c->world.rng, 6) || ch->is_doomed || c->is_doomed)
-        return;
     if (queue == Q_PASSING)
         channel_risks(c, ch);
     ledger_purge_begins(c->world.ledger, queue);
     client_send(c, ch->number,
                 &(union method){.queue_purge = {.id = METHOD_queue_purge, .queue = queue_name(c, queue)}});
     channel_expect(ch, METHOD_queue_purge_ok, queue, true);
+}
+
+static void act_purge(struct client *c, struct sim_channel *ch)
+{
+    if (rng_one_in(c->world.rng, 6) && !ch->is_doomed && !c->is_doomed)
+        purge(c, ch, any_queue(c));
 }
 
 static void act_delete(struct client *c, struct sim_channel *ch)
@@ -503,7 +506,7 @@ static void act_on_connection(struct client *c)
     if (what == 0 && !c->is_doomed) {
         for (unsigned i = 0; i < CHANNELS; i++)
             if (c->channels[i].state == CHANNEL_IN_USE)
-                channel_doom(c, &c->channels[i]);
+                channel_risks(c, &c->channels[i]); /* what other channels sent first may come after it */
         for (unsigned n = 0; n < 2; n++) /* the second is one too many, if the first was not */
             client_send(c, 7, &(union method){.channel_open = {.id = METHOD_channel_open}});
         c->is_doomed = true;
@@ -533,7 +536,7 @@ void client_act(struct client *c)
     struct rng *r = c->world.rng;
     if (c->state != CLIENT_OPEN && !(c->state == CLIENT_GREETING && c->pipelines))
         return;
-    if (c->state == CLIENT_OPEN && rng_one_in(r, 30)) {
+    if (c->state == CLIENT_OPEN && rng_one_in(r, 80)) {
         act_on_connection(c);
         return;
     }
@@ -583,4 +586,14 @@ void client_declare_all(struct client *c)
                                                    .exchange = bytes_of_string(exchanges[i / 2])}});
         channel_expect(ch, METHOD_queue_bind_ok, 0, true);
     }
+}
+
+void client_declare_passing(struct client *c)
+{
+    declare(c, &c->channels[0], Q_PASSING, false);
+}
+
+void client_purge(struct client *c, uint8_t queue)
+{
+    purge(c, &c->channels[0], queue);
 }

@@ -274,6 +274,25 @@ void ledger_handed_out(struct ledger *l, const struct handout *h, uint64_t now)
         mark_hit(MARK_redelivered);
 }
 
+static bool was_missed(const struct line *line, uint32_t connection)
+{
+    for (uint32_t g = 0; g < line->count; g++)
+        for (unsigned i = 0; i < line->copies[g].count; i++) {
+            const struct handing *h = &line->copies[g].out[i];
+            if (h->connection == connection && !h->is_received && line->copies[g].fate == FATE_ACCEPTED)
+                return true;
+        }
+    return false;
+}
+
+void ledger_connection_ends(const struct ledger *l, uint32_t connection)
+{
+    for (uint32_t m = 0; m < l->record_count; m++)
+        for (unsigned i = 0; i < 2; i++)
+            if (was_missed(&l->records[m].lines[i], connection))
+                mark_hit(MARK_no_ack_lost);
+}
+
 struct hold ledger_received(struct ledger *l, const struct handout *h, uint32_t scope)
 {
     struct line *line = line_find(l, h->message, h->queue, h->generation);

@@ -50,6 +50,9 @@ struct handout {
 /* The model has handed it out. */
 void ledger_handed_out(struct ledger *l, const struct handout *h, uint64_t now);
 
+/* Nothing more will be read by that connection's client. */
+void ledger_connection_ends(const struct ledger *l, uint32_t connection);
+
 /* What a client holds. */
 struct hold {
     uint32_t message, generation;
