@@ -156,7 +156,9 @@ static void act_publish(struct client *c, struct sim_channel *ch)
         aim.targets[0] = any_queue(c);
         aim.key = queue_name(c, aim.targets[0]);
     }
-    if (what == 4 && aim.targets[0] != Q_PASSING && c->world.topology->queues[aim.targets[0]].max_length == 0)
+    /* A message that expires in Q_WORK and then in Q_RETRY would have gone in a circle, and vanishes. */
+    if (what == 4 && aim.targets[0] != Q_PASSING && aim.targets[0] != Q_WORK &&
+        c->world.topology->queues[aim.targets[0]].max_length == 0)
         aim.ttl_ms = 1 + rng_below(r, 200);
     for (unsigned n = 1 + (rng_one_in(r, 6) ? rng_below(r, 12) : 0); n > 0; n--)
         publish(c, ch, &aim);
@@ -507,7 +509,7 @@ static void act_on_connection(struct client *c)
         for (unsigned i = 0; i < CHANNELS; i++)
             if (c->channels[i].state == CHANNEL_IN_USE)
                 channel_risks(c, &c->channels[i]); /* what other channels sent first may come after it */
-        for (unsigned n = 0; n < 2; n++) /* the second is one too many, if the first was not */
+        for (unsigned n = 0; n < 2; n++)           /* the second is one too many, if the first was not */
             client_send(c, 7, &(union method){.channel_open = {.id = METHOD_channel_open}});
         c->is_doomed = true;
     } else if (what == 1 && !c->is_doomed) {

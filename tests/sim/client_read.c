@@ -88,11 +88,14 @@ static void on_get_ok(struct client *c, struct sim_channel *ch, const struct bas
                                     .no_ack = a.detail & 0x100U};
 }
 
-/* Limits as the client sees them: it holds no more than the server may have out. */
+/* Limits as the client sees them: it holds no more than the server may have out.  What a deleted queue gave does not
+ * count. */
 static void check_limits(struct client *c, struct sim_channel *ch, uint8_t number)
 {
     const struct sim_consumer *k = &ch->consumers[number];
     uint32_t own = channel_held_by(ch, number), all = channel_held_by(ch, NO_CONSUMER), limit = ch->limit;
+    for (size_t i = 0; i < ch->held_count; i++)
+        all -= ch->held[i].consumer != NO_CONSUMER && ch->held[i].hold.queue == Q_PASSING;
     if (ch->qos_pending > 0 && (ch->limit_before == 0 || (limit > 0 && ch->limit_before > limit)))
         limit = ch->limit_before;
     if (k->limit > 0 && own > k->limit)
