@@ -189,7 +189,7 @@ static void on_recovered(struct client *c, struct sim_channel *ch)
         ledger_settled(c->world.ledger, &ch->held[i].hold, REQUEUED);
     ch->held_count = 0;
     ch->recovering = false;
-    if (!ch->is_risky && !ch->is_doomed && ch->state == CHANNEL_IN_USE)
+    if (!ch->is_risky && !ch->is_doomed && ch->state == CHANNEL_IN_USE && c->state == CLIENT_OPEN && !c->is_doomed)
         ch->scope = ledger_scope(c->world.ledger); /* what comes now stays, until something else happens */
 }
 

@@ -26,6 +26,7 @@ struct copy {
     enum fate fate;
     bool is_proven;      /* FATE_WAITING: it is sure that it was requeued */
     bool may_vanish;     /* purged, perhaps */
+    bool is_unclear;     /* which of two handings a client has read cannot be told: nothing more is said of it */
     bool requeue_asked;  /* of the one who has it out */
     bool was_left;       /* first handed out when the queue was drained */
     uint32_t scope;      /* of the one who has it out; NO_SCOPE: not read yet */
@@ -188,7 +189,7 @@ static void bury_ancestors(struct ledger *l, uint32_t message, struct line *line
         uint8_t q = queue_after(l, line->target, g);
         struct copy *c = copy_of(line, g);
         bool rejected = c->fate == FATE_MAYBE_REJECTED || c->fate == FATE_REJECTED || c->fate == FATE_DEAD;
-        if (!rejected && (c->fate == FATE_ACCEPTED || !may_have_died(l, r, q, g, now)))
+        if (!c->is_unclear && !rejected && (c->fate == FATE_ACCEPTED || !may_have_died(l, r, q, g, now)))
             verdict_fail("message %u has a dead letter, but in %s nothing killed it (fate %d)", message,
                          l->topology->queues[q].name, (int)c->fate);
         if (c->fate != FATE_DEAD && generation >= 3)
@@ -208,7 +209,7 @@ static bool is_surely_waiting(const struct ledger *l, const struct record *r, co
     if (line->count == 0)
         return true;
     const struct copy *c = &line->copies[0];
-    return c->fate == FATE_WAITING && !c->may_vanish && (c->count == 0 || c->is_proven);
+    return c->fate == FATE_WAITING && !c->may_vanish && !c->is_unclear && (c->count == 0 || c->is_proven);
 }
 
 /* Publish order among one publisher's messages in one queue (reference 10.11). */
@@ -238,6 +239,8 @@ static void check_order(struct ledger *l, uint32_t message, uint8_t queue, bool 
 static void check_may_leave(const struct ledger *l, const struct handout *h, const struct copy *c)
 {
     const char *name = l->topology->queues[h->queue].name;
+    if (c->is_unclear)
+        return;
     if (c->fate == FATE_ACCEPTED || c->fate == FATE_REJECTED || c->fate == FATE_DEAD)
         verdict_fail("message %u came back from %s after it was settled (fate %d)", h->message, name, (int)c->fate);
     if (h->redelivered != (c->count > 0))
@@ -293,22 +296,30 @@ void ledger_connection_ends(const struct ledger *l, uint32_t connection)
                 mark_hit(MARK_no_ack_lost);
 }
 
+/* Whether what was read may be this handing out. */
+static bool fits(const struct handing *o, const struct handout *h)
+{
+    return !o->is_received && o->connection == h->connection && o->redelivered == h->redelivered;
+}
+
 struct hold ledger_received(struct ledger *l, const struct handout *h, uint32_t scope)
 {
     struct line *line = line_find(l, h->message, h->queue, h->generation);
     struct copy *c = copy_of(line, h->generation);
-    for (unsigned i = 0; i < c->count; i++) {
-        struct handing *o = &c->out[i];
-        if (o->is_received || o->connection != h->connection || o->redelivered != h->redelivered)
-            continue;
-        o->is_received = true;
-        if (o->serial == c->out[c->count - 1].serial)
-            c->scope = scope;
-        return (struct hold){
-            .message = h->message, .generation = h->generation, .queue = h->queue, .serial = o->serial};
+    unsigned first = c->count;
+    for (unsigned i = c->count; i-- > 0;) {
+        c->is_unclear |= first < c->count && fits(&c->out[i], h); /* two channels of one connection, most likely */
+        if (fits(&c->out[i], h))
+            first = i;
     }
-    verdict_fail("message %u of %s was read (redelivered=%d), but it was not handed out like that", h->message,
-                 l->topology->queues[h->queue].name, h->redelivered);
+    if (first == c->count)
+        verdict_fail("message %u of %s was read (redelivered=%d), but it was not handed out like that", h->message,
+                     l->topology->queues[h->queue].name, h->redelivered);
+    c->out[first].is_received = true;
+    if (first == c->count - 1)
+        c->scope = scope;
+    return (struct hold){
+        .message = h->message, .generation = h->generation, .queue = h->queue, .serial = c->out[first].serial};
 }
 
 /* --- settling */
@@ -317,7 +328,7 @@ struct hold ledger_received(struct ledger *l, const struct handout *h, uint32_t 
 static struct copy *held_copy(struct ledger *l, const struct hold *h)
 {
     struct copy *c = copy_of(line_find(l, h->message, h->queue, h->generation), h->generation);
-    return c->count > 0 && c->out[c->count - 1].serial == h->serial ? c : NULL;
+    return c->count > 0 && c->out[c->count - 1].serial == h->serial && !c->is_unclear ? c : NULL;
 }
 
 void ledger_settle(struct ledger *l, const struct hold *h, enum outcome outcome)
@@ -402,7 +413,7 @@ static void account_for(struct ledger *l, uint32_t message, struct line *line, u
     for (uint32_t g = 0;; g++) {
         uint8_t q = queue_after(l, line->target, g);
         const struct copy *c = copy_of(line, g);
-        if (c->fate == FATE_ACCEPTED || c->fate == FATE_MAYBE_ACCEPTED || c->may_vanish ||
+        if (c->fate == FATE_ACCEPTED || c->fate == FATE_MAYBE_ACCEPTED || c->may_vanish || c->is_unclear ||
             l->topology->queues[q].is_passing)
             return;
         bool rejected = c->fate == FATE_REJECTED || c->fate == FATE_MAYBE_REJECTED || c->fate == FATE_DEAD;
