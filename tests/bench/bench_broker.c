@@ -5,6 +5,7 @@
  * the consumer counts frames where they lie.  One thread publishes, one consumes.  What is published and not yet
  * consumed is bounded, so the broker's memory is.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>

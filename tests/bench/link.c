@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "tests/bench/link.h"
 
 #include <arpa/inet.h>

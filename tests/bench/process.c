@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "tests/bench/process.h"
 
 #include <dirent.h>
