@@ -1,7 +1,314 @@
+/* The program: reads the command line and the configuration, then serves. */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
 
-int main(void)
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "broker/config.h"
+#include "broker/host.h"
+#include "broker/net/login.h"
+#include "broker/net/server.h"
+
+struct options {
+    const char *file; /* -c, or the argument of --check-config */
+    bool check_only;
+    const char **settings; /* owned: --set */
+    unsigned n_settings;
+};
+
+static const char USAGE[] =
+    "Usage: millraced [OPTION...]\n"
+    "An AMQP 0-9-1 message broker that clients cannot tell from RabbitMQ.\n"
+    "\n"
+    "  -c, --config FILE       read this configuration; otherwise /etc/millrace/millrace.conf and conf.d/*.conf "
+    "there,\n"
+    "                          or those of /etc/rabbitmq\n"
+    "      --set KEY=VALUE     set one key, whatever files say; may be given more than once\n"
+    "      --check-config      read and judge the configuration, print what would be in effect, and stop\n"
+    "      --version           print the version and stop\n"
+    "      --help              print this and stop\n"
+    "\n"
+    "Exit status: 0; 64 wrong usage; 69 a port or the data folder is in use; 73 no data folder; 78 wrong "
+    "configuration.\n";
+
+/* -1: go on; otherwise the exit status. */
+static int read_options(struct options *o, int argc, char **argv)
 {
-    puts("millrace " PACKAGE_VERSION);
-    return 0;
+    enum { SET = 256, CHECK, VERSION, HELP };
+    static const struct option known[] = {
+        {"config", required_argument, NULL, 'c'},   {"set", required_argument, NULL, SET},
+        {"check-config", no_argument, NULL, CHECK}, {"version", no_argument, NULL, VERSION},
+        {"help", no_argument, NULL, HELP},          {0},
+    };
+    for (int c; (c = getopt_long(argc, argv, "c:", known, NULL)) != -1;) { // NOLINT(concurrency-mt-unsafe)
+        switch (c) {
+        case 'c':
+            o->file = optarg;
+            break;
+        case SET:
+            o->settings = alloc_array((void *)o->settings, o->n_settings + 1, sizeof(char *));
+            o->settings[o->n_settings++] = optarg;
+            break;
+        case CHECK:
+            o->check_only = true;
+            break;
+        case VERSION:
+            puts("millrace " PACKAGE_VERSION);
+            return EX_OK;
+        case HELP:
+            fputs(USAGE, stdout);
+            return EX_OK;
+        default:
+            fputs("Try 'millraced --help'.\n", stderr);
+            return EX_USAGE;
+        }
+    }
+    if (o->check_only && o->file == NULL && optind < argc)
+        o->file = argv[optind++];
+    if (optind == argc)
+        return -1;
+    fprintf(stderr, "millraced: what is '%s'?  Try 'millraced --help'.\n", argv[optind]);
+    return EX_USAGE;
+}
+
+/* ---- The configuration. */
+
+/* Reads FOLDER/NAME.conf and FOLDER/conf.d; false: there is neither. */
+static bool read_folder(struct config *c, const char *folder, const char *name)
+{
+    char *main_file = str_format("%s/%s", folder, name), *more = str_format("%s/conf.d", folder);
+    bool has_main = access(main_file, F_OK) == 0, has_more = access(more, F_OK) == 0;
+    if (has_main)
+        config_read_file(c, main_file);
+    if (has_more) {
+        char *include = str_format("include %s/*.conf\n", more);
+        config_read_text(c, more, bytes_of_string(include));
+        free(include);
+    }
+    free(main_file);
+    free(more);
+    return has_main || has_more;
+}
+
+static void read_config(struct config *c, const struct options *o)
+{
+    if (o->file != NULL)
+        config_read_file(c, o->file);
+    else if (!read_folder(c, "/etc/millrace", "millrace.conf"))
+        read_folder(c, "/etc/rabbitmq", "rabbitmq.conf");
+    for (unsigned i = 0; i < o->n_settings; i++)
+        config_set(c, o->settings[i], i + 1);
+
+    char *name = host_node_name(), *dir = host_data_dir();
+    config_suggest(c, KEY_CLUSTER_NAME, name, "host name");
+    if (dir != NULL)
+        config_suggest(c, KEY_DATA_DIR, dir, "default");
+    free(name);
+    free(dir);
+}
+
+/* Prints what is wrong; true if it is too wrong to go on. */
+static bool tell_complaints(const struct config *c)
+{
+    size_t n, errors = config_errors(c);
+    const struct config_complaint *all = config_complaints(c, &n);
+    for (size_t i = 0; i < n; i++)
+        fprintf(stderr, "%s\n", all[i].text);
+    if (errors > 0)
+        fprintf(stderr, "%zu errors, %zu warnings\n", errors, n - errors);
+    return errors > 0;
+}
+
+static void log_warnings(const struct config *c)
+{
+    size_t n;
+    const struct config_complaint *all = config_complaints(c, &n);
+    for (size_t i = 0; i < n; i++)
+        log_warning("main", "%s", all[i].text);
+}
+
+/* ---- From the configuration to the server. */
+
+/* What the server borrows from the configuration, in the shapes that it wants. */
+struct wiring {
+    const char **listeners; /* owned; the texts are borrowed */
+    unsigned n_listeners;
+    bool has_listeners;           /* one was named, be it "none" */
+    struct bytes *loopback_users; /* owned; likewise */
+    unsigned n_loopback_users;
+    bool is_guest_named; /* loopback_users.guest is set */
+    struct login_rules login;
+};
+
+static void add_listener(struct wiring *w, const char *text)
+{
+    w->listeners = alloc_array((void *)w->listeners, w->n_listeners + 1, sizeof(char *));
+    w->listeners[w->n_listeners++] = text;
+}
+
+static void add_loopback_user(struct wiring *w, const char *name)
+{
+    w->loopback_users = alloc_array(w->loopback_users, w->n_loopback_users + 1, sizeof *w->loopback_users);
+    w->loopback_users[w->n_loopback_users++] = bytes_of_string(name);
+}
+
+static void on_listener(void *arg, const char *name, const char *value, uint64_t number)
+{
+    (void)name, (void)number;
+    struct wiring *w = arg;
+    w->has_listeners = true;
+    if (strcmp(value, "none") != 0)
+        add_listener(w, value);
+}
+
+static void on_loopback_user(void *arg, const char *name, const char *value, uint64_t number)
+{
+    (void)value;
+    struct wiring *w = arg;
+    if (strcmp(name, "guest") == 0)
+        w->is_guest_named = true;
+    if (number != 0)
+        add_loopback_user(w, name);
+}
+
+static void wire(struct wiring *w, const struct config *c)
+{
+    *w = (struct wiring){0};
+    config_each(c, KEY_LISTENERS_TCP, on_listener, w);
+    if (config_is_set(c, KEY_LISTENERS_TCP_NONE))
+        w->n_listeners = 0;
+    else if (!w->has_listeners)
+        add_listener(w, "5672");
+    config_each(c, KEY_LOOPBACK_USERS, on_loopback_user, w);
+    if (config_is_set(c, KEY_LOOPBACK_USERS_NONE))
+        w->n_loopback_users = 0;
+    else if (!w->is_guest_named)
+        add_loopback_user(w, "guest");
+    w->login = (struct login_rules){
+        .user = bytes_of_string(config_text(c, KEY_DEFAULT_USER)),
+        .password = bytes_of_string(config_text(c, KEY_DEFAULT_PASS)),
+        .loopback_users = w->loopback_users,
+        .n_loopback_users = w->n_loopback_users,
+    };
+}
+
+/* Bytes of messages that raise the memory alarm. */
+static uint64_t memory_high(const struct config *c)
+{
+    uint64_t total = config_is_set(c, KEY_TOTAL_MEMORY) ? config_number(c, KEY_TOTAL_MEMORY) : host_memory();
+    uint64_t high = config_is_set(c, KEY_WATERMARK_ABSOLUTE)
+                        ? config_number(c, KEY_WATERMARK_ABSOLUTE)
+                        : (uint64_t)((double)total * config_fraction(c, KEY_WATERMARK_RELATIVE));
+    log_info("main",
+             "Memory high watermark set to %" PRIu64 " MiB (%" PRIu64 " bytes) of %" PRIu64 " MiB (%" PRIu64
+             " bytes) total",
+             high >> 20, high, total >> 20, total);
+    return high;
+}
+
+static struct server_config server_config_of(const struct config *c, struct wiring *w)
+{
+    return (struct server_config){
+        .listeners = w->listeners,
+        .n_listeners = w->n_listeners,
+        .socket = {.backlog = (int)config_number(c, KEY_BACKLOG),
+                   .nodelay = config_number(c, KEY_NODELAY) != 0,
+                   .keepalive = config_number(c, KEY_KEEPALIVE) != 0,
+                   .sndbuf = (int)config_number(c, KEY_SNDBUF),
+                   .recbuf = (int)config_number(c, KEY_RECBUF)},
+        .io_threads = (unsigned)config_number(c, KEY_IO_THREADS),
+        .connections_max = (unsigned)config_number(c, KEY_CONNECTION_MAX),
+        .session = {.channel_max = (uint16_t)config_number(c, KEY_CHANNEL_MAX),
+                    .frame_max = (uint32_t)config_number(c, KEY_FRAME_MAX),
+                    .heartbeat_s = (uint16_t)config_number(c, KEY_HEARTBEAT),
+                    .max_message_size = config_number(c, KEY_MAX_MESSAGE_SIZE),
+                    .handshake_timeout_ms = config_number(c, KEY_HANDSHAKE_TIMEOUT),
+                    .product = config_text(c, KEY_PRODUCT),
+                    .version = config_text(c, KEY_VERSION),
+                    .broker_version = PACKAGE_VERSION,
+                    .cluster_name = config_text(c, KEY_CLUSTER_NAME),
+                    .login = login_judge,
+                    .random = login_random,
+                    .arg = &w->login},
+        .broker = {.default_vhost = config_text(c, KEY_DEFAULT_VHOST), .memory_high = memory_high(c)},
+    };
+}
+
+/* ---- Serving. */
+
+/* Claims the data folder; 0, or the exit status. */
+static int claim_data(const struct config *c)
+{
+    const char *dir = config_text(c, KEY_DATA_DIR);
+    if (dir == NULL) {
+        fputs("millraced: there is no folder for data; set data_dir\n", stderr);
+        return EX_CANTCREAT;
+    }
+    return host_claim_dir(dir);
+}
+
+static int serve(const struct config *c)
+{
+    if (config_number(c, KEY_LOG_CONSOLE) == 0)
+        log_set_level(LOG_NO_LEVEL);
+    else
+        log_set_level((enum log_level)config_number(c, KEY_LOG_CONSOLE_LEVEL));
+    log_info("main", "Starting Millrace " PACKAGE_VERSION " (RabbitMQ %s compatible)", config_text(c, KEY_VERSION));
+    log_warnings(c);
+    int status = claim_data(c);
+    if (status != 0)
+        return status;
+    log_info("main", "data in %s; at most %" PRIu64 " open files", config_text(c, KEY_DATA_DIR), host_raise_files());
+    signal(SIGPIPE, SIG_IGN);
+
+    struct wiring w;
+    wire(&w, c);
+    const struct server_config sc = server_config_of(c, &w);
+    char *error = NULL;
+    struct server *s = server_create(&sc, &error);
+    if (s == NULL) {
+        fprintf(stderr, "millraced: %s\n", error);
+        status = EX_UNAVAILABLE;
+    } else {
+        log_info("main", "Server startup complete; 0 plugins started.");
+        printf("millrace " PACKAGE_VERSION " ready: amqp %s\n", server_addresses(s));
+        fflush(stdout);
+        if (!server_run(s)) {
+            log_warning("main", "not all connections could be closed in an orderly manner");
+            _exit(EX_OK); /* they still refer to everything that would be freed */
+        }
+        log_info("main", "stopped");
+    }
+    server_destroy(s);
+    free(error);
+    free((void *)w.listeners);
+    free(w.loopback_users);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {0};
+    int status = read_options(&o, argc, argv);
+    if (status < 0) {
+        struct config *c = config_create();
+        read_config(c, &o);
+        if (o.check_only || config_errors(c) > 0)
+            status = tell_complaints(c) ? EX_CONFIG : EX_OK;
+        if (o.check_only && status == EX_OK)
+            config_print(c, stdout);
+        if (status < 0)
+            status = serve(c);
+        config_destroy(c);
+    }
+    free((void *)o.settings);
+    return status;
 }

@@ -1,0 +1,201 @@
+#include "amqp/consume.h"
+
+#include <stdlib.h>
+
+#include "amqp/options.h"
+#include "amqp/state.h"
+#include "amqp/topology.h"
+#include "base/alloc.h"
+#include "broker/port/spec.h"
+
+/* --- the table -----------------------------------------------------------------------------------------------------
+ */
+
+struct consumer {
+    struct channel *channel; /* borrowed */
+    struct link in_channel;
+    struct map_node by_tag;
+    uint32_t number;
+    bool is_leaving; /* UNSUBSCRIBE is under way: its tag is free already */
+    uint8_t tag_len;
+    uint8_t tag[];
+};
+
+static uint64_t hash_tag(struct session *s, const struct channel *c, struct bytes tag)
+{
+    while (s->hash_seed == 0)
+        s->config->random(s->config->arg, &s->hash_seed, sizeof s->hash_seed);
+    return hash_bytes(tag, s->hash_seed ^ c->number);
+}
+
+static struct bytes consumer_tag(const struct consumer *k)
+{
+    return bytes_of(k->tag, k->tag_len);
+}
+
+static struct consumer *consumer_find(struct session *s, const struct channel *c, struct bytes tag)
+{
+    for (struct map_node *n = map_first(&s->consumers_by_tag, hash_tag(s, c, tag)); n != NULL; n = map_next(n)) {
+        struct consumer *k = item_of(n, struct consumer, by_tag);
+        if (k->channel == c && bytes_equal(consumer_tag(k), tag))
+            return k;
+    }
+    return NULL;
+}
+
+static struct consumer *consumer_create(struct session *s, struct channel *c, struct bytes tag)
+{
+    struct consumer *k = alloc(sizeof *k + tag.len);
+    uint32_t generation;
+    *k = (struct consumer){.channel = c, .tag_len = (uint8_t)tag.len};
+    if (tag.len > 0)
+        memcpy(k->tag, tag.at, tag.len);
+    k->number = slots_take(&s->consumers, k, &generation);
+    list_append(&c->consumers, &k->in_channel);
+    map_add(&s->consumers_by_tag, &k->by_tag, hash_tag(s, c, tag));
+    return k;
+}
+
+static void consumer_leave(struct session *s, struct consumer *k)
+{
+    if (!k->is_leaving)
+        map_remove(&s->consumers_by_tag, &k->by_tag);
+    k->is_leaving = true;
+}
+
+static void consumer_free(struct session *s, struct consumer *k)
+{
+    consumer_leave(s, k);
+    list_remove(&k->in_channel);
+    slots_give(&s->consumers, k->number);
+    free(k);
+}
+
+static struct consumer *consumer_get(const struct session *s, const struct channel *c, uint32_t number)
+{
+    struct consumer *k = number < s->consumers.count ? s->consumers.at[number].item : NULL;
+    return k != NULL && k->channel == c ? k : NULL;
+}
+
+bool consume_find_tag(const struct session *s, const struct channel *c, uint32_t number, struct bytes *tag)
+{
+    const struct consumer *k = consumer_get(s, c, number);
+    if (k != NULL)
+        *tag = consumer_tag(k);
+    return k != NULL;
+}
+
+void consume_forget_channel(struct session *s, struct channel *c)
+{
+    struct consumer *k;
+    list_each (k, &c->consumers, struct consumer, in_channel)
+        consumer_free(s, k);
+}
+
+void consume_fini(struct session *s)
+{
+    slots_fini(&s->consumers);
+    map_fini(&s->consumers_by_tag);
+}
+
+/* --- handlers ------------------------------------------------------------------------------------------------------
+ */
+
+struct error *consume_on_qos(struct session *s, struct channel *c, const union method *m)
+{
+    const struct basic_qos *qos = &m->basic_qos;
+    if (qos->prefetch_size != 0)
+        return error_create(AMQP_NOT_IMPLEMENTED, "prefetch_size!=0 (%u)", qos->prefetch_size);
+    if (!qos->global)
+        c->prefetch = qos->prefetch_count;
+    /* global=0 takes the channel's own limit off, whatever the count. */
+    session_ask(s, c, CREDIT, m->id, 0)->credit.limit = qos->global ? qos->prefetch_count : 0;
+    return NULL;
+}
+
+/* Answers what is wrong with a consume, in the order of reference 4.7. */
+static struct error *check_consume(struct session *s, struct channel *c, struct bytes tag)
+{
+    if (s->consumers.used >= CONSUME_MAX)
+        return error_create(AMQP_NOT_ALLOWED, "reached maximum (%d) of consumers per channel", CONSUME_MAX);
+    if (tag.len > 0 && consumer_find(s, c, tag) != NULL)
+        return error_create(AMQP_NOT_ALLOWED, "attempt to reuse consumer tag '%.*s'", BYTES_ARG(tag));
+    return NULL;
+}
+
+struct error *consume_on_consume(struct session *s, struct channel *c, const union method *m)
+{
+    const struct basic_consume *consume = &m->basic_consume;
+    char room[SESSION_NAME_ROOM];
+    struct spec spec = {
+        .name = consume->queue,
+        .arguments = consume->arguments,
+        .exclusive = consume->exclusive,
+        .no_ack = consume->no_ack,
+    };
+    struct error *e = topology_complete_queue(c, &spec.name);
+    if (e == NULL)
+        e = check_consume(s, c, consume->consumer_tag);
+    if (e != NULL)
+        return e;
+    struct bytes tag = consume->consumer_tag;
+    if (tag.len == 0)
+        tag = session_make_name(s, "amq.ctag-", room);
+    char *objection = options_read_consumer(&spec, session_vhost(s));
+    if (objection != NULL)
+        spec.objection = bytes_of_string(objection);
+    struct consumer *k = consumer_create(s, c, tag);
+    struct command *subscribe = session_ask(s, c, SUBSCRIBE, m->id, k->number << 1 | consume->no_wait);
+    subscribe->subscribe.spec = spec_create(&spec);
+    subscribe->subscribe.consumer = k->number;
+    subscribe->subscribe.limit = consume->no_ack ? 0 : c->prefetch;
+    free(objection);
+    return NULL;
+}
+
+struct error *consume_on_cancel(struct session *s, struct channel *c, const union method *m)
+{
+    const struct basic_cancel *cancel = &m->basic_cancel;
+    struct spec spec = {.name = cancel->consumer_tag};
+    struct consumer *k = consumer_find(s, c, cancel->consumer_tag);
+    if (k == NULL) { /* no error: it may have gone by itself */
+        session_ask(s, c, ECHO, m->id, cancel->no_wait)->spec = spec_create(&spec);
+        return NULL;
+    }
+    consumer_leave(s, k);
+    struct command *unsubscribe = session_ask(s, c, UNSUBSCRIBE, m->id, k->number << 1 | cancel->no_wait);
+    unsubscribe->subscribe.spec = spec_create(&spec);
+    unsubscribe->subscribe.consumer = k->number;
+    return NULL;
+}
+
+struct error *consume_on_get(struct session *s, struct channel *c, const union method *m)
+{
+    struct spec spec = {.name = m->basic_get.queue, .no_ack = m->basic_get.no_ack};
+    struct error *e = topology_complete_queue(c, &spec.name);
+    if (e == NULL)
+        session_ask(s, c, GET, m->id, 0)->spec = spec_create(&spec);
+    return e;
+}
+
+/* --- events --------------------------------------------------------------------------------------------------------
+ */
+
+void consume_on_unsubscribed(struct session *s, struct channel *c, uint32_t number)
+{
+    struct consumer *k = consumer_get(s, c, number);
+    if (k != NULL)
+        consumer_free(s, k);
+}
+
+void consume_on_cancelled(struct session *s, struct channel *c, const struct event *e)
+{
+    struct consumer *k = consumer_get(s, c, e->cancelled.consumer);
+    if (k == NULL || k->is_leaving) /* then UNSUBSCRIBE's answer frees it */
+        return;
+    if (c->state == CHANNEL_OPEN && (s->capabilities & CAPABILITY_CONSUMER_CANCEL_NOTIFY)) {
+        struct basic_cancel cancel = {.id = METHOD_basic_cancel, .consumer_tag = consumer_tag(k), .no_wait = true};
+        session_send(s, c->number, &(union method){.basic_cancel = cancel});
+    }
+    consumer_free(s, k);
+}

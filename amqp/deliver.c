@@ -1,0 +1,154 @@
+#include "amqp/deliver.h"
+
+#include "amqp/consume.h"
+#include "amqp/state.h"
+#include "amqp/unacked.h"
+#include "broker/port/message.h"
+
+enum { HEADER_FIXED = 14 /* class, weight, body size, and what frames it */ };
+
+/* The most bytes of body that a frame may carry to this client. */
+static size_t body_frame_max(const struct session *s)
+{
+    return s->frame_max == 0 ? UINT32_MAX : s->frame_max - FRAME_OVERHEAD;
+}
+
+static void put_header(struct pen *p, uint16_t channel, const struct message *m)
+{
+    uint8_t *mark = frame_open(p, FRAME_HEADER, channel);
+    pen_u16(p, 60);
+    pen_u16(p, 0);
+    pen_u64(p, m->body_size);
+    pen_bytes(p, message_properties(m));
+    frame_close(p, mark);
+}
+
+/* A small body, copied: in one frame almost always. */
+static void put_body(struct session *s, struct pen *p, uint16_t channel, const struct message *m)
+{
+    size_t max = body_frame_max(s);
+    struct bytes rest = message_body(m, 0);
+    while (rest.len > 0) {
+        size_t n = rest.len < max ? rest.len : max;
+        uint8_t *mark = frame_open(p, FRAME_BODY, channel);
+        pen_bytes(p, bytes_of(rest.at, n));
+        frame_close(p, mark);
+        rest = bytes_of(rest.at + n, rest.len - n);
+    }
+}
+
+/* One body frame's worth, from where it lies. */
+static void refer_frame(struct session *s, uint16_t channel, struct message *m, struct body_walk *walk,
+                        struct bytes *slice, size_t size)
+{
+    struct pen p = output_open(&s->output, FRAME_HEAD);
+    pen_u8(&p, FRAME_BODY);
+    pen_u16(&p, channel);
+    pen_u32(&p, (uint32_t)size);
+    output_close(&s->output, &p);
+    while (size > 0) {
+        if (slice->len == 0)
+            *slice = body_walk_next(walk);
+        size_t n = slice->len < size ? slice->len : size;
+        output_refer(&s->output, m, bytes_of(slice->at, n));
+        *slice = bytes_of(slice->at + n, slice->len - n);
+        size -= n;
+    }
+    p = output_open(&s->output, 1);
+    pen_u8(&p, FRAME_END);
+    output_close(&s->output, &p);
+}
+
+static void refer_body(struct session *s, uint16_t channel, struct message *m)
+{
+    struct body_walk walk = message_walk(m);
+    struct bytes slice = {0};
+    uint64_t left = m->body_size;
+    size_t max = body_frame_max(s);
+    while (left > 0) {
+        size_t n = left < max ? (size_t)left : max;
+        refer_frame(s, channel, m, &walk, &slice, n);
+        left -= n;
+    }
+}
+
+/* Writes a method and the content it carries. */
+static void send_content(struct session *s, uint16_t channel, const union method *method, struct message *m)
+{
+    bool copied = m->body_size <= OUTPUT_COPY_MAX;
+    size_t frames = copied ? (size_t)m->body_size + FRAME_OVERHEAD * (1 + (size_t)m->body_size / body_frame_max(s)) : 0;
+    size_t room = SESSION_METHOD_ROOM + FRAME_OVERHEAD + HEADER_FIXED + m->properties_len + frames;
+    struct pen p = output_open(&s->output, room);
+    uint8_t *mark = frame_open(&p, FRAME_METHOD, channel);
+    method_encode(&p, method);
+    frame_close(&p, mark);
+    put_header(&p, channel, m);
+    if (copied)
+        put_body(s, &p, channel, m);
+    output_close(&s->output, &p);
+    if (!copied)
+        refer_body(s, channel, m);
+}
+
+/* The next delivery tag of the channel, which is remembered if it is to be acknowledged. */
+static uint64_t take_tag(struct channel *c, const struct event *e)
+{
+    uint64_t tag = ++c->last_tag;
+    if (!e->delivered.no_ack) {
+        if (c->unacked == NULL)
+            c->unacked = unacked_create();
+        unacked_push(c->unacked, tag, e->delivered.ticket);
+    }
+    return tag;
+}
+
+void deliver_on_delivered(struct session *s, struct channel *c, const struct event *e)
+{
+    struct message *m = e->delivered.msg;
+    struct bytes tag;
+    if (c->state != CHANNEL_OPEN || !consume_find_tag(s, c, e->delivered.consumer, &tag)) {
+        s->window_bytes += message_window_cost(m); /* it goes back when the channel has ended */
+        return;
+    }
+    struct basic_deliver deliver = {
+        .id = METHOD_basic_deliver,
+        .consumer_tag = tag,
+        .delivery_tag = take_tag(c, e),
+        .redelivered = e->delivered.redelivered,
+        .exchange = message_exchange(m),
+        .routing_key = message_key(m),
+    };
+    send_content(s, c->number, &(union method){.basic_deliver = deliver}, m);
+    output_cost(&s->output, message_window_cost(m));
+}
+
+void deliver_on_got(struct session *s, struct channel *c, const struct event *e)
+{
+    if (e->what == EMPTY) {
+        session_send(s, c->number, &(union method){.basic_get_empty = {.id = METHOD_basic_get_empty}});
+        return;
+    }
+    struct message *m = e->delivered.msg;
+    struct basic_get_ok ok = {
+        .id = METHOD_basic_get_ok,
+        .delivery_tag = take_tag(c, e),
+        .redelivered = e->delivered.redelivered,
+        .exchange = message_exchange(m),
+        .routing_key = message_key(m),
+        .message_count = e->delivered.messages,
+    };
+    send_content(s, c->number, &(union method){.basic_get_ok = ok}, m);
+}
+
+void deliver_on_returned(struct session *s, struct channel *c, const struct event *e)
+{
+    struct message *m = e->delivered.msg;
+    struct basic_return returned = {
+        .id = METHOD_basic_return,
+        .reply_code = AMQP_NO_ROUTE->code,
+        .reply_text = bytes_of_string(AMQP_NO_ROUTE->name),
+        .exchange = message_exchange(m),
+        .routing_key = message_key(m),
+    };
+    send_content(s, c->number, &(union method){.basic_return = returned}, m);
+}

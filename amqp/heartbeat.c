@@ -1,0 +1,69 @@
+#include "amqp/heartbeat.h"
+
+#include "amqp/ending.h"
+#include "amqp/state.h"
+#include "base/log.h"
+
+static uint64_t send_interval_ms(const struct session *s)
+{
+    return s->heartbeat_s * UINT64_C(500);
+}
+
+static uint64_t receive_interval_ms(const struct session *s)
+{
+    return s->heartbeat_s * UINT64_C(1000);
+}
+
+void heartbeat_start(struct session *s)
+{
+    if (s->heartbeat_s == 0)
+        return;
+    s->send_check = s->now + send_interval_ms(s);
+    s->receive_check = s->now + receive_interval_ms(s);
+    s->must_speak = true;
+    s->heard = false;
+    s->misses = 0;
+}
+
+static void check_sending(struct session *s)
+{
+    s->send_check = s->now + send_interval_ms(s);
+    bool silent = !s->spoke && output_is_empty(&s->output); /* with output waiting, a heartbeat would only wait too */
+    if (s->must_speak || silent) {
+        struct pen p = output_open(&s->output, FRAME_OVERHEAD);
+        frame_close(&p, frame_open(&p, FRAME_HEARTBEAT, 0));
+        output_close(&s->output, &p);
+    }
+    s->spoke = s->must_speak = false;
+}
+
+static void check_receiving(struct session *s)
+{
+    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
+    s->receive_check = s->now + receive_interval_ms(s);
+    /* While we do not read, or the model keeps us waiting, silence says nothing. */
+    s->misses = s->heard || !session_is_reading(s) || s->deaf ? 0 : (uint8_t)(s->misses + 1);
+    s->heard = false;
+    if (s->misses < HEARTBEAT_MISSES_MAX)
+        return;
+    log_error(session_where(s, where), "closing AMQP %s: missed heartbeats from client, timeout: %us",
+              session_describe(s, description), s->heartbeat_s);
+    ending_finish(s, true);
+}
+
+void heartbeat_tick(struct session *s)
+{
+    if (s->state >= LINGERING)
+        return;
+    if (s->now >= s->send_check)
+        check_sending(s);
+    if (s->now >= s->receive_check)
+        check_receiving(s);
+}
+
+uint64_t heartbeat_deadline(const struct session *s)
+{
+    if (s->state >= LINGERING)
+        return SESSION_NEVER;
+    return s->send_check < s->receive_check ? s->send_check : s->receive_check;
+}

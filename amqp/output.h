@@ -1,0 +1,58 @@
+/* What a session wants written, oldest first: small things copied into blocks, the bodies of large messages by
+ * reference.  An empty output holds no memory.
+ *
+ * Deliveries have a cost, which their client's window gets back once the socket has taken them; the cost hangs on the
+ * last byte of a delivery.
+ */
+#ifndef AMQP_OUTPUT_H
+#define AMQP_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "broker/port/message.h"
+#include "codec/cursor.h"
+
+enum {
+    OUTPUT_BLOCK = 16 * 1024, /* bytes of a block; a larger one is made for what does not fit */
+    OUTPUT_COPY_MAX = 4096,   /* a larger body is written from where it lies */
+    OUTPUT_SPARES_MAX = 4,    /* written blocks that are kept while there is output */
+};
+
+struct output_block;
+struct output_piece;
+
+struct output {
+    struct output_block *first, *last; /* owned, oldest first */
+    struct output_block *spare;        /* owned */
+    struct output_piece *pieces;       /* owned ring; NULL when empty */
+    uint32_t head, count, capacity;    /* of pieces; the capacity is a power of two */
+    uint32_t spares;
+    uint64_t bytes; /* not yet written */
+};
+
+void output_init(struct output *o);
+void output_fini(struct output *o); /* drops what is left */
+
+/* A pen with room for n contiguous bytes; output_close() takes what it wrote.  Nothing else may happen to o between. */
+struct pen output_open(struct output *o, size_t n);
+void output_close(struct output *o, const struct pen *p);
+
+/* Appends a slice of m's body; takes a reference of its own. */
+void output_refer(struct output *o, struct message *m, struct bytes slice);
+
+/* What was appended so far is whole when its last byte is written: that is worth so much.  o must not be empty. */
+void output_cost(struct output *o, uint64_t cost);
+
+/* The front of it, in up to max pieces that stay valid until output_wrote(); answers how many. */
+int output_gather(const struct output *o, struct iovec *iov, int max);
+
+/* Takes bytes off the front; answers the cost of what is whole now. */
+uint64_t output_wrote(struct output *o, size_t bytes);
+
+static inline bool output_is_empty(const struct output *o)
+{
+    return o->bytes == 0;
+}
+#endif

@@ -1,0 +1,37 @@
+/* basic.publish: from a content to a PUBLISH command, and the confirms that come back (reference
+ * amqp-protocol 7.4, 7.5, 8).  What is wrong with a message is said after the model's own checks, as an objection that
+ * travels with it. */
+#ifndef AMQP_PUBLISH_H
+#define AMQP_PUBLISH_H
+
+#include "amqp/error.h"
+#include "base/bytes.h"
+#include "broker/port/event.h"
+#include "codec/method.h"
+
+struct channel;
+struct session;
+
+enum { PUBLISH_EXPIRATION_MAX_MS_DIGITS = 12 };          /* of 315360000000 */
+#define PUBLISH_EXPIRATION_MAX_MS UINT64_C(315360000000) /* ten years */
+
+/* The method: its content follows. */
+struct error *publish_on_publish(struct session *s, struct channel *c, const union method *m);
+
+/* The content's header: makes the message, unless something is wrong with it. */
+void publish_header(struct session *s, struct channel *c, struct bytes properties);
+
+/* All of it is there: sends it on. */
+struct error *publish_whole(struct session *s, struct channel *c);
+
+struct error *publish_on_confirm_select(struct session *s, struct channel *c, const union method *m);
+
+/* CONFIRMED, REFUSED. */
+void publish_on_confirmed(struct session *s, struct channel *c, const struct event *e);
+
+/* Writes the confirms that were gathered, and takes the channel off the session's list. */
+void publish_flush_confirms(struct session *s, struct channel *c);
+
+/* Reads an expiration property.  False: why not is in *why, which the caller gives to free(). */
+bool publish_read_expiration(struct bytes text, uint64_t *ms, char **why);
+#endif

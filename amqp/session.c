@@ -1,0 +1,355 @@
+#include "amqp/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "amqp/answer.h"
+#include "amqp/consume.h"
+#include "amqp/deliver.h"
+#include "amqp/ending.h"
+#include "amqp/handshake.h"
+#include "amqp/heartbeat.h"
+#include "amqp/input.h"
+#include "amqp/publish.h"
+#include "amqp/state.h"
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/str.h"
+#include "broker/port/message.h"
+
+/* --- the life of a session -----------------------------------------------------------------------------------------
+ */
+
+enum input_rule { READS, HOLDS, DROPS };
+
+#define TO(name) (1u << (name))
+static const struct {
+    const char *word;
+    enum input_rule input;
+    unsigned next;
+} states[] = {
+#define STATE(name, word_, input_, next_) [name] = {.word = (word_), .input = (input_), .next = (next_)},
+    STATES
+#undef STATE
+};
+
+void session_enter(struct session *s, enum session_state to)
+{
+    CHECK(states[s->state].next & TO(to));
+    s->state = (uint8_t)to;
+}
+
+const char *session_state_word(const struct session *s)
+{
+    return states[s->state].word;
+}
+
+struct session *session_create(const struct session_config *config, outlet_id id, const struct session_peer *peer,
+                               struct outbox *outbox, uint64_t now)
+{
+    struct session *s = alloc(sizeof *s);
+    *s = (struct session){
+        .config = config,
+        .outbox = outbox,
+        .id = id,
+        .now = now,
+        .state = GREETING,
+        .is_loopback = peer->is_loopback,
+        .state_deadline = now + config->handshake_timeout_ms,
+        .send_check = SESSION_NEVER,
+        .receive_check = SESSION_NEVER,
+        .peer = str_copy(bytes_of_string(peer->name)),
+    };
+    output_init(&s->output);
+    channels_init(&s->channels);
+    slots_init(&s->consumers);
+    map_init(&s->consumers_by_tag);
+    list_init(&s->gathered);
+    return s;
+}
+
+void session_destroy(struct session *s)
+{
+    if (s == NULL)
+        return;
+    CHECK(session_is_over(s));
+    channels_fini(s);
+    consume_fini(s);
+    output_fini(&s->output);
+    free(s->error);
+    free(s->peer);
+    free(s->user);
+    free(s->vhost);
+    free(s->client_name);
+    free(s);
+}
+
+/* --- what leaves ---------------------------------------------------------------------------------------------------
+ */
+
+void session_send(struct session *s, uint16_t channel, const union method *m)
+{
+    struct pen p = output_open(&s->output, SESSION_METHOD_ROOM);
+    uint8_t *mark = frame_open(&p, FRAME_METHOD, channel);
+    method_encode(&p, m);
+    frame_close(&p, mark);
+    output_close(&s->output, &p);
+}
+
+void session_send_bare(struct session *s, uint16_t channel, enum method_id id)
+{
+    session_send(s, channel, &(union method){.id = id});
+}
+
+struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t cookie)
+{
+    struct origin from = {.outlet = s->id, .stream = c != NULL ? c->stream : 0};
+    return outbox_add(s->outbox, verb, from, cookie);
+}
+
+static uint32_t weight(enum verb verb)
+{
+    return verb == GET ? SESSION_GET_WEIGHT : 1;
+}
+
+struct command *session_ask(struct session *s, struct channel *c, enum verb verb, enum method_id asked, uint32_t low)
+{
+    s->owed += weight(verb);
+    if (verb != RESET)
+        c->owed += weight(verb);
+    return session_tell(s, c, verb, (uint64_t)asked << 32 | low);
+}
+
+void session_raise(struct session *s, struct channel *c, struct error *e)
+{
+    if (c != NULL)
+        channel_fail(s, c, e);
+    else
+        ending_raise(s, e);
+}
+
+struct bytes session_make_name(const struct session *s, const char *prefix, char to[SESSION_NAME_ROOM])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint8_t random[18] = {0}; /* two more than are used, so that bits can be taken in threes of octets */
+    struct pen p = pen_over(to, SESSION_NAME_ROOM);
+    s->config->random(s->config->arg, random, 16);
+    pen_bytes(&p, bytes_of_string(prefix));
+    for (size_t bit = 0; bit < 128; bit += 6) {
+        unsigned two = (unsigned)random[bit / 8] << 8 | random[bit / 8 + 1];
+        pen_u8(&p, (uint8_t)digits[two >> (10 - bit % 8) & 63]);
+    }
+    return pen_written(&p);
+}
+
+/* --- bytes ---------------------------------------------------------------------------------------------------------
+ */
+
+bool session_is_reading(const struct session *s)
+{
+    return states[s->state].input == READS && !s->deaf && !s->is_blocked && s->owed <= SESSION_COMMANDS_MAX &&
+           s->output.bytes <= SESSION_OUTPUT_MAX;
+}
+
+size_t session_feed(struct session *s, struct bytes in, uint64_t now)
+{
+    s->now = now;
+    s->heard |= in.len > s->left_over;
+    size_t used = states[s->state].input == DROPS ? in.len : input_take(s, in);
+    s->left_over = in.len - used;
+    return used;
+}
+
+static void return_window(struct session *s)
+{
+    if (s->attachment == ATTACHED)
+        session_tell(s, NULL, WINDOW, 0)->window.bytes = s->window_bytes;
+    s->window_bytes = 0;
+}
+
+void session_turn(struct session *s)
+{
+    while (!list_is_empty(&s->gathered))
+        publish_flush_confirms(s, item_of(s->gathered.ring.next, struct channel, gathered));
+    if (s->window_bytes >= SESSION_WINDOW_STEP || (s->window_bytes > 0 && output_is_empty(&s->output)))
+        return_window(s);
+}
+
+int session_gather(struct session *s, struct iovec *iov, int max)
+{
+    return s->state == OVER && s->abort ? 0 : output_gather(&s->output, iov, max);
+}
+
+void session_wrote(struct session *s, size_t bytes)
+{
+    s->window_bytes += output_wrote(&s->output, bytes);
+    s->spoke |= bytes > 0;
+    if (s->window_bytes >= SESSION_WINDOW_STEP)
+        return_window(s);
+}
+
+/* --- events --------------------------------------------------------------------------------------------------------
+ */
+
+/* What an answered command had added to what is owed. */
+static void settle_debt(struct session *s, struct channel *c, const struct event *e)
+{
+    if (e->what == FAILED && e->verb == PUBLISH)
+        return;
+    uint32_t paid = e->what == GOT || e->what == EMPTY ? weight(GET) : weight(e->verb);
+    if (e->verb != RESET) {
+        CHECK(c->owed >= paid);
+        c->owed -= paid;
+    } else {
+        paid += c->owed; /* what poison has swallowed is never answered */
+        c->owed = 0;
+    }
+    CHECK(s->owed >= paid);
+    s->owed -= paid;
+}
+
+static void on_failed(struct session *s, struct channel *c, const struct event *e)
+{
+    enum method_id asked = e->verb == PUBLISH ? METHOD_basic_publish : session_asked(e->cookie);
+    channel_fail(s, c, error_of_event(e, asked));
+}
+
+static void take_channel_event(struct session *s, struct channel *c, struct event *e)
+{
+    switch (e->what) {
+    case DONE:
+        settle_debt(s, c, e);
+        if (e->verb == RESET)
+            channel_on_reset(s, c);
+        else
+            answer_done(s, c, e);
+        break;
+    case FAILED:
+        settle_debt(s, c, e);
+        on_failed(s, c, e);
+        break;
+    case DELIVERED:
+        deliver_on_delivered(s, c, e);
+        break;
+    case GOT:
+    case EMPTY:
+        settle_debt(s, c, e);
+        deliver_on_got(s, c, e);
+        break;
+    case RETURNED:
+        deliver_on_returned(s, c, e);
+        break;
+    case CONFIRMED:
+    case REFUSED:
+        publish_on_confirmed(s, c, e);
+        break;
+    case CANCELLED:
+        consume_on_cancelled(s, c, e);
+        break;
+    case DETACHED:
+        break;
+    }
+}
+
+void session_event(struct session *s, struct event *e, uint64_t now)
+{
+    s->now = now;
+    if (e->what == DETACHED) {
+        ending_on_detached(s);
+    } else if ((e->what == DONE || e->what == FAILED) && e->verb == ATTACH) {
+        if (e->what == DONE)
+            handshake_on_attached(s);
+        else
+            handshake_on_refused(s, e);
+    } else if (s->attachment == ATTACHED) {
+        struct channel *c = channel_find_stream(s, e->to.stream);
+        if (c != NULL)
+            take_channel_event(s, c, e);
+        else if (e->what == DELIVERED)
+            s->window_bytes += message_window_cost(e->delivered.msg);
+    }
+    event_drop(e);
+}
+
+/* --- time and the rest ---------------------------------------------------------------------------------------------
+ */
+
+uint64_t session_deadline(const struct session *s)
+{
+    uint64_t beat = heartbeat_deadline(s);
+    return beat < s->state_deadline ? beat : s->state_deadline;
+}
+
+void session_tick(struct session *s, uint64_t now)
+{
+    s->now = now;
+    if (now >= s->state_deadline)
+        ending_on_deadline(s);
+    heartbeat_tick(s);
+}
+
+unsigned session_wants(const struct session *s)
+{
+    unsigned wish = output_is_empty(&s->output) ? 0 : SESSION_WRITE;
+    if (s->state == OVER)
+        return s->abort ? SESSION_ABORT : wish | SESSION_CLOSE;
+    return session_is_reading(s) ? wish | SESSION_READ : wish;
+}
+
+void session_lost(struct session *s)
+{
+    if (s->state == OVER && s->abort)
+        return;
+    ending_on_lost(s);
+    output_fini(&s->output);
+}
+
+bool session_is_over(const struct session *s)
+{
+    return s->state == OVER && s->attachment == UNATTACHED;
+}
+
+void session_alarm(struct session *s, unsigned alarms, uint64_t now)
+{
+    s->now = now;
+    s->alarms = alarms;
+    if (alarms != 0 || !s->is_blocked)
+        return;
+    s->is_blocked = false;
+    s->heard = true; /* what it sent meanwhile lies unread */
+    s->misses = 0;
+    if (s->state == RUNNING && (s->capabilities & CAPABILITY_CONNECTION_BLOCKED))
+        session_send_bare(s, 0, METHOD_connection_unblocked);
+}
+
+void session_force_close(struct session *s, const char *explanation, uint64_t now)
+{
+    s->now = now;
+    if (s->state < OPENING)
+        ending_finish(s, false);
+    else
+        ending_raise(s, error_create(AMQP_CONNECTION_FORCED, "%s", explanation));
+}
+
+const char *session_peer_name(const struct session *s)
+{
+    return s->peer;
+}
+
+const char *session_where(const struct session *s, char to[SESSION_ID_ROOM])
+{
+    snprintf(to, SESSION_ID_ROOM, "conn-%u.%u", s->id.slot, s->id.generation);
+    return to;
+}
+
+const char *session_describe(const struct session *s, char to[SESSION_DESCRIPTION_ROOM])
+{
+    char where[SESSION_ID_ROOM], name[SESSION_CLIENT_NAME_MAX + 8] = "", scope[400] = "";
+    if (s->client_name != NULL)
+        snprintf(name, sizeof name, " - %s", s->client_name);
+    if (s->vhost != NULL && s->attachment != UNATTACHED)
+        snprintf(scope, sizeof scope, ", vhost: '%.*s', user: '%.*s'", 180, s->vhost, 180, s->user);
+    snprintf(to, SESSION_DESCRIPTION_ROOM, "connection <%s> (%.*s%s%s)", session_where(s, where), 64, s->peer, name,
+             scope);
+    return to;
+}

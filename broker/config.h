@@ -1,0 +1,58 @@
+/* The configuration: defaults, files in the grammar of rabbitmq.conf, and --set (reference operations 3).
+ *
+ * Reading never stops at the first mistake: everything that is wrong or has no effect becomes a complaint, one line of
+ * text, and whoever reads the configuration asks afterwards whether there were errors.
+ */
+#ifndef BROKER_CONFIG_H
+#define BROKER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "broker/config_keys.h"
+
+struct config;
+
+enum { CONFIG_FILE_BYTES_MAX = 4 << 20, CONFIG_INCLUDES_MAX = 100 };
+
+struct config *config_create(void);
+void config_destroy(struct config *c);
+
+/* Reads a file and what it includes; later settings replace earlier ones.  That it cannot be read is an error. */
+void config_read_file(struct config *c, const char *path);
+
+/* The same for text that is there already; name is what complaints call it. */
+void config_read_text(struct config *c, const char *name, struct bytes text);
+
+/* "KEY=VALUE" from the command line, the number-th there: complaints call it "--set:NUMBER". */
+void config_set(struct config *c, const char *setting, unsigned number);
+
+/* A value that was found out rather than configured; counts only where nothing is set. */
+void config_suggest(struct config *c, enum config_id id, const char *value, const char *origin);
+
+struct config_complaint {
+    bool is_error; /* else a warning */
+    char *text;    /* "FILE:LINE: what is wrong" */
+};
+
+/* What was wrong, in the order in which it was found. */
+const struct config_complaint *config_complaints(const struct config *c, size_t *n);
+size_t config_errors(const struct config *c);
+
+/* Values of keys without * in their names: what is set, or the default.  A key without either is 0, or NULL. */
+uint64_t config_number(const struct config *c, enum config_id id);
+double config_fraction(const struct config *c, enum config_id id);
+const char *config_text(const struct config *c, enum config_id id);
+bool config_is_set(const struct config *c, enum config_id id);
+
+/* Every setting of a key with * in its name, by that name: the name's last word, the value, and what it means if it is
+ * a number or a boolean. */
+typedef void config_each_fn(void *arg, const char *last_word, const char *value, uint64_t number);
+void config_each(const struct config *c, enum config_id id, config_each_fn *each, void *arg);
+
+/* The whole table: "key = value  # origin". */
+void config_print(const struct config *c, FILE *to);
+#endif

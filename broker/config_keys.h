@@ -1,0 +1,59 @@
+/* The configuration keys, as data: config_keys.def says what there is. */
+#ifndef BROKER_CONFIG_KEYS_H
+#define BROKER_CONFIG_KEYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The keys that do something; in this order config_keys() begins. */
+enum config_id {
+#define WORKS(id, ...) KEY_##id,
+#define ALIAS(...)
+#define REFUSED(...)
+#define LATER(...)
+#define NEVER(...)
+#include "broker/config_keys.def"
+#undef WORKS
+#undef ALIAS
+#undef REFUSED
+#undef LATER
+#undef NEVER
+    CONFIG_IDS
+};
+
+enum config_effect { CONFIG_WORKS, CONFIG_ALIAS, CONFIG_REFUSED, CONFIG_LATER, CONFIG_NEVER };
+
+enum config_type {
+    TYPE_INTEGER,  /* decimal digits */
+    TYPE_LIMIT,    /* the same, or infinity */
+    TYPE_BOOLEAN,  /* true, false, on, off, yes, no */
+    TYPE_STRING,   /* min to max bytes */
+    TYPE_SECRET,   /* a string that is not shown */
+    TYPE_SIZE,     /* bytes, or a number with a unit: k is 1000, Ki is 1024 */
+    TYPE_BYTES,    /* bytes, or a number with a unit: k is 1024 */
+    TYPE_FRACTION, /* 0.4, 40% */
+    TYPE_LEVEL,    /* a log level */
+    TYPE_LISTENER, /* an address (net/address.h), or none */
+    TYPE_NONE,     /* the word none */
+    TYPE_ANY,
+};
+
+struct config_key {
+    const char *name;
+    enum config_effect effect;
+    enum config_type type;
+    enum config_id id;    /* CONFIG_WORKS; CONFIG_ALIAS: what it is another name of */
+    const char *fallback; /* CONFIG_WORKS: the default, or NULL; CONFIG_REFUSED: the value that is harmless, or NULL */
+    uint64_t min, max;
+    const char *what; /* for people: what it is; CONFIG_REFUSED: why not */
+};
+
+extern const struct config_key config_keys[];
+extern const size_t config_keys_count;
+
+/* The key of that name, or NULL.  An alias answers what it stands for. */
+const struct config_key *config_key_find(const char *name);
+
+/* The name most like it, or NULL if none is. */
+const char *config_key_suggest(const char *name);
+#endif

@@ -1,0 +1,144 @@
+#define _GNU_SOURCE
+#include "broker/config_value.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+
+static bool integer_parse(const char *text, uint64_t *n)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || text[digits] != '\0')
+        return false;
+    errno = 0;
+    *n = strtoull(text, NULL, 10);
+    return errno == 0;
+}
+
+static bool boolean_parse(const char *text, uint64_t *n)
+{
+    static const char *const words[] = {"false", "true", "off", "on", "no", "yes"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasecmp(text, words[i]) == 0) {
+            *n = i % 2;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a unit stands for, or 0: k, kb (1000, or 1024 if binary), ki, kib (1024), and so on to peta. */
+static double unit_of(const char *unit, bool is_binary)
+{
+    static const char letters[] = "kmgtp";
+    if (unit[0] == '\0' || strcasecmp(unit, "b") == 0)
+        return 1;
+    const char *letter = strchr(letters, tolower((unsigned char)unit[0]));
+    if (letter == NULL)
+        return 0;
+    double base = is_binary ? 1024 : 1000;
+    if (strcasecmp(unit + 1, "i") == 0 || strcasecmp(unit + 1, "ib") == 0)
+        base = 1024;
+    else if (unit[1] != '\0' && strcasecmp(unit + 1, "b") != 0)
+        return 0;
+    return pow(base, (double)(letter - letters + 1));
+}
+
+static bool size_parse(const char *text, bool is_binary, uint64_t *n)
+{
+    if (integer_parse(text, n))
+        return true;
+    size_t digits = strspn(text, "0123456789.");
+    if (digits == 0 || digits > 20 || !isdigit((unsigned char)text[0]))
+        return false;
+    char number[24];
+    memcpy(number, text, digits);
+    number[digits] = '\0';
+    char *end;
+    double value = strtod(number, &end), unit = unit_of(text + digits + strspn(text + digits, " "), is_binary);
+    if (*end != '\0' || unit == 0 || value * unit >= 0x1p64)
+        return false;
+    *n = (uint64_t)(value * unit);
+    return true;
+}
+
+static bool fraction_parse(const char *text, double *fraction)
+{
+    size_t digits = strspn(text, "0123456789.");
+    char *end;
+    double value = strtod(text, &end);
+    bool is_percent = strcmp(end, "%") == 0;
+    *fraction = is_percent ? value / 100 : value;
+    return digits > 0 && end == text + digits && (is_percent || *end == '\0');
+}
+
+static bool level_parse(const char *text, uint64_t *n)
+{
+    int level = log_level_find(text);
+    if (level < 0 && (strcasecmp(text, "alert") == 0 || strcasecmp(text, "emergency") == 0))
+        level = LOG_CRITICAL_LEVEL;
+    *n = (uint64_t)level;
+    return level >= 0;
+}
+
+static void say(char *expected, size_t size, const char *what)
+{
+    snprintf(expected, size, "%s", what);
+}
+
+static bool in_range(const struct config_key *key, uint64_t n, const char *kind, char *expected, size_t size)
+{
+    snprintf(expected, size, "%s %" PRIu64 "..%" PRIu64, kind, key->min, key->max);
+    return n >= key->min && n <= key->max;
+}
+
+bool config_value_parse(const struct config_key *key, const char *text, struct config_value *value, char *expected,
+                        size_t size)
+{
+    *value = (struct config_value){0};
+    switch (key->type) {
+    case TYPE_INTEGER: {
+        bool is_one = integer_parse(text, &value->number);
+        return in_range(key, value->number, "integer", expected, size) && is_one;
+    }
+    case TYPE_LIMIT:
+        if (strcasecmp(text, "infinity") == 0)
+            return true;
+        return (integer_parse(text, &value->number) && in_range(key, value->number, "infinity or", expected, size)) ||
+               (in_range(key, 0, "infinity or", expected, size), false);
+    case TYPE_BOOLEAN:
+        say(expected, size, "true or false");
+        return boolean_parse(text, &value->number);
+    case TYPE_STRING:
+    case TYPE_SECRET:
+        return in_range(key, strlen(text), "text of length", expected, size);
+    case TYPE_SIZE:
+    case TYPE_BYTES: {
+        bool is_one = size_parse(text, key->type == TYPE_BYTES, &value->number);
+        return (in_range(key, value->number, "bytes, perhaps with a unit (kB, MiB, …),", expected, size) && is_one);
+    }
+    case TYPE_FRACTION:
+        say(expected, size, "a share such as 0.4 or 40%");
+        return fraction_parse(text, &value->fraction) && value->fraction >= (double)key->min &&
+               value->fraction <= (double)key->max;
+    case TYPE_LEVEL:
+        say(expected, size, "one of debug, info, notice, warning, error, critical, alert, emergency, none");
+        return level_parse(text, &value->number);
+    case TYPE_LISTENER:
+        say(expected, size, "PORT, ADDRESS:PORT or none");
+        return strcmp(text, "none") == 0 || strpbrk(text, "0123456789") != NULL;
+    case TYPE_NONE:
+        say(expected, size, "none");
+        return strcmp(text, "none") == 0;
+    case TYPE_ANY:
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,148 @@
+#define _GNU_SOURCE
+#include "broker/host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+static const char *const DEFAULT_DIR = "/var/lib/millrace";
+
+/* The number in a file of /sys, or UINT64_MAX: there is none, or it says "max". */
+static uint64_t read_limit(const char *path)
+{
+    uint64_t limit = UINT64_MAX;
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return UINT64_MAX;
+    if (fscanf(f, "%" SCNu64, &limit) != 1) // NOLINT(cert-err34-c): the kernel writes a number or a word
+        limit = UINT64_MAX;
+    fclose(f);
+    return limit;
+}
+
+/* The least limit of a control group and those above it; root holds them, group is "/a/b", and is cut. */
+static uint64_t least_limit(const char *root, char *group, const char *file)
+{
+    uint64_t least = UINT64_MAX;
+    for (;;) {
+        char *path = str_format("%s%s/%s", root, group, file);
+        uint64_t limit = read_limit(path);
+        free(path);
+        if (limit < least)
+            least = limit;
+        char *slash = strrchr(group, '/');
+        if (slash == NULL)
+            return least;
+        *slash = '\0';
+    }
+}
+
+static uint64_t cgroup_limit(void)
+{
+    uint64_t least = UINT64_MAX;
+    char line[4096];
+    FILE *f = fopen("/proc/self/cgroup", "re");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        char *controllers = strchr(line, ':'), *group = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+        if (group == NULL)
+            continue;
+        uint64_t limit = UINT64_MAX;
+        *group++ = '\0';
+        if (strcmp(controllers, ":") == 0)
+            limit = least_limit("/sys/fs/cgroup", group, "memory.max");
+        else if (strcmp(controllers, ":memory") == 0)
+            limit = least_limit("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
+        if (limit < least)
+            least = limit;
+    }
+    if (f != NULL)
+        fclose(f);
+    return least;
+}
+
+uint64_t host_memory(void)
+{
+    struct sysinfo info = {0};
+    uint64_t total = UINT64_MAX, limit = cgroup_limit();
+    if (sysinfo(&info) == 0)
+        total = (uint64_t)info.totalram * info.mem_unit;
+    return limit < total ? limit : total;
+}
+
+char *host_node_name(void)
+{
+    char name[256] = "";
+    if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0')
+        snprintf(name, sizeof name, "localhost");
+    return str_format("rabbit@%.*s", (int)strcspn(name, "."), name);
+}
+
+char *host_data_dir(void)
+{
+    if (geteuid() == 0 || access(DEFAULT_DIR, W_OK) == 0)
+        return str_format("%s", DEFAULT_DIR);
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"); // NOLINT(concurrency-mt-unsafe)
+    if (state != NULL && state[0] == '/')
+        return str_format("%s/millrace", state);
+    return home != NULL && home[0] == '/' ? str_format("%s/.local/state/millrace", home) : NULL;
+}
+
+static int make_dirs(const char *path)
+{
+    char *part = str_format("%s", path);
+    int error = 0;
+    for (char *slash = strchr(part + 1, '/'); error == 0; slash = slash != NULL ? strchr(slash + 1, '/') : NULL) {
+        if (slash != NULL)
+            *slash = '\0';
+        if (mkdir(part, 0750) != 0 && errno != EEXIST)
+            error = -errno;
+        if (slash == NULL)
+            break;
+        *slash = '/';
+    }
+    free(part);
+    return error;
+}
+
+int host_claim_dir(const char *path)
+{
+    int error = make_dirs(path);
+    char *lock = str_format("%s/lock", path);
+    int fd = error == 0 ? open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0640) : -1;
+    if (error == 0 && fd < 0)
+        error = -errno;
+    free(lock);
+    if (error != 0) {
+        fprintf(stderr, "millraced: data_dir %s: %s (as user id %u)\n", path, strerror(-error), (unsigned)geteuid());
+        return EX_CANTCREAT;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        fprintf(stderr, "millraced: data_dir %s: another broker is using it\n", path);
+        close(fd);
+        return EX_UNAVAILABLE;
+    }
+    return 0; /* fd stays open: it is the lock */
+}
+
+uint64_t host_raise_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return 0;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        getrlimit(RLIMIT_NOFILE, &files);
+    return files.rlim_cur;
+}

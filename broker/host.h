@@ -1,0 +1,23 @@
+/* What the broker needs to know of, and have on, the machine that it runs on. */
+#ifndef BROKER_HOST_H
+#define BROKER_HOST_H
+
+#include <stdint.h>
+
+/* Bytes of memory that this process may have: the machine's, or its control group's limit where that is less. */
+uint64_t host_memory(void);
+
+/* "rabbit@" and the host's short name; the caller frees it. */
+char *host_node_name(void);
+
+/* Where data goes if nobody says: /var/lib/millrace if that can be written or made, or else the user's state folder.
+ * The caller frees it; NULL: there is no such place. */
+char *host_data_dir(void);
+
+/* Makes the folder and its parents where they are missing (0750) and locks it against other brokers, for as long as the
+ * process lives.  0, or an exit code (sysexits) after saying why on standard error. */
+int host_claim_dir(const char *path);
+
+/* As many open files as the process is allowed; answers how many. */
+uint64_t host_raise_files(void);
+#endif

@@ -1,0 +1,114 @@
+#define _GNU_SOURCE
+#include "broker/net/address.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct sockaddr_in6 as_v6(const struct address *a)
+{
+    struct sockaddr_in6 in6;
+    memcpy(&in6, &a->storage, sizeof in6);
+    return in6;
+}
+
+/* The IPv4 address that it is, or that it stands for; false if it is IPv6. */
+static bool as_v4(const struct address *a, struct in_addr *v4, uint16_t *port)
+{
+    if (a->storage.ss_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, &a->storage, sizeof in);
+        *v4 = in.sin_addr;
+        *port = ntohs(in.sin_port);
+        return true;
+    }
+    const struct sockaddr_in6 in6 = as_v6(a);
+    if (a->storage.ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+        return false;
+    memcpy(v4, in6.sin6_addr.s6_addr + 12, sizeof *v4);
+    *port = ntohs(in6.sin6_port);
+    return true;
+}
+
+void address_format(const struct address *a, char text[ADDRESS_TEXT_MAX])
+{
+    char host[INET6_ADDRSTRLEN];
+    struct in_addr v4;
+    uint16_t port;
+    if (as_v4(a, &v4, &port)) {
+        inet_ntop(AF_INET, &v4, host, sizeof host);
+        snprintf(text, ADDRESS_TEXT_MAX, "%s:%u", host, port);
+    } else if (a->storage.ss_family == AF_INET6) {
+        const struct sockaddr_in6 in6 = as_v6(a);
+        inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
+        snprintf(text, ADDRESS_TEXT_MAX, "[%s]:%u", host, ntohs(in6.sin6_port));
+    } else {
+        snprintf(text, ADDRESS_TEXT_MAX, "unknown");
+    }
+}
+
+uint16_t address_port(const struct address *a)
+{
+    struct in_addr v4;
+    uint16_t port;
+    if (as_v4(a, &v4, &port))
+        return port;
+    return a->storage.ss_family == AF_INET6 ? ntohs(as_v6(a).sin6_port) : 0;
+}
+
+bool address_is_loopback(const struct address *a)
+{
+    struct in_addr v4;
+    uint16_t port;
+    if (as_v4(a, &v4, &port))
+        return ntohl(v4.s_addr) >> 24 == 127;
+    const struct sockaddr_in6 in6 = as_v6(a);
+    return a->storage.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
+}
+
+void address_group(const struct address *a, uint8_t group[ADDRESS_GROUP_BYTES])
+{
+    struct in_addr v4;
+    uint16_t port;
+    memset(group, 0, ADDRESS_GROUP_BYTES);
+    if (as_v4(a, &v4, &port)) {
+        group[0] = 4;
+        memcpy(group + 1, &v4, sizeof v4);
+    } else if (a->storage.ss_family == AF_INET6) {
+        const struct sockaddr_in6 in6 = as_v6(a);
+        group[0] = 6;
+        memcpy(group + 1, in6.sin6_addr.s6_addr, 8);
+    }
+}
+
+static bool port_parse(const char *text, uint16_t *port)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 5 || text[digits] != '\0')
+        return false;
+    unsigned long n = strtoul(text, NULL, 10);
+    *port = (uint16_t)n;
+    return n <= UINT16_MAX;
+}
+
+bool address_split(const char *text, char host[ADDRESS_TEXT_MAX], uint16_t *port)
+{
+    const char *colon = strrchr(text, ':'), *from = text;
+    if (colon == NULL) {
+        host[0] = '\0';
+        return port_parse(text, port);
+    }
+    size_t len = (size_t)(colon - text);
+    if (len >= 2 && text[0] == '[' && colon[-1] == ']') {
+        from++;
+        len -= 2;
+    }
+    if (len == 0 || len >= ADDRESS_TEXT_MAX || memchr(from, ' ', len) != NULL)
+        return false;
+    memcpy(host, from, len);
+    host[len] = '\0';
+    return port_parse(colon + 1, port);
+}

@@ -1,0 +1,28 @@
+/* Internet addresses, as people write them and as clients are counted by them. */
+#ifndef BROKER_NET_ADDRESS_H
+#define BROKER_NET_ADDRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum { ADDRESS_TEXT_MAX = 64, ADDRESS_GROUP_BYTES = 9 };
+
+struct address {
+    struct sockaddr_storage storage;
+    socklen_t len;
+};
+
+/* "127.0.0.1:5672", "[::1]:5672"; an IPv4 address that came over an IPv6 socket is written as IPv4. */
+void address_format(const struct address *a, char text[ADDRESS_TEXT_MAX]);
+
+uint16_t address_port(const struct address *a);
+bool address_is_loopback(const struct address *a);
+
+/* What clients of one place have in common: an IPv4 address, or the first 64 bits of an IPv6 one. */
+void address_group(const struct address *a, uint8_t group[ADDRESS_GROUP_BYTES]);
+
+/* Splits "5672", "127.0.0.1:5672", "localhost:5672", "[::1]:5672" or ":::5672" (RabbitMQ's way to write [::]:5672) into
+ * host, which is "" for any address, and port.  False if it is none of these. */
+bool address_split(const char *text, char host[ADDRESS_TEXT_MAX], uint16_t *port);
+#endif

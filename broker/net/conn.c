@@ -1,0 +1,157 @@
+#define _GNU_SOURCE
+#include "broker/net/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+
+struct conn *conn_create(struct transport *transport)
+{
+    struct conn *c = alloc_zeroed(sizeof *c);
+    link_init(&c->touched);
+    heap_node_init(&c->deadline);
+    guest_init(&c->guest);
+    intake_init(&c->in);
+    c->close_by_ms = UINT64_MAX;
+    c->transport = transport;
+    return c;
+}
+
+void conn_destroy(struct conn *c)
+{
+    CHECK(conn_is_over(c) && !link_is_linked(&c->touched) && !heap_has(&c->deadline) && c->guest.place == NULL);
+    session_destroy(c->session);
+    free(c);
+}
+
+void conn_drop(struct conn *c)
+{
+    if (c->state == CONN_GONE)
+        return;
+    watch_destroy(c->watch);
+    c->watch = NULL;
+    c->transport->kind->destroy(c->transport);
+    c->transport = NULL;
+    intake_fini(&c->in);
+    c->state = CONN_GONE;
+    c->is_paused = false;
+    c->close_by_ms = UINT64_MAX;
+    session_lost(c->session);
+}
+
+static void conn_feed(struct conn *c, struct bytes all, uint64_t now_ms)
+{
+    intake_keep(&c->in, all, session_feed(c->session, all, now_ms));
+    c->is_paused = c->in.len > 0 && (session_wants(c->session) & SESSION_READ) == 0;
+}
+
+void conn_read(struct conn *c, uint8_t *scratch, uint64_t now_ms)
+{
+    c->ready &= ~(unsigned)WATCH_READ;
+    if (c->state == CONN_GONE)
+        return;
+    if (c->state == CONN_UP && (session_wants(c->session) & SESSION_READ) == 0)
+        return; /* that was before it stopped wanting */
+    struct space space = intake_space(&c->in, scratch);
+    ssize_t n = c->transport->kind->read(c->transport, space.at, space.size);
+    if (n == -EAGAIN)
+        return;
+    if (n <= 0)
+        conn_drop(c);
+    else if (c->state == CONN_UP)
+        conn_feed(c, intake_got(&c->in, &space, (size_t)n), now_ms);
+}
+
+void conn_tick(struct conn *c, uint64_t now_ms)
+{
+    session_tick(c->session, now_ms);
+    if (now_ms >= c->close_by_ms)
+        conn_drop(c);
+}
+
+/* Writes until nothing is left, the socket is full, or it is the others' turn; false: the socket is broken. */
+static bool conn_write(struct conn *c)
+{
+    size_t budget = CONN_TURN_BYTES;
+    bool has_written = false;
+    session_turn(c->session);
+    while (!c->is_blocked && budget > 0 && (session_wants(c->session) & SESSION_WRITE) != 0) {
+        struct iovec iov[CONN_IOV_MAX];
+        int n = session_gather(c->session, iov, CONN_IOV_MAX);
+        if (n == 0)
+            break;
+        size_t size = 0;
+        for (int i = 0; i < n; i++)
+            size += iov[i].iov_len;
+        ssize_t done = c->transport->kind->writev(c->transport, iov, n);
+        if (done < 0 && done != -EAGAIN)
+            return false;
+        if (done > 0) {
+            session_wrote(c->session, (size_t)done);
+            has_written = true;
+            budget = budget > (size_t)done ? budget - (size_t)done : 0;
+        }
+        c->is_blocked = done < 0 || (size_t)done < size;
+    }
+    if (has_written)
+        session_turn(c->session); /* what the socket has taken opens the window */
+    return true;
+}
+
+static void conn_shut_down(struct conn *c, uint64_t now_ms)
+{
+    c->transport->kind->shutdown(c->transport);
+    c->state = CONN_DRAINING;
+    c->close_by_ms = now_ms + CONN_DRAIN_MS;
+    intake_fini(&c->in);
+    c->is_paused = false;
+    watch_set(c->watch, WATCH_READ);
+}
+
+bool conn_serve(struct conn *c, uint64_t now_ms)
+{
+    if ((c->ready & WATCH_WRITE) != 0) {
+        c->ready &= ~(unsigned)WATCH_WRITE;
+        c->is_blocked = false;
+    }
+    if (c->state != CONN_UP)
+        return false;
+    if (!conn_write(c)) {
+        conn_drop(c);
+        return false;
+    }
+    unsigned wants = session_wants(c->session);
+    if (c->is_paused && (wants & SESSION_READ) != 0) {
+        conn_feed(c, intake_left(&c->in), now_ms);
+        wants = session_wants(c->session);
+        if (!c->is_blocked && (wants & SESSION_ABORT) == 0)
+            return true;
+    }
+    if ((wants & SESSION_ABORT) != 0) {
+        conn_drop(c);
+        return false;
+    }
+    if ((wants & SESSION_CLOSE) != 0) {
+        if ((wants & SESSION_WRITE) == 0) {
+            conn_shut_down(c, now_ms);
+            return false;
+        }
+        if (c->close_by_ms == UINT64_MAX)
+            c->close_by_ms = now_ms + SESSION_CLOSE_MS; /* for a peer that does not even read that it is closed */
+    }
+    watch_set(c->watch, ((wants & SESSION_READ) != 0 ? WATCH_READ : 0U) | (c->is_blocked ? WATCH_WRITE : 0U));
+    return !c->is_blocked && (wants & SESSION_WRITE) != 0;
+}
+
+uint64_t conn_deadline(const struct conn *c)
+{
+    uint64_t of_session = session_deadline(c->session);
+    return of_session < c->close_by_ms ? of_session : c->close_by_ms;
+}
+
+bool conn_is_over(const struct conn *c)
+{
+    return c->state == CONN_GONE && session_is_over(c->session);
+}

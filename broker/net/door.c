@@ -1,0 +1,92 @@
+#include "broker/net/door.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+
+/* Where guests come from; there while there are any. */
+struct place {
+    struct map_node in_door;
+    uint8_t group[ADDRESS_GROUP_BYTES];
+    struct list guests;
+    size_t count;
+};
+
+void door_init(struct door *d, size_t max, size_t max_per_place)
+{
+    list_init(&d->guests);
+    d->count = 0;
+    d->max = max;
+    d->max_per_place = max_per_place;
+    map_init(&d->places);
+}
+
+void door_fini(struct door *d)
+{
+    CHECK(d->count == 0 && d->places.count == 0);
+    map_fini(&d->places);
+}
+
+void guest_init(struct guest *g)
+{
+    link_init(&g->at_door);
+    link_init(&g->at_place);
+    g->place = NULL;
+    g->since_ms = 0;
+}
+
+static struct place *place_get(struct door *d, const struct address *from)
+{
+    uint8_t group[ADDRESS_GROUP_BYTES];
+    address_group(from, group);
+    uint64_t hash = hash_bytes(bytes_of(group, sizeof group), 0);
+    for (struct map_node *n = map_first(&d->places, hash); n != NULL; n = map_next(n)) {
+        struct place *p = item_of(n, struct place, in_door);
+        if (memcmp(p->group, group, sizeof group) == 0)
+            return p;
+    }
+    struct place *p = alloc_zeroed(sizeof *p);
+    memcpy(p->group, group, sizeof group);
+    list_init(&p->guests);
+    map_add(&d->places, &p->in_door, hash);
+    return p;
+}
+
+void door_enter(struct door *d, struct guest *g, const struct address *from, uint64_t now_ms)
+{
+    CHECK(g->place == NULL);
+    g->place = place_get(d, from);
+    g->since_ms = now_ms;
+    list_append(&d->guests, &g->at_door);
+    list_append(&g->place->guests, &g->at_place);
+    d->count++;
+    g->place->count++;
+}
+
+void door_leave(struct door *d, struct guest *g)
+{
+    struct place *p = g->place;
+    if (p == NULL)
+        return;
+    list_remove(&g->at_door);
+    list_remove(&g->at_place);
+    g->place = NULL;
+    d->count--;
+    if (--p->count == 0) {
+        map_remove(&d->places, &p->in_door);
+        free(p);
+    }
+}
+
+struct guest *door_overdue(const struct door *d, const struct guest *newest, uint64_t now_ms)
+{
+    if (d->count > d->max)
+        return item_of(d->guests.ring.next, struct guest, at_door);
+    const struct place *p = newest->place;
+    if (p == NULL || p->count <= d->max_per_place)
+        return NULL;
+    struct guest *oldest = item_of(p->guests.ring.next, struct guest, at_place);
+    return now_ms - oldest->since_ms >= DOOR_GRACE_MS ? oldest : NULL;
+}

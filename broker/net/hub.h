@@ -1,0 +1,72 @@
+/* The one thread that owns all broker state: takes batches of commands, steps the model, hands out what follows.
+ *
+ * Without threads the one loop takes the turns itself: hub_begin(), hub_step() for each batch, hub_end().  With them
+ * hub_start() starts the hub's own thread; loops post mails to hub_inbox(), and mails come back to their lanes.
+ */
+#ifndef BROKER_NET_HUB_H
+#define BROKER_NET_HUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/model/broker.h"
+#include "broker/net/lane.h"
+#include "broker/port/batch.h"
+#include "broker/port/event.h"
+
+struct hub;
+
+enum {
+    HUB_TURN_BATCHES = 16,   /* stepped before what they caused is sent out */
+    HUB_MAILS_SPARE = 64,    /* empty ones that are kept for use */
+    MAIL_EVENTS_KEPT = 4096, /* a larger array is not kept with its mail */
+};
+
+/* What a parcel in a lane of the hub or of a loop is. */
+enum parcel_kind {
+    PARCEL_MAIL,     /* struct mail: commands for the hub, events for a loop */
+    PARCEL_STRANGER, /* to a loop: a connection that was accepted */
+    PARCEL_STOP,     /* come to an end */
+    PARCEL_HURRY,    /* to a loop: at once */
+};
+
+/* To the hub: full batches.  From the hub: empty batches of that loop, events, the state of the alarms. */
+struct mail {
+    struct parcel parcel;
+    unsigned loop;         /* whose batches they are */
+    struct batch *batches; /* owned */
+    size_t n, capacity;
+    struct event *events; /* owned, with what they own */
+    bool has_alarms;
+    unsigned alarms; /* enum alarm, if has_alarms */
+};
+
+struct mail *mail_create(unsigned loop);
+void mail_destroy(struct mail *m); /* drops what is in it; NULL is allowed */
+
+static inline struct mail *mail_of(struct parcel *p)
+{
+    return (struct mail *)(void *)p;
+}
+
+/* loops: how many loops post to it from threads of their own; 0: none. */
+struct hub *hub_create(const struct broker_config *config, unsigned loops);
+void hub_destroy(struct hub *h);
+
+/* A turn, on the thread that owns the model: reads the clocks; steps through batches, which are empty then (NULL: for
+ * time's sake alone); answers what followed, which the caller hands on and then clears. */
+void hub_begin(struct hub *h);
+void hub_step(struct hub *h, struct batch *b);
+struct effects *hub_end(struct hub *h);
+
+/* When a turn is wanted though no command comes, in clock_ms(). */
+uint64_t hub_deadline(const struct hub *h);
+
+/* With threads.  lanes: one a loop; borrowed. */
+void hub_start(struct hub *h, struct lane **lanes);
+struct lane *hub_inbox(struct hub *h);
+
+/* Once no loop posts any more: ends the thread, drops what was still under way. */
+void hub_stop(struct hub *h);
+#endif

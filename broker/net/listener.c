@@ -1,0 +1,208 @@
+#define _GNU_SOURCE
+#include "broker/net/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+
+enum { COMPLAIN_EVERY_MS = 10000 };
+
+struct listener {
+    int fd;      /* owned */
+    int reserve; /* owned: given up to turn somebody away when there are no more; -1: none */
+    struct address at;
+    struct watch *watch;  /* owned */
+    struct timer *resume; /* owned */
+    listener_fn *fn;
+    void *arg; /* borrowed */
+    bool has_complained;
+    uint64_t complained_ms;
+};
+
+static void set(int fd, int level, int option, int value)
+{
+    if (setsockopt(fd, level, option, &value, sizeof value) != 0)
+        log_warning("net", "a socket option could not be set: %s", strerror(errno));
+}
+
+/* A socket that listens at a, or -errno. */
+static int open_socket(const struct addrinfo *a, const struct socket_options *options)
+{
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (a->ai_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)a->ai_addr;
+        set(fd, IPPROTO_IPV6, IPV6_V6ONLY, !IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr));
+    }
+    if (options->nodelay)
+        set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (options->keepalive)
+        set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (options->sndbuf > 0)
+        set(fd, SOL_SOCKET, SO_SNDBUF, options->sndbuf);
+    if (options->recbuf > 0)
+        set(fd, SOL_SOCKET, SO_RCVBUF, options->recbuf);
+    if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, options->backlog) != 0) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+static struct listener *listener_create(int fd)
+{
+    struct listener *l = alloc_zeroed(sizeof *l);
+    l->fd = fd;
+    l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    l->at.len = sizeof l->at.storage;
+    getsockname(fd, (struct sockaddr *)&l->at.storage, &l->at.len);
+    return l;
+}
+
+/* Any address: one socket for IPv6 and IPv4, or for IPv4 alone where there is no IPv6. */
+static int open_any(uint16_t port, const struct socket_options *options, struct listener *to[])
+{
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_ANY_INIT};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    const struct addrinfo v6 = {.ai_family = AF_INET6, .ai_addr = (void *)&in6, .ai_addrlen = sizeof in6};
+    const struct addrinfo v4 = {.ai_family = AF_INET, .ai_addr = (void *)&in, .ai_addrlen = sizeof in};
+    int fd = open_socket(&v6, options);
+    if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL)
+        fd = open_socket(&v4, options);
+    if (fd < 0)
+        return fd;
+    to[0] = listener_create(fd);
+    return 1;
+}
+
+/* Every address that a name stands for. */
+static int open_named(const struct addrinfo *all, const struct socket_options *options, struct listener *to[])
+{
+    int n = 0, error = 0;
+    for (const struct addrinfo *a = all; a != NULL && n < LISTENER_SOCKETS_MAX; a = a->ai_next) {
+        int fd = open_socket(a, options);
+        if (fd >= 0)
+            to[n++] = listener_create(fd);
+        else if (error == 0 || fd != -EADDRNOTAVAIL)
+            error = fd;
+    }
+    if (error != 0 && (n == 0 || error == -EADDRINUSE)) {
+        while (n > 0)
+            listener_destroy(to[--n]);
+        return error;
+    }
+    return n;
+}
+
+int listener_open(const char *text, const struct socket_options *options, struct listener *to[LISTENER_SOCKETS_MAX],
+                  char **error)
+{
+    char host[ADDRESS_TEXT_MAX], service[8];
+    uint16_t port;
+    if (!address_split(text, host, &port)) {
+        *error = str_format("cannot listen on %s: not an address", text);
+        return -EINVAL;
+    }
+    int n;
+    if (host[0] == '\0') {
+        n = open_any(port, options, to);
+    } else {
+        const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+        struct addrinfo *all = NULL;
+        snprintf(service, sizeof service, "%u", port);
+        int status = getaddrinfo(host, service, &hints, &all);
+        if (status != 0) {
+            *error = str_format("cannot listen on %s: %s", text, gai_strerror(status));
+            return -EADDRNOTAVAIL;
+        }
+        n = open_named(all, options, to);
+        freeaddrinfo(all);
+    }
+    if (n < 0)
+        *error = str_format("cannot listen on %s: %s", text, strerror(-n));
+    return n;
+}
+
+void listener_destroy(struct listener *l)
+{
+    if (l == NULL)
+        return;
+    watch_destroy(l->watch);
+    timer_destroy(l->resume);
+    close(l->fd);
+    if (l->reserve >= 0)
+        close(l->reserve);
+    free(l);
+}
+
+const struct address *listener_address(const struct listener *l)
+{
+    return &l->at;
+}
+
+static void on_resume(void *arg)
+{
+    struct listener *l = arg;
+    watch_set(l->watch, WATCH_READ);
+}
+
+/* No more descriptors: the one in reserve turns one client away; the others wait a moment. */
+static void listener_turn_away(struct listener *l, int error)
+{
+    uint64_t now = clock_ms();
+    if (!l->has_complained || now - l->complained_ms >= COMPLAIN_EVERY_MS) {
+        log_error("net", "cannot accept connections: %s", strerror(error));
+        l->has_complained = true;
+        l->complained_ms = now;
+    }
+    if (l->reserve >= 0) {
+        close(l->reserve);
+        int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            close(fd);
+    }
+    l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    watch_set(l->watch, 0);
+    timer_set(l->resume, LISTENER_PAUSE_MS);
+}
+
+static void on_connections(void *arg, unsigned what)
+{
+    (void)what;
+    struct listener *l = arg;
+    for (int i = 0; i < LISTENER_BATCH; i++) {
+        struct address from = {.len = sizeof from.storage};
+        int fd = accept4(l->fd, (struct sockaddr *)&from.storage, &from.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            l->fn(l->arg, fd, &from);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            listener_turn_away(l, errno);
+        if (errno != EINTR && errno != ECONNABORTED)
+            return;
+    }
+}
+
+void listener_start(struct listener *l, struct poller *p, listener_fn *fn, void *arg)
+{
+    l->fn = fn;
+    l->arg = arg;
+    l->resume = timer_new(p, on_resume, l);
+    l->watch = watch_create(p, l->fd, on_connections, l);
+    watch_set(l->watch, WATCH_READ);
+}

@@ -1,0 +1,42 @@
+/* Sockets that clients connect to.  Accepts in batches, and keeps a descriptor in reserve: when the process has no more
+ * of them, who comes is turned away, not left hanging, and the loop does not spin.
+ */
+#ifndef BROKER_NET_LISTENER_H
+#define BROKER_NET_LISTENER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/net/address.h"
+#include "broker/net/poller.h"
+
+struct listener;
+
+enum {
+    LISTENER_BATCH = 64,     /* accepted before the connections there are have their turn */
+    LISTENER_PAUSE_MS = 100, /* when there are no descriptors */
+    LISTENER_SOCKETS_MAX = 8 /* that one name may stand for */
+};
+
+/* What accepted sockets inherit. */
+struct socket_options {
+    int backlog;
+    bool nodelay, keepalive;
+    int sndbuf, recbuf; /* 0: the system's choice */
+};
+
+/* Takes over fd, which is non-blocking. */
+typedef void listener_fn(void *arg, int fd, const struct address *from);
+
+/* Listens where text says (address_split), which may be several sockets; answers how many there are in to, or -errno
+ * and a text for people in error, which the caller frees. */
+int listener_open(const char *text, const struct socket_options *options, struct listener *to[LISTENER_SOCKETS_MAX],
+                  char **error);
+
+/* From now on calls fn for every connection, on p's thread. */
+void listener_start(struct listener *l, struct poller *p, listener_fn *fn, void *arg);
+void listener_destroy(struct listener *l); /* NULL is allowed */
+
+/* Where it listens, with the port that it got if 0 was asked for. */
+const struct address *listener_address(const struct listener *l);
+#endif

@@ -1,0 +1,471 @@
+#define _GNU_SOURCE
+#include "broker/net/loop.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/slots.h"
+#include "broker/net/conn.h"
+
+struct loop {
+    struct loop_shared *shared; /* borrowed */
+    unsigned number;
+    struct poller *poller; /* owned */
+    struct outbox outbox;
+    struct batch *backlog; /* owned: taken from the outbox, still to be stepped; without threads */
+    struct slots conns;    /* struct conn, owned */
+    struct list touched;   /* struct conn: something has happened to them */
+    struct heap deadlines; /* struct conn */
+    struct door door;
+    uint64_t now_ms;
+    unsigned alarms;
+    bool is_stopping, is_hurried, are_dropped;
+    uint64_t stopped_ms; /* when it was told to stop */
+
+    /* With threads. */
+    struct lane lane;
+    struct watch *lane_watch; /* owned */
+    unsigned under_way;       /* batches posted to the hub and not returned */
+    struct parcel *spare;     /* owned: empty mails */
+    unsigned spares;
+
+    uint8_t scratch[SCRATCH_BYTES];
+};
+
+static void on_lane(void *arg, unsigned what)
+{
+    (void)what;
+    struct loop *l = arg;
+    lane_drain(&l->lane);
+}
+
+struct loop *loop_create(struct loop_shared *shared, unsigned number)
+{
+    struct loop *l = alloc_zeroed(sizeof *l);
+    l->shared = shared;
+    l->number = number;
+    l->poller = poller_create();
+    outbox_init(&l->outbox);
+    slots_init(&l->conns);
+    list_init(&l->touched);
+    heap_init(&l->deadlines);
+    door_init(&l->door, (DOOR_GUESTS_MAX + shared->n_loops - 1) / shared->n_loops,
+              (DOOR_GUESTS_PER_PLACE_MAX + shared->n_loops - 1) / shared->n_loops);
+    lane_init(&l->lane);
+    l->lane_watch = watch_create(l->poller, l->lane.wake_fd, on_lane, l);
+    watch_set(l->lane_watch, WATCH_READ);
+    l->now_ms = clock_ms();
+    return l;
+}
+
+void loop_destroy(struct loop *l)
+{
+    if (l == NULL)
+        return;
+    CHECK(l->conns.used == 0);
+    for (struct parcel *p = lane_collect(&l->lane), *next; p != NULL; p = next) {
+        next = p->next;
+        if (p->kind == PARCEL_MAIL)
+            mail_destroy(mail_of(p));
+        else
+            free(p);
+    }
+    for (struct parcel *p = l->spare, *next; p != NULL; p = next) {
+        next = p->next;
+        mail_destroy(mail_of(p));
+    }
+    watch_destroy(l->lane_watch);
+    lane_fini(&l->lane);
+    door_fini(&l->door);
+    heap_fini(&l->deadlines);
+    slots_fini(&l->conns);
+    outbox_fini(&l->outbox);
+    poller_destroy(l->poller);
+    free(l);
+}
+
+struct lane *loop_lane(struct loop *l)
+{
+    return &l->lane;
+}
+
+struct poller *loop_poller(struct loop *l)
+{
+    return l->poller;
+}
+
+unsigned loop_connections(const struct loop *l)
+{
+    return l->conns.used;
+}
+
+/* ---- Connections. */
+
+static void loop_touch(struct loop *l, struct conn *c)
+{
+    if (!link_is_linked(&c->touched))
+        list_append(&l->touched, &c->touched);
+}
+
+/* The callback of every connection's watch gets one of these: notes, and leaves the work to the turn. */
+static void on_conn(void *arg, unsigned what)
+{
+    struct conn *c = arg;
+    c->ready |= what;
+    loop_touch(c->loop, c);
+}
+
+static struct conn *loop_find(const struct loop *l, outlet_id id)
+{
+    CHECK(id.slot % l->shared->n_loops == l->number);
+    return slots_find(&l->conns, id.slot / l->shared->n_loops, id.generation);
+}
+
+void loop_welcome(struct loop *l, struct stranger *s)
+{
+    if (l->is_stopping) {
+        close(s->fd);
+        atomic_fetch_sub(&l->shared->connections, 1);
+        return;
+    }
+    l->now_ms = clock_ms(); /* the turn may have begun long ago */
+    struct address to = {.len = sizeof to.storage};
+    getsockname(s->fd, (struct sockaddr *)&to.storage, &to.len);
+    char from_text[ADDRESS_TEXT_MAX], to_text[ADDRESS_TEXT_MAX], name[2 * ADDRESS_TEXT_MAX + 8], where[32];
+    address_format(&s->from, from_text);
+    address_format(&to, to_text);
+    snprintf(name, sizeof name, "%s -> %s", from_text, to_text);
+    uint64_t number = atomic_fetch_add(&l->shared->accepted, 1) + 1;
+    snprintf(where, sizeof where, "conn-%" PRIu64, number);
+    log_info(where, "accepting AMQP connection <%s> (%s)", where, name);
+
+    struct conn *c = conn_create(transport_plain_create(s->fd));
+    outlet_id id;
+    c->loop = l;
+    c->slot = slots_take(&l->conns, c, &id.generation);
+    id.slot = c->slot * l->shared->n_loops + l->number;
+    const struct session_peer peer = {.name = name, .is_loopback = address_is_loopback(&s->from)};
+    c->session = session_create(l->shared->session, id, &peer, &l->outbox, l->now_ms);
+    c->watch = watch_create(l->poller, s->fd, on_conn, c);
+    if (l->alarms != 0)
+        session_alarm(c->session, l->alarms, l->now_ms);
+    loop_touch(l, c);
+
+    door_enter(&l->door, &c->guest, &s->from, l->now_ms);
+    for (struct guest *g; (g = door_overdue(&l->door, &c->guest, l->now_ms)) != NULL;) {
+        struct conn *overdue = item_of(g, struct conn, guest);
+        log_warning("net", "too many connections that have not logged in: closing the oldest, %s",
+                    session_peer_name(overdue->session));
+        door_leave(&l->door, g);
+        conn_drop(overdue);
+        loop_touch(l, overdue);
+    }
+}
+
+/* The socket is closed and the session has had its last event. */
+static void loop_farewell(struct loop *l, struct conn *c)
+{
+    heap_remove(&l->deadlines, &c->deadline);
+    slots_give(&l->conns, c->slot);
+    atomic_fetch_sub(&l->shared->connections, 1);
+    conn_destroy(c);
+}
+
+/* ---- The hub. */
+
+static void loop_alarm(struct loop *l, unsigned alarms)
+{
+    l->alarms = alarms;
+    for (uint32_t i = 0; i < l->conns.count; i++) {
+        struct conn *c = l->conns.at[i].item;
+        if (c != NULL && c->state == CONN_UP) {
+            session_alarm(c->session, alarms, l->now_ms);
+            loop_touch(l, c);
+        }
+    }
+}
+
+static void loop_hand_out(struct loop *l, struct event *events, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct event *e = &events[i];
+        struct conn *c = loop_find(l, e->to.outlet);
+        if (c == NULL) {
+            event_drop(e);
+            continue;
+        }
+        if (e->what == DONE && e->verb == ATTACH)
+            door_leave(&l->door, &c->guest); /* it has logged in and opened */
+        session_event(c->session, e, l->now_ms);
+        loop_touch(l, c);
+    }
+}
+
+static bool loop_has_commands(const struct loop *l)
+{
+    return l->backlog != NULL || l->outbox.first != NULL;
+}
+
+/* Without threads: the hub's turn. */
+static void loop_take_turn(struct loop *l)
+{
+    struct hub *h = l->shared->hub;
+    if (!loop_has_commands(l) && hub_deadline(h) > l->now_ms)
+        return;
+    hub_begin(h);
+    if (l->backlog == NULL)
+        l->backlog = outbox_take(&l->outbox);
+    if (l->backlog == NULL)
+        hub_step(h, NULL);
+    for (unsigned i = 0; i < HUB_TURN_BATCHES && l->backlog != NULL; i++) {
+        struct batch *b = l->backlog;
+        l->backlog = b->next;
+        hub_step(h, b);
+        outbox_give(&l->outbox, b);
+    }
+    struct effects *e = hub_end(h);
+    if (e->alarms_changed)
+        loop_alarm(l, e->alarms);
+    loop_hand_out(l, e->events, e->n);
+    effects_clear(e);
+}
+
+/* With threads: posts what sessions want of the hub. */
+static void loop_post(struct loop *l)
+{
+    struct batch *all = outbox_take(&l->outbox);
+    if (all == NULL)
+        return;
+    for (const struct batch *b = all; b != NULL; b = b->next)
+        l->under_way++;
+    struct mail *m;
+    if (l->spare != NULL) {
+        m = mail_of(l->spare);
+        l->spare = m->parcel.next;
+        l->spares--;
+    } else {
+        m = mail_create(l->number);
+    }
+    m->loop = l->number;
+    m->batches = all;
+    lane_post(hub_inbox(l->shared->hub), &m->parcel);
+}
+
+static void loop_open_mail(struct loop *l, struct mail *m)
+{
+    while (m->batches != NULL) {
+        struct batch *b = m->batches;
+        m->batches = b->next;
+        outbox_give(&l->outbox, b);
+        l->under_way--;
+    }
+    if (m->has_alarms)
+        loop_alarm(l, m->alarms);
+    loop_hand_out(l, m->events, m->n);
+    m->has_alarms = false;
+    m->n = 0;
+    if (l->spares == LOOP_MAILS_SPARE || m->capacity > MAIL_EVENTS_KEPT) {
+        mail_destroy(m);
+        return;
+    }
+    m->parcel.next = l->spare;
+    l->spare = &m->parcel;
+    l->spares++;
+}
+
+/* What other threads have posted. */
+static void loop_collect(struct loop *l)
+{
+    for (struct parcel *p = lane_collect(&l->lane), *next; p != NULL; p = next) {
+        next = p->next;
+        switch ((enum parcel_kind)p->kind) {
+        case PARCEL_MAIL:
+            loop_open_mail(l, mail_of(p));
+            continue; /* it is kept */
+        case PARCEL_STRANGER:
+            loop_welcome(l, (struct stranger *)(void *)p);
+            break;
+        case PARCEL_STOP:
+            loop_stop(l);
+            break;
+        case PARCEL_HURRY:
+            loop_hurry(l);
+            break;
+        }
+        free(p);
+    }
+}
+
+/* ---- The turn. */
+
+static bool loop_has_work(const struct loop *l)
+{
+    return !list_is_empty(&l->touched) || loop_has_commands(l);
+}
+
+/* How long nothing needs to be done. */
+static uint64_t loop_patience(const struct loop *l)
+{
+    if (loop_has_work(l))
+        return 0;
+    uint64_t deadline = UINT64_MAX;
+    const struct heap_node *first = heap_top(&l->deadlines);
+    if (first != NULL)
+        deadline = first->key;
+    if (!l->shared->has_threads && hub_deadline(l->shared->hub) < deadline)
+        deadline = hub_deadline(l->shared->hub);
+    if (l->is_stopping && l->stopped_ms + (l->are_dropped ? LOOP_STOP_MS : LOOP_GRACE_MS) < deadline)
+        deadline = l->stopped_ms + (l->are_dropped ? LOOP_STOP_MS : LOOP_GRACE_MS);
+    if (deadline == UINT64_MAX)
+        return UINT64_MAX;
+    uint64_t now = clock_ms();
+    return deadline > now ? deadline - now : 0;
+}
+
+static void loop_wait(struct loop *l)
+{
+    if (l->under_way > LOOP_BATCHES_MAX) {
+        lane_wait(&l->lane, LOOP_STOP_MS); /* sockets wait; the hub does not */
+        return;
+    }
+    uint64_t patience = loop_patience(l);
+    if (patience > 0 && !lane_may_sleep(&l->lane))
+        patience = 0;
+    poller_turn(l->poller, patience);
+    lane_wake(&l->lane);
+}
+
+static void loop_tick(struct loop *l)
+{
+    for (struct heap_node *n; (n = heap_top(&l->deadlines)) != NULL && n->key <= l->now_ms;) {
+        struct conn *c = item_of(n, struct conn, deadline);
+        heap_remove(&l->deadlines, n); /* serving it sets the next */
+        conn_tick(c, l->now_ms);
+        loop_touch(l, c);
+    }
+}
+
+static bool loop_is_full(const struct loop *l)
+{
+    unsigned n = 0;
+    for (const struct batch *b = l->outbox.first; b != NULL && n < HUB_TURN_BATCHES; b = b->next)
+        n++;
+    return n == HUB_TURN_BATCHES;
+}
+
+static void loop_read(struct loop *l)
+{
+    struct conn *c;
+    list_each (c, &l->touched, struct conn, touched) {
+        if ((c->ready & WATCH_READ) == 0)
+            continue;
+        conn_read(c, l->scratch, l->now_ms);
+        if (loop_is_full(l))
+            return; /* the rest in the next turn */
+    }
+}
+
+/* Serves everybody who was touched before it began. */
+static void loop_serve(struct loop *l)
+{
+    struct list now = l->touched;
+    if (list_is_empty(&l->touched))
+        return;
+    now.ring.next->prev = now.ring.prev->next = &now.ring;
+    list_init(&l->touched);
+    while (!list_is_empty(&now)) {
+        struct conn *c = item_of(now.ring.next, struct conn, touched);
+        list_remove(&c->touched);
+        bool again = conn_serve(c, l->now_ms);
+        if (c->state != CONN_UP)
+            door_leave(&l->door, &c->guest);
+        if (conn_is_over(c)) {
+            loop_farewell(l, c);
+            continue;
+        }
+        if (again || (c->ready & WATCH_READ) != 0)
+            loop_touch(l, c);
+        uint64_t deadline = conn_deadline(c);
+        if (deadline == UINT64_MAX)
+            heap_remove(&l->deadlines, &c->deadline);
+        else if (!heap_has(&c->deadline) || c->deadline.key != deadline)
+            heap_set(&l->deadlines, &c->deadline, deadline);
+    }
+}
+
+static void loop_turn(struct loop *l)
+{
+    loop_wait(l);
+    l->now_ms = clock_ms();
+    loop_collect(l);
+    loop_tick(l);
+    loop_read(l);
+    if (l->shared->has_threads) {
+        loop_post(l); /* before the writing, so that the hub works meanwhile */
+        loop_serve(l);
+        loop_post(l);
+        return;
+    }
+    loop_take_turn(l);
+    loop_serve(l);
+    for (unsigned i = 1; i < LOOP_ROUNDS && loop_has_commands(l); i++) {
+        loop_take_turn(l);
+        loop_serve(l);
+    }
+}
+
+/* ---- The end. */
+
+void loop_stop(struct loop *l)
+{
+    if (l->is_stopping)
+        return;
+    l->is_stopping = true;
+    l->stopped_ms = l->now_ms = clock_ms();
+    for (uint32_t i = 0; i < l->conns.count; i++) {
+        struct conn *c = l->conns.at[i].item;
+        if (c != NULL && c->state == CONN_UP) {
+            session_force_close(c->session, "broker forced connection closure with reason 'shutdown'", l->now_ms);
+            loop_touch(l, c);
+        }
+    }
+}
+
+static void loop_drop_all(struct loop *l)
+{
+    l->are_dropped = true;
+    for (uint32_t i = 0; i < l->conns.count; i++) {
+        struct conn *c = l->conns.at[i].item;
+        if (c != NULL) {
+            conn_drop(c);
+            loop_touch(l, c);
+        }
+    }
+}
+
+void loop_hurry(struct loop *l)
+{
+    loop_stop(l);
+    l->is_hurried = true;
+}
+
+bool loop_run(struct loop *l)
+{
+    for (;;) {
+        loop_turn(l);
+        if (!l->is_stopping)
+            continue;
+        if (l->conns.used == 0 && !loop_has_commands(l))
+            return true;
+        if (l->is_hurried || l->now_ms >= l->stopped_ms + LOOP_STOP_MS)
+            return false;
+        if (!l->are_dropped && l->now_ms >= l->stopped_ms + LOOP_GRACE_MS)
+            loop_drop_all(l);
+    }
+}

@@ -1,0 +1,209 @@
+#define _GNU_SOURCE
+#include "broker/net/server.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "broker/net/hub.h"
+#include "broker/net/loop.h"
+
+struct server {
+    struct server_config config;
+    struct listener **listeners; /* owned */
+    unsigned n_listeners;
+    char *addresses;     /* owned */
+    struct hub *hub;     /* owned */
+    struct loop **loops; /* owned: the first is the main thread's */
+    struct loop_shared shared;
+    struct lane **lanes; /* owned: the loops' */
+    pthread_t *threads;  /* owned: of all loops but the first */
+    bool *has_ended;     /* owned: what loop_run() said, by loop */
+    unsigned next_loop;  /* whose turn it is to get a connection */
+    unsigned signals;    /* that asked for an end */
+};
+
+static bool server_listen(struct server *s, char **error)
+{
+    for (unsigned i = 0; i < s->config.n_listeners; i++) {
+        struct listener *opened[LISTENER_SOCKETS_MAX];
+        int n = listener_open(s->config.listeners[i], &s->config.socket, opened, error);
+        if (n < 0)
+            return false;
+        s->listeners = alloc_array((void *)s->listeners, s->n_listeners + (unsigned)n, sizeof(struct listener *));
+        for (int k = 0; k < n; k++) {
+            char text[ADDRESS_TEXT_MAX];
+            s->listeners[s->n_listeners++] = opened[k];
+            address_format(listener_address(opened[k]), text);
+            char *all = s->addresses == NULL ? str_format("%s", text) : str_format("%s, %s", s->addresses, text);
+            free(s->addresses);
+            s->addresses = all;
+            log_info("main", "started TCP listener on %s", text);
+        }
+    }
+    return true;
+}
+
+struct server *server_create(const struct server_config *config, char **error)
+{
+    struct server *s = alloc_zeroed(sizeof *s);
+    s->config = *config;
+    if (!server_listen(s, error)) {
+        server_destroy(s);
+        return NULL;
+    }
+    unsigned n = config->io_threads > 0 ? config->io_threads : 1;
+    s->hub = hub_create(&config->broker, config->io_threads);
+    s->shared.session = &s->config.session;
+    s->shared.hub = s->hub;
+    s->shared.n_loops = n;
+    s->shared.has_threads = config->io_threads > 0;
+    atomic_init(&s->shared.connections, 0);
+    atomic_init(&s->shared.accepted, 0);
+    s->loops = alloc_zeroed(n * sizeof(struct loop *));
+    s->lanes = alloc_zeroed(n * sizeof(struct lane *));
+    s->threads = alloc_zeroed(n * sizeof *s->threads);
+    s->has_ended = alloc_zeroed(n * sizeof *s->has_ended);
+    for (unsigned i = 0; i < n; i++) {
+        s->loops[i] = loop_create(&s->shared, i);
+        s->lanes[i] = loop_lane(s->loops[i]);
+    }
+    return s;
+}
+
+const char *server_addresses(const struct server *s)
+{
+    return s->addresses != NULL ? s->addresses : "none";
+}
+
+static void server_close_listeners(struct server *s)
+{
+    while (s->n_listeners > 0)
+        listener_destroy(s->listeners[--s->n_listeners]);
+}
+
+void server_destroy(struct server *s)
+{
+    if (s == NULL)
+        return;
+    server_close_listeners(s);
+    for (unsigned i = 0; i < s->shared.n_loops; i++)
+        loop_destroy(s->loops[i]);
+    hub_destroy(s->hub);
+    free((void *)s->listeners);
+    free((void *)s->loops);
+    free((void *)s->lanes);
+    free(s->threads);
+    free(s->has_ended);
+    free(s->addresses);
+    free(s);
+}
+
+/* ---- While it serves, on the main thread. */
+
+static void on_connection(void *arg, int fd, const struct address *from)
+{
+    struct server *s = arg;
+    unsigned open = atomic_fetch_add(&s->shared.connections, 1);
+    if (s->config.connections_max != 0 && open >= s->config.connections_max) {
+        atomic_fetch_sub(&s->shared.connections, 1);
+        log_warning("net", "connection refused: node connection limit (%u) is reached", s->config.connections_max);
+        close(fd);
+        return;
+    }
+    unsigned number = s->next_loop++ % s->shared.n_loops;
+    struct stranger here = {.parcel.kind = PARCEL_STRANGER, .fd = fd, .from = *from};
+    if (number == 0) {
+        loop_welcome(s->loops[0], &here);
+    } else {
+        struct stranger *stranger = alloc_copy(&here, sizeof here);
+        lane_post(s->lanes[number], &stranger->parcel);
+    }
+}
+
+static void server_tell_loops(struct server *s, enum parcel_kind kind)
+{
+    for (unsigned i = 1; i < s->shared.n_loops; i++) {
+        struct parcel *p = alloc_zeroed(sizeof *p);
+        p->kind = (int)kind;
+        lane_post(s->lanes[i], p);
+    }
+}
+
+static void on_stop(void *arg, int number)
+{
+    struct server *s = arg;
+    log_notice("main", "%s received - shutting down%s", number == SIGTERM ? "SIGTERM" : "SIGINT",
+               s->signals == 0 ? "" : " at once");
+    server_close_listeners(s);
+    if (s->signals++ == 0) {
+        server_tell_loops(s, PARCEL_STOP);
+        loop_stop(s->loops[0]);
+    } else {
+        server_tell_loops(s, PARCEL_HURRY);
+        loop_hurry(s->loops[0]);
+    }
+}
+
+static void on_hangup(void *arg, int number)
+{
+    (void)arg, (void)number;
+    log_notice("main", "SIGHUP received - nothing to reload yet");
+}
+
+struct loop_thread {
+    struct loop *loop;
+    bool *has_ended;
+};
+
+static void *loop_thread_run(void *arg)
+{
+    struct loop_thread *t = arg;
+    *t->has_ended = loop_run(t->loop);
+    return NULL;
+}
+
+/* Signals are the main thread's; those that it starts inherit that they have none. */
+static void server_start_threads(struct server *s, struct loop_thread *threads)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    hub_start(s->hub, s->lanes);
+    for (unsigned i = 1; i < s->shared.n_loops; i++) {
+        threads[i] = (struct loop_thread){.loop = s->loops[i], .has_ended = &s->has_ended[i]};
+        CHECK(pthread_create(&s->threads[i], NULL, loop_thread_run, &threads[i]) == 0);
+        pthread_setname_np(s->threads[i], "loop");
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+bool server_run(struct server *s)
+{
+    struct loop_thread threads[SERVER_LOOPS_MAX];
+    CHECK(s->shared.n_loops <= SERVER_LOOPS_MAX);
+    struct poller *p = loop_poller(s->loops[0]);
+    poller_signal(p, SIGTERM, on_stop, s);
+    poller_signal(p, SIGINT, on_stop, s);
+    poller_signal(p, SIGHUP, on_hangup, s);
+    if (s->shared.has_threads)
+        server_start_threads(s, threads);
+    for (unsigned i = 0; i < s->n_listeners; i++)
+        listener_start(s->listeners[i], p, on_connection, s);
+
+    bool has_ended = loop_run(s->loops[0]);
+    if (!s->shared.has_threads)
+        return has_ended;
+    for (unsigned i = 1; i < s->shared.n_loops; i++) {
+        pthread_join(s->threads[i], NULL);
+        has_ended = has_ended && s->has_ended[i];
+    }
+    hub_stop(s->hub);
+    return has_ended;
+}

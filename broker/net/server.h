@@ -1,0 +1,36 @@
+/* A broker that serves: listeners, loops, the hub, signals, and their start and end. */
+#ifndef BROKER_NET_SERVER_H
+#define BROKER_NET_SERVER_H
+
+#include <stdbool.h>
+
+#include "amqp/session.h"
+#include "broker/model/broker.h"
+#include "broker/net/listener.h"
+
+struct server;
+
+enum { SERVER_LOOPS_MAX = 64 };
+
+/* What is borrowed lives as long as the server. */
+struct server_config {
+    const char *const *listeners; /* borrowed: texts for address_split() */
+    unsigned n_listeners;
+    struct socket_options socket;
+    unsigned io_threads;      /* network threads; 0: one thread does all */
+    unsigned connections_max; /* 0: no limit */
+    struct session_config session;
+    struct broker_config broker;
+};
+
+/* Listens, but does not accept yet.  NULL: *error says why, and the caller frees it. */
+struct server *server_create(const struct server_config *config, char **error);
+
+/* Where it listens: "127.0.0.1:5672, [::1]:5672"; lives as long as the server. */
+const char *server_addresses(const struct server *s);
+
+/* Serves until SIGTERM or SIGINT, on the calling thread and those that it starts.  True: all connections have ended in
+ * an orderly manner; false: there was no time for that, and only exiting makes sense. */
+bool server_run(struct server *s);
+void server_destroy(struct server *s); /* after a server_run() that was true, or none */
+#endif

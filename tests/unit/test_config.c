@@ -1,0 +1,241 @@
+#define _GNU_SOURCE
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+#include "broker/config.h"
+
+static struct config *read_text(const char *text)
+{
+    struct config *c = config_create();
+    config_read_text(c, "f", bytes_of_string(text));
+    return c;
+}
+
+/* The n-th complaint, or "". */
+static const char *complaint(const struct config *c, size_t i)
+{
+    size_t n;
+    const struct config_complaint *all = config_complaints(c, &n);
+    return i < n ? all[i].text : "";
+}
+
+static void assert_silent(const struct config *c)
+{
+    assert_string_equal(complaint(c, 0), "");
+}
+
+/* text leads to this complaint and no other. */
+static void assert_complaint(const char *text, bool is_error, const char *expect)
+{
+    struct config *c = read_text(text);
+    assert_string_equal(complaint(c, 0), expect);
+    assert_string_equal(complaint(c, 1), "");
+    assert_int_equal(config_errors(c), is_error);
+    config_destroy(c);
+}
+
+static void assert_text(const char *text, enum config_id id, const char *expect)
+{
+    struct config *c = read_text(text);
+    assert_silent(c);
+    assert_string_equal(config_text(c, id), expect);
+    config_destroy(c);
+}
+
+static void assert_number(const char *text, enum config_id id, uint64_t expect)
+{
+    struct config *c = read_text(text);
+    assert_silent(c);
+    assert_int_equal(config_number(c, id), expect);
+    config_destroy(c);
+}
+
+TEST(defaults_are_those_of_rabbitmq)
+{
+    struct config *c = read_text("");
+    assert_silent(c);
+    assert_int_equal(config_number(c, KEY_HEARTBEAT), 60);
+    assert_int_equal(config_number(c, KEY_FRAME_MAX), 131072);
+    assert_int_equal(config_number(c, KEY_CHANNEL_MAX), 2047);
+    assert_int_equal(config_number(c, KEY_CONNECTION_MAX), 0);
+    assert_int_equal(config_number(c, KEY_NODELAY), 1);
+    assert_string_equal(config_text(c, KEY_DEFAULT_USER), "guest");
+    assert_true(config_fraction(c, KEY_WATERMARK_RELATIVE) == 0.4);
+    assert_null(config_text(c, KEY_WATERMARK_ABSOLUTE));
+    assert_false(config_is_set(c, KEY_HEARTBEAT));
+    config_destroy(c);
+}
+
+TEST(lines_may_be_written_in_many_ways)
+{
+    assert_number("heartbeat=30", KEY_HEARTBEAT, 30);
+    assert_number("  heartbeat\t=  30  \r\n", KEY_HEARTBEAT, 30);
+    assert_number("\xef\xbb\xbfheartbeat = 30", KEY_HEARTBEAT, 30);
+    assert_number("# a comment\n\n \t\nheartbeat = 30 # s\n#heartbeat = 40", KEY_HEARTBEAT, 30);
+    assert_text("default_user = 'a # b' # c", KEY_DEFAULT_USER, "a # b");
+    assert_text("default_user = it's", KEY_DEFAULT_USER, "it's");
+    assert_text("default_user = \"x\"", KEY_DEFAULT_USER, "\"x\"");
+    assert_text("default_user = '''a\nb'c'''\nheartbeat = 3", KEY_DEFAULT_USER, "a\nb'c");
+    assert_text("default_user = a = b", KEY_DEFAULT_USER, "a = b");
+}
+
+TEST(sizes_have_units)
+{
+    assert_number("vm_memory_high_watermark.absolute = 1073741824", KEY_WATERMARK_ABSOLUTE, 1073741824);
+    assert_number("vm_memory_high_watermark.absolute = 2GB", KEY_WATERMARK_ABSOLUTE, 2000000000);
+    assert_number("vm_memory_high_watermark.absolute = 1.5 Gb", KEY_WATERMARK_ABSOLUTE, 1500000000);
+    assert_number("vm_memory_high_watermark.absolute = 2GiB", KEY_WATERMARK_ABSOLUTE, 2147483648);
+    assert_number("vm_memory_high_watermark.absolute = 512Mi", KEY_WATERMARK_ABSOLUTE, 536870912);
+    assert_number("frame_max = 128KB", KEY_FRAME_MAX, 131072);
+    assert_complaint("vm_memory_high_watermark.absolute = 2XB", true,
+                     "f:1: vm_memory_high_watermark.absolute: expected bytes, perhaps with a unit (kB, MiB, …), "
+                     "0..18446744073709551615, got \"2XB\"");
+}
+
+TEST(every_mistake_is_named_with_its_place)
+{
+    assert_complaint("\nheartbeet = 5", true, "f:2: unknown key 'heartbeet' (did you mean 'heartbeat'?)");
+    assert_complaint("quite_another_thing = 5", true, "f:1: unknown key 'quite_another_thing'");
+    assert_complaint("heartbeat = abc", true, "f:1: heartbeat: expected integer 0..65535, got \"abc\"");
+    assert_complaint("heartbeat = 65536", true, "f:1: heartbeat: expected integer 0..65535, got \"65536\"");
+    assert_complaint("heartbeat = -1", true, "f:1: heartbeat: expected integer 0..65535, got \"-1\"");
+    assert_complaint("frame_max = 1000", true, "f:1: frame_max: expected 0 or at least 4096, got \"1000\"");
+    assert_complaint("log.console.level = zzz", true,
+                     "f:1: log.console.level: expected one of debug, info, notice, warning, error, critical, alert, "
+                     "emergency, none, got \"zzz\"");
+    assert_complaint("tcp_listen_options.nodelay = 1", true,
+                     "f:1: tcp_listen_options.nodelay: expected true or false, got \"1\"");
+    assert_complaint("\n\n  heartbeat 5", true, "f:3:13: expected 'key = value', found \"5\"");
+    assert_complaint("!", true, "f:1:1: expected 'key = value', found \"!\"");
+    assert_complaint("default_user = '''a", true, "f:1: no ''' ends what begins here");
+    assert_complaint("[{rabbit, []}].", true,
+                     "f:1: these are Erlang terms (advanced.config); Millrace reads 'key = value' lines only");
+    assert_complaint("RABBITMQ_NODE_PORT = 1", true,
+                     "f:1: RABBITMQ_NODE_PORT is an environment variable, not a configuration key");
+    assert_complaint("default_pass = encrypted:abc", true,
+                     "f:1: default_pass: encrypted values are not supported; use file:PATH where a password belongs");
+}
+
+TEST(all_mistakes_are_found_at_once)
+{
+    struct config *c = read_text("heartbeat = x\nchannel_max = y\nmotd_file = z\n");
+    assert_int_equal(config_errors(c), 2);
+    assert_string_equal(complaint(c, 2), "f:3: 'motd_file' has no effect in Millrace");
+    config_destroy(c);
+}
+
+TEST(what_would_open_the_broker_stops_it)
+{
+    assert_complaint("listeners.ssl.default = 5671", true, "f:1: listeners.ssl.default: TLS is not supported yet");
+    assert_complaint("auth_backends.1 = ldap", true,
+                     "f:1: auth_backends.1: an authentication backend but 'internal' is not supported");
+    assert_complaint("auth_backends.1.authn = ldap", true,
+                     "f:1: auth_backends.1.authn: an authentication backend but 'internal' is not supported");
+    assert_complaint("auth_ldap.servers.1 = x", true, "f:1: auth_ldap.servers.1: LDAP is not supported");
+    assert_complaint("ssl_options.crl_check = true", true,
+                     "f:1: ssl_options.crl_check: checking revocation lists is not supported yet");
+    struct config *c = read_text("auth_backends.1 = internal\nlisteners.ssl = none\nssl_options.crl_check = false");
+    assert_silent(c);
+    config_destroy(c);
+}
+
+TEST(what_has_no_effect_is_said)
+{
+    assert_complaint("cluster_partition_handling = autoheal", false,
+                     "f:1: 'cluster_partition_handling' has no effect in Millrace");
+    assert_complaint("cluster_formation.k8s.host = x", false,
+                     "f:1: 'cluster_formation.k8s.host' has no effect in Millrace");
+    assert_complaint("management.tcp.port = 15672", false, "f:1: 'management.tcp.port' has no effect yet");
+    assert_complaint("default_pass = a#b", false,
+                     "f:1: the value ends at '#'; put it in single quotes if '#' belongs to it");
+}
+
+TEST(the_last_setting_wins_and_says_so)
+{
+    struct config *c = read_text("heartbeat = 1\nheartbeat = 2\nmax_connections = 5\n");
+    assert_string_equal(complaint(c, 0), "f:2: 'heartbeat' replaces what f:1 says");
+    assert_string_equal(complaint(c, 1), "");
+    assert_int_equal(config_number(c, KEY_HEARTBEAT), 2);
+    assert_int_equal(config_number(c, KEY_CONNECTION_MAX), 5);
+    config_set(c, "heartbeat=3", 1);
+    assert_int_equal(config_number(c, KEY_HEARTBEAT), 3);
+    assert_string_equal(complaint(c, 1), "");
+    config_set(c, "heartbeat", 2);
+    assert_string_equal(complaint(c, 1), "--set:2: expected 'key=value', found \"heartbeat\"");
+    config_destroy(c);
+}
+
+static void collect(void *arg, const char *last_word, const char *value, uint64_t number)
+{
+    (void)number;
+    char *all = arg;
+    strcat(strcat(strcat(strcat(all, last_word), "="), value), " ");
+}
+
+TEST(free_names_come_sorted)
+{
+    struct config *c = read_text("listeners.tcp.b = 2\nlisteners.tcp.a = 127.0.0.1:1\nloopback_users.guest = false\n");
+    assert_silent(c);
+    char all[128] = "";
+    config_each(c, KEY_LISTENERS_TCP, collect, all);
+    assert_string_equal(all, "a=127.0.0.1:1 b=2 ");
+    all[0] = '\0';
+    config_each(c, KEY_LOOPBACK_USERS, collect, all);
+    assert_string_equal(all, "guest=false ");
+    config_destroy(c);
+}
+
+TEST(the_environment_fills_in)
+{
+    setenv("MILLRACE_TEST_NAME", "bob", 1);
+    unsetenv("MILLRACE_TEST_MISSING");
+    assert_text("default_user = x$(MILLRACE_TEST_NAME)y", KEY_DEFAULT_USER, "xboby");
+    assert_complaint("default_user = $(MILLRACE_TEST_MISSING)", true,
+                     "f:1: the environment has no "
+                     "MILLRACE_TEST_MISSING");
+}
+
+TEST(a_file_that_is_not_there_is_an_error)
+{
+    struct config *c = config_create();
+    config_read_file(c, "/nonexistent/millrace.conf");
+    assert_int_equal(config_errors(c), 1);
+    assert_non_null(strstr(complaint(c, 0), "/nonexistent/millrace.conf: cannot be read: No such file or directory"));
+    config_destroy(c);
+    assert_text("default_user = x\ninclude /nonexistent/*.conf\n", KEY_DEFAULT_USER, "x");
+}
+
+TEST(the_table_shows_where_values_come_from_but_no_password)
+{
+    struct config *c = read_text("heartbeat = 7\ndefault_pass = hush\n");
+    char *shown = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&shown, &n);
+    config_print(c, f);
+    fclose(f);
+    assert_non_null(strstr(shown, "heartbeat = 7  # f:1\n"));
+    assert_non_null(strstr(shown, "channel_max = 2047  # default\n"));
+    assert_null(strstr(shown, "hush"));
+    free(shown);
+    config_destroy(c);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_those_of_rabbitmq),
+        cmocka_unit_test(lines_may_be_written_in_many_ways),
+        cmocka_unit_test(sizes_have_units),
+        cmocka_unit_test(every_mistake_is_named_with_its_place),
+        cmocka_unit_test(all_mistakes_are_found_at_once),
+        cmocka_unit_test(what_would_open_the_broker_stops_it),
+        cmocka_unit_test(what_has_no_effect_is_said),
+        cmocka_unit_test(the_last_setting_wins_and_says_so),
+        cmocka_unit_test(free_names_come_sorted),
+        cmocka_unit_test(the_environment_fills_in),
+        cmocka_unit_test(a_file_that_is_not_there_is_an_error),
+        cmocka_unit_test(the_table_shows_where_values_come_from_but_no_password),
+    };
+    return unit_main("config", tests, argc, argv);
+}

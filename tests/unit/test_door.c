@@ -1,0 +1,104 @@
+#define _GNU_SOURCE
+#include "tests/unit/unit.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "broker/net/door.h"
+
+enum { MAX = 20, MAX_PER_PLACE = 4 };
+
+/* 10.0.0.n */
+static struct address place(uint8_t n)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000000U + n)};
+    struct address a = {.len = sizeof in};
+    memcpy(&a.storage, &in, sizeof in);
+    return a;
+}
+
+static void enter(struct door *d, struct guest *g, uint8_t from, uint64_t now)
+{
+    struct address a = place(from);
+    guest_init(g);
+    door_enter(d, g, &a, now);
+}
+
+TEST(few_are_left_in_peace)
+{
+    struct door d;
+    struct guest guests[MAX_PER_PLACE];
+    door_init(&d, MAX, MAX_PER_PLACE);
+    for (int i = 0; i < MAX_PER_PLACE; i++) {
+        enter(&d, &guests[i], 1, 1000 * (uint64_t)i);
+        assert_null(door_overdue(&d, &guests[i], 1000000));
+    }
+    for (int i = 0; i < MAX_PER_PLACE; i++)
+        door_leave(&d, &guests[i]);
+    door_leave(&d, &guests[0]);
+    door_fini(&d);
+}
+
+TEST(the_oldest_goes_when_there_are_too_many)
+{
+    struct door d;
+    struct guest guests[MAX + 2];
+    door_init(&d, MAX, MAX_PER_PLACE);
+    for (uint8_t i = 0; i < MAX; i++) {
+        enter(&d, &guests[i], i, 0);
+        assert_null(door_overdue(&d, &guests[i], 0));
+    }
+    door_leave(&d, &guests[0]);
+    enter(&d, &guests[MAX], 100, 0);
+    assert_null(door_overdue(&d, &guests[MAX], 0));
+    enter(&d, &guests[MAX + 1], 101, 0);
+    assert_ptr_equal(door_overdue(&d, &guests[MAX + 1], 0), &guests[1]);
+    door_leave(&d, &guests[1]);
+    assert_null(door_overdue(&d, &guests[MAX + 1], 0));
+    for (int i = 2; i < MAX + 2; i++)
+        door_leave(&d, &guests[i]);
+    door_fini(&d);
+}
+
+TEST(a_place_that_dawdles_keeps_only_its_newest)
+{
+    struct door d;
+    struct guest guests[MAX_PER_PLACE + 1], other;
+    door_init(&d, MAX, MAX_PER_PLACE);
+    enter(&d, &other, 2, 0);
+    for (int i = 0; i < MAX_PER_PLACE; i++)
+        enter(&d, &guests[i], 1, 10);
+    enter(&d, &guests[MAX_PER_PLACE], 1, 10 + DOOR_GRACE_MS);
+    assert_ptr_equal(door_overdue(&d, &guests[MAX_PER_PLACE], 10 + DOOR_GRACE_MS), &guests[0]);
+    door_leave(&d, &guests[0]);
+    assert_null(door_overdue(&d, &guests[MAX_PER_PLACE], 10 + DOOR_GRACE_MS));
+    for (int i = 1; i <= MAX_PER_PLACE; i++)
+        door_leave(&d, &guests[i]);
+    door_leave(&d, &other);
+    door_fini(&d);
+}
+
+TEST(a_crowd_that_comes_at_once_gets_its_grace)
+{
+    struct door d;
+    struct guest guests[MAX];
+    door_init(&d, MAX, MAX_PER_PLACE);
+    for (int i = 0; i < MAX; i++) {
+        enter(&d, &guests[i], 1, 5);
+        assert_null(door_overdue(&d, &guests[i], 5 + DOOR_GRACE_MS - 1));
+    }
+    for (int i = 0; i < MAX; i++)
+        door_leave(&d, &guests[i]);
+    door_fini(&d);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(few_are_left_in_peace),
+        cmocka_unit_test(the_oldest_goes_when_there_are_too_many),
+        cmocka_unit_test(a_place_that_dawdles_keeps_only_its_newest),
+        cmocka_unit_test(a_crowd_that_comes_at_once_gets_its_grace),
+    };
+    return unit_main("net/door", tests, argc, argv);
+}
