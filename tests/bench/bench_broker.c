@@ -29,15 +29,19 @@ enum {
     CONFIRM_MAX = 65536,      /* the largest window of unconfirmed publishes */
     BODY_MAX = 64 << 20,
     SECONDS_MAX = 3600,
+    COUNT_MAX = 1000000000,
+    SETTINGS_MAX = 16,
     WARM_UP_MS = 500,
     TICK_MS = 50, /* how soon a thread sees that it shall stop */
 };
 
 struct options {
     const char *host;
-    unsigned port;
-    uint64_t size, seconds, acks, prefetch, window, pid, pairs, count;
+    uint64_t port, size, seconds, acks, prefetch, window, pid, pairs, count;
     bool persistent;
+    const char *program; /* a broker to start; NULL: one is there */
+    const char *settings[SETTINGS_MAX + 1];
+    unsigned settings_count;
 };
 
 /* A queue with its publisher and its consumer. */
@@ -267,7 +271,7 @@ static void fill_publishes(struct bench *b, struct pair *p)
 static void prepare(struct bench *b, struct pair *p, unsigned i)
 {
     const struct options *o = &b->o;
-    struct link_to to = {.host = o->host, .port = o->port};
+    struct link_to to = {.host = o->host, .port = (unsigned)o->port};
     struct timeval tick = {.tv_usec = TICK_MS * 1000};
     snprintf(p->queue, sizeof p->queue, "bench.%d.%02u", (int)getpid(), i);
     link_init(&p->publisher, &to);
@@ -288,7 +292,7 @@ static void finish(const struct options *o, struct pair *p)
     struct link l;
     link_fini(&p->publisher);
     link_fini(&p->consumer);
-    link_init(&l, &(struct link_to){.host = o->host, .port = o->port});
+    link_init(&l, &(struct link_to){.host = o->host, .port = (unsigned)o->port});
     link_call(&l, 1, &(struct queue_delete){.id = METHOD_queue_delete, .queue = bytes_of_string(p->queue)},
               METHOD_queue_delete_ok);
     link_fini(&l);
@@ -380,56 +384,49 @@ static uint64_t parse(const char *option, uint64_t least, uint64_t most)
     return n;
 }
 
+static void add_setting(struct options *o)
+{
+    if (o->settings_count == SETTINGS_MAX)
+        die("at most %d settings", SETTINGS_MAX);
+    o->settings[o->settings_count++] = optarg;
+}
+
+static const char usage[] =
+    "usage: bench_broker [--host A] [--port N] [--pid BROKER | --start PROGRAM [--set KEY=VALUE]…]\n"
+    "    [--size BYTES] [--seconds S] [--count MESSAGES] [--queues N] [--persistent] [--confirm WINDOW]\n"
+    "    [--acks N] [--prefetch N]";
+
 static void parse_options(struct options *o, int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"host", required_argument, NULL, 'h'},    {"port", required_argument, NULL, 'p'},
-        {"size", required_argument, NULL, 's'},    {"seconds", required_argument, NULL, 't'},
-        {"acks", required_argument, NULL, 'a'},    {"prefetch", required_argument, NULL, 'f'},
-        {"confirm", required_argument, NULL, 'c'}, {"persistent", no_argument, NULL, 'd'},
-        {"pid", required_argument, NULL, 'i'},     {"queues", required_argument, NULL, 'q'},
-        {"count", required_argument, NULL, 'n'},   {0},
+    const struct {
+        uint64_t *to, least, most;
+    } numbers[] = {
+        {&o->port, 1, 65535},          {&o->pid, 1, INT32_MAX},       {&o->size, 0, BODY_MAX},
+        {&o->seconds, 1, SECONDS_MAX}, {&o->count, 1, COUNT_MAX},     {&o->pairs, 1, PAIRS_MAX},
+        {&o->acks, 0, UINT16_MAX},     {&o->prefetch, 0, UINT16_MAX}, {&o->window, 0, CONFIRM_MAX / 2},
+    };
+    const struct option known[] = {
+        {"port", required_argument, NULL, 0},    {"pid", required_argument, NULL, 0},
+        {"size", required_argument, NULL, 0},    {"seconds", required_argument, NULL, 0},
+        {"count", required_argument, NULL, 0},   {"queues", required_argument, NULL, 0},
+        {"acks", required_argument, NULL, 0},    {"prefetch", required_argument, NULL, 0},
+        {"confirm", required_argument, NULL, 0}, {"host", required_argument, NULL, 'h'},
+        {"start", required_argument, NULL, 'b'}, {"set", required_argument, NULL, 's'},
+        {"persistent", no_argument, NULL, 'p'},  {0},
     };
     for (int c, at = 0; (c = getopt_long(argc, argv, "", known, &at)) != -1;) {
-        const char *name = c == '?' ? "" : known[at].name;
-        switch (c) {
-        case 'h':
+        if (c == 0)
+            *numbers[at].to = parse(known[at].name, numbers[at].least, numbers[at].most);
+        else if (c == 'h')
             o->host = optarg;
-            break;
-        case 'p':
-            o->port = (unsigned)parse(name, 1, 65535);
-            break;
-        case 's':
-            o->size = parse(name, 0, BODY_MAX);
-            break;
-        case 't':
-            o->seconds = parse(name, 1, SECONDS_MAX);
-            break;
-        case 'a':
-            o->acks = parse(name, 0, UINT16_MAX);
-            break;
-        case 'f':
-            o->prefetch = parse(name, 0, UINT16_MAX);
-            break;
-        case 'c':
-            o->window = parse(name, 0, CONFIRM_MAX / 2);
-            break;
-        case 'd':
+        else if (c == 'b')
+            o->program = optarg;
+        else if (c == 's')
+            add_setting(o);
+        else if (c == 'p')
             o->persistent = true;
-            break;
-        case 'i':
-            o->pid = parse(name, 1, INT32_MAX);
-            break;
-        case 'q':
-            o->pairs = parse(name, 1, PAIRS_MAX);
-            break;
-        case 'n':
-            o->count = parse(name, 0, 1000000000);
-            break;
-        default:
-            die("usage: bench_broker [--host A] [--port N] [--size BYTES] [--seconds S] [--count MESSAGES] [--acks N] "
-                "[--prefetch N] [--confirm WINDOW] [--persistent] [--queues N] [--pid BROKER]");
-        }
+        else
+            die("%s", usage);
     }
     if (o->prefetch > 0 && o->acks > o->prefetch)
         o->acks = o->prefetch; /* or both would wait for ever */
@@ -443,7 +440,15 @@ int main(int argc, char **argv)
     if (b.pairs == NULL)
         die("no memory");
     memset(b.pairs, 0, PAIRS_MAX * sizeof *b.pairs);
+    struct process broker;
+    if (b.o.program != NULL) {
+        process_start(&broker, b.o.program, b.o.settings);
+        b.o.port = broker.port;
+        b.o.pid = (uint64_t)broker.pid;
+    }
     run(&b);
+    if (b.o.program != NULL)
+        process_stop(&broker);
     free(b.pairs);
     return 0;
 }

@@ -98,7 +98,7 @@ static _Noreturn void become_broker(const char *program, char *data_dir, const c
         args[n++] = "--set";
         args[n++] = *settings;
     }
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a benchmark that dies leaves no broker behind */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a benchmark that dies leaves no broker behind */
     dup2(out, STDOUT_FILENO);
     int log = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (log >= 0 && getenv("BENCH_LOG") == NULL)
