@@ -46,6 +46,13 @@ static uint64_t small_number(struct bytes digits)
     return v;
 }
 
+static char *tell_leftover(struct bytes rest)
+{
+    char list[ERROR_TEXT_MAX];
+    error_print_list(rest, list, sizeof list);
+    return str_format("{leftover_string,%s}", list);
+}
+
 bool publish_read_expiration(struct bytes text, uint64_t *ms, char **why)
 {
     bool negative = text.len > 0 && text.at[0] == '-';
@@ -59,7 +66,7 @@ bool publish_read_expiration(struct bytes text, uint64_t *ms, char **why)
     if (digits.len == 0)
         *why = str_copy(BYTES("no_integer"));
     else if (end < text.len)
-        *why = str_format("{leftover_string,\"%.*s\"}", (int)(text.len - end), (const char *)text.at + end);
+        *why = tell_leftover(bytes_of(text.at + end, text.len - end));
     else if (negative && !is_zero)
         *why = str_format("{value_negative,-%.*s}", BYTES_ARG(digits));
     else if (too_large)

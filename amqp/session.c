@@ -182,8 +182,10 @@ int session_gather(struct session *s, struct iovec *iov, int max)
 
 void session_wrote(struct session *s, size_t bytes)
 {
+    uint8_t beat = bytes < s->beat_bytes ? (uint8_t)bytes : s->beat_bytes;
     s->window_bytes += output_wrote(&s->output, bytes);
-    s->spoke |= bytes > 0;
+    s->beat_bytes = (uint8_t)(s->beat_bytes - beat);
+    s->spoke |= bytes > beat;
     if (s->window_bytes >= SESSION_WINDOW_STEP)
         return_window(s);
 }
