@@ -71,7 +71,7 @@ void poller_turn(struct poller *p, uint64_t timeout_ms)
 {
     int flags = EVLOOP_ONCE;
     if (timeout_ms == 0) {
-        flags = EVLOOP_NONBLOCK;
+        flags |= EVLOOP_NONBLOCK; /* alone it would go on as long as anything is ready */
     } else if (timeout_ms != UINT64_MAX) {
         if (timeout_ms > TIMEOUT_MAX_MS)
             timeout_ms = TIMEOUT_MAX_MS;
