@@ -117,7 +117,8 @@ static unsigned connections_allowed(pid_t broker)
     return most < CONNECTIONS ? (unsigned)most : CONNECTIONS;
 }
 
-static void measure_connections(struct trial *t)
+/* Connections, each with what use does to it. */
+static void measure_crowd(struct trial *t, void (*use)(struct link *l, unsigned i))
 {
     unsigned n = connections_allowed(t->pid);
     struct link *all = alloc_zeroed(n * sizeof *all);
@@ -125,14 +126,22 @@ static void measure_connections(struct trial *t)
     warm_up(t);
     before(t);
     uint64_t began = now_ns();
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         link_init(&all[i], &t->to);
+        if (use != NULL)
+            use(&all[i], i);
+    }
     double seconds = (double)(now_ns() - began) / 1e9;
     after(t, n);
     snprintf(t->note, sizeof t->note, "%.0f a second", n / seconds);
     for (unsigned i = 0; i < n; i++)
         link_fini(&all[i]);
     free(all);
+}
+
+static void measure_connections(struct trial *t)
+{
+    measure_crowd(t, NULL);
 }
 
 /* n of something, PIPELINE at a time: put writes the request for the i-th.  Channels may answer in any order. */
@@ -249,6 +258,25 @@ static void measure_big_held(struct trial *t)
 static void measure_big_fetched(struct trial *t)
 {
     measure_big(t, true);
+}
+
+/* A message of its own, through a queue of its own to a consumer of its own. */
+static void speak(struct link *l, unsigned i)
+{
+    char queue[32];
+    snprintf(queue, sizeof queue, "bench.speak.%u", i);
+    link_declare(l, queue, false, 0);
+    link_consume(l, queue, false, 1);
+    put_body(l, queue, SMALL_BODY);
+    link_flush(l);
+    union method got = link_expect(l, 1, METHOD_basic_deliver);
+    link_put(l, 1, &(struct basic_ack){.id = METHOD_basic_ack, .delivery_tag = got.basic_deliver.delivery_tag});
+    link_flush(l);
+}
+
+static void measure_speakers(struct trial *t)
+{
+    measure_crowd(t, speak);
 }
 
 /* Publishes until the broker has taken so many bytes, or takes nothing for QUIET_MS. */
@@ -411,6 +439,7 @@ static struct trial trials[] = {
      .what = "idle connection with a channel",
      .run = measure_connections,
      .bound = {.most = 16 << 10}},
+    {.name = "speaker", .what = "the same, and its queue in use", .run = measure_speakers, .bound = {.most = 24 << 10}},
     {.name = "channel", .what = "channel on one connection", .run = measure_channels, .bound = {.most = 4 << 10}},
     {.name = "queue", .what = "queue with a binding", .run = measure_queues, .bound = {.most = 4 << 10}},
     {.name = "big-held", .what = "16 MiB body in a queue", .run = measure_big_held, .bound = {.most = 2.0 * BIG_BODY}},
