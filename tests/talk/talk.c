@@ -211,15 +211,26 @@ bool talk_say(struct talk *t, const char *line)
     return talk_fail(t, "not a line of a conversation");
 }
 
-/* "only millrace", "only rabbitmq": NULL if it is neither; *ours whether that is who we talk with.  Answers what stands
- * behind it: ":…" for a line, nothing for a block. */
+/* "only millrace", "only rabbitmq", "only in-process": NULL if it is none of them; *ours whether that is who we talk
+ * with.  Answers what stands behind it: ":…" for a line, nothing for a block. */
 static const char *after_only(const struct talk *t, const char *line, bool *ours)
 {
+    const struct {
+        const char *who;
+        bool is_here;
+    } all[] = {
+        {"millrace", t->is_millrace},
+        {"rabbitmq", !t->is_millrace},
+        {"in-process", t->options->host == NULL},
+    };
     const char *text = after(line, "only");
-    const char *millrace = text == NULL ? NULL : after(text, "millrace");
-    const char *rabbitmq = text == NULL ? NULL : after(text, "rabbitmq");
-    *ours = t->is_millrace ? millrace != NULL : rabbitmq != NULL;
-    return millrace != NULL ? millrace : rabbitmq;
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && text != NULL; i++) {
+        const char *behind = after(text, all[i].who);
+        *ours = all[i].is_here;
+        if (behind != NULL)
+            return behind;
+    }
+    return NULL;
 }
 
 static bool opens_block(const struct talk *t, const char *line)
