@@ -12,7 +12,7 @@
 #include "codec/properties.h"
 #include "codec/table.h"
 
-enum { PERSISTENT_MODE = 2, NUMBER_BITS = 48 };
+enum { PERSISTENT_MODE = 2 };
 
 /* --- properties ----------------------------------------------------------------------------------------------------
  */
@@ -248,10 +248,7 @@ struct error *publish_whole(struct session *s, struct channel *c)
         return tell_defect(s, content);
     if (c->tx != NULL)
         return tx_publish(s, c);
-    uint64_t cookie = 0;
-    if (c->confirms != NULL)
-        cookie = (uint64_t)c->serial << NUMBER_BITS | confirms_next(c->confirms);
-    struct command *publish = session_tell(s, c, PUBLISH, cookie);
+    struct command *publish = session_tell(s, c, PUBLISH, c->confirms != NULL ? confirms_next(c->confirms) : 0);
     publish->publish.msg = content->msg;
     publish->publish.objection = content->objection;
     publish->publish.mandatory = content->mandatory;
@@ -276,10 +273,9 @@ struct error *publish_on_confirm_select(struct session *s, struct channel *c, co
 
 void publish_on_confirmed(struct session *s, struct channel *c, const struct event *e)
 {
-    /* A confirm waits for the disk, and may come when its channel is gone and the stream is another's. */
-    if (c->confirms == NULL || c->serial != e->cookie >> NUMBER_BITS)
+    if (c->confirms == NULL)
         return;
-    confirms_gather(c->confirms, e->cookie & ((UINT64_C(1) << NUMBER_BITS) - 1), e->what == REFUSED);
+    confirms_gather(c->confirms, e->cookie & ((UINT64_C(1) << COOKIE_SERIAL) - 1), e->what == REFUSED);
     if (!link_is_linked(&c->gathered) && confirms_is_gathered(c->confirms))
         list_append(&s->gathered, &c->gathered);
 }
