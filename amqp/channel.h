@@ -38,7 +38,7 @@ enum channel_state {
 struct channel {
     uint16_t number;
     uint16_t stream;
-    uint16_t serial; /* tells this use of the stream from others, in the cookies of publishes */
+    uint16_t serial; /* tells this use of the stream from others, in cookies */
     uint8_t state;   /* enum channel_state */
     bool owes_close_ok;
     bool has_stream;   /* it has one until RESET was answered */

@@ -89,29 +89,69 @@ struct error *error_of_frame(const struct error_kind *kind, const struct frame *
     return error_place(e, 0);
 }
 
-static bool is_printable(struct bytes b)
+/* How Erlang writes an octet in a string; NULL: it does not write strings with that one. */
+static const char *octet_in_string(uint8_t c, char room[2])
 {
+    static const char *const control[] = {"\\b", "\\t", "\\n", "\\v", "\\f", "\\r"};
+    if (c >= '\b' && c <= '\r')
+        return control[c - '\b'];
+    if (c == 0x1B)
+        return "\\e";
+    if (c == '"' || c == '\\')
+        return c == '"' ? "\\\"" : "\\\\";
+    room[0] = (char)c;
+    room[1] = '\0';
+    return c >= ' ' && c <= '~' ? room : NULL;
+}
+
+static bool is_string(struct bytes b)
+{
+    char room[2];
     for (size_t i = 0; i < b.len; i++)
-        if (b.at[i] < ' ' || b.at[i] > '~')
+        if (octet_in_string(b.at[i], room) == NULL)
             return false;
     return b.len > 0;
+}
+
+static void put_string(struct pen *p, struct bytes b)
+{
+    char room[2];
+    pen_u8(p, '"');
+    for (size_t i = 0; i < b.len; i++)
+        pen_bytes(p, bytes_of_string(octet_in_string(b.at[i], room)));
+    pen_u8(p, '"');
+}
+
+static void put_numbers(struct pen *p, struct bytes b)
+{
+    char digits[8];
+    for (size_t i = 0; i < b.len && !p->full; i++)
+        pen_bytes(p, bytes_of(digits, (size_t)snprintf(digits, sizeof digits, i > 0 ? ",%u" : "%u", b.at[i])));
 }
 
 size_t error_print_octets(struct bytes b, char *to, size_t room)
 {
     struct pen p = pen_over(to, room - 1);
-    bool printable = is_printable(b);
-    pen_bytes(&p, printable ? BYTES("<<\"") : BYTES("<<"));
-    for (size_t i = 0; i < b.len && !p.full; i++) {
-        char digits[8];
-        if (printable && b.at[i] != '"' && b.at[i] != '\\')
-            pen_u8(&p, b.at[i]);
-        else if (printable)
-            pen_bytes(&p, bytes_of((const uint8_t[]){'\\', b.at[i]}, 2));
-        else
-            pen_bytes(&p, bytes_of(digits, (size_t)snprintf(digits, sizeof digits, "%s%u", i > 0 ? "," : "", b.at[i])));
+    pen_bytes(&p, BYTES("<<"));
+    if (is_string(b))
+        put_string(&p, b);
+    else
+        put_numbers(&p, b);
+    pen_bytes(&p, BYTES(">>"));
+    *p.at = '\0';
+    return pen_written(&p).len;
+}
+
+size_t error_print_list(struct bytes b, char *to, size_t room)
+{
+    struct pen p = pen_over(to, room - 1);
+    if (is_string(b)) {
+        put_string(&p, b);
+    } else {
+        pen_u8(&p, '[');
+        put_numbers(&p, b);
+        pen_u8(&p, ']');
     }
-    pen_bytes(&p, printable ? BYTES("\">>") : BYTES(">>"));
     *p.at = '\0';
     return pen_written(&p).len;
 }

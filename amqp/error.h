@@ -54,6 +54,8 @@ const char *error_explanation(const struct error *e);
 /* A frame that cannot be: FRAME_ERROR - type 5, all octets = <<"abc">>: unknown_frame.  detail may be NULL. */
 struct error *error_of_frame(const struct error_kind *kind, const struct frame *f, const char *detail);
 
-/* Bytes as Erlang prints them, <<"abc">> or <<0,20>>, cut to fit; answers the length. */
+/* Bytes as Erlang prints them, <<"abc">> or <<0,20>>, and a list of them, "abc" or [0,20]: cut to fit, terminated.
+ * Answers the length. */
 size_t error_print_octets(struct bytes b, char *to, size_t room);
+size_t error_print_list(struct bytes b, char *to, size_t room);
 #endif

@@ -21,7 +21,7 @@ void heartbeat_start(struct session *s)
     s->send_check = s->now + send_interval_ms(s);
     s->receive_check = s->now + receive_interval_ms(s);
     s->must_speak = true;
-    s->heard = false;
+    s->heard = true; /* RabbitMQ's first look finds something too */
     s->misses = 0;
 }
 
@@ -33,6 +33,7 @@ static void check_sending(struct session *s)
         struct pen p = output_open(&s->output, FRAME_OVERHEAD);
         frame_close(&p, frame_open(&p, FRAME_HEARTBEAT, 0));
         output_close(&s->output, &p);
+        s->beat_bytes = FRAME_OVERHEAD;
     }
     s->spoke = s->must_speak = false;
 }

@@ -80,7 +80,7 @@ static void take_on_channel_0(struct session *s, const struct frame *f)
         session_raise(s, NULL, error_place(error_create(AMQP_COMMAND_INVALID, "unimplemented method"), m.id));
         break;
     case METHOD_CANNOT_DECODE:
-        session_raise(s, NULL, error_place(error_create(AMQP_INTERNAL_ERROR, NULL), m.id));
+        session_raise(s, NULL, error_create(AMQP_INTERNAL_ERROR, NULL)); /* without the method, as RabbitMQ has it */
         break;
     case METHOD_BAD_UTF8:
         session_raise(s, NULL, error_place(error_create(AMQP_FRAME_ERROR, "Malformed UTF-8 in shortstr"), m.id));

@@ -12,7 +12,7 @@
 #include "codec/properties.h"
 #include "codec/table.h"
 
-enum { PERSISTENT_MODE = 2, NUMBER_BITS = 48 };
+enum { PERSISTENT_MODE = 2 };
 
 /* --- properties ----------------------------------------------------------------------------------------------------
  */
@@ -46,6 +46,13 @@ static uint64_t small_number(struct bytes digits)
     return v;
 }
 
+static char *tell_leftover(struct bytes rest)
+{
+    char list[ERROR_TEXT_MAX];
+    error_print_list(rest, list, sizeof list);
+    return str_format("{leftover_string,%s}", list);
+}
+
 bool publish_read_expiration(struct bytes text, uint64_t *ms, char **why)
 {
     bool negative = text.len > 0 && text.at[0] == '-';
@@ -59,7 +66,7 @@ bool publish_read_expiration(struct bytes text, uint64_t *ms, char **why)
     if (digits.len == 0)
         *why = str_copy(BYTES("no_integer"));
     else if (end < text.len)
-        *why = str_format("{leftover_string,\"%.*s\"}", (int)(text.len - end), (const char *)text.at + end);
+        *why = tell_leftover(bytes_of(text.at + end, text.len - end));
     else if (negative && !is_zero)
         *why = str_format("{value_negative,-%.*s}", BYTES_ARG(digits));
     else if (too_large)
@@ -241,10 +248,7 @@ struct error *publish_whole(struct session *s, struct channel *c)
         return tell_defect(s, content);
     if (c->tx != NULL)
         return tx_publish(s, c);
-    uint64_t cookie = 0;
-    if (c->confirms != NULL)
-        cookie = (uint64_t)c->serial << NUMBER_BITS | confirms_next(c->confirms);
-    struct command *publish = session_tell(s, c, PUBLISH, cookie);
+    struct command *publish = session_tell(s, c, PUBLISH, c->confirms != NULL ? confirms_next(c->confirms) : 0);
     publish->publish.msg = content->msg;
     publish->publish.objection = content->objection;
     publish->publish.mandatory = content->mandatory;
@@ -269,10 +273,9 @@ struct error *publish_on_confirm_select(struct session *s, struct channel *c, co
 
 void publish_on_confirmed(struct session *s, struct channel *c, const struct event *e)
 {
-    /* A confirm waits for the disk, and may come when its channel is gone and the stream is another's. */
-    if (c->confirms == NULL || c->serial != e->cookie >> NUMBER_BITS)
+    if (c->confirms == NULL)
         return;
-    confirms_gather(c->confirms, e->cookie & ((UINT64_C(1) << NUMBER_BITS) - 1), e->what == REFUSED);
+    confirms_gather(c->confirms, e->cookie & ((UINT64_C(1) << COOKIE_SERIAL) - 1), e->what == REFUSED);
     if (!link_is_linked(&c->gathered) && confirms_is_gathered(c->confirms))
         list_append(&s->gathered, &c->gathered);
 }

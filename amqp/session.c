@@ -101,10 +101,11 @@ void session_send_bare(struct session *s, uint16_t channel, enum method_id id)
     session_send(s, channel, &(union method){.id = id});
 }
 
-struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t cookie)
+struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t number)
 {
     struct origin from = {.outlet = s->id, .stream = c != NULL ? c->stream : 0};
-    return outbox_add(s->outbox, verb, from, cookie);
+    uint64_t serial = c != NULL ? c->serial : 0;
+    return outbox_add(s->outbox, verb, from, serial << COOKIE_SERIAL | number);
 }
 
 static uint32_t weight(enum verb verb)
@@ -114,10 +115,11 @@ static uint32_t weight(enum verb verb)
 
 struct command *session_ask(struct session *s, struct channel *c, enum verb verb, enum method_id asked, uint32_t low)
 {
+    uint64_t class_id = (uint64_t)asked >> 16, method_id = (uint64_t)asked & 0xFF;
     s->owed += weight(verb);
     if (verb != RESET)
         c->owed += weight(verb);
-    return session_tell(s, c, verb, (uint64_t)asked << 32 | low);
+    return session_tell(s, c, verb, class_id << COOKIE_CLASS | method_id << COOKIE_METHOD | low);
 }
 
 void session_raise(struct session *s, struct channel *c, struct error *e)
@@ -147,7 +149,8 @@ struct bytes session_make_name(const struct session *s, const char *prefix, char
 
 bool session_is_reading(const struct session *s)
 {
-    return states[s->state].input == READS && !s->deaf && !s->is_blocked && s->owed <= SESSION_COMMANDS_MAX &&
+    bool is_blocked = s->is_blocked && s->state == RUNNING;
+    return states[s->state].input == READS && !s->deaf && !is_blocked && s->owed <= SESSION_COMMANDS_MAX &&
            s->output.bytes <= SESSION_OUTPUT_MAX;
 }
 
@@ -182,8 +185,10 @@ int session_gather(struct session *s, struct iovec *iov, int max)
 
 void session_wrote(struct session *s, size_t bytes)
 {
+    uint8_t beat = bytes < s->beat_bytes ? (uint8_t)bytes : s->beat_bytes;
     s->window_bytes += output_wrote(&s->output, bytes);
-    s->spoke |= bytes > 0;
+    s->beat_bytes = (uint8_t)(s->beat_bytes - beat);
+    s->spoke |= bytes > beat;
     if (s->window_bytes >= SESSION_WINDOW_STEP)
         return_window(s);
 }
@@ -251,6 +256,13 @@ static void take_channel_event(struct session *s, struct channel *c, struct even
     }
 }
 
+/* An answer waits for the disk where it must, and may come when its channel is gone and the stream is another's. */
+static bool is_stale(const struct channel *c, const struct event *e)
+{
+    bool has_cookie = e->what != DELIVERED && e->what != RETURNED && e->what != CANCELLED;
+    return has_cookie && c->serial != e->cookie >> COOKIE_SERIAL;
+}
+
 void session_event(struct session *s, struct event *e, uint64_t now)
 {
     s->now = now;
@@ -263,7 +275,7 @@ void session_event(struct session *s, struct event *e, uint64_t now)
             handshake_on_refused(s, e);
     } else if (s->attachment == ATTACHED) {
         struct channel *c = channel_find_stream(s, e->to.stream);
-        if (c != NULL)
+        if (c != NULL && !is_stale(c, e))
             take_channel_event(s, c, e);
         else if (e->what == DELIVERED)
             s->window_bytes += message_window_cost(e->delivered.msg);

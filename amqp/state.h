@@ -72,13 +72,14 @@ struct session {
     uint8_t capabilities; /* the client's; bits of enum capability */
     uint8_t close_oks;    /* connection.close-ok that are owed once the channels have ended */
     bool is_loopback;
-    bool deaf;       /* framing was lost: nothing is read any more */
-    bool abort;      /* OVER: the output is lost */
-    bool is_blocked; /* by an alarm, since it published */
-    bool heard;      /* bytes came since the last look */
-    bool spoke;      /* bytes were written since the last look */
-    bool must_speak; /* the first look of all: a heartbeat is sent whatever was written */
-    uint8_t misses;  /* looks in a row at which nothing had come */
+    bool deaf;          /* framing was lost: nothing is read any more */
+    bool abort;         /* OVER: the output is lost */
+    bool is_blocked;    /* by an alarm, since it published */
+    bool heard;         /* bytes came since the last look */
+    bool spoke;         /* bytes were written since the last look */
+    bool must_speak;    /* the first look of all: a heartbeat is sent whatever was written */
+    uint8_t misses;     /* looks in a row at which nothing had come */
+    uint8_t beat_bytes; /* of a heartbeat that is not yet written: they do not count as speaking */
 
     uint16_t channel_max, heartbeat_s; /* as negotiated; 0: no limit, none */
     uint32_t frame_max;
@@ -114,12 +115,13 @@ const char *session_state_word(const struct session *s); /* as error texts call 
 void session_send(struct session *s, uint16_t channel, const union method *m);
 void session_send_bare(struct session *s, uint16_t channel, enum method_id id); /* one without fields */
 
-/* A command that is answered: asked and low come back with the answer, as session_asked() and session_low(). */
-struct command *session_ask(struct session *s, struct channel *c, enum verb verb, enum method_id asked, uint32_t low);
+/* Cookies: the channel's serial, so that an answer which outlived its stream is known; then either the method that was
+ * asked, an octet each for class and method, and 32 bits that its handler chose, or the number of a publish. */
+enum { COOKIE_SERIAL = 48, COOKIE_CLASS = 40, COOKIE_METHOD = 32 };
 
 static inline enum method_id session_asked(uint64_t cookie)
 {
-    return (enum method_id)(cookie >> 32);
+    return (enum method_id)((cookie >> COOKIE_CLASS & 0xFF) << 16 | (cookie >> COOKIE_METHOD & 0xFF));
 }
 
 static inline uint32_t session_low(uint64_t cookie)
@@ -127,8 +129,11 @@ static inline uint32_t session_low(uint64_t cookie)
     return (uint32_t)cookie;
 }
 
-/* A command that is not answered. */
-struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t cookie);
+/* A command that is answered: asked and low come back with the answer, as session_asked() and session_low(). */
+struct command *session_ask(struct session *s, struct channel *c, enum verb verb, enum method_id asked, uint32_t low);
+
+/* A command that is not answered, but may fail; number: of a publish that is to be confirmed. */
+struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t number);
 
 /* The one place that raises an exception.  Takes e.  c: the channel whose handler found it, which ends first, so that
  * what was asked on it before is answered before; NULL: it is about the connection as a whole. */

@@ -22,7 +22,7 @@ struct broker *broker_create(const struct broker_config *config)
     map_init(&b->vhosts);
     slots_init(&b->tickets);
     entry_pool_init(&b->entries);
-    heap_init(&b->timers);
+    heap_init(&b->wakeups);
     list_init(&b->deaths);
     list_init(&b->dirty);
     list_init(&b->doomed);
@@ -48,7 +48,7 @@ void broker_destroy(struct broker *b)
     map_fini(&b->vhosts);
     slots_fini(&b->tickets);
     entry_pool_fini(&b->entries);
-    heap_fini(&b->timers);
+    heap_fini(&b->wakeups);
     route_fini(&b->route);
     free(b->outlets);
     free(b);
@@ -57,26 +57,26 @@ void broker_destroy(struct broker *b)
 /* --- timers
  * ---------------------------------------------------------------------------------------------------------*/
 
-void timer_init(struct timer *t, void (*fire)(struct broker *b, struct timer *t))
+void wakeup_init(struct wakeup *t, void (*fire)(struct broker *b, struct wakeup *t))
 {
     heap_node_init(&t->node);
     t->fire = fire;
 }
 
-void timer_set(struct broker *b, struct timer *t, uint64_t at_ms)
+void wakeup_set(struct broker *b, struct wakeup *t, uint64_t at_ms)
 {
     if (at_ms == UINT64_MAX)
-        heap_remove(&b->timers, &t->node);
+        heap_remove(&b->wakeups, &t->node);
     else
-        heap_set(&b->timers, &t->node, at_ms);
+        heap_set(&b->wakeups, &t->node, at_ms);
 }
 
 static void fire_due(struct broker *b)
 {
     struct heap_node *n;
-    while ((n = heap_top(&b->timers)) != NULL && n->key <= b->now.ms) {
-        struct timer *t = item_of(n, struct timer, node);
-        heap_remove(&b->timers, n);
+    while ((n = heap_top(&b->wakeups)) != NULL && n->key <= b->now.ms) {
+        struct wakeup *t = item_of(n, struct wakeup, node);
+        heap_remove(&b->wakeups, n);
         t->fire(b, t);
     }
 }
@@ -85,7 +85,7 @@ uint64_t broker_deadline(const struct broker *b)
 {
     if (!list_is_empty(&b->deaths))
         return b->now.ms;
-    struct heap_node *n = heap_top(&b->timers);
+    struct heap_node *n = heap_top(&b->wakeups);
     return n != NULL ? n->key : UINT64_MAX;
 }
 

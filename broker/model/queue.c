@@ -11,19 +11,19 @@
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
-static void on_expiry(struct broker *b, struct timer *t)
+static void on_expiry(struct broker *b, struct wakeup *t)
 {
     queue_mark_dirty(b, item_of(t, struct queue, expiry));
 }
 
-static void on_lease(struct broker *b, struct timer *t)
+static void on_lease(struct broker *b, struct wakeup *t)
 {
     struct queue *q = item_of(t, struct queue, lease);
     if (q->consumer_count > 0)
         return;
     uint64_t end = q->unused_since + q->spec->options.expires_ms;
     if (b->now.ms < end)
-        timer_set(b, &q->lease, end);
+        wakeup_set(b, &q->lease, end);
     else
         queue_delete(b, q);
 }
@@ -46,8 +46,8 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     list_init(&q->out);
     list_init(&q->consumers);
     list_init(&q->ring);
-    timer_init(&q->expiry, on_expiry);
-    timer_init(&q->lease, on_lease);
+    wakeup_init(&q->expiry, on_expiry);
+    wakeup_init(&q->lease, on_lease);
     map_add(&v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     b->topology_version++;
     b->totals.queues++;
@@ -110,7 +110,7 @@ static void queue_watch_head(struct broker *b, struct queue *q)
     if (head == NULL || head->expires_at == ENTRY_NEVER)
         return;
     if (!heap_has(&q->expiry.node) || head->expires_at < q->expiry.node.key)
-        timer_set(b, &q->expiry, head->expires_at);
+        wakeup_set(b, &q->expiry, head->expires_at);
 }
 
 static void queue_expire(struct broker *b, struct queue *q)
@@ -118,7 +118,7 @@ static void queue_expire(struct broker *b, struct queue *q)
     struct entry *head;
     for (unsigned n = 0; (head = queue_head(q)) != NULL && head->expires_at <= b->now.ms; n++) {
         if (n == EXPIRED_PER_STEP) {
-            timer_set(b, &q->expiry, b->now.ms);
+            wakeup_set(b, &q->expiry, b->now.ms);
             return;
         }
         ready_remove(b, q, head);
@@ -294,7 +294,7 @@ void queue_touch(struct broker *b, struct queue *q)
     uint64_t expires = q->spec->options.expires_ms;
     q->unused_since = b->now.ms;
     if (expires != SPEC_NONE && q->consumer_count == 0 && !heap_has(&q->lease.node))
-        timer_set(b, &q->lease, b->now.ms + expires);
+        wakeup_set(b, &q->lease, b->now.ms + expires);
 }
 
 void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c)
@@ -349,8 +349,8 @@ void queue_delete(struct broker *b, struct queue *q)
         queue_settle(b, e, ACCEPTED);
     list_remove(&q->in_owner);
     list_remove(&q->dirty);
-    timer_set(b, &q->expiry, UINT64_MAX);
-    timer_set(b, &q->lease, UINT64_MAX);
+    wakeup_set(b, &q->expiry, UINT64_MAX);
+    wakeup_set(b, &q->lease, UINT64_MAX);
     map_remove(&q->vhost->queues, &q->in_vhost);
     b->topology_version++;
     b->totals.queues--;

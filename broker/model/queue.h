@@ -48,8 +48,8 @@ struct queue {
     bool had_consumer;
     bool gone; /* deleted; there only for what is dying */
 
-    struct timer expiry; /* of its head: fires no later than that is due */
-    struct timer lease;  /* x-expires */
+    struct wakeup expiry; /* of its head: fires no later than that is due */
+    struct wakeup lease;  /* x-expires */
     uint64_t unused_since;
 };
 

@@ -16,9 +16,9 @@ enum {
     EXPIRED_PER_STEP = 8192, /* messages of one queue that one step expires */
 };
 
-struct timer {
+struct wakeup {
     struct heap_node node;
-    void (*fire)(struct broker *b, struct timer *t);
+    void (*fire)(struct broker *b, struct wakeup *t);
 };
 
 struct broker {
@@ -32,7 +32,7 @@ struct broker {
     size_t outlet_count;     /* slots in outlets[] */
     struct slots tickets;    /* of entries that are out */
     struct entry_pool entries;
-    struct heap timers;
+    struct heap wakeups;
 
     struct list deaths; /* entries on their way to a dead-letter exchange, oldest first */
     struct list dirty;  /* queues with something to look after before the command is over */
@@ -58,7 +58,7 @@ void broker_fail(struct broker *b, const struct command *c, enum reason reason, 
 /* Does at once what the command has left to be done when it is over: for those whose answer must come after it. */
 void broker_finish(struct broker *b);
 
-/* Sets or moves a timer; UINT64_MAX takes it off. */
-void timer_set(struct broker *b, struct timer *t, uint64_t at_ms);
-void timer_init(struct timer *t, void (*fire)(struct broker *b, struct timer *t));
+/* Sets or moves a wake-up; UINT64_MAX takes it off. */
+void wakeup_set(struct broker *b, struct wakeup *t, uint64_t at_ms);
+void wakeup_init(struct wakeup *t, void (*fire)(struct broker *b, struct wakeup *t));
 #endif

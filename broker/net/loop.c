@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "broker/net/loop.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -137,13 +136,10 @@ void loop_welcome(struct loop *l, struct stranger *s)
     l->now_ms = clock_ms(); /* the turn may have begun long ago */
     struct address to = {.len = sizeof to.storage};
     getsockname(s->fd, (struct sockaddr *)&to.storage, &to.len);
-    char from_text[ADDRESS_TEXT_MAX], to_text[ADDRESS_TEXT_MAX], name[2 * ADDRESS_TEXT_MAX + 8], where[32];
+    char from_text[ADDRESS_TEXT_MAX], to_text[ADDRESS_TEXT_MAX], name[2 * ADDRESS_TEXT_MAX + 8];
     address_format(&s->from, from_text);
     address_format(&to, to_text);
     snprintf(name, sizeof name, "%s -> %s", from_text, to_text);
-    uint64_t number = atomic_fetch_add(&l->shared->accepted, 1) + 1;
-    snprintf(where, sizeof where, "conn-%" PRIu64, number);
-    log_info(where, "accepting AMQP connection <%s> (%s)", where, name);
 
     struct conn *c = conn_create(transport_plain_create(s->fd));
     outlet_id id;

@@ -34,7 +34,6 @@ struct loop_shared {
     unsigned n_loops;
     bool has_threads;
     atomic_uint connections; /* sockets that are open, or on their way to a loop */
-    atomic_ullong accepted;  /* ever: numbers them for the log */
 };
 
 /* A socket that was accepted, on its way to its loop. */

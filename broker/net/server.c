@@ -65,7 +65,6 @@ struct server *server_create(const struct server_config *config, char **error)
     s->shared.n_loops = n;
     s->shared.has_threads = config->io_threads > 0;
     atomic_init(&s->shared.connections, 0);
-    atomic_init(&s->shared.accepted, 0);
     s->loops = alloc_zeroed(n * sizeof(struct loop *));
     s->lanes = alloc_zeroed(n * sizeof(struct lane *));
     s->threads = alloc_zeroed(n * sizeof *s->threads);

@@ -34,7 +34,7 @@ USER = os.environ.get("AMQP_USER", "guest")
 PASS = os.environ.get("AMQP_PASS", "guest")
 
 CAPABILITIES = ("authentication_failure_close", "basic.nack", "connection.blocked", "consumer_cancel_notify",
-                "consumer_priorities", "direct_reply_to", "exchange_exchange_bindings", "per_consumer_qos",
+                "consumer_priorities", "exchange_exchange_bindings", "per_consumer_qos",
                 "publisher_confirms")
 
 
