@@ -78,6 +78,7 @@ struct sim_channel {
     uint32_t scope;     /* likewise */
     uint32_t sequence;
     uint64_t op;           /* requests so far */
+    uint64_t void_tag;     /* one that recover has taken away; 0: none */
     uint64_t last_tag;     /* of deliveries */
     uint32_t prefetch;     /* for consumers to come */
     uint32_t limit;        /* all consumers together; 0: none */

@@ -222,7 +222,7 @@ static void act_settle(struct client *c, struct sim_channel *ch)
 {
     struct rng *r = c->world.rng;
     enum outcome outcome = rng_one_in(r, 3) ? REQUEUED : rng_one_in(r, 3) ? REJECTED : ACCEPTED;
-    bool multiple = rng_one_in(r, 4), all = multiple && rng_one_in(r, 4);
+    bool multiple = rng_one_in(r, 3), all = multiple && rng_one_in(r, 2);
     if (ch->recovering || ch->held_count == 0)
         return;
     size_t at = rng_below(r, (uint32_t)ch->held_count);
@@ -233,7 +233,7 @@ static void act_settle(struct client *c, struct sim_channel *ch)
         for (uint8_t k = 0; k < CONSUMERS; k++)
             if (ch->consumers[k].state != CONSUMER_NONE && ch->consumers[k].state != CONSUMER_GONE)
                 return;
-    if (all && ch->awaited_count > 0)
+    if (all && (ch->awaited_count > 0 || ch->has_method))
         return;
     send_settlement(c, ch, all ? 0 : tag, outcome, multiple);
     mark_settling(outcome, multiple, all);
@@ -474,12 +474,12 @@ static void act_close(struct client *c, struct sim_channel *ch)
 static void act_fault(struct client *c, struct sim_channel *ch)
 {
     struct aim aim = {.exchange = BYTES("no such exchange"), .targets = {NO_QUEUE, NO_QUEUE}, .is_fault = true};
+    uint64_t tag = ch->void_tag != 0 ? ch->void_tag : ch->last_tag + 100000;
     if (ch->is_doomed)
         return;
     switch (rng_below(c->world.rng, 4)) {
     case 0:
-        client_send(c, ch->number,
-                    &(union method){.basic_ack = {.id = METHOD_basic_ack, .delivery_tag = ch->last_tag + 100000}});
+        client_send(c, ch->number, &(union method){.basic_ack = {.id = METHOD_basic_ack, .delivery_tag = tag}});
         mark_hit(MARK_unknown_tag);
         break;
     case 1:

@@ -187,6 +187,8 @@ static void on_recovered(struct client *c, struct sim_channel *ch)
     take_answer(c, ch, METHOD_basic_recover_ok);
     for (size_t i = 0; i < ch->held_count; i++)
         ledger_settled(c->world.ledger, &ch->held[i].hold, REQUEUED);
+    if (ch->held_count > 0)
+        ch->void_tag = ch->held[ch->held_count - 1].tag;
     ch->held_count = 0;
     ch->recovering = false;
     if (!ch->is_risky && !ch->is_doomed && ch->state == CHANNEL_IN_USE && c->state == CLIENT_OPEN && !c->is_doomed)
@@ -259,41 +261,49 @@ static void begin_content(struct sim_channel *ch, uint32_t id)
     buf_clear(&ch->properties);
 }
 
-static void on_channel_method(struct client *c, struct sim_channel *ch, const union method *m)
+/* What comes unasked; false: it is an answer. */
+static bool on_announcement(struct client *c, struct sim_channel *ch, const union method *m)
 {
-    if (ch->has_method)
-        verdict_fail("client %u.%u: %s inside a content", c->number, ch->number, method_find(m->id)->name);
-    if (ch->crossed && m->id != METHOD_channel_close_ok)
-        verdict_fail("client %u.%u: %s after close", c->number, ch->number, method_find(m->id)->name);
     switch ((int)m->id) {
     case METHOD_basic_deliver:
         on_deliver(c, ch, &m->basic_deliver);
         begin_content(ch, m->id);
-        break;
+        return true;
+    case METHOD_basic_return:
+        begin_content(ch, m->id);
+        return true;
+    case METHOD_basic_ack:
+        on_confirm(c, ch, m->basic_ack.delivery_tag, m->basic_ack.multiple, false);
+        return true;
+    case METHOD_basic_nack:
+        on_confirm(c, ch, m->basic_nack.delivery_tag, m->basic_nack.multiple, true);
+        return true;
+    case METHOD_basic_cancel:
+        on_server_cancel(c, ch, m->basic_cancel.consumer_tag);
+        return true;
+    case METHOD_channel_close:
+        on_server_close(c, ch, &m->channel_close);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void on_answer(struct client *c, struct sim_channel *ch, const union method *m)
+{
+    switch ((int)m->id) {
     case METHOD_basic_get_ok:
         on_get_ok(c, ch, &m->basic_get_ok);
         begin_content(ch, m->id);
         break;
-    case METHOD_basic_return:
-        begin_content(ch, m->id);
-        break;
     case METHOD_basic_get_empty:
         take_answer(c, ch, METHOD_basic_get_ok);
-        break;
-    case METHOD_basic_ack:
-        on_confirm(c, ch, m->basic_ack.delivery_tag, m->basic_ack.multiple, false);
-        break;
-    case METHOD_basic_nack:
-        on_confirm(c, ch, m->basic_nack.delivery_tag, m->basic_nack.multiple, true);
         break;
     case METHOD_basic_consume_ok:
         on_consume_ok(c, ch, m->basic_consume_ok.consumer_tag);
         break;
     case METHOD_basic_cancel_ok:
         on_cancel_ok(c, ch);
-        break;
-    case METHOD_basic_cancel:
-        on_server_cancel(c, ch, m->basic_cancel.consumer_tag);
         break;
     case METHOD_basic_recover_ok:
         on_recovered(c, ch);
@@ -308,9 +318,6 @@ static void on_channel_method(struct client *c, struct sim_channel *ch, const un
     case METHOD_queue_declare_ok:
         c->seen_counts[take_answer(c, ch, m->id).detail] = m->queue_declare_ok.message_count;
         break;
-    case METHOD_channel_close:
-        on_server_close(c, ch, &m->channel_close);
-        break;
     case METHOD_channel_close_ok:
         take_answer(c, ch, m->id);
         channel_over(c, ch);
@@ -319,6 +326,16 @@ static void on_channel_method(struct client *c, struct sim_channel *ch, const un
         take_answer(c, ch, m->id);
         break;
     }
+}
+
+static void on_channel_method(struct client *c, struct sim_channel *ch, const union method *m)
+{
+    if (ch->has_method)
+        verdict_fail("client %u.%u: %s inside a content", c->number, ch->number, method_find(m->id)->name);
+    if (ch->crossed && m->id != METHOD_channel_close_ok)
+        verdict_fail("client %u.%u: %s after close", c->number, ch->number, method_find(m->id)->name);
+    if (!on_announcement(c, ch, m))
+        on_answer(c, ch, m);
 }
 
 /* --- contents */

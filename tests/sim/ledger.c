@@ -28,6 +28,7 @@ struct copy {
     bool may_vanish;     /* purged, perhaps */
     bool is_unclear;     /* which of two handings a client has read cannot be told: nothing more is said of it */
     bool requeue_asked;  /* of the one who has it out */
+    bool is_drained;     /* handed out when the queues were drained … */
     bool was_left;       /* first handed out when the queue was drained */
     uint32_t scope;      /* of the one who has it out; NO_SCOPE: not read yet */
     unsigned count;      /* handings */
@@ -57,7 +58,7 @@ struct ledger {
     bool is_draining;
 };
 
-enum { NO_SCOPE = UINT32_MAX };
+#define NO_SCOPE UINT32_MAX
 
 struct ledger *ledger_create(const struct topology *t)
 {
@@ -227,7 +228,7 @@ static void check_order(struct ledger *l, uint32_t message, uint8_t queue, bool 
             if (m < message && is_surely_waiting(l, r, line, now))
                 verdict_fail("message %u left %s before %u, which was published first and waits there", message,
                              l->topology->queues[queue].name, m);
-            if (m > message && is_first && line->count > 0 && line->copies[0].count > 0)
+            if (m > message && line->count > 0 && (is_first ? line->copies[0].count > 0 : line->copies[0].is_drained))
                 verdict_fail("message %u left %s before %u, which was published first", m,
                              l->topology->queues[queue].name, message);
         }
@@ -266,6 +267,7 @@ void ledger_handed_out(struct ledger *l, const struct handout *h, uint64_t now)
             verdict_fail("message %u left %s though it had expired", h->message, l->topology->queues[h->queue].name);
         check_order(l, h->message, h->queue, c->count == 0, now);
     }
+    c->is_drained = l->is_draining;
     c->was_left = l->is_draining && c->count == 0;
     c->out = alloc_array(c->out, c->count + 1, sizeof *c->out);
     c->out[c->count++] =

@@ -4,7 +4,7 @@
 #include "tests/sim/verdict.h"
 #include "tests/sim/world.h"
 
-enum happening_kind { ACT, CONNECT, UPLOAD, DOWNLOAD, POST, STEP, HAND, EXPIRE, PASS, WAKE, REST, KINDS };
+enum happening_kind { ACT, CONNECT, UPLOAD, DOWNLOAD, POST, STEP, HAND, EXPIRE, SYNC, PASS, WAKE, REST, KINDS };
 
 struct schedule {
     struct world *world;
@@ -16,7 +16,7 @@ static void schedule_init(struct schedule *s, struct world *w)
 {
     static const unsigned usual[KINDS] = {
         [ACT] = 40,  [CONNECT] = 10, [UPLOAD] = 40, [DOWNLOAD] = 40, [POST] = 30, [STEP] = 30,
-        [HAND] = 30, [EXPIRE] = 10,  [PASS] = 10,   [WAKE] = 4,      [REST] = 1};
+        [HAND] = 30, [EXPIRE] = 10,  [SYNC] = 10,   [PASS] = 10,     [WAKE] = 4,  [REST] = 1};
     s->world = w;
     s->total = 0;
     for (unsigned i = 0; i < KINDS; i++) {
@@ -133,6 +133,9 @@ static void happen(struct schedule *s)
         break;
     case EXPIRE:
         world_expire(w);
+        break;
+    case SYNC:
+        world_sync(w, false);
         break;
     case PASS:
         world_pass(w, rng_one_in(r, 8) ? rng_below(r, 400) : rng_below(r, 20));

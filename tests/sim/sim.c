@@ -11,7 +11,7 @@
 #include "tests/sim/marks.h"
 #include "tests/sim/schedule.h"
 
-enum { SEEDS = 300, STEPS = 400, TWICE_EVERY = 25, CHECKED_STEPS_MAX = 400000 };
+enum { SEEDS = 300, STEPS = 1000, TWICE_EVERY = 25, CHECKED_STEPS_MAX = 400000 };
 
 /* Unset and empty are the same: make passes what it was not given as empty. */
 static uint64_t number_from(const char *name, uint64_t otherwise)

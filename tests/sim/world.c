@@ -22,15 +22,21 @@ struct conn {
     uint32_t generation, number;
     unsigned loop;
     struct buf in;             /* came out of the socket, not taken yet */
+    bool is_detached;          /* its last event has been sent */
     int64_t window;            /* what the model may still send */
     uint8_t queue_of[NUMBERS]; /* consumers' queues, by the session's number */
+};
+
+/* Events on their way, oldest first. */
+struct line_of_events {
+    struct event *at; /* owned */
+    size_t head, end, capacity;
 };
 
 struct loop {
     struct outbox outbox;
     struct batch *first, *last; /* owned: posted, oldest first */
-    struct event *events;       /* owned array */
-    size_t head, end, capacity;
+    struct line_of_events events;
 };
 
 struct world {
@@ -47,6 +53,7 @@ struct world {
     struct instant now;
     uint32_t connections, publishers;
     uint64_t trace;
+    struct line_of_events gate; /* confirms that wait for a disk which is not there */
     bool check;
 };
 
@@ -113,8 +120,9 @@ void world_destroy(struct world *w)
 {
     for (unsigned i = 0; i < LOOPS; i++) {
         outbox_fini(&w->loops[i].outbox);
-        free(w->loops[i].events);
+        free(w->loops[i].events.at);
     }
+    free(w->gate.at);
     for (unsigned i = 0; i <= CLIENTS; i++)
         client_fini(&w->clients[i]);
     for (unsigned i = 0; i < CONNS; i++)
@@ -171,6 +179,7 @@ bool world_connect(struct world *w, unsigned client)
     conn->loop = rng_below(&w->rng, LOOPS);
     conn->client = &w->clients[client];
     conn->window = WINDOW_BYTES;
+    conn->is_detached = false;
     conn->session = session_create(&w->config, (outlet_id){.slot = slot, .generation = conn->generation},
                                    &(struct session_peer){.name = "client -> sim", .is_loopback = true},
                                    &w->loops[conn->loop].outbox, w->now.ms);
@@ -360,21 +369,47 @@ static uint8_t find_get(struct asked_get *gets, size_t n, const struct event *e)
     return NO_QUEUE;
 }
 
-static void pass_on(struct world *w, const struct event *e)
+static void line_add(struct line_of_events *l, const struct event *e)
 {
-    struct conn *conn = &w->conns[e->to.outlet.slot];
-    if (conn->session == NULL || conn->generation != e->to.outlet.generation)
-        verdict_fail("an event for a connection that is over");
-    if (conn->client == NULL)
-        mark_hit(MARK_late_events);
-    struct loop *l = &w->loops[conn->loop];
     if (l->head == l->end)
         l->head = l->end = 0;
     if (l->end == l->capacity) {
         l->capacity = alloc_grown(l->capacity, l->end + 1);
-        l->events = alloc_array(l->events, l->capacity, sizeof *l->events);
+        l->at = alloc_array(l->at, l->capacity, sizeof *l->at);
     }
-    l->events[l->end++] = *e;
+    l->at[l->end++] = *e;
+}
+
+/* Confirms may wait for a disk, and what comes after them does not wait for them. */
+static void pass_on(struct world *w, const struct event *e)
+{
+    struct conn *conn = &w->conns[e->to.outlet.slot];
+    if (conn->session == NULL || conn->generation != e->to.outlet.generation || conn->is_detached)
+        verdict_fail("an event for a connection that is over");
+    if (conn->client == NULL)
+        mark_hit(MARK_late_events);
+    conn->is_detached = e->what == DETACHED;
+    if (e->what == CONFIRMED && rng_one_in(&w->rng, 2))
+        line_add(&w->gate, e);
+    else
+        line_add(&w->loops[conn->loop].events, e);
+}
+
+bool world_sync(struct world *w, bool all)
+{
+    size_t n = w->gate.end - w->gate.head;
+    if (n == 0)
+        return false;
+    for (n = all ? n : 1 + rng_below(&w->rng, (uint32_t)n); n > 0; n--) {
+        struct event *e = &w->gate.at[w->gate.head++];
+        struct conn *conn = &w->conns[e->to.outlet.slot];
+        if (conn->session == NULL || conn->generation != e->to.outlet.generation || conn->is_detached)
+            event_drop(e);
+        else
+            line_add(&w->loops[conn->loop].events, e);
+        mark_hit(MARK_late_confirm);
+    }
+    return true;
 }
 
 static void step(struct world *w, struct command *commands, size_t n)
@@ -430,13 +465,13 @@ bool world_expire(struct world *w)
 bool world_hand(struct world *w, unsigned loop, bool all)
 {
     struct loop *l = &w->loops[loop];
-    size_t n = l->end - l->head;
+    size_t n = l->events.end - l->events.head;
     if (n == 0)
         return false;
     if (!all)
         n = 1 + rng_below(&w->rng, (uint32_t)n);
     while (n-- > 0) {
-        struct event e = l->events[l->head++];
+        struct event e = l->events.at[l->events.head++];
         session_event(w->conns[e.to.outlet.slot].session, &e, w->now.ms);
     }
     return true;
@@ -455,6 +490,7 @@ static bool move_all(struct world *w)
         moved |= world_hand(w, i, true);
     }
     moved |= world_expire(w);
+    moved |= world_sync(w, true);
     for (unsigned i = 0; i <= CLIENTS; i++)
         moved |= world_download(w, i, true);
     world_look(w);

@@ -35,6 +35,7 @@ bool world_download(struct world *w, unsigned client, bool all); /* session → 
 bool world_post(struct world *w, unsigned loop);                 /* a loop's turn: sessions' turns, outbox → hub */
 bool world_step(struct world *w, unsigned loop);                 /* the loop's oldest batch → model → events */
 bool world_hand(struct world *w, unsigned loop, bool all);       /* events → sessions */
+bool world_sync(struct world *w, bool all);                      /* confirms that waited for the disk go on */
 bool world_expire(struct world *w);                              /* the model does what has fallen due */
 void world_pass(struct world *w, uint64_t ms);
 void world_look(struct world *w); /* cuts and closes sockets, ends sessions */
