@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "value.h"
+#include "tests/talk/value.h"
 
 /* --- onto the wire --------------------------------------------------------------------------------------------- */
 

@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "codec/cursor.h"
 #include "codec/table.h"
-#include "scratch.h"
+#include "tests/talk/scratch.h"
 
 enum value_kind {
     VALUE_ANY,     /* * */

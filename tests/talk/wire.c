@@ -1,4 +1,4 @@
-#include "wire.h"
+#include "tests/talk/wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -280,8 +280,7 @@ void arrival_destroy(struct arrival *a)
 {
     if (a == NULL)
         return;
-    free((void *)(uintptr_t)a->payload.at);
-    free((void *)(uintptr_t)a->header.at);
+    scratch_fini(&a->memory);
     buffer_fini(&a->body);
     free(a);
 }
@@ -451,7 +450,7 @@ bool wire_match(const struct words *w, struct variables *vars, const struct arri
             *error = "no such field";
             return false;
         }
-        if (is_ours(arg) ? !match_ours(arg, vars, a, differs) : !match_field(f, &m, arg->value, vars))
+        if (f == NULL ? !match_ours(arg, vars, a, differs) : !match_field(f, &m, arg->value, vars))
             return false;
     }
     return true;
