@@ -9,6 +9,14 @@
 
 /* --- onto the wire --------------------------------------------------------------------------------------------- */
 
+size_t value_size(const struct value *v)
+{
+    size_t size = 16 + v->key.len + v->bytes.len;
+    for (const struct value *entry = v->first; entry != NULL; entry = entry->next)
+        size += value_size(entry);
+    return size;
+}
+
 static char letter_of(const struct value *v)
 {
     if (v->type != 0)
