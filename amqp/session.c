@@ -150,8 +150,8 @@ struct bytes session_make_name(const struct session *s, const char *prefix, char
 bool session_is_reading(const struct session *s)
 {
     bool is_blocked = s->is_blocked && s->state == RUNNING;
-    return states[s->state].input == READS && !s->deaf && !is_blocked && s->owed <= SESSION_COMMANDS_MAX &&
-           s->output.bytes <= SESSION_OUTPUT_MAX;
+    return states[s->state].input == READS && !s->deaf && !(s->is_doomed && s->state == RUNNING) && !is_blocked &&
+           s->owed <= SESSION_COMMANDS_MAX && s->output.bytes <= SESSION_OUTPUT_MAX;
 }
 
 size_t session_feed(struct session *s, struct bytes in, uint64_t now)
@@ -199,8 +199,8 @@ void session_wrote(struct session *s, size_t bytes)
 /* What an answered command had added to what is owed. */
 static void settle_debt(struct session *s, struct channel *c, const struct event *e)
 {
-    if (e->what == FAILED && e->verb == PUBLISH)
-        return;
+    if (e->what == FAILED && (e->verb == PUBLISH || e->cookie == 0))
+        return; /* not the answer to anything: a publish, or the model by itself */
     uint32_t paid = e->what == GOT || e->what == EMPTY ? weight(GET) : weight(e->verb);
     if (e->verb != RESET) {
         CHECK(c->owed >= paid);
@@ -259,7 +259,8 @@ static void take_channel_event(struct session *s, struct channel *c, struct even
 /* An answer waits for the disk where it must, and may come when its channel is gone and the stream is another's. */
 static bool is_stale(const struct channel *c, const struct event *e)
 {
-    bool has_cookie = e->what != DELIVERED && e->what != RETURNED && e->what != CANCELLED;
+    bool has_cookie =
+        e->what != DELIVERED && e->what != RETURNED && e->what != CANCELLED && (e->what != FAILED || e->cookie != 0);
     return has_cookie && c->serial != e->cookie >> COOKIE_SERIAL;
 }
 
