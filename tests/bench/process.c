@@ -88,20 +88,31 @@ struct usage process_settle(pid_t pid)
     return u;
 }
 
-static _Noreturn void become_broker(const char *program, char *data_dir, const char *const *settings, int out)
+/* The one that runs, so that its last words are found if the benchmark dies. */
+static const struct process *running;
+static bool is_pointing;
+
+static void point_at_log(void)
 {
-    char dir[PATH_ROOM];
+    if (running != NULL)
+        fprintf(stderr, "bench: the broker's log is %s/log\n", running->dir);
+}
+
+static _Noreturn void become_broker(const char *program, const char *folder, const char *const *settings, int out)
+{
+    char dir[PATH_ROOM], log_path[PATH_ROOM];
     const char *args[ARGUMENTS_MAX] = {program, "--set", "listeners.tcp.default=127.0.0.1:0", "--set", dir};
     unsigned n = 5;
-    snprintf(dir, sizeof dir, "data_dir=%s", data_dir);
+    snprintf(dir, sizeof dir, "data_dir=%s/data", folder);
+    snprintf(log_path, sizeof log_path, "%s/log", folder);
     for (; *settings != NULL && n + 3 < ARGUMENTS_MAX; settings++) {
         args[n++] = "--set";
         args[n++] = *settings;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a benchmark that dies leaves no broker behind */
     dup2(out, STDOUT_FILENO);
-    int log = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (log >= 0 && getenv("BENCH_LOG") == NULL)
+    int log = open(log_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (log >= 0)
         dup2(log, STDERR_FILENO);
     union {
         const char **strings;
@@ -135,16 +146,20 @@ static unsigned read_port(int fd)
 void process_start(struct process *p, const char *program, const char *const *settings)
 {
     int ends[2];
-    strcpy(p->data_dir, "/tmp/millrace-bench-XXXXXX");
-    if (mkdtemp(p->data_dir) == NULL || pipe2(ends, O_CLOEXEC) != 0)
+    strcpy(p->dir, "/tmp/millrace-bench-XXXXXX");
+    if (mkdtemp(p->dir) == NULL || pipe2(ends, O_CLOEXEC) != 0)
         die("no data folder or no pipe: %s", strerror(errno));
     p->pid = fork();
     if (p->pid < 0)
         die("fork: %s", strerror(errno));
     if (p->pid == 0)
-        become_broker(program, p->data_dir, settings, ends[1]);
+        become_broker(program, p->dir, settings, ends[1]);
     close(ends[1]);
     p->out = ends[0];
+    if (!is_pointing)
+        atexit(point_at_log);
+    is_pointing = true;
+    running = p;
     p->port = read_port(p->out);
 }
 
@@ -166,8 +181,9 @@ void process_stop(struct process *p)
         waitpid(p->pid, &status, 0);
     }
     close(p->out);
-    nftw(p->data_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         die("the broker did not end well: %s %d", WIFSIGNALED(status) ? "signal" : "status",
             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    running = NULL;
 }

@@ -21,12 +21,13 @@ struct usage process_settle(pid_t pid);
 struct process {
     pid_t pid;
     unsigned port;
-    int out; /* its standard output; kept open so that it can write there */
-    char data_dir[64];
+    int out;      /* its standard output; kept open so that it can write there */
+    char dir[64]; /* its data and its log */
 };
 
-/* Starts a broker on a port of its own with a data folder that is thrown away; each setting is a "key=value" for
- * --set, NULL ends them.  Waits until it is ready. */
+/* Starts a broker on a port of its own with a folder that is thrown away; each setting is a "key=value" for --set, NULL
+ * ends them.  Waits until it is ready.  If the benchmark dies, the broker does, and its log stays.  One at a time; p
+ * stays where it is until process_stop(). */
 void process_start(struct process *p, const char *program, const char *const *settings);
 
 /* Stops it.  Dies if it does not end well: a broker that crashed has not been measured. */
