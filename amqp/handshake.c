@@ -24,8 +24,8 @@ enum {
 
 static void put_text(struct pen *p, const char *key, const char *value)
 {
-    size_t len = strnlen(value, PROPERTY_TEXT_MAX);
-    table_put_string(p, bytes_of_string(key), bytes_of(value, len));
+    size_t len = strlen(value);
+    table_put_string(p, bytes_of_string(key), bytes_of(value, len < PROPERTY_TEXT_MAX ? len : PROPERTY_TEXT_MAX));
 }
 
 /* Reference 2.2 and 2.3.  direct_reply_to is not claimed: the pseudo-queue is not there yet. */

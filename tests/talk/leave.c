@@ -13,7 +13,7 @@ static const char *const capabilities[] = {
 
 static bool shake_hands(struct talk *t, const struct words *w)
 {
-    char line[LINE_MAX_LENGTH], caps[LINE_MAX_LENGTH] = "";
+    char line[LINE_MAX_LENGTH], caps[LINE_MAX_LENGTH / 2] = "";
     struct bytes without = words_bytes(w, "without", (struct bytes){0});
     for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++)
         if (!bytes_equal(without, bytes_of_string(capabilities[i]))) {
