@@ -41,10 +41,11 @@ static void log_exception(const struct session *s, const struct error *e)
 
 void ending_linger(struct session *s, const char *why)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
-    if (why != NULL)
+    if (why != NULL) {
+        char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
         log_error(session_where(s, where), "Error on AMQP %s, state: %s: %s", session_describe(s, description),
                   session_state_word(s), why);
+    }
     session_enter(s, LINGERING);
     s->state_deadline = s->now + SESSION_LINGER_MS;
 }
@@ -114,7 +115,6 @@ void ending_finish(struct session *s, bool abort)
 
 void ending_on_close(struct session *s)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     if (s->state == CLOSED) {
         session_send_bare(s, 0, METHOD_connection_close_ok);
         return;
@@ -122,6 +122,7 @@ void ending_on_close(struct session *s)
     if (s->close_oks < UINT8_MAX)
         s->close_oks++;
     if (s->state == RUNNING) {
+        char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
         log_info(session_where(s, where), "closing AMQP %s", session_describe(s, description));
         end_channels(s);
     }

@@ -85,12 +85,12 @@ static void refuse_header(struct session *s, struct bytes header)
 
 size_t handshake_take_header(struct session *s, struct bytes in)
 {
-    char where[SESSION_ID_ROOM];
     if (in.len < HEADER_SIZE)
         return 0;
     struct bytes header = bytes_of(in.at, HEADER_SIZE);
     s->greeting_bytes += HEADER_SIZE;
     if (bytes_equal(header, BYTES("AMQP\0\0\x09\x01")) || bytes_equal(header, BYTES("AMQP\x01\x01\0\x09"))) {
+        char where[SESSION_ID_ROOM];
         log_info(session_where(s, where), "accepting AMQP connection <%s> (%s)", where, s->peer);
         session_enter(s, STARTING);
         send_start(s);
@@ -121,7 +121,6 @@ static bool is_modest(struct bytes properties)
 
 static void read_client_properties(struct session *s, struct bytes properties)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     struct field f;
     if (table_find(properties, BYTES("capabilities"), &f) && f.type == 'F') {
         if (is_true(f.bytes, "authentication_failure_close"))
@@ -132,6 +131,7 @@ static void read_client_properties(struct session *s, struct bytes properties)
             s->capabilities |= CAPABILITY_CONNECTION_BLOCKED;
     }
     if (table_find(properties, BYTES("connection_name"), &f) && f.type == 'S') {
+        char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
         size_t len = f.bytes.len < SESSION_CLIENT_NAME_MAX ? f.bytes.len : SESSION_CLIENT_NAME_MAX;
         session_describe(s, description);
         s->client_name = str_copy(bytes_of(f.bytes.at, len));
