@@ -193,16 +193,19 @@ static void channel_abandon(struct session *s, struct channel *c, enum channel_s
 
 void channel_fail(struct session *s, struct channel *c, struct error *e)
 {
+    bool is_fatal = e->kind->scope == SCOPE_CONNECTION;
     switch ((enum channel_state)c->state) {
     case CHANNEL_OPEN:
         c->error = e;
+        s->is_doomed |= is_fatal;
         channel_abandon(s, c, CHANNEL_FAILING);
         return;
     case CHANNEL_FAILING: /* what the model says is about something older than what we found */
-        if (!e->is_models || c->error->is_models)
+        if (!is_fatal && (!e->is_models || c->error->is_models))
             break;
         free(c->error);
         c->error = e;
+        s->is_doomed = is_fatal;
         return;
     case CHANNEL_ENDING:
         if (c->error != NULL)
@@ -210,7 +213,10 @@ void channel_fail(struct session *s, struct channel *c, struct error *e)
         c->error = e;
         return;
     case CHANNEL_CLOSING:
-        break;
+        if (!is_fatal)
+            break;
+        session_raise(s, NULL, e);
+        return;
     }
     free(e);
 }
@@ -265,6 +271,7 @@ void channel_on_reset(struct session *s, struct channel *c)
         struct error *e = c->error;
         c->error = NULL;
         c->state = CHANNEL_CLOSING;
+        s->is_doomed = false;
         session_raise(s, NULL, e);
         return;
     }

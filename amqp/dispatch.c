@@ -71,7 +71,7 @@ struct error *dispatch_decode(struct bytes payload, union method *m)
     case METHOD_UNKNOWN:
         return error_create(AMQP_COMMAND_INVALID, "unimplemented method");
     case METHOD_CANNOT_DECODE:
-        error_print_octets(bytes_of(payload.at + 4, payload.len - 4), octets, sizeof octets);
+        error_print_numbers(bytes_of(payload.at + 4, payload.len - 4), octets, sizeof octets);
         return error_create(AMQP_FRAME_ERROR, "cannot decode %s", octets);
     case METHOD_BAD_UTF8:
         return error_place(error_create(AMQP_FRAME_ERROR, "Malformed UTF-8 in shortstr"), 0);

@@ -142,6 +142,16 @@ size_t error_print_octets(struct bytes b, char *to, size_t room)
     return pen_written(&p).len;
 }
 
+size_t error_print_numbers(struct bytes b, char *to, size_t room)
+{
+    struct pen p = pen_over(to, room - 1);
+    pen_bytes(&p, BYTES("<<"));
+    put_numbers(&p, b);
+    pen_bytes(&p, BYTES(">>"));
+    *p.at = '\0';
+    return pen_written(&p).len;
+}
+
 size_t error_print_list(struct bytes b, char *to, size_t room)
 {
     struct pen p = pen_over(to, room - 1);

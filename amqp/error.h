@@ -57,5 +57,8 @@ struct error *error_of_frame(const struct error_kind *kind, const struct frame *
 /* Bytes as Erlang prints them, <<"abc">> or <<0,20>>, and a list of them, "abc" or [0,20]: cut to fit, terminated.
  * Answers the length. */
 size_t error_print_octets(struct bytes b, char *to, size_t room);
+
+/* The same always as numbers: <<122,122>>. */
+size_t error_print_numbers(struct bytes b, char *to, size_t room);
 size_t error_print_list(struct bytes b, char *to, size_t room);
 #endif

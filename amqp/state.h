@@ -73,6 +73,7 @@ struct session {
     uint8_t capabilities; /* the client's; bits of enum capability */
     uint8_t close_oks;    /* connection.close-ok that are owed once the channels have ended */
     bool is_loopback;
+    bool is_doomed;     /* a channel ends first, then the connection with its exception: nothing more is read */
     bool deaf;          /* framing was lost: nothing is read any more */
     bool abort;         /* OVER: the output is lost */
     bool is_blocked;    /* by an alarm, since it published */

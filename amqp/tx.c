@@ -33,7 +33,7 @@ struct error *tx_publish(struct session *s, struct channel *c)
     struct command *check = session_tell(s, c, PUBLISH, 0);
     check->publish.msg = message_ref(content->msg);
     check->publish.objection = content->objection;
-    check->publish.check_only = true;
+    check->publish.hold = true;
     content->objection = NULL;
     struct command *kept = tx_add(s, c, PUBLISH, message_cost(content->msg));
     kept->publish.msg = content->msg;
@@ -101,6 +101,6 @@ struct error *tx_on_rollback(struct session *s, struct channel *c, const union m
     if (c->unacked != NULL)
         unacked_rollback(c->unacked);
     c->tx = alloc_zeroed(sizeof *c->tx);
-    session_ask(s, c, ECHO, m->id, 0);
+    session_ask(s, c, ROLLBACK, m->id, 0);
     return NULL;
 }

@@ -140,7 +140,7 @@ static char *resolve_secret(struct config *c, const char *origin, const char *na
     if (f == NULL || fgets(line, sizeof line, f) == NULL) {
         complain(c, origin, true,
                  str_format("%s: cannot read %s: %s (as user id %u)", name, value + 5,
-                            errno != 0 ? strerror(errno) : "it is empty", (unsigned)geteuid()));
+                            errno != 0 ? strerrordesc_np(errno) : "it is empty", (unsigned)geteuid()));
         if (f != NULL)
             fclose(f);
         return NULL;
@@ -239,6 +239,7 @@ static void on_include(void *arg, const char *origin, const char *path)
     if (path[0] != '/' && strrchr(origin, '/') != NULL)
         full = str_format("%.*s/%s", (int)(strrchr(origin, '/') - origin), origin, path);
     glob_t found;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): threads come later
     int status = glob(full != NULL ? full : path, GLOB_NOMAGIC, NULL, &found);
     if (status != 0 && status != GLOB_NOMATCH)
         complain(c, origin, true, str_format("cannot include %s", path));
@@ -262,7 +263,8 @@ void config_read_file(struct config *c, const char *path)
     char *text = alloc(CONFIG_FILE_BYTES_MAX + 1);
     size_t n = f != NULL ? fread(text, 1, CONFIG_FILE_BYTES_MAX + 1, f) : 0;
     if (f == NULL || ferror(f) != 0)
-        complain(c, path, true, str_format("cannot be read: %s (as user id %u)", strerror(errno), (unsigned)geteuid()));
+        complain(c, path, true,
+                 str_format("cannot be read: %s (as user id %u)", strerrordesc_np(errno), (unsigned)geteuid()));
     else if (n > CONFIG_FILE_BYTES_MAX)
         complain(c, path, true, str_format("is larger than %d bytes", CONFIG_FILE_BYTES_MAX));
     else

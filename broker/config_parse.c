@@ -133,7 +133,7 @@ static char *take_value(struct parser *p, char *s)
     return str_format("%s", s);
 }
 
-static void take_setting(struct parser *p, char *begin, char *key)
+static void take_setting(struct parser *p, const char *begin, char *key)
 {
     char *key_end = key;
     while (is_key_char(*key_end))

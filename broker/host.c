@@ -125,7 +125,8 @@ int host_claim_dir(const char *path)
         error = -errno;
     free(lock);
     if (error != 0) {
-        fprintf(stderr, "millraced: data_dir %s: %s (as user id %u)\n", path, strerror(-error), (unsigned)geteuid());
+        fprintf(stderr, "millraced: data_dir %s: %s (as user id %u)\n", path, strerrordesc_np(-error),
+                (unsigned)geteuid());
         return EX_CANTCREAT;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {

@@ -158,6 +158,7 @@ static void (*const carry_out[])(struct broker *b, struct command *c, struct str
     [SETTLE] = command_settle,
     [RECOVER] = command_recover,
     [COMMIT] = command_commit,
+    [ROLLBACK] = command_rollback,
 };
 
 static void broker_carry_out(struct broker *b, struct command *c)

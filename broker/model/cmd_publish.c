@@ -108,7 +108,10 @@ static bool publish(struct broker *b, struct command *c, const struct targets *t
 void command_publish(struct broker *b, struct command *c, struct stream *s)
 {
     struct targets to;
-    if (!find_targets(b, c, s, &to) || c->publish.check_only) {
+    bool fine = find_targets(b, c, s, &to);
+    if (fine && c->publish.hold)
+        stream_hold(s, to.queues, to.n);
+    if (!fine || c->publish.hold) {
         command_drop(c);
         return;
     }
@@ -118,32 +121,42 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
         broker_tell(b, taken ? CONFIRMED : REFUSED, c->from)->cookie = c->cookie;
 }
 
-/* A publish of a transaction was checked when it came; an exchange that went since takes it along silently. */
-static bool commit_publish(struct broker *b, struct command *c, struct stream *s)
+/* A publish of a transaction was checked and routed when it came: *at is where its queues stand among the held ones.
+ * Those that have gone since take nothing. */
+static bool commit_publish(struct broker *b, struct command *c, struct stream *s, size_t *at)
 {
-    const struct vhost *v = s->outlet->vhost;
     struct message *m = c->publish.msg;
-    struct bytes name = message_exchange(m);
-    struct exchange *x = name.len == 0 ? v->default_exchange : vhost_find_exchange(b, v, name);
-    struct routing routing = {.key = message_key(m), .extra_keys = message_extra_keys(m), .msg = m};
-    struct targets to = {0};
-    if (x != NULL) {
-        const struct route *route = route_message(b, x, &routing);
-        to = (struct targets){.queues = route->queues, .n = route->n};
+    struct targets to = {.queues = &s->held.queues[*at]};
+    size_t n = 0;
+    for (; *at < s->held.n && s->held.queues[*at] != NULL; ++*at) {
+        struct queue *q = s->held.queues[*at];
+        if (q->gone)
+            queue_bury(b, q);
+        else
+            to.queues[to.n++] = q;
+        n++;
     }
+    ++*at;
     c->publish.msg = NULL;
-    if (to.n == 0 && c->publish.mandatory)
+    if (n == 0 && c->publish.mandatory)
         broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
-    return enqueue(b, m, &to);
+    bool taken = enqueue(b, m, &to);
+    for (size_t i = 0; i < to.n; i++)
+        queue_bury(b, to.queues[i]);
+    return taken;
 }
 
 void command_commit(struct broker *b, struct command *c, struct stream *s)
 {
     struct tx *tx = c->tx;
     bool taken = true;
+    size_t held = 0;
     for (size_t i = 0; i < tx->n; i++)
-        if (tx->commands[i].verb == PUBLISH)
-            taken &= commit_publish(b, &tx->commands[i], s);
+        if (tx->commands[i].verb == PUBLISH && held < s->held.n)
+            taken &= commit_publish(b, &tx->commands[i], s, &held);
+    for (size_t i = 0; i < held; i++)
+        s->held.queues[i] = NULL; /* each let go of its queues */
+    stream_release_held(b, s);
     for (size_t i = 0; i < tx->n; i++)
         if (tx->commands[i].verb == SETTLE)
             command_settle(b, &tx->commands[i], s);
@@ -152,4 +165,10 @@ void command_commit(struct broker *b, struct command *c, struct stream *s)
         broker_done(b, c, NULL);
     else
         broker_fail(b, c, TX_REFUSED, str_copy(BYTES("partial tx completion")));
+}
+
+void command_rollback(struct broker *b, struct command *c, struct stream *s)
+{
+    stream_release_held(b, s);
+    broker_done(b, c, NULL);
 }

@@ -27,6 +27,7 @@ void command_purge_queue(struct broker *b, struct command *c, struct stream *s);
 /* cmd_publish.c */
 void command_publish(struct broker *b, struct command *c, struct stream *s);
 void command_commit(struct broker *b, struct command *c, struct stream *s);
+void command_rollback(struct broker *b, struct command *c, struct stream *s);
 
 /* cmd_consume.c */
 void command_subscribe(struct broker *b, struct command *c, struct stream *s);

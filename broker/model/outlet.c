@@ -64,6 +64,33 @@ void stream_requeue(struct broker *b, struct stream *s)
         queue_settle(b, e, REQUEUED);
 }
 
+static void held_add(struct held_routes *h, struct queue *q)
+{
+    if (h->n == h->capacity) {
+        h->capacity = alloc_grown(h->capacity, h->n + 1);
+        h->queues = alloc_array(h->queues, h->capacity, sizeof(struct queue *));
+    }
+    h->queues[h->n++] = q;
+}
+
+void stream_hold(struct stream *s, struct queue **queues, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        queue_pin(queues[i]);
+        held_add(&s->held, queues[i]);
+    }
+    held_add(&s->held, NULL);
+}
+
+void stream_release_held(struct broker *b, struct stream *s)
+{
+    for (size_t i = 0; i < s->held.n; i++)
+        if (s->held.queues[i] != NULL)
+            queue_bury(b, s->held.queues[i]);
+    free(s->held.queues);
+    s->held = (struct held_routes){0};
+}
+
 void stream_delete(struct broker *b, struct stream *s)
 {
     struct consumer *c;
@@ -71,6 +98,7 @@ void stream_delete(struct broker *b, struct stream *s)
         consumer_delete(b, c);
     stream_requeue(b, s);
     CHECK(list_is_empty(&s->starved) && s->credit_used == 0);
+    stream_release_held(b, s);
     s->outlet->streams[s->number] = NULL;
     if (s->route != NULL)
         free(s->route->queues);

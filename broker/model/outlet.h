@@ -24,6 +24,13 @@ struct remembered_route {
     uint8_t names[510]; /* exchange, routing key */
 };
 
+/* Where the publishes of an open transaction go, one after the other: they are routed when they come, and enqueued at
+ * the commit.  A queue that is pinned outlives its deletion as a name that takes nothing. */
+struct held_routes {
+    struct queue **queues; /* owned array, pinned; NULL ends a publish's */
+    size_t n, capacity;
+};
+
 struct stream {
     struct outlet *outlet; /* borrowed */
     uint16_t number;
@@ -34,6 +41,7 @@ struct stream {
     uint32_t credit_limit;          /* 0: none */
     uint32_t credit_used;           /* what its consumers have out */
     struct remembered_route *route; /* owned; NULL until the first publish */
+    struct held_routes held;
 };
 
 struct outlet {
@@ -60,6 +68,10 @@ struct stream *outlet_stream(struct outlet *o, uint16_t number);
 
 /* Its consumers go, what it has out is requeued, it is freed. */
 void stream_delete(struct broker *b, struct stream *s);
+
+/* Adds a publish to the held ones; forgets them all. */
+void stream_hold(struct stream *s, struct queue **queues, size_t n);
+void stream_release_held(struct broker *b, struct stream *s);
 
 /* Requeues all it has out. */
 void stream_requeue(struct broker *b, struct stream *s);

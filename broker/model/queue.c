@@ -99,7 +99,7 @@ static void queue_die(struct broker *b, struct entry *e, enum death death)
     }
     e->state = ENTRY_DYING;
     e->death = (uint8_t)death;
-    q->dying_count++;
+    q->pins++;
     list_append(&b->deaths, &e->in_queue);
 }
 
@@ -327,7 +327,7 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
 
 static void queue_free(struct queue *q)
 {
-    CHECK(q->dying_count == 0 && list_is_empty(&q->ready) && list_is_empty(&q->out));
+    CHECK(q->pins == 0 && list_is_empty(&q->ready) && list_is_empty(&q->out));
     heap_fini(&q->returned);
     free(q->spec);
     free(q);
@@ -355,15 +355,20 @@ void queue_delete(struct broker *b, struct queue *q)
     b->topology_version++;
     b->totals.queues--;
     q->owner = NULL;
-    if (q->dying_count == 0)
+    if (q->pins == 0)
         queue_free(q);
+}
+
+void queue_pin(struct queue *q)
+{
+    q->pins++;
 }
 
 void queue_bury(struct broker *b, struct queue *q)
 {
     (void)b;
-    CHECK(q->dying_count > 0);
-    if (--q->dying_count == 0 && q->gone)
+    CHECK(q->pins > 0);
+    if (--q->pins == 0 && q->gone)
         queue_free(q);
 }
 

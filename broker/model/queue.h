@@ -38,7 +38,7 @@ struct queue {
     uint64_t ready_count; /* in ready and returned */
     uint64_t ready_bytes; /* of their bodies */
     uint64_t out_count;
-    uint64_t dying_count; /* entries on broker->deaths that will ask for its name */
+    uint64_t pins; /* who will still ask for it: entries on broker->deaths, routes that are held */
     uint64_t next_position;
 
     struct list consumers; /* all, oldest first */
@@ -89,7 +89,8 @@ void queue_mark_dirty(struct broker *b, struct queue *q);
 /* Looks after all that are dirty: expires, dispatches, keeps the limits, deletes what is to be auto-deleted. */
 void queue_clean_dirty(struct broker *b);
 
-/* A dying entry has been seen to. */
+/* Somebody will still ask for it, though it may be deleted meanwhile; and does not any more. */
+void queue_pin(struct queue *q);
 void queue_bury(struct broker *b, struct queue *q);
 
 /* "queue 'q' in vhost '/'"; on the heap. */

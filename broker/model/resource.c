@@ -105,13 +105,19 @@ static const char *const compared[] = {
     "x-queue-master-locator",
 };
 
+/* An empty type is the default one. */
+static bool is_classic(const struct field *type)
+{
+    return type->type == 'S' && (type->bytes.len == 0 || bytes_equal(type->bytes, BYTES("classic")));
+}
+
 static bool is_classic_either_way(const char *key, struct bytes a, struct bytes b)
 {
     struct field f;
     if (strcmp(key, "x-queue-type") != 0)
         return false;
-    bool a_is = !table_find(a, BYTES("x-queue-type"), &f) || bytes_equal(f.bytes, BYTES("classic"));
-    bool b_is = !table_find(b, BYTES("x-queue-type"), &f) || bytes_equal(f.bytes, BYTES("classic"));
+    bool a_is = !table_find(a, BYTES("x-queue-type"), &f) || is_classic(&f);
+    bool b_is = !table_find(b, BYTES("x-queue-type"), &f) || is_classic(&f);
     return a_is && b_is;
 }
 

@@ -110,6 +110,17 @@ static void conn_shut_down(struct conn *c, uint64_t now_ms)
     watch_set(c->watch, WATCH_READ);
 }
 
+/* The peer takes nothing more.  It may have said something before that, an acknowledgement perhaps, which is read
+ * still: the end of it is the connection's. */
+static bool conn_hear_out(struct conn *c, unsigned wants)
+{
+    if ((wants & SESSION_READ) == 0 || (wants & (SESSION_CLOSE | SESSION_ABORT)) != 0)
+        conn_drop(c);
+    else
+        watch_set(c->watch, WATCH_READ);
+    return false;
+}
+
 bool conn_serve(struct conn *c, uint64_t now_ms)
 {
     if ((c->ready & WATCH_WRITE) != 0) {
@@ -118,11 +129,11 @@ bool conn_serve(struct conn *c, uint64_t now_ms)
     }
     if (c->state != CONN_UP)
         return false;
-    if (!conn_write(c)) {
-        conn_drop(c);
-        return false;
-    }
+    if (!c->is_broken && !conn_write(c))
+        c->is_broken = true;
     unsigned wants = session_wants(c->session);
+    if (c->is_broken)
+        return conn_hear_out(c, wants);
     if (c->is_paused && (wants & SESSION_READ) != 0) {
         conn_feed(c, intake_left(&c->in), now_ms);
         wants = session_wants(c->session);

@@ -43,7 +43,8 @@ struct conn {
     /* The connection's own. */
     enum conn_state state;
     bool is_paused;              /* what is left over was not taken because the session did not want to read */
-    bool is_blocked;             /* the socket takes no more */
+    bool is_blocked;             /* the socket takes no more now */
+    bool is_broken;              /* … or ever */
     uint64_t close_by_ms;        /* when its socket is closed at the latest; UINT64_MAX: not closing */
     struct transport *transport; /* owned; NULL: CONN_GONE */
     struct watch *watch;         /* owned: on the transport's socket; likewise */

@@ -29,6 +29,7 @@ enum parcel_kind {
     PARCEL_STRANGER, /* to a loop: a connection that was accepted */
     PARCEL_STOP,     /* come to an end */
     PARCEL_HURRY,    /* to a loop: at once */
+    PARCEL_ENDED,    /* to the first loop: another one has ended */
 };
 
 /* To the hub: full batches.  From the hub: empty batches of that loop, events, the state of the alarms. */

@@ -33,7 +33,7 @@ struct listener {
 static void set(int fd, int level, int option, int value)
 {
     if (setsockopt(fd, level, option, &value, sizeof value) != 0)
-        log_warning("net", "a socket option could not be set: %s", strerror(errno));
+        log_warning("net", "a socket option could not be set: %s", strerrordesc_np(errno));
 }
 
 /* A socket that listens at a, or -errno. */
@@ -133,7 +133,7 @@ int listener_open(const char *text, const struct socket_options *options, struct
         freeaddrinfo(all);
     }
     if (n < 0)
-        *error = str_format("cannot listen on %s: %s", text, strerror(-n));
+        *error = str_format("cannot listen on %s: %s", text, strerrordesc_np(-n));
     return n;
 }
 
@@ -165,7 +165,7 @@ static void listener_turn_away(struct listener *l, int error)
 {
     uint64_t now = clock_ms();
     if (!l->has_complained || now - l->complained_ms >= COMPLAIN_EVERY_MS) {
-        log_error("net", "cannot accept connections: %s", strerror(error));
+        log_error("net", "cannot accept connections: %s", strerrordesc_np(error));
         l->has_complained = true;
         l->complained_ms = now;
     }

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "broker/net/loop.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -27,6 +26,7 @@ struct loop {
     unsigned alarms;
     bool is_stopping, is_hurried, are_dropped;
     uint64_t stopped_ms; /* when it was told to stop */
+    unsigned others;     /* loops that must end before this one does */
 
     /* With threads. */
     struct lane lane;
@@ -61,6 +61,7 @@ struct loop *loop_create(struct loop_shared *shared, unsigned number)
     l->lane_watch = watch_create(l->poller, l->lane.wake_fd, on_lane, l);
     watch_set(l->lane_watch, WATCH_READ);
     l->now_ms = clock_ms();
+    l->others = number == 0 ? shared->n_loops - 1 : 0;
     return l;
 }
 
@@ -137,13 +138,10 @@ void loop_welcome(struct loop *l, struct stranger *s)
     l->now_ms = clock_ms(); /* the turn may have begun long ago */
     struct address to = {.len = sizeof to.storage};
     getsockname(s->fd, (struct sockaddr *)&to.storage, &to.len);
-    char from_text[ADDRESS_TEXT_MAX], to_text[ADDRESS_TEXT_MAX], name[2 * ADDRESS_TEXT_MAX + 8], where[32];
+    char from_text[ADDRESS_TEXT_MAX], to_text[ADDRESS_TEXT_MAX], name[2 * ADDRESS_TEXT_MAX + 8];
     address_format(&s->from, from_text);
     address_format(&to, to_text);
     snprintf(name, sizeof name, "%s -> %s", from_text, to_text);
-    uint64_t number = atomic_fetch_add(&l->shared->accepted, 1) + 1;
-    snprintf(where, sizeof where, "conn-%" PRIu64, number);
-    log_info(where, "accepting AMQP connection <%s> (%s)", where, name);
 
     struct conn *c = conn_create(transport_plain_create(s->fd));
     outlet_id id;
@@ -296,6 +294,9 @@ static void loop_collect(struct loop *l)
             break;
         case PARCEL_HURRY:
             loop_hurry(l);
+            break;
+        case PARCEL_ENDED:
+            l->others--;
             break;
         }
         free(p);
@@ -455,17 +456,31 @@ void loop_hurry(struct loop *l)
     l->is_hurried = true;
 }
 
-bool loop_run(struct loop *l)
+/* True: it is over; *has_ended: in an orderly manner. */
+static bool loop_is_over(struct loop *l, bool *has_ended)
 {
+    if (!l->is_stopping)
+        return false;
+    *has_ended = l->conns.used == 0 && !loop_has_commands(l);
+    if (l->others > 0)
+        return false; /* they have their own limits */
+    return *has_ended || l->is_hurried || l->now_ms >= l->stopped_ms + LOOP_STOP_MS;
+}
+
+bool loop_run(struct loop *l, struct loop *first)
+{
+    bool has_ended;
     for (;;) {
         loop_turn(l);
-        if (!l->is_stopping)
-            continue;
-        if (l->conns.used == 0 && !loop_has_commands(l))
-            return true;
-        if (l->is_hurried || l->now_ms >= l->stopped_ms + LOOP_STOP_MS)
-            return false;
-        if (!l->are_dropped && l->now_ms >= l->stopped_ms + LOOP_GRACE_MS)
+        if (loop_is_over(l, &has_ended))
+            break;
+        if (l->is_stopping && !l->are_dropped && l->now_ms >= l->stopped_ms + LOOP_GRACE_MS)
             loop_drop_all(l);
     }
+    if (l != first) {
+        struct parcel *p = alloc_zeroed(sizeof *p);
+        p->kind = PARCEL_ENDED;
+        lane_post(&first->lane, p);
+    }
+    return has_ended;
 }

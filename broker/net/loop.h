@@ -23,7 +23,7 @@ enum {
     LOOP_BATCHES_MAX = 64, /* under way to the hub before the loop waits for it */
     LOOP_ROUNDS = 4,       /* of hub and sessions before sockets are looked at again; without threads */
     LOOP_MAILS_SPARE = 64, /* empty mails that are kept for use */
-    LOOP_GRACE_MS = 5000,  /* for clients to answer when the broker stops; then their sockets are closed */
+    LOOP_GRACE_MS = 3000,  /* for clients to answer when the broker stops; then their sockets are closed */
     LOOP_STOP_MS = 9000,   /* for all of it */
 };
 
@@ -34,7 +34,6 @@ struct loop_shared {
     unsigned n_loops;
     bool has_threads;
     atomic_uint connections; /* sockets that are open, or on their way to a loop */
-    atomic_ullong accepted;  /* ever: numbers them for the log */
 };
 
 /* A socket that was accepted, on its way to its loop. */
@@ -47,8 +46,9 @@ struct stranger {
 struct loop *loop_create(struct loop_shared *shared, unsigned number);
 void loop_destroy(struct loop *l); /* after hub_stop() */
 
-/* Runs until it was stopped and all its connections have ended; false if some have not, and time was up. */
-bool loop_run(struct loop *l);
+/* Runs until it was stopped and all its connections have ended; false if some have not, and time was up.  Then it tells
+ * the first loop, which does not end before all others have. */
+bool loop_run(struct loop *l, struct loop *first);
 
 struct lane *loop_lane(struct loop *l);     /* any thread may post there */
 struct poller *loop_poller(struct loop *l); /* for its own thread */

@@ -46,8 +46,9 @@ struct poller *poller_create(void)
 {
     struct event_config *config = event_config_new();
     CHECK(config != NULL);
-    /* No other thread ever touches a base, and no descriptor is watched twice. */
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    /* No other thread ever touches a base.  No change list: a descriptor that was closed and came back from accept()
+     * before the next look would seem to be watched already. */
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     struct poller *p = alloc_zeroed(sizeof *p);
     p->base = event_base_new_with_config(config);
     CHECK(p->base != NULL);
@@ -71,7 +72,7 @@ void poller_turn(struct poller *p, uint64_t timeout_ms)
 {
     int flags = EVLOOP_ONCE;
     if (timeout_ms == 0) {
-        flags = EVLOOP_NONBLOCK;
+        flags |= EVLOOP_NONBLOCK; /* alone it would go on as long as anything is ready */
     } else if (timeout_ms != UINT64_MAX) {
         if (timeout_ms > TIMEOUT_MAX_MS)
             timeout_ms = TIMEOUT_MAX_MS;

@@ -65,7 +65,6 @@ struct server *server_create(const struct server_config *config, char **error)
     s->shared.n_loops = n;
     s->shared.has_threads = config->io_threads > 0;
     atomic_init(&s->shared.connections, 0);
-    atomic_init(&s->shared.accepted, 0);
     s->loops = alloc_zeroed(n * sizeof(struct loop *));
     s->lanes = alloc_zeroed(n * sizeof(struct lane *));
     s->threads = alloc_zeroed(n * sizeof *s->threads);
@@ -158,14 +157,14 @@ static void on_hangup(void *arg, int number)
 }
 
 struct loop_thread {
-    struct loop *loop;
+    struct loop *loop, *first;
     bool *has_ended;
 };
 
 static void *loop_thread_run(void *arg)
 {
     struct loop_thread *t = arg;
-    *t->has_ended = loop_run(t->loop);
+    *t->has_ended = loop_run(t->loop, t->first);
     return NULL;
 }
 
@@ -177,7 +176,7 @@ static void server_start_threads(struct server *s, struct loop_thread *threads)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     hub_start(s->hub, s->lanes);
     for (unsigned i = 1; i < s->shared.n_loops; i++) {
-        threads[i] = (struct loop_thread){.loop = s->loops[i], .has_ended = &s->has_ended[i]};
+        threads[i] = (struct loop_thread){.loop = s->loops[i], .first = s->loops[0], .has_ended = &s->has_ended[i]};
         CHECK(pthread_create(&s->threads[i], NULL, loop_thread_run, &threads[i]) == 0);
         pthread_setname_np(s->threads[i], "loop");
     }
@@ -197,7 +196,7 @@ bool server_run(struct server *s)
     for (unsigned i = 0; i < s->n_listeners; i++)
         listener_start(s->listeners[i], p, on_connection, s);
 
-    bool has_ended = loop_run(s->loops[0]);
+    bool has_ended = loop_run(s->loops[0], s->loops[0]);
     if (!s->shared.has_threads)
         return has_ended;
     for (unsigned i = 1; i < s->shared.n_loops; i++) {

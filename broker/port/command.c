@@ -36,6 +36,7 @@ void command_drop(struct command *c)
     case CREDIT:
     case SETTLE:
     case RECOVER:
+    case ROLLBACK:
         break;
     }
 }

@@ -38,6 +38,7 @@ enum verb {
     SETTLE,           /* not answered; a ticket that is not out any more is no error */
     RECOVER,          /* requeues all the stream has out.  Answered, and the redeliveries follow the answer. */
     COMMIT,           /* publishes and settles, carried out in one step, all or nothing.  Answered. */
+    ROLLBACK,         /* forgets where publishes that were held would have gone.  Answered. */
 };
 
 enum outcome {
@@ -61,7 +62,7 @@ struct command {
             char *
                 objection; /* moves: why the session refuses it, said after the model's own checks; NULL: it does not */
             bool mandatory, confirm;
-            bool check_only; /* carry out the checks and nothing else: for a publish that waits in a transaction */
+            bool hold; /* check and route it and no more; where it goes is kept for COMMIT, which brings it again */
         } publish;
         struct {
             struct spec *spec; /* moves, and back */

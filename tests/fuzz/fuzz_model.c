@@ -151,7 +151,7 @@ static void forget_consumers(struct run *r, unsigned client, int stream)
 /* The next command; false: there is nothing to say this time. */
 static bool pick_command(struct run *r, unsigned client, unsigned stream, struct command *c)
 {
-    enum verb verb = (enum verb)pick(r, COMMIT + 4);
+    enum verb verb = (enum verb)pick(r, ROLLBACK + 4);
     if (!r->attached[client]) {
         r->attached[client] = true;
         *c = (struct command){.verb = ATTACH, .spec = spec_create(&(struct spec){.name = BYTES("/")})};
@@ -170,6 +170,7 @@ static bool pick_command(struct run *r, unsigned client, unsigned stream, struct
         *c = (struct command){.verb = verb};
         return true;
     case RECOVER:
+    case ROLLBACK:
         *c = (struct command){.verb = verb};
         return true;
     case WINDOW:
@@ -194,11 +195,12 @@ static bool pick_command(struct run *r, unsigned client, unsigned stream, struct
         *c = pick_commit(r);
         return true;
     case PUBLISH:
-    case COMMIT + 1:
-    case COMMIT + 2:
-    case COMMIT + 3:
+    case ROLLBACK + 1:
+    case ROLLBACK + 2:
+    case ROLLBACK + 3:
         *c = (struct command){.verb = PUBLISH,
                               .publish = {.msg = pick_message(r), .mandatory = pick(r, 2), .confirm = pick(r, 2)}};
+        c->publish.hold = pick(r, 4) == 1;
         return true;
     default:
         *c = (struct command){.verb = verb, .spec = pick_spec(r)};

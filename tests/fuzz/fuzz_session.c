@@ -345,7 +345,7 @@ static void carry_out_publish(struct run *r, struct command *c)
         fail(r, c);
         return;
     }
-    if (c->publish.mandatory && !c->publish.check_only) {
+    if (c->publish.mandatory && !c->publish.hold) {
         struct event returned = {.what = RETURNED, .to = c->from};
         returned.delivered.msg = message_ref(c->publish.msg);
         tell(r, &returned);
@@ -425,6 +425,7 @@ static bool may_fail(enum verb verb)
     case CREDIT:
     case SETTLE:
     case RECOVER:
+    case ROLLBACK:
         break;
     }
     return false;
@@ -468,6 +469,7 @@ static void carry_out(struct run *r, struct command *c)
         break;
     case CREDIT:
     case RECOVER:
+    case ROLLBACK:
         done(r, c, NULL);
         break;
     case ECHO:

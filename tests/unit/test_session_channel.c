@@ -450,7 +450,7 @@ TEST(each_method_is_answered_by_its_own)
         {METHOD_basic_get, METHOD_basic_get_empty, GET},
         {METHOD_tx_select, METHOD_tx_select_ok, ECHO},
         {METHOD_tx_commit, METHOD_tx_commit_ok, COMMIT},
-        {METHOD_tx_rollback, METHOD_tx_rollback_ok, ECHO},
+        {METHOD_tx_rollback, METHOD_tx_rollback_ok, ROLLBACK},
     };
     struct rig *r = rig_open();
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {

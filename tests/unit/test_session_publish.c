@@ -59,7 +59,7 @@ TEST(a_publish_is_one_message)
     rig_frame(r, FRAME_BODY, 1, BYTES("cdef"));
     struct command c = rig_command(r, PUBLISH);
     const struct message *m = c.publish.msg;
-    assert_true(c.publish.mandatory && !c.publish.confirm && !c.publish.check_only);
+    assert_true(c.publish.mandatory && !c.publish.confirm && !c.publish.hold);
     assert_null(c.publish.objection);
     assert_true(bytes_equal(message_exchange(m), BYTES("x")));
     assert_true(bytes_equal(message_key(m), BYTES("\xFF\xFE")));
@@ -391,7 +391,7 @@ TEST(a_transaction_is_checked_now_and_done_at_commit)
     rig_publish(r, 1, "k", rig_no_properties(), "body");
     ack(r, 1, false);
     struct command check = rig_command(r, PUBLISH);
-    assert_true(check.publish.check_only);
+    assert_true(check.publish.hold);
     assert_false(check.publish.confirm);
     command_drop(&check);
     rig_expect_no_command(r);
@@ -417,7 +417,7 @@ TEST(a_rollback_forgets_publishes_and_gives_tags_back)
     command_drop(&check);
     ack(r, 1, false);
     rig_send_bare(r, 1, METHOD_tx_rollback);
-    rig_carry_out(r, ECHO);
+    rig_carry_out(r, ROLLBACK);
     ack(r, 1, false);
     rig_send_bare(r, 1, METHOD_tx_commit);
     struct command commit = rig_command(r, COMMIT);

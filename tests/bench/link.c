@@ -1,0 +1,262 @@
+#define _GNU_SOURCE
+#include "tests/bench/link.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "codec/properties.h"
+#include "codec/table.h"
+#include "tests/bench/bench.h"
+
+enum { IN_ROOM = 4096, METHOD_ROOM = 1024, QUEUE_EXPIRES_MS = 60000 };
+
+static int connect_to(const struct link_to *to)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)to->port)};
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || inet_pton(AF_INET, to->host, &a.sin_addr) != 1)
+        die("no socket for %s: %s", to->host, strerror(errno));
+    if (to->receive_buffer > 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &to->receive_buffer, sizeof to->receive_buffer);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (connect(fd, (const struct sockaddr *)&a, sizeof a) != 0)
+        die("cannot connect to %s:%u: %s", to->host, to->port, strerror(errno));
+    return fd;
+}
+
+static void put_client_properties(struct pen *p)
+{
+    table_put_string(p, BYTES("product"), BYTES("millrace bench"));
+    uint8_t *mark = table_open(p, BYTES("capabilities"), 'F');
+    table_put_bool(p, BYTES("publisher_confirms"), true);
+    table_put_bool(p, BYTES("basic.nack"), true);
+    table_put_bool(p, BYTES("consumer_cancel_notify"), true);
+    table_put_bool(p, BYTES("connection.blocked"), true);
+    table_put_bool(p, BYTES("authentication_failure_close"), true);
+    table_close(p, mark);
+}
+
+static void log_in(struct link *l)
+{
+    uint8_t room[METHOD_ROOM];
+    struct pen p = pen_over(room, sizeof room);
+    put_client_properties(&p);
+
+    l->out_room = METHOD_ROOM;
+    l->out = alloc(l->out_room);
+    memcpy(l->out, "AMQP\0\0\11\1", 8);
+    l->out_len = 8;
+    link_flush(l);
+    link_expect(l, 0, METHOD_connection_start);
+    union method tune = link_call(l, 0,
+                                  &(struct connection_start_ok){.id = METHOD_connection_start_ok,
+                                                                .client_properties = pen_written(&p),
+                                                                .mechanism = BYTES("PLAIN"),
+                                                                .response = BYTES("\0guest\0guest"),
+                                                                .locale = BYTES("en_US")},
+                                  METHOD_connection_tune);
+    uint32_t offered = tune.connection_tune.frame_max;
+    if (offered > 0 && offered < l->frame_max)
+        l->frame_max = offered;
+    link_put(l, 0,
+             &(struct connection_tune_ok){.id = METHOD_connection_tune_ok,
+                                          .channel_max = tune.connection_tune.channel_max,
+                                          .frame_max = l->frame_max});
+    link_call(l, 0, &(struct connection_open){.id = METHOD_connection_open, .virtual_host = BYTES("/")},
+              METHOD_connection_open_ok);
+    link_call(l, 1, &(struct channel_open){.id = METHOD_channel_open}, METHOD_channel_open_ok);
+}
+
+void link_init(struct link *l, const struct link_to *to)
+{
+    *l = (struct link){.fd = connect_to(to), .frame_max = LINK_FRAME_MAX, .in_room = IN_ROOM};
+    l->in = alloc(l->in_room);
+    log_in(l);
+}
+
+void link_fini(struct link *l)
+{
+    close(l->fd);
+    free(l->in);
+    free(l->out);
+    *l = (struct link){.fd = -1};
+}
+
+void link_reserve(struct link *l, size_t room)
+{
+    if (room <= l->in_room)
+        return;
+    l->in = alloc_array(l->in, room, 1);
+    l->in_room = room;
+}
+
+static struct pen open_pen(struct link *l, size_t need)
+{
+    if (l->out_room - l->out_len < need) {
+        l->out_room = alloc_grown(l->out_room, l->out_len + need);
+        l->out = alloc_array(l->out, l->out_room, 1);
+    }
+    return pen_over(l->out + l->out_len, l->out_room - l->out_len);
+}
+
+static void close_pen(struct link *l, const struct pen *p)
+{
+    if (p->full)
+        die("a method is larger than the benchmark's buffer");
+    l->out_len += pen_written(p).len;
+}
+
+void link_put(struct link *l, unsigned channel, const void *method)
+{
+    struct pen p = open_pen(l, METHOD_ROOM);
+    uint8_t *mark = frame_open(&p, FRAME_METHOD, (uint16_t)channel);
+    method_encode(&p, method);
+    frame_close(&p, mark);
+    close_pen(l, &p);
+}
+
+void link_put_message(struct link *l, unsigned channel, const struct link_message *m)
+{
+    struct properties props = {.flags = m->persistent ? PROPERTY_delivery_mode : 0, .delivery_mode = 2};
+    struct bytes left = m->body;
+    uint32_t most = l->frame_max - FRAME_OVERHEAD;
+
+    link_put(l, channel, &(struct basic_publish){.id = METHOD_basic_publish, .routing_key = m->routing_key});
+    struct pen p = open_pen(l, METHOD_ROOM + left.len + (left.len / most + 1) * FRAME_OVERHEAD);
+    uint8_t *mark = frame_open(&p, FRAME_HEADER, (uint16_t)channel);
+    pen_u16(&p, METHOD_basic_publish >> 16);
+    pen_u16(&p, 0);
+    pen_u64(&p, left.len);
+    properties_encode(&p, &props);
+    frame_close(&p, mark);
+    while (left.len > 0) {
+        size_t n = left.len < most ? left.len : most;
+        mark = frame_open(&p, FRAME_BODY, (uint16_t)channel);
+        pen_bytes(&p, bytes_of(left.at, n));
+        frame_close(&p, mark);
+        left = bytes_of(left.at + n, left.len - n);
+    }
+    close_pen(l, &p);
+}
+
+void link_flush(struct link *l)
+{
+    for (size_t at = 0; at < l->out_len;) {
+        if (!link_wait(l, POLLOUT, LINK_PATIENCE_MS))
+            die("the broker does not read");
+        ssize_t n = send(l->fd, l->out + at, l->out_len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            die("write: %s", strerror(errno));
+        at += n > 0 ? (size_t)n : 0;
+    }
+    l->out_len = 0;
+}
+
+size_t link_fill(struct link *l, int flags)
+{
+    if (l->start == l->end)
+        l->start = l->end = 0;
+    if (l->start > 0 && l->in_room - l->end < l->in_room / 2) {
+        memmove(l->in, l->in + l->start, l->end - l->start);
+        l->end -= l->start;
+        l->start = 0;
+    }
+    if (l->end == l->in_room)
+        link_reserve(l, 2 * l->in_room);
+    ssize_t n = recv(l->fd, l->in + l->end, l->in_room - l->end, flags);
+    if (n == 0)
+        die("the broker has closed the connection");
+    if (n < 0 && errno != EINTR && errno != EAGAIN)
+        die("read: %s", strerror(errno));
+    l->end += n > 0 ? (size_t)n : 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
+bool link_cut(struct link *l, struct frame *f)
+{
+    size_t used = 0;
+    enum frame_verdict v = frame_cut(bytes_of(l->in + l->start, l->end - l->start), UINT32_MAX, f, &used);
+    if (v == FRAME_BAD_END || v == FRAME_TOO_LARGE)
+        die("the broker sent something that is not a frame");
+    l->start += used;
+    return v == FRAME_OK;
+}
+
+struct frame link_next(struct link *l)
+{
+    struct frame f;
+    while (!link_cut(l, &f)) {
+        if (!link_wait(l, POLLIN, LINK_PATIENCE_MS))
+            die("the broker does not answer");
+        link_fill(l, MSG_DONTWAIT);
+    }
+    return f;
+}
+
+union method link_method(const struct frame *f)
+{
+    union method m;
+    if (method_decode(f->payload, &m) != METHOD_OK)
+        die("the broker sent a method that cannot be read, %#x", m.id);
+    if (m.id == METHOD_connection_close)
+        die("connection closed: %u %.*s", m.connection_close.reply_code, BYTES_ARG(m.connection_close.reply_text));
+    if (m.id == METHOD_channel_close)
+        die("channel %u closed: %u %.*s", f->channel, m.channel_close.reply_code,
+            BYTES_ARG(m.channel_close.reply_text));
+    return m;
+}
+
+union method link_expect(struct link *l, unsigned channel, enum method_id id)
+{
+    for (;;) {
+        struct frame f = link_next(l);
+        if (f.type != FRAME_METHOD)
+            continue;
+        union method m = link_method(&f);
+        if (m.id == id && f.channel == channel)
+            return m;
+    }
+}
+
+union method link_call(struct link *l, unsigned channel, const void *method, enum method_id answer)
+{
+    link_put(l, channel, method);
+    link_flush(l);
+    return link_expect(l, channel, answer);
+}
+
+bool link_wait(const struct link *l, short events, int ms)
+{
+    struct pollfd p = {.fd = l->fd, .events = events};
+    return poll(&p, 1, ms) > 0;
+}
+
+void link_declare(struct link *l, const char *queue, bool durable, int64_t max_length)
+{
+    uint8_t room[METHOD_ROOM];
+    struct pen p = pen_over(room, sizeof room);
+    table_put_i64(&p, BYTES("x-expires"), QUEUE_EXPIRES_MS);
+    if (max_length > 0)
+        table_put_i64(&p, BYTES("x-max-length"), max_length);
+    link_call(l, 1,
+              &(struct queue_declare){.id = METHOD_queue_declare,
+                                      .queue = bytes_of_string(queue),
+                                      .durable = durable,
+                                      .auto_delete = !durable,
+                                      .arguments = pen_written(&p)},
+              METHOD_queue_declare_ok);
+}
+
+void link_consume(struct link *l, const char *queue, bool no_ack, unsigned prefetch)
+{
+    if (prefetch > 0)
+        link_call(l, 1, &(struct basic_qos){.id = METHOD_basic_qos, .prefetch_count = (uint16_t)prefetch},
+                  METHOD_basic_qos_ok);
+    link_call(l, 1,
+              &(struct basic_consume){.id = METHOD_basic_consume, .queue = bytes_of_string(queue), .no_ack = no_ack},
+              METHOD_basic_consume_ok);
+}

@@ -1,0 +1,80 @@
+/* An AMQP connection as a benchmark needs it: a plain socket, our own codec, buffers that the caller may look into.
+ *
+ * There is no error to handle: whatever goes wrong ends the program (die()), with the broker's words if it had any.
+ * What waits, waits LINK_PATIENCE_MS at most.  A link belongs to one thread at a time.
+ */
+#ifndef TESTS_BENCH_LINK_H
+#define TESTS_BENCH_LINK_H
+
+#include "codec/frame.h"
+#include "codec/method.h"
+
+enum { LINK_PATIENCE_MS = 60000, LINK_FRAME_MAX = 131072 };
+
+struct link_to {
+    const char *host; /* an address in numbers */
+    unsigned port;
+    int receive_buffer; /* SO_RCVBUF; 0 leaves it to the kernel */
+};
+
+struct link {
+    int fd;
+    uint32_t frame_max;
+    uint8_t *in; /* owned; from start to end are bytes that came and nobody has cut yet */
+    size_t in_room, start, end;
+    uint8_t *out; /* owned; what waits for link_flush() */
+    size_t out_room, out_len;
+};
+
+/* Connects as guest to the vhost "/", with heartbeats off and the capabilities that everybody has, and opens channel
+ * 1.  The socket blocks. */
+void link_init(struct link *l, const struct link_to *to);
+
+/* Drops the connection, without a word to the broker. */
+void link_fini(struct link *l);
+
+/* Makes the input buffer at least this large. */
+void link_reserve(struct link *l, size_t room);
+
+/* Puts a method, or a whole message for the default exchange, into the output buffer. */
+void link_put(struct link *l, unsigned channel, const void *method);
+struct link_message {
+    struct bytes routing_key;
+    struct bytes body;
+    bool persistent;
+};
+void link_put_message(struct link *l, unsigned channel, const struct link_message *m);
+
+/* Writes all that was put. */
+void link_flush(struct link *l);
+
+/* The next frame, waited for; a view that lasts until the next call. */
+struct frame link_next(struct link *l);
+
+/* Skips to this method and answers it; its strings are views that last until the next call.  Dies if the channel or
+ * the connection is closed first. */
+union method link_expect(struct link *l, unsigned channel, enum method_id id);
+
+/* Puts, flushes and expects. */
+union method link_call(struct link *l, unsigned channel, const void *method, enum method_id answer);
+
+/* Reads once into the buffer: how many bytes came, 0 if none came yet (the socket does not block, or has a time-out).
+ * Dies at the end of the stream. */
+size_t link_fill(struct link *l, int flags);
+
+/* Cuts a frame of those that are in the buffer; false: not all of it is there yet. */
+bool link_cut(struct link *l, struct frame *f);
+
+/* The method in a frame.  Dies if it closes the channel or the connection, saying why. */
+union method link_method(const struct frame *f);
+
+/* True within ms if one of these (POLLIN, POLLOUT) holds. */
+bool link_wait(const struct link *l, short events, int ms);
+
+/* Declares a queue: not durable and auto-delete, or durable; it vanishes by itself in a minute, if the benchmark dies.
+ * max_length 0: no limit. */
+void link_declare(struct link *l, const char *queue, bool durable, int64_t max_length);
+
+/* Consumes from it on channel 1; with prefetch 0 there is no limit. */
+void link_consume(struct link *l, const char *queue, bool no_ack, unsigned prefetch);
+#endif

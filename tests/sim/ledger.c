@@ -1,0 +1,460 @@
+#include "tests/sim/ledger.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "tests/sim/marks.h"
+#include "tests/sim/verdict.h"
+
+enum fate {
+    FATE_WAITING, /* in its queue, as far as anybody knows */
+    FATE_OUT,
+    FATE_MAYBE_ACCEPTED, /* settled, in doubt */
+    FATE_MAYBE_REJECTED,
+    FATE_ACCEPTED,
+    FATE_REJECTED,
+    FATE_DEAD, /* the next copy has been seen */
+};
+
+struct handing {
+    uint64_t serial;
+    uint32_t connection;
+    bool redelivered, is_received;
+};
+
+struct copy {
+    enum fate fate;
+    bool is_proven;      /* FATE_WAITING: it is sure that it was requeued */
+    bool may_vanish;     /* purged, perhaps */
+    bool is_unclear;     /* which of two handings a client has read cannot be told: nothing more is said of it */
+    bool requeue_asked;  /* of the one who has it out */
+    bool is_drained;     /* handed out when the queues were drained … */
+    bool was_left;       /* first handed out when the queue was drained */
+    uint32_t scope;      /* of the one who has it out; NO_SCOPE: not read yet */
+    unsigned count;      /* handings */
+    struct handing *out; /* owned */
+};
+
+struct line {
+    uint8_t target;
+    unsigned count;
+    struct copy *copies; /* owned; by generation */
+};
+
+struct record {
+    struct publishing how;
+    uint64_t sent_at, sure_at;
+    struct line lines[2];
+};
+
+struct ledger {
+    const struct topology *topology; /* borrowed */
+    struct record *records;          /* owned */
+    bool *scopes;                    /* owned: true once one may be ending */
+    uint32_t record_count, scope_count;
+    uint64_t serial;
+    uint32_t attempts[QUEUE_COUNT];
+    uint32_t purges[QUEUE_COUNT]; /* under way */
+    bool is_draining;
+};
+
+#define NO_SCOPE UINT32_MAX
+
+struct ledger *ledger_create(const struct topology *t)
+{
+    struct ledger *l = alloc_zeroed(sizeof *l);
+    l->topology = t;
+    return l;
+}
+
+void ledger_destroy(struct ledger *l)
+{
+    for (uint32_t m = 0; m < l->record_count; m++)
+        for (unsigned i = 0; i < 2; i++) {
+            for (unsigned g = 0; g < l->records[m].lines[i].count; g++)
+                free(l->records[m].lines[i].copies[g].out);
+            free(l->records[m].lines[i].copies);
+        }
+    free(l->records);
+    free(l->scopes);
+    free(l);
+}
+
+/* --- copies */
+
+static uint8_t queue_after(const struct ledger *l, uint8_t target, uint32_t deaths)
+{
+    uint8_t q = target;
+    for (uint32_t i = 0; i < deaths && q != NO_QUEUE; i++)
+        q = l->topology->queues[q].dead_to;
+    return q;
+}
+
+static struct copy *copy_of(struct line *line, uint32_t generation)
+{
+    if (generation >= line->count) {
+        line->copies = alloc_array(line->copies, generation + 1, sizeof *line->copies);
+        while (line->count <= generation)
+            line->copies[line->count++] = (struct copy){.fate = FATE_WAITING, .scope = NO_SCOPE};
+    }
+    return &line->copies[generation];
+}
+
+/* --- publishing */
+
+uint32_t ledger_publish(struct ledger *l, const struct publishing *p, uint64_t now)
+{
+    uint32_t m = l->record_count++;
+    l->records = alloc_array(l->records, l->record_count, sizeof *l->records);
+    l->records[m] = (struct record){.how = *p, .sent_at = now, .sure_at = UINT64_MAX};
+    for (unsigned i = 0; i < 2; i++) {
+        l->records[m].lines[i].target = p->targets[i];
+        if (p->targets[i] == NO_QUEUE)
+            continue;
+        l->attempts[p->targets[i]]++;
+        if (l->purges[p->targets[i]] > 0)
+            copy_of(&l->records[m].lines[i], 0)->may_vanish = true;
+    }
+    return m;
+}
+
+void ledger_stands(struct ledger *l, uint32_t message, enum standing standing, uint64_t now)
+{
+    l->records[message].how.standing = standing;
+    if (standing == STANDING_SURE)
+        l->records[message].sure_at = now;
+}
+
+bool ledger_was_overfull(const struct ledger *l, uint8_t queue)
+{
+    uint32_t limit = l->topology->queues[queue].max_length;
+    return limit > 0 && l->attempts[queue] > limit;
+}
+
+void ledger_refused(struct ledger *l, uint32_t message)
+{
+    uint8_t q = l->records[message].how.targets[0];
+    if (q == NO_QUEUE || !l->topology->queues[q].refuses || !ledger_was_overfull(l, q))
+        verdict_fail("message %u was refused by a queue that cannot be full", message);
+    l->records[message].how.standing = STANDING_NEVER;
+}
+
+void ledger_returned(const struct ledger *l, uint32_t message)
+{
+    if (message >= l->record_count)
+        verdict_fail("message %u came back, but was never published", message);
+    uint8_t q = l->records[message].how.targets[0];
+    if (q != NO_QUEUE && !l->topology->queues[q].is_passing)
+        verdict_fail("message %u came back, though there is a queue for it", message);
+    mark_hit(MARK_returned);
+}
+
+/* --- where copies may be */
+
+/* The line of this message's copies that is in that queue after so many deaths. */
+static struct line *line_find(struct ledger *l, uint32_t message, uint8_t queue, uint32_t generation)
+{
+    if (message >= l->record_count)
+        verdict_fail("message %u was never published", message);
+    for (unsigned i = 0; i < 2; i++) {
+        struct line *line = &l->records[message].lines[i];
+        if (line->target != NO_QUEUE && queue_after(l, line->target, generation) == queue)
+            return line;
+    }
+    verdict_fail("message %u in queue %s after %u deaths: that is not its way", message,
+                 l->topology->queues[queue].name, generation);
+}
+
+static uint64_t ttl_of(const struct ledger *l, const struct record *r, uint8_t queue, uint32_t generation)
+{
+    uint64_t ttl = l->topology->queues[queue].ttl_ms;
+    if (generation == 0 && r->how.ttl_ms > 0 && (ttl == 0 || r->how.ttl_ms < ttl))
+        ttl = r->how.ttl_ms;
+    return ttl;
+}
+
+/* It may have left its queue by itself: by age, over the limit. */
+static bool may_have_died(const struct ledger *l, const struct record *r, uint8_t queue, uint32_t generation,
+                          uint64_t now)
+{
+    uint64_t ttl = ttl_of(l, r, queue, generation);
+    return (ttl > 0 && r->sent_at + ttl <= now) ||
+           (!l->topology->queues[queue].refuses && ledger_was_overfull(l, queue));
+}
+
+/* Copy `generation` has been seen, so all before it have died; each must have had a cause. */
+static void bury_ancestors(struct ledger *l, uint32_t message, struct line *line, uint32_t generation, uint64_t now)
+{
+    const struct record *r = &l->records[message];
+    for (uint32_t g = 0; g < generation; g++) {
+        uint8_t q = queue_after(l, line->target, g);
+        struct copy *c = copy_of(line, g);
+        bool rejected = c->fate == FATE_MAYBE_REJECTED || c->fate == FATE_REJECTED || c->fate == FATE_DEAD;
+        if (!c->is_unclear && !rejected && (c->fate == FATE_ACCEPTED || !may_have_died(l, r, q, g, now)))
+            verdict_fail("message %u has a dead letter, but in %s nothing killed it (fate %d)", message,
+                         l->topology->queues[q].name, (int)c->fate);
+        if (c->fate != FATE_DEAD && generation >= 3)
+            mark_hit(MARK_letter_again);
+        c->fate = FATE_DEAD;
+    }
+}
+
+/* --- order */
+
+/* It is in the queue beyond doubt, so whoever published it expects it before what came later. */
+static bool is_surely_waiting(const struct ledger *l, const struct record *r, const struct line *line, uint64_t now)
+{
+    uint8_t q = line->target;
+    if (r->how.standing != STANDING_SURE || l->topology->queues[q].is_passing || may_have_died(l, r, q, 0, now))
+        return false;
+    if (line->count == 0)
+        return true;
+    const struct copy *c = &line->copies[0];
+    return c->fate == FATE_WAITING && !c->may_vanish && !c->is_unclear && (c->count == 0 || c->is_proven);
+}
+
+/* Publish order among one publisher's messages in one queue (reference 10.11). */
+static void check_order(struct ledger *l, uint32_t message, uint8_t queue, bool is_first, uint64_t now)
+{
+    const struct record *mine = &l->records[message];
+    for (uint32_t m = 0; m < l->record_count; m++) {
+        const struct record *r = &l->records[m];
+        if (r->how.publisher != mine->how.publisher || m == message)
+            continue;
+        for (unsigned i = 0; i < 2; i++) {
+            const struct line *line = &r->lines[i];
+            if (line->target != queue)
+                continue;
+            if (m < message && is_surely_waiting(l, r, line, now))
+                verdict_fail("message %u left %s before %u, which was published first and waits there", message,
+                             l->topology->queues[queue].name, m);
+            if (m > message && line->count > 0 && (is_first ? line->copies[0].count > 0 : line->copies[0].is_drained))
+                verdict_fail("message %u left %s before %u, which was published first", m,
+                             l->topology->queues[queue].name, message);
+        }
+    }
+}
+
+/* --- handing out */
+
+static void check_may_leave(const struct ledger *l, const struct handout *h, const struct copy *c)
+{
+    const char *name = l->topology->queues[h->queue].name;
+    if (c->is_unclear)
+        return;
+    if (c->fate == FATE_ACCEPTED || c->fate == FATE_REJECTED || c->fate == FATE_DEAD)
+        verdict_fail("message %u came back from %s after it was settled (fate %d)", h->message, name, (int)c->fate);
+    if (h->redelivered != (c->count > 0))
+        verdict_fail("message %u left %s with redelivered=%d for time number %u", h->message, name, h->redelivered,
+                     c->count + 1);
+    if (c->fate == FATE_OUT && !c->requeue_asked && c->scope != NO_SCOPE && !l->scopes[c->scope])
+        verdict_fail("message %u left %s while somebody else had it", h->message, name);
+}
+
+void ledger_handed_out(struct ledger *l, const struct handout *h, uint64_t now)
+{
+    struct line *line = line_find(l, h->message, h->queue, h->generation);
+    struct record *r = &l->records[h->message];
+    uint64_t ttl = ttl_of(l, r, h->queue, h->generation);
+    if (r->how.standing == STANDING_NEVER)
+        verdict_fail("message %u left %s though it never was published", h->message,
+                     l->topology->queues[h->queue].name);
+    bury_ancestors(l, h->message, line, h->generation, now);
+    struct copy *c = copy_of(line, h->generation);
+    check_may_leave(l, h, c);
+    if (h->generation == 0) {
+        if (ttl > 0 && r->sure_at != UINT64_MAX && r->sure_at + ttl <= now)
+            verdict_fail("message %u left %s though it had expired", h->message, l->topology->queues[h->queue].name);
+        check_order(l, h->message, h->queue, c->count == 0, now);
+    }
+    c->is_drained = l->is_draining;
+    c->was_left = l->is_draining && c->count == 0;
+    c->out = alloc_array(c->out, c->count + 1, sizeof *c->out);
+    c->out[c->count++] =
+        (struct handing){.serial = ++l->serial, .connection = h->connection, .redelivered = h->redelivered};
+    c->fate = h->no_ack ? FATE_ACCEPTED : FATE_OUT;
+    c->is_proven = c->requeue_asked = false;
+    c->scope = NO_SCOPE;
+    if (h->redelivered)
+        mark_hit(MARK_redelivered);
+}
+
+static bool was_missed(const struct line *line, uint32_t connection)
+{
+    for (uint32_t g = 0; g < line->count; g++)
+        for (unsigned i = 0; i < line->copies[g].count; i++) {
+            const struct handing *h = &line->copies[g].out[i];
+            if (h->connection == connection && !h->is_received && line->copies[g].fate == FATE_ACCEPTED)
+                return true;
+        }
+    return false;
+}
+
+void ledger_connection_ends(const struct ledger *l, uint32_t connection)
+{
+    for (uint32_t m = 0; m < l->record_count; m++)
+        for (unsigned i = 0; i < 2; i++)
+            if (was_missed(&l->records[m].lines[i], connection))
+                mark_hit(MARK_no_ack_lost);
+}
+
+/* Whether what was read may be this handing out. */
+static bool fits(const struct handing *o, const struct handout *h)
+{
+    return !o->is_received && o->connection == h->connection && o->redelivered == h->redelivered;
+}
+
+struct hold ledger_received(struct ledger *l, const struct handout *h, uint32_t scope)
+{
+    struct line *line = line_find(l, h->message, h->queue, h->generation);
+    struct copy *c = copy_of(line, h->generation);
+    unsigned first = c->count;
+    for (unsigned i = c->count; i-- > 0;) {
+        c->is_unclear |= first < c->count && fits(&c->out[i], h); /* two channels of one connection, most likely */
+        if (fits(&c->out[i], h))
+            first = i;
+    }
+    if (first == c->count)
+        verdict_fail("message %u of %s was read (redelivered=%d), but it was not handed out like that", h->message,
+                     l->topology->queues[h->queue].name, h->redelivered);
+    c->out[first].is_received = true;
+    if (first == c->count - 1)
+        c->scope = scope;
+    return (struct hold){
+        .message = h->message, .generation = h->generation, .queue = h->queue, .serial = c->out[first].serial};
+}
+
+/* --- settling */
+
+/* The copy that is held, if nobody was given it since. */
+static struct copy *held_copy(struct ledger *l, const struct hold *h)
+{
+    struct copy *c = copy_of(line_find(l, h->message, h->queue, h->generation), h->generation);
+    return c->count > 0 && c->out[c->count - 1].serial == h->serial && !c->is_unclear ? c : NULL;
+}
+
+void ledger_settle(struct ledger *l, const struct hold *h, enum outcome outcome)
+{
+    struct copy *c = held_copy(l, h);
+    if (c == NULL || c->fate == FATE_DEAD)
+        return;
+    if (outcome == REQUEUED)
+        c->requeue_asked = true;
+    else
+        c->fate = outcome == ACCEPTED ? FATE_MAYBE_ACCEPTED : FATE_MAYBE_REJECTED;
+}
+
+void ledger_settled(struct ledger *l, const struct hold *h, enum outcome outcome)
+{
+    struct copy *c = held_copy(l, h);
+    if (c == NULL || c->fate == FATE_DEAD)
+        return;
+    if (outcome == REQUEUED) {
+        c->fate = FATE_WAITING;
+        c->is_proven = true;
+    } else {
+        c->fate = outcome == ACCEPTED ? FATE_ACCEPTED : FATE_REJECTED;
+    }
+}
+
+uint32_t ledger_scope(struct ledger *l)
+{
+    l->scopes = alloc_array(l->scopes, l->scope_count + 1, sizeof *l->scopes);
+    l->scopes[l->scope_count] = false;
+    return l->scope_count++;
+}
+
+void ledger_scope_ends(struct ledger *l, uint32_t scope)
+{
+    l->scopes[scope] = true;
+}
+
+static void may_vanish(struct ledger *l, uint8_t queue)
+{
+    for (uint32_t m = 0; m < l->record_count; m++)
+        for (unsigned i = 0; i < 2; i++) {
+            struct line *line = &l->records[m].lines[i];
+            uint32_t end = line->count + 2; /* two deaths may have gone unseen */
+            for (uint32_t g = 0; line->target != NO_QUEUE && g < end; g++)
+                if (queue_after(l, line->target, g) == queue)
+                    copy_of(line, g)->may_vanish = true;
+        }
+}
+
+void ledger_purge_begins(struct ledger *l, uint8_t queue)
+{
+    l->purges[queue]++;
+    may_vanish(l, queue);
+}
+
+void ledger_purge_ends(struct ledger *l, uint8_t queue)
+{
+    l->purges[queue]--;
+    may_vanish(l, queue);
+}
+
+/* --- the end */
+
+void ledger_drains(struct ledger *l)
+{
+    l->is_draining = true;
+}
+
+static void note_vanished(const struct ledger *l, uint8_t q)
+{
+    if (l->topology->queues[q].max_length > 0)
+        mark_hit(MARK_dropped);
+    else
+        mark_hit(MARK_expired);
+}
+
+/* Walks from death to death to where the message must be, or may have vanished. */
+static void account_for(struct ledger *l, uint32_t message, struct line *line, uint64_t now)
+{
+    const struct record *r = &l->records[message];
+    for (uint32_t g = 0;; g++) {
+        uint8_t q = queue_after(l, line->target, g);
+        const struct copy *c = copy_of(line, g);
+        if (c->fate == FATE_ACCEPTED || c->fate == FATE_MAYBE_ACCEPTED || c->may_vanish || c->is_unclear ||
+            l->topology->queues[q].is_passing)
+            return;
+        bool rejected = c->fate == FATE_REJECTED || c->fate == FATE_MAYBE_REJECTED || c->fate == FATE_DEAD;
+        if (!rejected && !may_have_died(l, r, q, g, now))
+            verdict_fail("message %u is lost: it was in %s, and nobody took it (fate %d, handed out %u times)", message,
+                         l->topology->queues[q].name, (int)c->fate, c->count);
+        if (l->topology->queues[q].dead_to == NO_QUEUE) {
+            if (!rejected)
+                note_vanished(l, q);
+            return;
+        }
+    }
+}
+
+/* Drop-head drops what is oldest: nothing older of the same publisher may have been left. */
+static void check_drop_order(const struct ledger *l, uint32_t message, uint8_t queue)
+{
+    for (uint32_t m = 0; m < message; m++) {
+        const struct line *line = &l->records[m].lines[0];
+        if (l->records[m].how.publisher == l->records[message].how.publisher && line->target == queue &&
+            line->count > 0 && line->copies[0].was_left)
+            verdict_fail("message %u was dropped from %s, but %u, which is older, was left", message,
+                         l->topology->queues[queue].name, m);
+    }
+}
+
+void ledger_verdict(struct ledger *l, uint64_t now)
+{
+    for (uint32_t m = 0; m < l->record_count; m++) {
+        struct record *r = &l->records[m];
+        if (r->how.standing != STANDING_SURE)
+            continue;
+        for (unsigned i = 0; i < 2; i++) {
+            struct line *line = &r->lines[i];
+            if (line->target == NO_QUEUE)
+                continue;
+            account_for(l, m, line, now);
+            if (l->topology->queues[line->target].max_length > 0 && r->how.ttl_ms == 0 && copy_of(line, 0)->count == 0)
+                check_drop_order(l, m, line->target);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+/* The oracle (reliability H1): a deliberately naive account of every message, written from the specification.
+ *
+ * It is told what clients send and read, and what the model hands out and when; it says at once, or at the end, which
+ * promise was broken.  A message goes to one or two queues; in each it has a line of copies: the n-th is the one after
+ * n deaths, and the topology says in which queue that is.  What a client has asked for is in doubt until an answer to
+ * a later request proves that it was carried out.
+ */
+#ifndef SIM_LEDGER_H
+#define SIM_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/port/command.h"
+#include "tests/sim/topology.h"
+
+struct ledger;
+
+struct ledger *ledger_create(const struct topology *t);
+void ledger_destroy(struct ledger *l);
+
+enum standing {
+    STANDING_NEVER, /* nobody may ever see it: behind an error, rolled back, refused */
+    STANDING_SENT,  /* it may appear or not */
+    STANDING_SURE,  /* confirmed, or proven otherwise: it must not get lost */
+};
+
+struct publishing {
+    uint32_t publisher, sequence; /* publishers are channels; sequences go up */
+    uint8_t targets[2];           /* queues; NO_QUEUE: none */
+    uint32_t ttl_ms;              /* the message's own; 0: none */
+    enum standing standing;
+};
+
+/* Answers the message's number, which its body carries. */
+uint32_t ledger_publish(struct ledger *l, const struct publishing *p, uint64_t now);
+void ledger_stands(struct ledger *l, uint32_t message, enum standing standing, uint64_t now);
+
+/* A full queue has refused it: dies unless that is possible. */
+void ledger_refused(struct ledger *l, uint32_t message);
+
+/* One delivery, or one answer to get. */
+struct handout {
+    uint32_t message, generation; /* generation: how many deaths its history counts */
+    uint32_t connection;
+    uint8_t queue;
+    bool redelivered, no_ack;
+};
+
+/* The model has handed it out. */
+void ledger_handed_out(struct ledger *l, const struct handout *h, uint64_t now);
+
+/* Nothing more will be read by that connection's client. */
+void ledger_connection_ends(const struct ledger *l, uint32_t connection);
+
+/* What a client holds. */
+struct hold {
+    uint32_t message, generation;
+    uint64_t serial; /* of the handing out */
+    uint8_t queue;
+};
+
+/* A client has read it.  scope: of its channel. */
+struct hold ledger_received(struct ledger *l, const struct handout *h, uint32_t scope);
+
+/* A client has asked for this outcome; it is sure that it was carried out. */
+void ledger_settle(struct ledger *l, const struct hold *h, enum outcome outcome);
+void ledger_settled(struct ledger *l, const struct hold *h, enum outcome outcome);
+
+/* A channel's life, as far as what it holds is concerned; once it may be ending, what it holds may come back. */
+uint32_t ledger_scope(struct ledger *l);
+void ledger_scope_ends(struct ledger *l, uint32_t scope);
+
+/* Between the two, whatever is in the queue or comes into it may vanish. */
+void ledger_purge_begins(struct ledger *l, uint8_t queue);
+void ledger_purge_ends(struct ledger *l, uint8_t queue);
+
+/* The message came back as unroutable: dies unless that is possible. */
+void ledger_returned(const struct ledger *l, uint32_t message);
+
+/* Whether a drop-head queue was ever asked to hold more than it may. */
+bool ledger_was_overfull(const struct ledger *l, uint8_t queue);
+
+/* From here on whatever is handed out is what was left in the queues. */
+void ledger_drains(struct ledger *l);
+
+/* Dies unless every message is accounted for. */
+void ledger_verdict(struct ledger *l, uint64_t now);
+#endif

@@ -1,0 +1,15 @@
+/* Coverage marks (reliability H10): what was really hit, counted over all runs of the program. */
+#ifndef SIM_MARKS_H
+#define SIM_MARKS_H
+
+enum mark {
+#define MARK(name, text) MARK_##name,
+#include "tests/sim/marks.def"
+    MARK_COUNT
+};
+
+void mark_hit(enum mark m);
+
+/* Prints every mark that was never hit, or all of them with their counts; answers how many never were. */
+unsigned marks_report(int all);
+#endif

@@ -1,0 +1,227 @@
+#include "tests/sim/schedule.h"
+
+#include "tests/sim/marks.h"
+#include "tests/sim/verdict.h"
+#include "tests/sim/world.h"
+
+enum happening_kind { ACT, CONNECT, UPLOAD, DOWNLOAD, POST, STEP, HAND, EXPIRE, SYNC, PASS, WAKE, REST, KINDS };
+
+struct schedule {
+    struct world *world;
+    unsigned weights[KINDS]; /* this run's own: some hubs are slow, some clients are busy */
+    unsigned total;
+};
+
+static void schedule_init(struct schedule *s, struct world *w)
+{
+    static const unsigned usual[KINDS] = {
+        [ACT] = 40,  [CONNECT] = 10, [UPLOAD] = 40, [DOWNLOAD] = 40, [POST] = 30, [STEP] = 30,
+        [HAND] = 30, [EXPIRE] = 10,  [SYNC] = 10,   [PASS] = 10,     [WAKE] = 4,  [REST] = 1};
+    s->world = w;
+    s->total = 0;
+    for (unsigned i = 0; i < KINDS; i++) {
+        s->weights[i] = usual[i];
+        if (i != REST)
+            s->weights[i] = 1 + usual[i] * (1 + rng_below(world_rng(w), 8)) / 4;
+        s->total += s->weights[i];
+    }
+}
+
+/* --- the quiet world */
+
+static void audit_queue(struct world *w, uint8_t q)
+{
+    struct client *auditor = world_client(w, AUDITOR);
+    uint32_t ready = auditor->seen_counts[q], most = 0;
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        if (!client_could_take(world_client(w, i), q))
+            continue;
+        mark_hit(MARK_quiet_check);
+        if (ready > 0)
+            verdict_fail("%u messages wait in queue %u, and a consumer of client %u waits for them", ready, q, i);
+    }
+    most = auditor->world.topology->queues[q].max_length;
+    if (most > 0 && !auditor->world.topology->queues[q].refuses && ready > most)
+        verdict_fail("queue %u holds %u messages, its limit is %u", q, ready, most);
+}
+
+/* Lets everything arrive, and looks: every answer is there, nobody waits in vain. */
+static void rest(struct world *w)
+{
+    struct client *auditor = world_client(w, AUDITOR);
+    world_settle(w);
+    for (unsigned i = 0; i <= CLIENTS; i++)
+        client_check_quiet(world_client(w, i));
+    for (uint8_t q = 0; q < QUEUE_COUNT; q++)
+        if (q != Q_PASSING)
+            client_ask_passive(auditor, q);
+    world_settle(w);
+    for (uint8_t q = 0; q < QUEUE_COUNT; q++)
+        if (q != Q_PASSING)
+            audit_queue(w, q);
+}
+
+/* --- a step */
+
+enum { ACTS_AT_ONCE = 6 };
+
+/* The first client, from a random one on, that this moves something for. */
+static void for_some_client(struct world *w, bool (*move)(struct world *w, unsigned client, bool all), bool all)
+{
+    unsigned from = rng_below(world_rng(w), CLIENTS);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (move(w, (from + i) % CLIENTS, all))
+            return;
+}
+
+static bool act(struct world *w, unsigned client, bool busy)
+{
+    struct client *c = world_client(w, client);
+    unsigned n = busy ? 1 + rng_below(world_rng(w), ACTS_AT_ONCE) : 1;
+    if (c->state != CLIENT_OPEN)
+        return false;
+    while (n-- > 0)
+        client_act(c);
+    return true;
+}
+
+static void wake(struct world *w, struct client *c)
+{
+    (void)w;
+    if (!c->is_reading)
+        mark_hit(MARK_paused);
+    c->is_reading = true;
+}
+
+static void happen_in_loop(struct world *w, enum happening_kind kind)
+{
+    unsigned from = rng_below(world_rng(w), LOOPS);
+    bool all = rng_one_in(world_rng(w), 3), moved = false;
+    for (unsigned i = 0; i < LOOPS && !moved; i++) {
+        unsigned loop = (from + i) % LOOPS;
+        if (kind == POST)
+            moved = world_post(w, loop);
+        else
+            moved = kind == STEP ? world_step(w, loop) : world_hand(w, loop, all);
+    }
+}
+
+static void happen(struct schedule *s)
+{
+    struct world *w = s->world;
+    struct rng *r = world_rng(w);
+    unsigned at = rng_below(r, s->total), kind = 0;
+    for (; at >= s->weights[kind]; kind++)
+        at -= s->weights[kind];
+    switch ((enum happening_kind)kind) {
+    case ACT:
+        for_some_client(w, act, rng_one_in(r, 2));
+        break;
+    case CONNECT:
+        world_connect(w, rng_below(r, CLIENTS));
+        break;
+    case UPLOAD:
+        for_some_client(w, world_upload, rng_one_in(r, 3));
+        break;
+    case DOWNLOAD:
+        for_some_client(w, world_download, false);
+        break;
+    case POST:
+    case STEP:
+    case HAND:
+        happen_in_loop(w, (enum happening_kind)kind);
+        break;
+    case EXPIRE:
+        world_expire(w);
+        break;
+    case SYNC:
+        world_sync(w, false);
+        break;
+    case PASS:
+        world_pass(w, rng_one_in(r, 8) ? rng_below(r, 400) : rng_below(r, 20));
+        break;
+    case WAKE:
+        wake(w, world_client(w, rng_below(r, CLIENTS)));
+        break;
+    case REST:
+        rest(w);
+        break;
+    case KINDS:
+        break;
+    }
+    world_look(w);
+}
+
+/* --- the end */
+
+enum { AT_ONCE = 16, DRAINS_MAX = 64 };
+
+/* Takes out what the queue holds; answers how much that was. */
+static uint32_t drain_queue(struct world *w, uint8_t q)
+{
+    struct client *auditor = world_client(w, AUDITOR);
+    client_ask_passive(auditor, q);
+    world_settle(w);
+    uint32_t held = auditor->seen_counts[q];
+    for (uint32_t left = held; left > 0;) {
+        for (unsigned i = 0; i < AT_ONCE && left > 0; i++, left--)
+            client_ask_get(auditor, q);
+        world_settle(w);
+    }
+    return held;
+}
+
+/* Takes out whatever the queues still hold: again and again, since taking one may let what is behind it expire. */
+static void drain(struct world *w)
+{
+    uint32_t held = 1;
+    ledger_drains(world_ledger(w));
+    client_declare_passing(world_client(w, AUDITOR)); /* it may be gone: what it holds does not count */
+    client_purge(world_client(w, AUDITOR), Q_PASSING);
+    for (unsigned n = 0; held > 0; n++) {
+        if (n == DRAINS_MAX)
+            verdict_fail("the queues are not empty after %u times", n);
+        held = 0;
+        for (uint8_t q = 0; q < Q_PASSING; q++)
+            held += drain_queue(w, q);
+    }
+}
+
+static void finish(struct world *w)
+{
+    struct client *auditor = world_client(w, AUDITOR);
+    rest(w);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        client_finish(world_client(w, i));
+    world_settle(w);
+    if (world_connections(w) > 0)
+        verdict_fail("%u connections never ended", world_connections(w));
+    drain(w);
+    world_check_empty(w);
+    ledger_verdict(world_ledger(w), world_now(w));
+    auditor->wants_to_drop = true;
+    world_settle(w);
+}
+
+uint64_t schedule_run(uint64_t seed, unsigned steps, bool check)
+{
+    struct schedule s;
+    verdict_begin(seed);
+    struct world *w = world_create(seed, check);
+    schedule_init(&s, w);
+    world_connect(w, AUDITOR);
+    world_settle(w);
+    if (world_client(w, AUDITOR)->channels[0].state == CHANNEL_NONE)
+        channel_start(world_client(w, AUDITOR), &world_client(w, AUDITOR)->channels[0]);
+    client_declare_all(world_client(w, AUDITOR));
+    world_settle(w);
+    for (unsigned i = 0; i < steps; i++) {
+        verdict_step(i + 1);
+        happen(&s);
+    }
+    verdict_step(steps + 1);
+    finish(w);
+    uint64_t trace = world_trace(w);
+    world_destroy(w);
+    return trace;
+}

@@ -1,0 +1,43 @@
+#include "tests/sim/topology.h"
+
+#include <string.h>
+
+void topology_init(struct topology *t, struct rng *r)
+{
+    *t = (struct topology){
+        .queues =
+            {
+                [Q_PLAIN] = {.name = "plain"},
+                [Q_TWIN] = {.name = "twin"},
+                [Q_LETTERS] = {.name = "letters", .letters_exchange = "graves", .dead_to = Q_GRAVE},
+                [Q_SHORT] = {.name = "short", .max_length = 1 + rng_below(r, 8)},
+                [Q_SHORT_LETTERS] = {.name = "short-letters",
+                                     .letters_exchange = "graves",
+                                     .dead_to = Q_GRAVE,
+                                     .max_length = 1 + rng_below(r, 8)},
+                [Q_FULL] = {.name = "full", .max_length = 1 + rng_below(r, 8), .refuses = true},
+                [Q_TTL] =
+                    {.name = "ttl", .letters_exchange = "graves", .dead_to = Q_GRAVE, .ttl_ms = 20 + rng_below(r, 500)},
+                [Q_FADING] = {.name = "fading", .ttl_ms = 20 + rng_below(r, 500)},
+                [Q_WORK] = {.name = "work", .letters_exchange = "", .letters_key = "retry", .dead_to = Q_RETRY},
+                [Q_RETRY] = {.name = "retry",
+                             .letters_exchange = "",
+                             .letters_key = "work",
+                             .dead_to = Q_WORK,
+                             .ttl_ms = 1 + rng_below(r, 60)},
+                [Q_GRAVE] = {.name = "grave"},
+                [Q_PASSING] = {.name = "passing", .is_passing = true},
+            },
+    };
+    for (unsigned i = 0; i < QUEUE_COUNT; i++)
+        if (t->queues[i].letters_exchange == NULL)
+            t->queues[i].dead_to = NO_QUEUE;
+}
+
+uint8_t topology_find(const struct topology *t, const void *name, unsigned long len)
+{
+    for (uint8_t i = 0; i < QUEUE_COUNT; i++)
+        if (strlen(t->queues[i].name) == len && memcmp(t->queues[i].name, name, len) == 0)
+            return i;
+    return NO_QUEUE;
+}
