@@ -170,6 +170,8 @@ TEST(the_memory_alarm_follows_what_is_held)
     }
     assert_true(fx.alarms_changed);
     assert_int_equal(fx.alarms, ALARM_MEMORY);
+    for (size_t i = 0; i < fx.n; i++)
+        event_drop(&fx.events[i]);
     effects_clear(&fx);
     c = (struct command){.verb = PURGE_QUEUE, .from = {.outlet = me}, .spec = spec_create(&q)};
     broker_step(b, &now, &c, 1, &fx);
