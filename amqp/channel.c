@@ -78,7 +78,7 @@ static void give_number(struct session *s, const struct channel *c)
 {
     struct channel_page *page = page_make(&s->channels, c->number);
     page->at[c->number % CHANNEL_PAGE] = NULL;
-    page->closed |= UINT64_C(1) << c->number % CHANNEL_PAGE;
+    page->closed |= UINT32_C(1) << c->number % CHANNEL_PAGE;
     if (s->channels.last == c)
         s->channels.last = NULL;
 }

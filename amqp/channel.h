@@ -23,7 +23,7 @@ struct tx;
 struct unacked;
 
 enum {
-    CHANNEL_PAGE = 64,           /* channel numbers of one page */
+    CHANNEL_PAGE = 32,           /* channel numbers of one page */
     CHANNEL_STREAMS_MAX = 65536, /* channels that are open or on their way out */
 };
 
@@ -59,7 +59,7 @@ struct channel {
 struct channel_page {
     struct channel *at[CHANNEL_PAGE];
     uint16_t ending[CHANNEL_PAGE]; /* how many channels of a number are on their way out */
-    uint64_t closed;               /* numbers that were open once: late acknowledgements on them are no error */
+    uint32_t closed;               /* numbers that were open once: late acknowledgements on them are no error */
 };
 
 struct channels {

@@ -14,7 +14,9 @@
 enum {
     HEADER_SIZE = 8,
     PROPERTIES_ROOM = 2048,  /* of our server-properties */
-    CLIENT_TABLE_DEPTH = 32, /* reliability C2 */
+    PROPERTY_TEXT_MAX = 200, /* bytes of one that the configuration gives */
+    CLIENT_TABLE_DEPTH = 32, /* of client-properties, and how many of them: reliability C2 */
+    CLIENT_PROPERTIES_MAX = 128,
 };
 
 /* --- connection.start ----------------------------------------------------------------------------------------------
@@ -22,7 +24,8 @@ enum {
 
 static void put_text(struct pen *p, const char *key, const char *value)
 {
-    table_put_string(p, bytes_of_string(key), bytes_of_string(value));
+    size_t len = strlen(value);
+    table_put_string(p, bytes_of_string(key), bytes_of(value, len < PROPERTY_TEXT_MAX ? len : PROPERTY_TEXT_MAX));
 }
 
 /* Reference 2.2 and 2.3.  direct_reply_to is not claimed: the pseudo-queue is not there yet. */
@@ -106,8 +109,19 @@ static bool is_true(struct bytes table, const char *key)
     return table_find(table, bytes_of_string(key), &f) && f.type == 't' && f.boolean;
 }
 
+static bool is_modest(struct bytes properties)
+{
+    struct cursor c = cursor_over(properties);
+    struct field f;
+    unsigned n = 0;
+    while (n <= CLIENT_PROPERTIES_MAX && table_next(&c, &f))
+        n++;
+    return n <= CLIENT_PROPERTIES_MAX && table_check(properties, CLIENT_TABLE_DEPTH);
+}
+
 static void read_client_properties(struct session *s, struct bytes properties)
 {
+    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     struct field f;
     if (table_find(properties, BYTES("capabilities"), &f) && f.type == 'F') {
         if (is_true(f.bytes, "authentication_failure_close"))
@@ -119,7 +133,9 @@ static void read_client_properties(struct session *s, struct bytes properties)
     }
     if (table_find(properties, BYTES("connection_name"), &f) && f.type == 'S') {
         size_t len = f.bytes.len < SESSION_CLIENT_NAME_MAX ? f.bytes.len : SESSION_CLIENT_NAME_MAX;
+        session_describe(s, description);
         s->client_name = str_copy(bytes_of(f.bytes.at, len));
+        log_info(session_where(s, where), "%s has a client-provided name: %s", description, s->client_name);
     }
 }
 
@@ -157,8 +173,8 @@ static void on_start_ok(struct session *s, const union method *m)
 {
     const struct connection_start_ok *ok = &m->connection_start_ok;
     struct bytes user, password;
-    if (!table_check(ok->client_properties, CLIENT_TABLE_DEPTH)) {
-        ending_linger(s, "client properties are nested too deep");
+    if (!is_modest(ok->client_properties)) {
+        ending_linger(s, "too many client properties, or too deeply nested");
         return;
     }
     read_client_properties(s, ok->client_properties);

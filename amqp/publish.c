@@ -201,15 +201,15 @@ struct error *publish_on_publish(struct session *s, struct channel *c, const uni
 void publish_header(struct session *s, struct channel *c, struct bytes properties)
 {
     struct content *content = &c->content;
-    struct draft d = {
-        .spec =
-            {
-                .exchange = bytes_of(content->names, content->exchange_len),
-                .routing_key = bytes_of(content->names + content->exchange_len, content->key_len),
-                .body_size = content->size,
-                .expiration_ms = MESSAGE_NO_EXPIRATION,
-            },
+    struct draft d; /* its properties are filled in when they are decoded, and are too many to clear before */
+    d.spec = (struct message_spec){
+        .exchange = bytes_of(content->names, content->exchange_len),
+        .routing_key = bytes_of(content->names + content->exchange_len, content->key_len),
+        .body_size = content->size,
+        .expiration_ms = MESSAGE_NO_EXPIRATION,
     };
+    d.objection = NULL;
+    d.scratch = NULL;
     if (content->defect == CONTENT_FINE && content->size > s->config->max_message_size)
         content->defect = CONTENT_TOO_LARGE;
     if (content->defect != CONTENT_FINE)

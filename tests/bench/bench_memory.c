@@ -1,7 +1,9 @@
 /* What a broker needs in memory for each of the things that it holds, and that nobody can make it need more.
  *
- *   bench_memory MILLRACED [NAME…]      starts one for each measurement; exits with 1 if a bound is broken
- *   bench_memory --peer HOST:PORT PID   measures a broker that runs, except what needs a setting; judges nothing
+ *   bench_memory MILLRACED [KEY=VALUE…] [NAME…]   starts one, so set, for each measurement; exits with 1 if a bound is
+ *                                                 broken
+ *   bench_memory --peer HOST:PORT PID             measures a broker that runs, except what needs a setting; judges
+ * nothing
  *
  * Resident memory comes from /proc/PID/smaps_rollup, after the broker has come to rest.
  */
@@ -30,6 +32,7 @@ enum {
     READERS = 100,
     READER_BUFFER = 65536, /* of the reader's kernel, so that not all of it is swallowed there */
     QUIET_MS = 3000,       /* a broker that takes nothing for so long does not want more */
+    SETTINGS_MAX = 8,
     TICK_NS = 10000000,
     PAIR_PER_TICK = 100,    /* 10,000 messages a second */
     FLOOD_PER_TICK = 1000,  /* 100,000 messages a second, as far as the broker takes them */
@@ -478,18 +481,28 @@ static bool judge(const struct trial *t, bool is_judged)
     return ok;
 }
 
+/* With no name at all every one is wanted. */
 static bool is_wanted(const char *name, int argc, char **argv)
 {
-    bool any = argc == 0;
-    for (int i = 0; i < argc; i++)
-        any |= strcmp(name, argv[i]) == 0;
+    bool any = true;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(name, argv[i]) == 0)
+            return true;
+        any &= strchr(argv[i], '=') != NULL;
+    }
     return any;
 }
 
-static void run_alone(struct trial *t, const char *program)
+/* args: what the command line says after the program. */
+static void run_alone(struct trial *t, const char *program, int argc, char **args)
 {
     struct process p;
-    const char *settings[] = {t->setting, NULL};
+    const char *settings[SETTINGS_MAX + 2] = {0};
+    unsigned n = 0;
+    for (int i = 0; i < argc && n < SETTINGS_MAX; i++)
+        if (strchr(args[i], '=') != NULL)
+            settings[n++] = args[i];
+    settings[n] = t->setting;
     process_start(&p, program, settings);
     t->to = (struct link_to){.host = "127.0.0.1", .port = p.port};
     t->pid = p.pid;
@@ -508,7 +521,7 @@ int main(int argc, char **argv)
         if (sscanf(peer, "%63[0-9.]:%u", host, &port) != 2 || sscanf(argv[3], "%d", &pid) != 1)
             die("usage: bench_memory --peer HOST:PORT PID");
     } else if (argc < 2) {
-        die("usage: bench_memory MILLRACED [NAME…]");
+        die("usage: bench_memory MILLRACED [KEY=VALUE…] [NAME…]");
     }
     printf("%-31s %6s %8s %8s %8s %10s %10s\n", "what", "items", "before", "after", "private", "an item", "at most");
     printf("%-31s %6s %8s %8s %8s %10s %10s\n", "", "", "MiB", "MiB", "MiB", "KiB", "KiB");
@@ -522,7 +535,7 @@ int main(int argc, char **argv)
             t->pid = pid;
             t->run(t);
         } else {
-            run_alone(t, argv[1]);
+            run_alone(t, argv[1], argc - 2, argv + 2);
         }
         ok &= judge(t, peer == NULL);
     }

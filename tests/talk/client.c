@@ -1,4 +1,4 @@
-#include "client.h"
+#include "tests/talk/client.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -159,11 +159,6 @@ static bool has_content(const struct arrival *a)
     return info != NULL && (info->flags & HAS_CONTENT) != 0;
 }
 
-static struct bytes owned_copy(struct bytes b)
-{
-    return bytes_of(alloc_copy(b.at, b.len), b.len);
-}
-
 static void client_broken(struct client *c, const char *how)
 {
     if (c->broken == NULL)
@@ -191,7 +186,7 @@ static void on_content(struct client *c, const struct frame *f)
         cursor_take(&cur, 4);
         a->body_size = cursor_u64(&cur);
         a->has_header = true;
-        a->header = owned_copy(f->payload);
+        a->header = scratch_copy(&a->memory, f->payload);
     } else if (f->type == FRAME_BODY && a->has_header) {
         if (a->body_frames < BODY_FRAMES_MAX)
             a->body_frame[a->body_frames] = (uint32_t)f->payload.len;
@@ -218,7 +213,7 @@ static void on_frame(struct client *c, const struct frame *f)
     struct arrival *a = alloc_zeroed(sizeof *a);
     a->type = f->type;
     a->channel = f->channel;
-    a->payload = owned_copy(f->payload);
+    a->payload = scratch_copy(&a->memory, f->payload);
     a->has_content = has_content(a);
     if (c->is_ending && f->type != FRAME_HEARTBEAT && arrival_method(a) != METHOD_connection_close_ok &&
         arrival_method(a) != METHOD_connection_close)

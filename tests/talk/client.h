@@ -6,8 +6,8 @@
 #ifndef TALK_CLIENT_H
 #define TALK_CLIENT_H
 
-#include "peer.h"
-#include "wire.h"
+#include "tests/talk/peer.h"
+#include "tests/talk/wire.h"
 
 enum { PATIENCE_MS = 5000 }; /* how long a remote peer may take to say something */
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "codec/method.h"
-#include "talk.h"
+#include "tests/talk/talk.h"
 
 enum { NOTHING_ROUNDS = 3, NOTHING_POLL_MS = 60 };
 

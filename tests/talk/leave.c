@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "codec/method.h"
-#include "talk.h"
+#include "tests/talk/talk.h"
 
 enum { LINE_MAX_LENGTH = 1024, DROP_PAUSE_MS = 60 };
 
@@ -17,8 +17,8 @@ static bool shake_hands(struct talk *t, const struct words *w)
     struct bytes without = words_bytes(w, "without", (struct bytes){0});
     for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++)
         if (!bytes_equal(without, bytes_of_string(capabilities[i]))) {
-            strcat(caps, capabilities[i]);
-            strcat(caps, "=true ");
+            size_t used = strlen(caps);
+            snprintf(caps + used, sizeof caps - used, "%s=true ", capabilities[i]);
         }
     unsigned long frame_max = words_integer(w, "frame-max", 131072),
                   channel_max = words_integer(w, "channel-max", 2047);

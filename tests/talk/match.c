@@ -5,9 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "value.h"
+#include "tests/talk/value.h"
 
 /* --- onto the wire --------------------------------------------------------------------------------------------- */
+
+size_t value_size(const struct value *v)
+{
+    size_t size = 16 + v->key.len + v->bytes.len;
+    for (const struct value *entry = v->first; entry != NULL; entry = entry->next)
+        size += value_size(entry);
+    return size;
+}
 
 static char letter_of(const struct value *v)
 {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "base/bytes.h"
-#include "scratch.h"
+#include "tests/talk/scratch.h"
 
 /* What a conversation may ask of the broker in this process ("broker heartbeat=2"). */
 struct peer_options {

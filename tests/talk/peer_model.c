@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "broker/model/broker.h"
-#include "peer.h"
+#include "tests/talk/peer.h"
 
 enum {
     LINES_MAX = 256,

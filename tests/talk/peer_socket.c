@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "peer.h"
+#include "tests/talk/peer.h"
 
 enum { LINES_MAX = 256, CHUNK = 256 * 1024, SEND_TIMEOUT_MS = 10000 };
 

@@ -1,4 +1,4 @@
-#include "talk.h"
+#include "tests/talk/talk.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -370,10 +370,9 @@ static bool talk_load(struct talk *t)
     FILE *f = fopen(t->path, "r");
     size_t capacity = 0, room = 0;
     char *line = NULL;
-    ssize_t len;
     if (f == NULL)
         return talk_fail(t, "cannot be opened");
-    while ((len = getline(&line, &room, f)) >= 0) {
+    while (getline(&line, &room, f) >= 0) {
         if ((size_t)t->n == capacity) {
             capacity = alloc_grown(capacity, capacity + 1);
             t->lines = alloc_array(t->lines, capacity, sizeof *t->lines);

@@ -4,9 +4,9 @@
 
 #include <stdio.h>
 
-#include "client.h"
-#include "peer.h"
-#include "value.h"
+#include "tests/talk/client.h"
+#include "tests/talk/peer.h"
+#include "tests/talk/value.h"
 
 struct talk_options {
     const char *host, *port; /* NULL: the broker in this process */

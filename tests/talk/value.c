@@ -1,4 +1,4 @@
-#include "value.h"
+#include "tests/talk/value.h"
 
 #include <ctype.h>
 #include <regex.h>
@@ -82,6 +82,15 @@ static int hex_digit(char c)
     return found == NULL ? -1 : (int)(found - digits);
 }
 
+static bool read_two_digits(const char *at, uint8_t *byte)
+{
+    int high = hex_digit(at[0]), low = high < 0 ? -1 : hex_digit(at[1]);
+    if (low < 0)
+        return false;
+    *byte = (uint8_t)(high * 16 + low);
+    return true;
+}
+
 static bool read_escape(struct reading *r, struct buffer *b)
 {
     char c = *r->at++;
@@ -92,10 +101,9 @@ static bool read_escape(struct reading *r, struct buffer *b)
         byte = '\r';
     else if (c == 't')
         byte = '\t';
-    else if (c == 'x' && hex_digit(r->at[0]) >= 0 && hex_digit(r->at[1]) >= 0) {
-        byte = (uint8_t)(hex_digit(r->at[0]) << 4 | hex_digit(r->at[1]));
+    else if (c == 'x' && read_two_digits(r->at, &byte))
         r->at += 2;
-    } else if (c != '\\' && c != '"')
+    else if (c != '\\' && c != '"')
         return false;
     buffer_add(b, bytes_of(&byte, 1));
     return true;
@@ -125,10 +133,9 @@ static bool read_hex(struct reading *r, struct buffer *b)
     for (; *r->at != '"'; r->at++) {
         if (*r->at == ' ')
             continue;
-        int high = hex_digit(r->at[0]), low = high < 0 ? -1 : hex_digit(r->at[1]);
-        if (low < 0)
+        uint8_t byte;
+        if (!read_two_digits(r->at, &byte))
             return false;
-        uint8_t byte = (uint8_t)(high << 4 | low);
         buffer_add(b, bytes_of(&byte, 1));
         r->at++;
     }

@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "codec/cursor.h"
 #include "codec/table.h"
-#include "scratch.h"
+#include "tests/talk/scratch.h"
 
 enum value_kind {
     VALUE_ANY,     /* * */
@@ -83,6 +83,9 @@ struct value *value_read(struct reading *r);
 bool value_match_integer(const struct value *v, struct variables *vars, uint64_t came);
 bool value_match_bytes(const struct value *v, struct variables *vars, struct bytes came);
 bool value_match_table(const struct value *v, struct variables *vars, struct bytes came);
+
+/* No fewer bytes than it takes on the wire. */
+size_t value_size(const struct value *v);
 
 /* The bytes of a table or array as it goes on the wire, without its length. */
 void value_put_inside(const struct value *v, struct pen *p);

@@ -1,4 +1,4 @@
-#include "wire.h"
+#include "tests/talk/wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "codec/method.h"
 #include "codec/properties.h"
 
-enum { METHOD_ROOM = 1 << 20, BASIC = 60 };
+enum { BASIC = 60 };
 
 struct property {
     const char *name;
@@ -51,10 +51,21 @@ static void add_frame(struct buffer *out, uint8_t type, uint16_t channel, struct
     buffer_add(out, bytes_of(&end, 1));
 }
 
+/* No fewer bytes than a line's method or content header takes. */
+static size_t room_for(const struct words *w)
+{
+    size_t size = 64;
+    for (unsigned i = 0; i < w->n; i++)
+        if (w->arguments[i].value != NULL &&
+            (w->arguments[i].name == NULL || strcmp(w->arguments[i].name, "body") != 0))
+            size += value_size(w->arguments[i].value);
+    return size;
+}
+
 static struct bytes inside(const struct value *v, struct scratch *scratch)
 {
-    uint8_t *room = scratch_take(scratch, METHOD_ROOM);
-    struct pen p = pen_over(room, METHOD_ROOM);
+    size_t size = value_size(v);
+    struct pen p = pen_over(scratch_take(scratch, size), size);
     value_put_inside(v, &p);
     return pen_written(&p);
 }
@@ -194,7 +205,8 @@ static const char *put_properties(const struct words *w, struct pen *p)
 static const char *add_content_header(const struct words *w, uint64_t size, uint16_t channel, struct buffer *out)
 {
     struct scratch scratch = {0};
-    struct pen p = pen_over(scratch_take(&scratch, METHOD_ROOM), METHOD_ROOM);
+    size_t room = room_for(w);
+    struct pen p = pen_over(scratch_take(&scratch, room), room);
     pen_u16(&p, (uint16_t)words_integer(w, "class", BASIC));
     pen_u16(&p, (uint16_t)words_integer(w, "weight", 0));
     pen_u64(&p, size);
@@ -226,7 +238,8 @@ static const char *send_method(const struct words *w, uint16_t channel, uint32_t
         const struct method_field *f = a->name == NULL ? NULL : field_named(info, a->name);
         error = f == NULL || a->value == NULL ? "no such field" : set_field(&m, f, a->value, &scratch);
     }
-    struct pen p = pen_over(scratch_take(&scratch, METHOD_ROOM), METHOD_ROOM);
+    size_t room = room_for(w);
+    struct pen p = pen_over(scratch_take(&scratch, room), room);
     method_encode(&p, &m);
     if (error == NULL && p.full)
         error = "the method does not fit";
@@ -280,8 +293,7 @@ void arrival_destroy(struct arrival *a)
 {
     if (a == NULL)
         return;
-    free((void *)(uintptr_t)a->payload.at);
-    free((void *)(uintptr_t)a->header.at);
+    scratch_fini(&a->memory);
     buffer_fini(&a->body);
     free(a);
 }
@@ -451,7 +463,7 @@ bool wire_match(const struct words *w, struct variables *vars, const struct arri
             *error = "no such field";
             return false;
         }
-        if (is_ours(arg) ? !match_ours(arg, vars, a, differs) : !match_field(f, &m, arg->value, vars))
+        if (f == NULL ? !match_ours(arg, vars, a, differs) : !match_field(f, &m, arg->value, vars))
             return false;
     }
     return true;

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-#include "scratch.h"
-#include "words.h"
+#include "tests/talk/scratch.h"
+#include "tests/talk/words.h"
 
 enum { BODY_FRAMES_MAX = 64 };
 
@@ -14,10 +14,11 @@ struct arrival {
     struct arrival *next;
     uint8_t type;
     uint16_t channel;
-    struct bytes payload; /* owned */
+    struct scratch memory; /* owned: of payload and header */
+    struct bytes payload;
     bool has_content;
     bool has_header;
-    struct bytes header; /* owned: the content header's payload */
+    struct bytes header; /* the content header's payload */
     uint64_t body_size;  /* as the header says */
     struct buffer body;
     unsigned body_frames;                 /* how many came */

@@ -1,4 +1,4 @@
-#include "words.h"
+#include "tests/talk/words.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef TALK_WORDS_H
 #define TALK_WORDS_H
 
-#include "value.h"
+#include "tests/talk/value.h"
 
 enum { ARGUMENTS_MAX = 40 };
 

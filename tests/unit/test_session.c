@@ -233,6 +233,33 @@ TEST(what_is_negotiated_stays_within_what_was_offered)
     }
 }
 
+TEST(without_limits_anything_goes_but_a_floor)
+{
+    struct rig *r = rig_greet(RIG_PLAIN);
+    static uint8_t body[300000];
+    r->config.channel_max = 0;
+    r->config.frame_max = 0;
+    tune(r, 0, 0, 0);
+    open_vhost(r, "/");
+    rig_carry_out(r, ATTACH);
+    rig_expect(r, 0, METHOD_connection_open_ok, NULL);
+    rig_send_bare(r, 1, METHOD_channel_open);
+    rig_expect(r, 1, METHOD_channel_open_ok, NULL);
+    rig_send_bare(r, 1, METHOD_basic_publish);
+    rig_header(r, 1, sizeof body, rig_no_properties());
+    rig_frame(r, FRAME_BODY, 1, bytes_of(body, sizeof body));
+    struct command c = rig_command(r, PUBLISH);
+    struct event returned = {.what = RETURNED, .to = c.from};
+    returned.delivered.msg = c.publish.msg;
+    rig_event(r, &returned);
+    rig_expect(r, 1, METHOD_basic_return, NULL);
+    rig_expect_content(r, 1, bytes_of(body, sizeof body));
+    rig_bytes(r, BYTES("\x03\0\x01\x02\0\0\0")); /* 32 MiB: some limit there must be */
+    rig_carry_out(r, DETACH);
+    rig_expect(r, 0, METHOD_connection_close, NULL);
+    rig_destroy(r);
+}
+
 TEST(a_missing_virtual_host_is_not_allowed)
 {
     struct rig *r = rig_greet(RIG_PLAIN);
@@ -404,6 +431,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_no_login_is_met_with_silence),
         cmocka_unit_test(an_empty_password_is_not_even_tried),
         cmocka_unit_test(what_is_negotiated_stays_within_what_was_offered),
+        cmocka_unit_test(without_limits_anything_goes_but_a_floor),
         cmocka_unit_test(a_missing_virtual_host_is_not_allowed),
         cmocka_unit_test(a_method_out_of_turn_is_met_with_silence_before_the_login_and_an_error_after),
         cmocka_unit_test(a_handshake_has_ten_seconds),

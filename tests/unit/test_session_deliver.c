@@ -118,6 +118,29 @@ TEST(a_delivery_to_a_channel_that_is_ending_is_dropped_and_given_back)
     rig_destroy(r);
 }
 
+TEST(a_client_that_does_not_take_its_output_is_not_read)
+{
+    struct rig *r = rig_open();
+    uint32_t number = consume(r, 1, "tag", true);
+    struct message *msg =
+        message_create(&(struct message_spec){.properties = rig_no_properties(), .body_size = SESSION_OUTPUT_MAX / 2});
+    uint8_t *body = calloc(1, SESSION_OUTPUT_MAX / 2);
+    message_fill(msg, bytes_of(body, SESSION_OUTPUT_MAX / 2));
+    for (unsigned i = 0; i < 2; i++) {
+        struct event e = {.what = DELIVERED};
+        assert_true(session_wants(r->session) & SESSION_READ);
+        e.delivered.msg = message_ref(msg);
+        e.delivered.consumer = number;
+        session_event(r->session, &e, r->now);
+    }
+    assert_int_equal(session_wants(r->session), SESSION_WRITE);
+    rig_turn(r);
+    assert_int_equal(session_wants(r->session), SESSION_READ);
+    message_unref(msg);
+    free(body);
+    rig_destroy(r);
+}
+
 TEST(get_answers_with_a_message_that_may_be_settled)
 {
     struct rig *r = rig_open();
@@ -311,6 +334,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_was_written_is_given_back_to_the_window),
         cmocka_unit_test(what_waits_in_the_output_is_not_given_back_yet),
         cmocka_unit_test(a_delivery_to_a_channel_that_is_ending_is_dropped_and_given_back),
+        cmocka_unit_test(a_client_that_does_not_take_its_output_is_not_read),
         cmocka_unit_test(get_answers_with_a_message_that_may_be_settled),
         cmocka_unit_test(a_live_tag_is_used_once_a_channel),
         cmocka_unit_test(a_cancelled_tag_is_free_at_once_its_number_later),
