@@ -209,7 +209,7 @@ const char *field_type_name(char type)
 /* Exact: a double that is not a whole number within int64_t equals none. */
 static bool integer_equals_real(int64_t i, double d)
 {
-    if (!(d >= -0x1p63 && d < 0x1p63))
+    if (!(d >= -0x1p63 && d < 0x1p63)) // cppcheck-suppress incorrectLogicOperator
         return false;
     return (double)(int64_t)d == d && (int64_t)d == i;
 }
@@ -217,6 +217,7 @@ static bool integer_equals_real(int64_t i, double d)
 /* A value that is not a number still equals itself: declaring the same thing twice must go well. */
 static bool reals_equal(double a, double b)
 {
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): the bits are what counts here
     return a == b || memcmp(&a, &b, sizeof(a)) == 0;
 }
 
