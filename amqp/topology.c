@@ -146,6 +146,7 @@ struct error *topology_on_queue_declare(struct session *s, struct channel *c, co
 {
     const struct queue_declare *declare = &m->queue_declare;
     uint8_t room[NAME_MAX_BYTES];
+    /* cppcheck-suppress variableScope; spec.name borrows it */
     char made[SESSION_NAME_ROOM];
     struct spec spec = {
         .name = strip(declare->queue, room),

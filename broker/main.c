@@ -216,6 +216,8 @@ static uint64_t memory_high(const struct config *c)
 
 static struct server_config server_config_of(const struct config *c, struct wiring *w)
 {
+    uint64_t hash_seed;
+    login_random(NULL, &hash_seed, sizeof hash_seed);
     return (struct server_config){
         .listeners = w->listeners,
         .n_listeners = w->n_listeners,
@@ -238,7 +240,9 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .login = login_judge,
                     .random = login_random,
                     .arg = &w->login},
-        .broker = {.default_vhost = config_text(c, KEY_DEFAULT_VHOST), .memory_high = memory_high(c)},
+        .broker = {.default_vhost = config_text(c, KEY_DEFAULT_VHOST),
+                   .hash_seed = hash_seed,
+                   .memory_high = memory_high(c)},
     };
 }
 

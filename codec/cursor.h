@@ -56,7 +56,7 @@ static inline uint64_t cursor_uint(struct cursor *c, size_t width)
 static inline uint8_t cursor_u8(struct cursor *c)
 {
     struct bytes b = cursor_take(c, 1);
-    return b.len == 0 ? 0 : b.at[0];
+    return b.len == 0 ? 0 : b.at[0]; // NOLINT(clang-analyzer-core.NullDereference): at is NULL only if len is 0
 }
 
 static inline uint16_t cursor_u16(struct cursor *c)

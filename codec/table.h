@@ -12,7 +12,7 @@
 #include "codec/cursor.h"
 
 enum {
-    TABLE_DEPTH_MAX = 64,        /* tables and arrays inside one another, the outermost included (reliability C6) */
+    TABLE_DEPTH_MAX = 64,     /* tables and arrays inside one another, the outermost included (reliability C6) */
     TABLE_SIZE_MAX = 1 << 20, /* bytes of one table; what comes in is bounded by the frame before that */
 };
 

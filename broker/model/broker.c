@@ -37,6 +37,7 @@ void broker_destroy(struct broker *b)
     struct effects last;
     struct map_node *n;
     effects_init(&last);
+    /* cppcheck-suppress autoVariables; b does not outlive it */
     b->effects = &last;
     for (size_t i = 0; i < b->outlet_count; i++)
         if (b->outlets[i] != NULL)

@@ -34,6 +34,7 @@ static void ring_insert(struct consumer *c)
 /* Puts c, which waits nowhere, to where it belongs. */
 static void consumer_place(struct broker *b, struct consumer *c)
 {
+    CHECK(c->stream != NULL);
     if (limit_is_reached(c))
         return;
     if (!c->no_ack && stream_is_starved(c->stream)) {

@@ -135,7 +135,7 @@ uint16_t obituary_write(const struct death_record *r, struct bytes *out)
     struct field f;
     if (!properties_decode(message_properties(r->msg), &props))
         props = (struct properties){0}; /* what the session let in decodes: see amqp/content.c */
-    size_t room = props.headers.len + NEW_HEADERS_MAX + 2 * r->msg->extra_keys_len;
+    size_t room = props.headers.len + NEW_HEADERS_MAX + 2 * (size_t)r->msg->extra_keys_len;
     uint8_t *headers = alloc(room);
     struct pen p = pen_over(headers, room);
     for (struct cursor c = cursor_over(props.headers); table_next(&c, &f);)

@@ -16,9 +16,9 @@ static bool is_same(struct bytes a, struct bytes b)
     return CRYPTO_memcmp(digest_a, digest_b, n) == 0;
 }
 
-enum login login_judge(void *arg, struct bytes user, struct bytes password, bool from_loopback)
+enum login login_judge(void *login_rules, struct bytes user, struct bytes password, bool from_loopback)
 {
-    const struct login_rules *rules = arg;
+    const struct login_rules *rules = login_rules;
     bool is_user = is_same(user, rules->user);
     bool is_password = is_same(password, rules->password);
     bool is_far = false;
