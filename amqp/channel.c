@@ -94,7 +94,7 @@ static void channel_free(struct session *s, struct channel *c)
         s->channels.last = NULL;
     consume_forget_channel(s, c);
     tx_drop(s, c);
-    content_fini(c);
+    content_fini(s, c);
     list_remove(&c->gathered);
     unacked_destroy(c->unacked);
     confirms_destroy(c->confirms);
@@ -186,7 +186,7 @@ static void channel_abandon(struct session *s, struct channel *c, enum channel_s
 {
     c->state = (uint8_t)to;
     s->channels.open_count--;
-    content_abandon(c);
+    content_abandon(s, c);
     tx_drop(s, c);
     session_ask(s, c, RESET, 0, 0);
 }

@@ -186,6 +186,7 @@ int session_gather(struct session *s, struct iovec *iov, int max)
 
 void session_wrote(struct session *s, size_t bytes)
 {
+    s->took |= bytes > 0;
     uint8_t beat = bytes < s->beat_bytes ? (uint8_t)bytes : s->beat_bytes;
     s->window_bytes += output_wrote(&s->output, bytes);
     s->beat_bytes = (uint8_t)(s->beat_bytes - beat);

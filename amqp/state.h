@@ -77,6 +77,7 @@ struct session {
     bool abort;         /* OVER: the output is lost */
     bool is_blocked;    /* by an alarm, since it published */
     bool heard;         /* bytes came since the last look */
+    bool took;          /* the socket took output since the last look */
     bool spoke;         /* bytes were written since the last look */
     bool must_speak;    /* the first look of all: a heartbeat is sent whatever was written */
     uint8_t misses;     /* looks in a row at which nothing had come */
@@ -94,6 +95,7 @@ struct session {
     uint32_t owed;         /* answers that the model owes; SESSION_GET_WEIGHT */
     uint64_t window_bytes; /* written, and not yet given back to the window */
     uint64_t tx_bytes;     /* what open transactions hold */
+    uint64_t assembled;    /* what its unfinished contents hold */
     uint64_t hash_seed;    /* of consumers_by_tag; 0: not chosen yet */
 
     struct error *error; /* owned: what the connection is to end with */

@@ -53,7 +53,11 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     if (q == NULL)
         return;
     queue_touch(b, q);
-    struct entry *e = queue_take(b, q);
+    struct entry *e;
+    do { /* more may be overdue than is expired at once */
+        e = queue_take(b, q);
+    } while (e == NULL && q->ready_count > 0);
+    queue_expire(b, q); /* what is left is counted */
     struct event *ev = broker_tell(b, e != NULL ? GOT : EMPTY, c->from);
     ev->verb = c->verb;
     ev->cookie = c->cookie;

@@ -113,7 +113,7 @@ static void queue_watch_head(struct broker *b, struct queue *q)
         wakeup_set(b, &q->expiry, head->expires_at);
 }
 
-static void queue_expire(struct broker *b, struct queue *q)
+void queue_expire(struct broker *b, struct queue *q)
 {
     struct entry *head;
     for (unsigned n = 0; (head = queue_head(q)) != NULL && head->expires_at <= b->now.ms; n++) {
