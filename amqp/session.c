@@ -151,7 +151,7 @@ struct bytes session_make_name(const struct session *s, const char *prefix, char
 bool session_is_reading(const struct session *s)
 {
     bool is_blocked = s->is_blocked && s->state == RUNNING;
-    return states[s->state].input == READS && !s->deaf && !(s->is_doomed && s->state == RUNNING) && !is_blocked &&
+    return states[s->state].input == READS && !s->deaf && !(s->doomed > 0 && s->state == RUNNING) && !is_blocked &&
            s->owed <= SESSION_COMMANDS_MAX && s->output.bytes <= SESSION_OUTPUT_MAX;
 }
 

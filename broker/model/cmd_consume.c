@@ -74,12 +74,16 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
 void command_settle(struct broker *b, struct command *c, struct stream *s)
 {
     struct entry *e = slots_find(&b->tickets, c->settle.ticket.slot, c->settle.ticket.generation);
-    if (e != NULL && e->stream == s)
+    if (e == NULL || e->stream != s)
+        return;
+    if (c->settle.outcome == HELD)
+        e->held = true;
+    else
         queue_settle(b, e, c->settle.outcome);
 }
 
 void command_recover(struct broker *b, struct command *c, struct stream *s)
 {
-    stream_requeue(b, s);
+    stream_requeue(b, s, false);
     broker_done(b, c, NULL); /* what is redelivered goes out when the command is finished */
 }
