@@ -369,12 +369,12 @@ static void describe(const struct session *s, const char *where, char to[DESCRIP
 void session_log(const struct session *s, enum log_level level, const char *before, const char *format, ...)
 {
     char where[32], description[DESCRIPTION_ROOM], rest[REST_ROOM] = "";
-    va_list args;
     if (!log_is_on(level))
         return;
     snprintf(where, sizeof where, "conn-%u.%u", s->id.slot, s->id.generation);
     describe(s, where, description);
     if (format != NULL) {
+        va_list args;
         va_start(args, format);
         vsnprintf(rest, sizeof rest, format, args);
         va_end(args);
