@@ -99,7 +99,7 @@ static void channel_free(struct session *s, struct channel *c)
     unacked_destroy(c->unacked);
     confirms_destroy(c->confirms);
     free(c->error);
-    free((void *)(uintptr_t)c->last_queue.at);
+    free(c->last_queue);
     free(c);
 }
 
@@ -197,7 +197,7 @@ void channel_fail(struct session *s, struct channel *c, struct error *e)
     switch ((enum channel_state)c->state) {
     case CHANNEL_OPEN:
         c->error = e;
-        s->is_doomed = is_fatal;
+        s->is_doomed |= is_fatal;
         channel_abandon(s, c, CHANNEL_FAILING);
         return;
     case CHANNEL_FAILING: /* what the model says is about something older than what we found */
@@ -223,16 +223,15 @@ void channel_fail(struct session *s, struct channel *c, struct error *e)
 
 static void log_fault(const struct session *s, const struct channel *c)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM], name[32];
+    char name[32];
     const struct error *e = c->error;
     const struct method_info *info = method_find((uint32_t)e->class_id << 16 | e->method_id);
     size_t n = 0;
     for (; e->kind->name[n] != '\0' && n + 1 < sizeof name; n++)
         name[n] = (char)(e->kind->name[n] == '_' ? '_' : e->kind->name[n] | 0x20);
     name[n] = '\0';
-    log_error(
-        session_where(s, where), "Channel error on %s, channel %u: operation %s caused a channel exception %s: %s",
-        session_describe(s, description), c->number, info != NULL ? info->name : "none", name, error_explanation(e));
+    session_log(s, LOG_ERROR_LEVEL, "Channel error on ", ", channel %u: operation %s caused a channel exception %s: %s",
+                c->number, info != NULL ? info->name : "none", name, error_explanation(e));
 }
 
 /* Tells the peer why; from now on the channel waits for its close-ok. */

@@ -40,6 +40,7 @@ struct channel {
     uint16_t stream;
     uint16_t serial; /* tells this use of the stream from others, in cookies */
     uint8_t state;   /* enum channel_state */
+    uint8_t last_queue_len;
     bool owes_close_ok;
     bool has_stream;   /* it has one until RESET was answered */
     uint32_t prefetch; /* for consumers that are started from now on; 0: no limit */
@@ -50,7 +51,7 @@ struct channel {
     struct confirms *confirms; /* owned; NULL: it does not confirm */
     struct tx *tx;             /* owned; NULL: it is not transactional */
     struct error *error;       /* owned: FAILING, CLOSING: why */
-    struct bytes last_queue;   /* owned: the queue declared last; empty: none */
+    uint8_t *last_queue;       /* owned: the name of the queue declared last; NULL: none */
     struct list consumers;     /* owned */
     struct link gathered;      /* on session.gathered while confirms wait to be written */
 };

@@ -126,6 +126,7 @@ static struct error *check_consume(struct session *s, struct channel *c, struct 
 struct error *consume_on_consume(struct session *s, struct channel *c, const union method *m)
 {
     const struct basic_consume *consume = &m->basic_consume;
+    /* cppcheck-suppress variableScope; tag borrows it */
     char room[SESSION_NAME_ROOM];
     struct spec spec = {
         .name = consume->queue,

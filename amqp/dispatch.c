@@ -20,40 +20,41 @@ static struct error *on_nothing(struct session *s, struct channel *c, const unio
 }
 
 /* What the client may send on a channel.  The frequent ones are first: the search goes down the list. */
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): one table, whose rows read best with the method first
 static const struct row {
-    enum method_id id;
     struct error *(*handle)(struct session *s, struct channel *c, const union method *m);
+    enum method_id id;
     bool when_closing; /* also on a channel that is FAILING or CLOSING; the rest is discarded there */
 } rows[] = {
-    {METHOD_basic_publish, publish_on_publish, true}, /* its content must be followed */
-    {METHOD_basic_ack, settle_on_ack, false},
-    {METHOD_basic_nack, settle_on_nack, false},
-    {METHOD_basic_reject, settle_on_reject, false},
-    {METHOD_basic_get, consume_on_get, false},
-    {METHOD_channel_open, channel_on_open, true},
-    {METHOD_channel_close, channel_on_close, true},
-    {METHOD_channel_close_ok, channel_on_close_ok, true},
-    {METHOD_channel_flow, channel_on_flow, false},
-    {METHOD_access_request, channel_on_access_request, false},
-    {METHOD_exchange_declare, topology_on_exchange_declare, false},
-    {METHOD_exchange_delete, topology_on_exchange_delete, false},
-    {METHOD_exchange_bind, topology_on_exchange_bind, false},
-    {METHOD_exchange_unbind, topology_on_exchange_unbind, false},
-    {METHOD_queue_declare, topology_on_queue_declare, false},
-    {METHOD_queue_bind, topology_on_queue_bind, false},
-    {METHOD_queue_purge, topology_on_queue_purge, false},
-    {METHOD_queue_delete, topology_on_queue_delete, false},
-    {METHOD_queue_unbind, topology_on_queue_unbind, false},
-    {METHOD_basic_qos, consume_on_qos, false},
-    {METHOD_basic_consume, consume_on_consume, false},
-    {METHOD_basic_cancel, consume_on_cancel, false},
-    {METHOD_basic_cancel_ok, on_nothing, false},
-    {METHOD_basic_recover, settle_on_recover, false},
-    {METHOD_basic_recover_async, settle_on_recover, false},
-    {METHOD_confirm_select, publish_on_confirm_select, false},
-    {METHOD_tx_select, tx_on_select, false},
-    {METHOD_tx_commit, tx_on_commit, false},
-    {METHOD_tx_rollback, tx_on_rollback, false},
+    {publish_on_publish, METHOD_basic_publish, true}, /* its content must be followed */
+    {settle_on_ack, METHOD_basic_ack, false},
+    {settle_on_nack, METHOD_basic_nack, false},
+    {settle_on_reject, METHOD_basic_reject, false},
+    {consume_on_get, METHOD_basic_get, false},
+    {channel_on_open, METHOD_channel_open, true},
+    {channel_on_close, METHOD_channel_close, true},
+    {channel_on_close_ok, METHOD_channel_close_ok, true},
+    {channel_on_flow, METHOD_channel_flow, false},
+    {channel_on_access_request, METHOD_access_request, false},
+    {topology_on_exchange_declare, METHOD_exchange_declare, false},
+    {topology_on_exchange_delete, METHOD_exchange_delete, false},
+    {topology_on_exchange_bind, METHOD_exchange_bind, false},
+    {topology_on_exchange_unbind, METHOD_exchange_unbind, false},
+    {topology_on_queue_declare, METHOD_queue_declare, false},
+    {topology_on_queue_bind, METHOD_queue_bind, false},
+    {topology_on_queue_purge, METHOD_queue_purge, false},
+    {topology_on_queue_delete, METHOD_queue_delete, false},
+    {topology_on_queue_unbind, METHOD_queue_unbind, false},
+    {consume_on_qos, METHOD_basic_qos, false},
+    {consume_on_consume, METHOD_basic_consume, false},
+    {consume_on_cancel, METHOD_basic_cancel, false},
+    {on_nothing, METHOD_basic_cancel_ok, false},
+    {settle_on_recover, METHOD_basic_recover, false},
+    {settle_on_recover, METHOD_basic_recover_async, false},
+    {publish_on_confirm_select, METHOD_confirm_select, false},
+    {tx_on_select, METHOD_tx_select, false},
+    {tx_on_commit, METHOD_tx_commit, false},
+    {tx_on_rollback, METHOD_tx_rollback, false},
 };
 
 static const struct row *row_find(enum method_id id)

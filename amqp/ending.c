@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "amqp/state.h"
-#include "base/log.h"
 
 enum { HEARTBEAT_LONG_S = SESSION_CLOSE_MS / 1000 };
 
@@ -30,21 +29,16 @@ static void send_close(struct session *s, const struct error *e)
 
 static void log_exception(const struct session *s, const struct error *e)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     if (e->kind == AMQP_CONNECTION_FORCED)
-        log_info(session_where(s, where), "Closing %s because \"%s\"", session_describe(s, description),
-                 error_explanation(e));
+        session_log(s, LOG_INFO_LEVEL, "Closing ", " because \"%s\"", error_explanation(e));
     else
-        log_error(session_where(s, where), "Error on AMQP %s, state: %s: %s", session_describe(s, description),
-                  session_state_word(s), e->text);
+        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: %s: %s", session_state_word(s), e->text);
 }
 
 void ending_linger(struct session *s, const char *why)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     if (why != NULL)
-        log_error(session_where(s, where), "Error on AMQP %s, state: %s: %s", session_describe(s, description),
-                  session_state_word(s), why);
+        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: %s: %s", session_state_word(s), why);
     session_enter(s, LINGERING);
     s->state_deadline = s->now + SESSION_LINGER_MS;
 }
@@ -114,7 +108,6 @@ void ending_finish(struct session *s, bool abort)
 
 void ending_on_close(struct session *s)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     if (s->state == CLOSED) {
         session_send_bare(s, 0, METHOD_connection_close_ok);
         return;
@@ -122,7 +115,7 @@ void ending_on_close(struct session *s)
     if (s->close_oks < UINT8_MAX)
         s->close_oks++;
     if (s->state == RUNNING) {
-        log_info(session_where(s, where), "closing AMQP %s", session_describe(s, description));
+        session_log(s, LOG_INFO_LEVEL, "closing AMQP ", NULL);
         end_channels(s);
     }
 }
@@ -149,25 +142,22 @@ void ending_on_detached(struct session *s)
 
 void ending_on_lost(struct session *s)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     if (s->state == RUNNING || s->state == OPENING || s->state == ATTACHING)
-        log_warning(session_where(s, where), "closing AMQP %s: client unexpectedly closed TCP connection",
-                    session_describe(s, description));
+        session_log(s, LOG_WARNING_LEVEL, "closing AMQP ", ": client unexpectedly closed TCP connection");
     else if (s->state < OPENING)
-        log_debug(session_where(s, where), "%s was closed before it was opened", session_describe(s, description));
+        session_log(s, LOG_DEBUG_LEVEL, "", " was closed before it was opened");
     ending_finish(s, true);
 }
 
 void ending_on_deadline(struct session *s)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     switch ((enum session_state)s->state) {
     case GREETING:
     case STARTING:
     case TUNING:
     case OPENING:
-        log_error(session_where(s, where), "closing AMQP %s: {handshake_timeout,%s}", session_describe(s, description),
-                  s->state == GREETING ? "frame_header" : "handshake");
+        session_log(s, LOG_ERROR_LEVEL, "closing AMQP ", ": {handshake_timeout,%s}",
+                    s->state == GREETING ? "frame_header" : "handshake");
         ending_finish(s, false);
         break;
     case CLOSED:

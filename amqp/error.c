@@ -13,8 +13,8 @@
 /* Ends a text that is too long in three dots, not inside a character (reference 4.4). */
 static void cut_text(char *text)
 {
-    size_t end = ERROR_TEXT_MAX - 3;
-    while (end > 0 && ((uint8_t)text[end] & 0xC0) == 0x80)
+    size_t last = ERROR_TEXT_MAX - 3, end = last;
+    while (last - end < 3 && ((uint8_t)text[end] & 0xC0) == 0x80)
         end--;
     memcpy(text + end, "...", 4);
 }

@@ -6,7 +6,6 @@
 #include "amqp/heartbeat.h"
 #include "amqp/sasl.h"
 #include "amqp/state.h"
-#include "base/log.h"
 #include "base/str.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
@@ -24,8 +23,10 @@ enum {
 
 static void put_text(struct pen *p, const char *key, const char *value)
 {
-    size_t len = strlen(value);
-    table_put_string(p, bytes_of_string(key), bytes_of(value, len < PROPERTY_TEXT_MAX ? len : PROPERTY_TEXT_MAX));
+    struct bytes text = bytes_of_string(value);
+    if (text.len > PROPERTY_TEXT_MAX)
+        text.len = PROPERTY_TEXT_MAX;
+    table_put_string(p, bytes_of_string(key), text);
 }
 
 /* Reference 2.2 and 2.3.  direct_reply_to is not claimed: the pseudo-queue is not there yet. */
@@ -72,11 +73,9 @@ static void send_start(struct session *s)
 
 static void refuse_header(struct session *s, struct bytes header)
 {
-    char where[SESSION_ID_ROOM];
-    log_error(session_where(s, where), "bad_header: bad protocol header \"%.*s\" from %s%s", BYTES_ARG(header), s->peer,
-              bytes_start_with(header, BYTES("GET ")) || bytes_start_with(header, BYTES("POST "))
-                  ? " (HTTP client on the AMQP port?)"
-                  : "");
+    bool is_http = bytes_start_with(header, BYTES("GET ")) || bytes_start_with(header, BYTES("POST "));
+    session_log(s, LOG_ERROR_LEVEL, "closing ", ": {bad_header}: bad protocol header \"%.*s\"%s", BYTES_ARG(header),
+                is_http ? " (HTTP client on the AMQP port?)" : "");
     struct pen p = output_open(&s->output, HEADER_SIZE);
     pen_bytes(&p, BYTES("AMQP\0\0\x09\x01"));
     output_close(&s->output, &p);
@@ -85,13 +84,12 @@ static void refuse_header(struct session *s, struct bytes header)
 
 size_t handshake_take_header(struct session *s, struct bytes in)
 {
-    char where[SESSION_ID_ROOM];
     if (in.len < HEADER_SIZE)
         return 0;
     struct bytes header = bytes_of(in.at, HEADER_SIZE);
     s->greeting_bytes += HEADER_SIZE;
     if (bytes_equal(header, BYTES("AMQP\0\0\x09\x01")) || bytes_equal(header, BYTES("AMQP\x01\x01\0\x09"))) {
-        log_info(session_where(s, where), "accepting AMQP connection <%s> (%s)", where, s->peer);
+        session_log(s, LOG_INFO_LEVEL, "accepting AMQP ", NULL);
         session_enter(s, STARTING);
         send_start(s);
     } else {
@@ -121,7 +119,6 @@ static bool is_modest(struct bytes properties)
 
 static void read_client_properties(struct session *s, struct bytes properties)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     struct field f;
     if (table_find(properties, BYTES("capabilities"), &f) && f.type == 'F') {
         if (is_true(f.bytes, "authentication_failure_close"))
@@ -133,19 +130,18 @@ static void read_client_properties(struct session *s, struct bytes properties)
     }
     if (table_find(properties, BYTES("connection_name"), &f) && f.type == 'S') {
         size_t len = f.bytes.len < SESSION_CLIENT_NAME_MAX ? f.bytes.len : SESSION_CLIENT_NAME_MAX;
-        session_describe(s, description);
-        s->client_name = str_copy(bytes_of(f.bytes.at, len));
-        log_info(session_where(s, where), "%s has a client-provided name: %s", description, s->client_name);
+        char *name = str_copy(bytes_of(f.bytes.at, len));
+        session_log(s, LOG_INFO_LEVEL, "", " has a client-provided name: %s", name);
+        s->client_name = name;
     }
 }
 
 /* A login that was well-formed and is refused (reference 2.4). */
 static void refuse_login(struct session *s, struct bytes mechanism, struct bytes user)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
-    log_error(session_where(s, where),
-              "Error on AMQP %s, state: starting: %.*s login refused: user '%.*s' - invalid credentials",
-              session_describe(s, description), BYTES_ARG(mechanism), BYTES_ARG(user));
+    session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ",
+                ", state: starting: %.*s login refused: user '%.*s' - invalid credentials", BYTES_ARG(mechanism),
+                BYTES_ARG(user));
     if (!(s->capabilities & CAPABILITY_AUTHENTICATION_FAILURE_CLOSE)) {
         ending_linger(s, NULL);
         return;
@@ -247,7 +243,6 @@ static void on_open(struct session *s, const union method *m)
 
 void handshake_on_attached(struct session *s)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     s->attachment = ATTACHED;
     if (s->state == OVER) {
         ending_finish(s, s->abort);
@@ -255,8 +250,7 @@ void handshake_on_attached(struct session *s)
     }
     session_enter(s, RUNNING);
     s->state_deadline = SESSION_NEVER;
-    log_info(session_where(s, where), "%s: user '%s' authenticated and granted access to vhost '%s'",
-             session_describe(s, description), s->user, s->vhost);
+    session_log(s, LOG_INFO_LEVEL, "", ": user '%s' authenticated and granted access to vhost '%s'", s->user, s->vhost);
     struct error *e = s->error;
     s->error = NULL;
     if (e != NULL) {
@@ -269,12 +263,10 @@ void handshake_on_attached(struct session *s)
 
 void handshake_on_refused(struct session *s, const struct event *failed)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     s->attachment = UNATTACHED;
     if (s->state != ATTACHING)
         return;
-    log_error(session_where(s, where), "Error on AMQP %s, state: opening: %s", session_describe(s, description),
-              failed->failed.text);
+    session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: opening: %s", failed->failed.text);
     ending_refuse(s, error_of_event(failed, METHOD_connection_open), SESSION_CLOSE_MS);
 }
 

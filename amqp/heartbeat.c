@@ -2,7 +2,6 @@
 
 #include "amqp/ending.h"
 #include "amqp/state.h"
-#include "base/log.h"
 
 static uint64_t send_interval_ms(const struct session *s)
 {
@@ -40,15 +39,13 @@ static void check_sending(struct session *s)
 
 static void check_receiving(struct session *s)
 {
-    char where[SESSION_ID_ROOM], description[SESSION_DESCRIPTION_ROOM];
     s->receive_check = s->now + receive_interval_ms(s);
     /* While we do not read, or the model keeps us waiting, silence says nothing. */
     s->misses = s->heard || !session_is_reading(s) || s->deaf ? 0 : (uint8_t)(s->misses + 1);
     s->heard = false;
     if (s->misses < HEARTBEAT_MISSES_MAX)
         return;
-    log_error(session_where(s, where), "closing AMQP %s: missed heartbeats from client, timeout: %us",
-              session_describe(s, description), s->heartbeat_s);
+    session_log(s, LOG_ERROR_LEVEL, "closing AMQP ", ": missed heartbeats from client, timeout: %us", s->heartbeat_s);
     ending_finish(s, true);
 }
 

@@ -6,7 +6,6 @@
 #include "amqp/ending.h"
 #include "amqp/handshake.h"
 #include "amqp/state.h"
-#include "base/log.h"
 
 static uint32_t payload_max(const struct session *s)
 {

@@ -128,12 +128,22 @@ void output_cost(struct output *o, uint64_t cost)
     piece_at(o, o->count - 1)->cost += cost;
 }
 
+/* writev() only reads what it is given, but cannot say so. */
+static void *writable(const uint8_t *at)
+{
+    union {
+        const uint8_t *from;
+        void *to;
+    } same = {.from = at};
+    return same.to;
+}
+
 int output_gather(const struct output *o, struct iovec *iov, int max)
 {
     int n = 0;
     for (; n < max && (uint32_t)n < o->count; n++) {
         const struct output_piece *p = piece_at(o, (uint32_t)n);
-        iov[n] = (struct iovec){.iov_base = (void *)(uintptr_t)p->at, .iov_len = p->len};
+        iov[n] = (struct iovec){.iov_base = writable(p->at), .iov_len = p->len};
     }
     return n;
 }

@@ -1,5 +1,6 @@
 #include "amqp/session.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -349,20 +350,33 @@ const char *session_peer_name(const struct session *s)
     return s->peer;
 }
 
-const char *session_where(const struct session *s, char to[SESSION_ID_ROOM])
+enum { DESCRIPTION_ROOM = 1200, REST_ROOM = 1024, NAME_SHOWN = 128 };
+
+/* connection <conn-7> (… */
+static void describe(const struct session *s, const char *where, char to[DESCRIPTION_ROOM])
 {
-    snprintf(to, SESSION_ID_ROOM, "conn-%u.%u", s->id.slot, s->id.generation);
-    return to;
+    bool has_name = s->client_name != NULL, has_scope = s->vhost != NULL && s->attachment != UNATTACHED;
+    int n = snprintf(to, DESCRIPTION_ROOM, "connection <%s> (%.*s", where, NAME_SHOWN, s->peer);
+    if (has_name)
+        n += snprintf(to + n, DESCRIPTION_ROOM - (size_t)n, " - %.*s", NAME_SHOWN, s->client_name);
+    if (has_scope)
+        n += snprintf(to + n, DESCRIPTION_ROOM - (size_t)n, ", vhost: '%.*s', user: '%.*s'", NAME_SHOWN, s->vhost,
+                      NAME_SHOWN, s->user);
+    snprintf(to + n, DESCRIPTION_ROOM - (size_t)n, ")");
 }
 
-const char *session_describe(const struct session *s, char to[SESSION_DESCRIPTION_ROOM])
+void session_log(const struct session *s, enum log_level level, const char *before, const char *format, ...)
 {
-    char where[SESSION_ID_ROOM], name[SESSION_CLIENT_NAME_MAX + 8] = "", scope[400] = "";
-    if (s->client_name != NULL)
-        snprintf(name, sizeof name, " - %s", s->client_name);
-    if (s->vhost != NULL && s->attachment != UNATTACHED)
-        snprintf(scope, sizeof scope, ", vhost: '%.*s', user: '%.*s'", 180, s->vhost, 180, s->user);
-    snprintf(to, SESSION_DESCRIPTION_ROOM, "connection <%s> (%.*s%s%s)", session_where(s, where), 64, s->peer, name,
-             scope);
-    return to;
+    char where[32], description[DESCRIPTION_ROOM], rest[REST_ROOM] = "";
+    va_list args;
+    if (!log_is_on(level))
+        return;
+    snprintf(where, sizeof where, "conn-%u.%u", s->id.slot, s->id.generation);
+    describe(s, where, description);
+    if (format != NULL) {
+        va_start(args, format);
+        vsnprintf(rest, sizeof rest, format, args);
+        va_end(args);
+    }
+    log_write(level, where, "%s%s%s", before, description, rest);
 }

@@ -13,9 +13,9 @@ struct settler {
 static void settle_now(void *arg, ticket t)
 {
     const struct settler *by = arg;
-    struct command *c = session_tell(by->s, by->c, SETTLE, 0);
-    c->settle.ticket = t;
-    c->settle.outcome = by->outcome;
+    struct command *told = session_tell(by->s, by->c, SETTLE, 0);
+    told->settle.ticket = t;
+    told->settle.outcome = by->outcome;
 }
 
 static void settle_at_commit(void *arg, ticket t)

@@ -13,6 +13,7 @@
 #include "amqp/output.h"
 #include "amqp/session.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/slots.h"
 #include "broker/port/command.h"
@@ -147,10 +148,10 @@ bool session_is_reading(const struct session *s);
 enum { SESSION_NAME_ROOM = 40 };
 struct bytes session_make_name(const struct session *s, const char *prefix, char to[SESSION_NAME_ROOM]);
 
-/* For the log: `connection <conn-7> (127.0.0.1:40000 -> 127.0.0.1:5672 - name, vhost: '/', user: 'guest')`. */
-enum { SESSION_DESCRIPTION_ROOM = 1024, SESSION_ID_ROOM = 32 };
-const char *session_describe(const struct session *s, char to[SESSION_DESCRIPTION_ROOM]);
-const char *session_where(const struct session *s, char to[SESSION_ID_ROOM]); /* "conn-7" */
+/* Writes a line about the connection to the log: before, then `connection <conn-7> (127.0.0.1:40000 -> 127.0.0.1:5672 -
+ * name, vhost: '/', user: 'guest')` as far as that is known, then the rest; format may be NULL. */
+void session_log(const struct session *s, enum log_level level, const char *before, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 static inline struct bytes session_vhost(const struct session *s)
 {

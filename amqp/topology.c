@@ -26,17 +26,18 @@ static struct bytes strip(struct bytes name, uint8_t to[NAME_MAX_BYTES])
 
 static void remember_queue(struct channel *c, struct bytes name)
 {
-    free((void *)(uintptr_t)c->last_queue.at);
-    c->last_queue = bytes_of(alloc_copy(name.at, name.len), name.len);
+    free(c->last_queue);
+    c->last_queue = alloc_copy(name.at, name.len);
+    c->last_queue_len = (uint8_t)name.len;
 }
 
 struct error *topology_complete_queue(const struct channel *c, struct bytes *name)
 {
     if (name->len > 0)
         return NULL;
-    if (c->last_queue.len == 0)
+    if (c->last_queue == NULL)
         return error_create(AMQP_NOT_FOUND, "no previously declared queue");
-    *name = c->last_queue;
+    *name = bytes_of(c->last_queue, c->last_queue_len);
     return NULL;
 }
 
@@ -145,6 +146,7 @@ struct error *topology_on_queue_declare(struct session *s, struct channel *c, co
 {
     const struct queue_declare *declare = &m->queue_declare;
     uint8_t room[NAME_MAX_BYTES];
+    /* cppcheck-suppress variableScope; spec.name borrows it */
     char made[SESSION_NAME_ROOM];
     struct spec spec = {
         .name = strip(declare->queue, room),

@@ -35,10 +35,11 @@ struct config *config_create(void)
     struct config *c = alloc_zeroed(sizeof *c);
     for (size_t i = 0; i < CONFIG_IDS; i++) {
         const struct config_key *key = &config_keys[i];
-        char unused[128];
         c->defaults[i].key = key;
-        if (key->fallback != NULL)
+        if (key->fallback != NULL) {
+            char unused[128];
             config_value_parse(key, key->fallback, &c->defaults[i].value, unused, sizeof unused);
+        }
     }
     return c;
 }

@@ -83,7 +83,7 @@ enum method_slot {
 #include "codec/methods.def"
 };
 
-// NOLINTNEXTLINE(readability-function-size): a line a method, from the table
+// NOLINTNEXTLINE(readability-function-size): a case for each method there is
 const struct method_info *method_find(uint32_t id)
 {
     switch (id) {

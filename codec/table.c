@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/check.h"
+
 enum sort { NO_SORT, BOOLEAN, SIGNED, UNSIGNED, REAL, DECIMAL, TIMESTAMP, SIZED, EMPTY };
 
 /* The type letters (reference 3.5).  width: octets of the value; of one that is SIZED, those of its length. */
@@ -86,6 +88,7 @@ static bool check_all(struct bytes b, bool is_array, unsigned depth_max)
             return false;
         if (letter != 'F' && letter != 'A')
             continue;
+        CHECK(inside.at != NULL);
         if (depth == depth_max)
             return false;
         at = inside.at;
@@ -209,7 +212,8 @@ const char *field_type_name(char type)
 /* Exact: a double that is not a whole number within int64_t equals none. */
 static bool integer_equals_real(int64_t i, double d)
 {
-    if (!(d >= -0x1p63 && d < 0x1p63)) // cppcheck-suppress incorrectLogicOperator
+    const double limit = 9223372036854775808.0; /* 2 to the 63rd */
+    if (!(d >= -limit && d < limit))
         return false;
     return (double)(int64_t)d == d && (int64_t)d == i;
 }
@@ -217,7 +221,7 @@ static bool integer_equals_real(int64_t i, double d)
 /* A value that is not a number still equals itself: declaring the same thing twice must go well. */
 static bool reals_equal(double a, double b)
 {
-    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): the bits are what counts here
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): NaN is equal only by its bytes
     return a == b || memcmp(&a, &b, sizeof(a)) == 0;
 }
 
@@ -302,6 +306,7 @@ static void print_short(const struct field *f, char *to, size_t room)
 
 size_t field_print(const struct field *f, char *to, size_t room)
 {
+    /* cppcheck-suppress variableScope; value borrows it */
     char text[64] = "";
     struct bytes value = f->bytes;
     if (f->type != 'S' && f->type != 'x') {

@@ -37,7 +37,8 @@ void broker_destroy(struct broker *b)
     struct effects last;
     struct map_node *n;
     effects_init(&last);
-    b->effects = &last; // cppcheck-suppress autoVariables
+    /* cppcheck-suppress autoVariables; b does not outlive it */
+    b->effects = &last;
     for (size_t i = 0; i < b->outlet_count; i++)
         if (b->outlets[i] != NULL)
             outlet_delete(b, b->outlets[i]);

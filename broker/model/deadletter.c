@@ -13,6 +13,7 @@
 /* The dead letter of e for exchange x; the caller holds the only reference. */
 static struct message *write_letter(const struct broker *b, const struct entry *e, const struct exchange *x)
 {
+    static const struct bytes none = {0};
     const struct message *died = e->msg;
     const struct queue_options *o = &e->queue->spec->options;
     const struct death_record record = {
@@ -20,7 +21,7 @@ static struct message *write_letter(const struct broker *b, const struct entry *
     struct message_spec spec = {
         .exchange = x->name,
         .routing_key = o->has_dead_letter_routing_key ? o->dead_letter_routing_key : message_key(died),
-        .extra_keys = o->has_dead_letter_routing_key ? (struct bytes){0} : message_extra_keys(died),
+        .extra_keys = o->has_dead_letter_routing_key ? none : message_extra_keys(died),
         .cc_count = o->has_dead_letter_routing_key ? 0 : died->cc_count,
         .expiration_ms = MESSAGE_NO_EXPIRATION,
         .flags = died->flags | MESSAGE_HAS_HEADERS,

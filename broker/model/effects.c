@@ -22,16 +22,10 @@ void effects_clear(struct effects *e)
     e->alarms_changed = false;
 }
 
-struct event *broker_tell(struct broker *b, enum happening what, struct origin to)
+void effects_grow(struct effects *e)
 {
-    struct effects *out = b->effects;
-    if (out->n == out->capacity) {
-        out->capacity = alloc_grown(out->capacity, out->n + 1);
-        out->events = alloc_array(out->events, out->capacity, sizeof(struct event));
-    }
-    struct event *e = &out->events[out->n++];
-    *e = (struct event){.what = what, .to = to};
-    return e;
+    e->capacity = alloc_grown(e->capacity, e->n + 1);
+    e->events = alloc_array(e->events, e->capacity, sizeof(struct event));
 }
 
 struct event *broker_done(struct broker *b, const struct command *c, struct spec *spec)

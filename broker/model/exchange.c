@@ -54,6 +54,7 @@ void exchange_delete(struct broker *b, struct exchange *x)
     list_each (bd, &x->incoming, struct binding, in_destination)
         binding_delete(b, bd);
     list_remove(&x->doomed); /* its own last binding may have doomed it again */
+    CHECK(b->doomed.ring.next != &x->doomed);
     x->kind->fini(x);
     map_remove(&x->vhost->exchanges, &x->in_vhost);
     b->topology_version++;

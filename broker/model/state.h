@@ -47,8 +47,22 @@ struct broker {
     struct broker_totals totals;
 };
 
-/* Another event for a client; the caller fills in the rest. */
-struct event *broker_tell(struct broker *b, enum happening what, struct origin to);
+void effects_grow(struct effects *e);
+
+/* Another event for a client; the caller fills in the rest.  The origin is copied member by member: as a whole it would
+ * be read in pieces that do not fit those it was written in, which stalls the processor on every message. */
+static inline struct event *broker_tell(struct broker *b, enum happening what, struct origin to)
+{
+    struct effects *out = b->effects;
+    if (out->n == out->capacity)
+        effects_grow(out);
+    struct event *e = &out->events[out->n++];
+    *e = (struct event){.what = what};
+    e->to.outlet.slot = to.outlet.slot;
+    e->to.outlet.generation = to.outlet.generation;
+    e->to.stream = to.stream;
+    return e;
+}
 
 /* The answer to a command.  done: takes the spec, NULL if there is none; answers the event, so that the caller can add
  * to it.  fail: takes the text, and poisons the stream. */

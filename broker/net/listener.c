@@ -111,7 +111,7 @@ static int open_named(const struct addrinfo *all, const struct socket_options *o
 int listener_open(const char *text, const struct socket_options *options, struct listener *to[LISTENER_SOCKETS_MAX],
                   char **error)
 {
-    char host[ADDRESS_TEXT_MAX], service[8];
+    char host[ADDRESS_TEXT_MAX];
     uint16_t port;
     if (!address_split(text, host, &port)) {
         *error = str_format("cannot listen on %s: not an address", text);
@@ -123,6 +123,7 @@ int listener_open(const char *text, const struct socket_options *options, struct
     } else {
         const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
         struct addrinfo *all = NULL;
+        char service[8];
         snprintf(service, sizeof service, "%u", port);
         int status = getaddrinfo(host, service, &hints, &all);
         if (status != 0) {

@@ -185,6 +185,7 @@ static void server_start_threads(struct server *s, struct loop_thread *threads)
 
 bool server_run(struct server *s)
 {
+    /* cppcheck-suppress variableScope; the threads borrow it until they are joined */
     struct loop_thread threads[SERVER_LOOPS_MAX];
     CHECK(s->shared.n_loops <= SERVER_LOOPS_MAX);
     struct poller *p = loop_poller(s->loops[0]);

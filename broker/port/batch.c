@@ -28,7 +28,7 @@ void outbox_fini(struct outbox *o)
     *o = (struct outbox){0};
 }
 
-static struct batch *outbox_extend(struct outbox *o)
+struct batch *outbox_extend(struct outbox *o)
 {
     struct batch *b = o->spare;
     if (b != NULL) {
@@ -45,16 +45,6 @@ static struct batch *outbox_extend(struct outbox *o)
         o->first = b;
     o->last = b;
     return b;
-}
-
-struct command *outbox_add(struct outbox *o, enum verb verb, struct origin from, uint64_t cookie)
-{
-    struct batch *b = o->last;
-    if (b == NULL || b->n == BATCH_MAX)
-        b = outbox_extend(o);
-    struct command *c = &b->commands[b->n++];
-    *c = (struct command){.verb = verb, .from = from, .cookie = cookie};
-    return c;
 }
 
 struct batch *outbox_take(struct outbox *o)

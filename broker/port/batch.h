@@ -25,8 +25,23 @@ struct outbox {
 void outbox_init(struct outbox *o);
 void outbox_fini(struct outbox *o); /* drops what is in it */
 
-/* Room for one more command, zeroed but for verb, origin and cookie, which the caller says. */
-struct command *outbox_add(struct outbox *o, enum verb verb, struct origin from, uint64_t cookie);
+/* A new last batch. */
+struct batch *outbox_extend(struct outbox *o);
+
+/* Room for one more command, zeroed but for verb, origin and cookie, which the caller says.  (The origin member by
+ * member: see broker_tell() in broker/model/state.h.) */
+static inline struct command *outbox_add(struct outbox *o, enum verb verb, struct origin from, uint64_t cookie)
+{
+    struct batch *b = o->last;
+    if (b == NULL || b->n == BATCH_MAX)
+        b = outbox_extend(o);
+    struct command *c = &b->commands[b->n++];
+    *c = (struct command){.verb = verb, .cookie = cookie};
+    c->from.outlet.slot = from.outlet.slot;
+    c->from.outlet.generation = from.outlet.generation;
+    c->from.stream = from.stream;
+    return c;
+}
 
 /* All batches, oldest first, or NULL; the outbox is empty then. */
 struct batch *outbox_take(struct outbox *o);

@@ -20,6 +20,7 @@
 #include "codec/frame.h"
 #include "codec/method.h"
 #include "codec/properties.h"
+#include "tests/fuzz/witness.h"
 
 enum {
     ACTIONS_MAX = 4096,
@@ -50,6 +51,7 @@ struct run {
     struct session_config config;
     struct outbox outbox;
     struct session *session;
+    struct witness *witness;
     uint64_t now;
     uint8_t in[INPUT_MAX];
     size_t in_len;
@@ -345,7 +347,7 @@ static void carry_out_publish(struct run *r, struct command *c)
         fail(r, c);
         return;
     }
-    if (c->publish.mandatory && !c->publish.check_only) {
+    if (c->publish.mandatory && !c->publish.hold) {
         struct event returned = {.what = RETURNED, .to = c->from};
         returned.delivered.msg = message_ref(c->publish.msg);
         tell(r, &returned);
@@ -425,6 +427,7 @@ static bool may_fail(enum verb verb)
     case CREDIT:
     case SETTLE:
     case RECOVER:
+    case ROLLBACK:
         break;
     }
     return false;
@@ -468,6 +471,7 @@ static void carry_out(struct run *r, struct command *c)
         break;
     case CREDIT:
     case RECOVER:
+    case ROLLBACK:
         done(r, c, NULL);
         break;
     case ECHO:
@@ -534,14 +538,13 @@ static void write_some(struct run *r, size_t most)
     struct iovec iov[16];
     int n = session_gather(r->session, iov, 16);
     size_t total = 0;
-    volatile uint8_t sum = 0;
-    for (int i = 0; i < n; i++) {
-        total += iov[i].iov_len;
-        for (size_t k = 0; k < iov[i].iov_len; k += 4096)
-            sum = (uint8_t)(sum + ((const uint8_t *)iov[i].iov_base)[k]);
+    for (int i = 0; i < n && total < most; i++) {
+        size_t part = iov[i].iov_len < most - total ? iov[i].iov_len : most - total;
+        witness_read(r->witness, bytes_of(iov[i].iov_base, part));
+        total += part;
     }
     CHECK(total <= OUTPUT_BOUND);
-    session_wrote(r->session, total < most ? total : most);
+    session_wrote(r->session, total);
 }
 
 static void act(struct run *r)
@@ -602,6 +605,8 @@ static void act(struct run *r)
 /* The peer goes away: the session must come to its end with the model's help alone. */
 static void finish(struct run *r)
 {
+    for (int i = 0; i < 1000 && (session_wants(r->session) & SESSION_WRITE); i++)
+        write_some(r, SIZE_MAX);
     session_lost(r->session);
     CHECK(session_wants(r->session) == SESSION_ABORT);
     while (answer_one(r))
@@ -609,6 +614,7 @@ static void finish(struct run *r)
     CHECK(session_is_over(r->session));
     CHECK(session_deadline(r->session) == UINT64_MAX);
     session_destroy(r->session);
+    witness_destroy(r->witness);
     outbox_fini(&r->outbox);
     free(r->queue);
 }
@@ -636,6 +642,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .arg = r,
     };
     outbox_init(&r->outbox);
+    r->witness = witness_create();
     r->session = session_create(&r->config, (outlet_id){0}, &peer, &r->outbox, r->now);
     for (unsigned i = 0; i < ACTIONS_MAX && r->at < r->end; i++)
         act(r);
