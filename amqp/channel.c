@@ -94,7 +94,7 @@ static void channel_free(struct session *s, struct channel *c)
         s->channels.last = NULL;
     consume_forget_channel(s, c);
     tx_drop(s, c);
-    content_fini(c);
+    content_fini(s, c);
     list_remove(&c->gathered);
     unacked_destroy(c->unacked);
     confirms_destroy(c->confirms);
@@ -186,7 +186,7 @@ static void channel_abandon(struct session *s, struct channel *c, enum channel_s
 {
     c->state = (uint8_t)to;
     s->channels.open_count--;
-    content_abandon(c);
+    content_abandon(s, c);
     tx_drop(s, c);
     session_ask(s, c, RESET, 0, 0);
 }
@@ -197,15 +197,16 @@ void channel_fail(struct session *s, struct channel *c, struct error *e)
     switch ((enum channel_state)c->state) {
     case CHANNEL_OPEN:
         c->error = e;
-        s->is_doomed |= is_fatal;
+        s->doomed += is_fatal;
         channel_abandon(s, c, CHANNEL_FAILING);
         return;
     case CHANNEL_FAILING: /* what the model says is about something older than what we found */
         if (!is_fatal && (!e->is_models || c->error->is_models))
             break;
+        s->doomed += is_fatal;
+        s->doomed -= c->error->kind->scope == SCOPE_CONNECTION;
         free(c->error);
         c->error = e;
-        s->is_doomed = is_fatal;
         return;
     case CHANNEL_ENDING:
         if (c->error != NULL)
@@ -271,7 +272,7 @@ void channel_on_reset(struct session *s, struct channel *c)
         struct error *e = c->error;
         c->error = NULL;
         c->state = CHANNEL_CLOSING;
-        s->is_doomed = false;
+        s->doomed--;
         session_raise(s, NULL, e);
         return;
     }

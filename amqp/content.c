@@ -18,7 +18,7 @@ static void finish(struct session *s, struct channel *c)
 {
     c->content.phase = CONTENT_NONE;
     struct error *e = c->state == CHANNEL_OPEN ? publish_whole(s, c) : NULL;
-    content_abandon(c);
+    content_abandon(s, c);
     if (e != NULL)
         session_raise(s, c, error_place(e, METHOD_basic_publish));
 }
@@ -63,8 +63,15 @@ static void take_body(struct session *s, struct channel *c, const struct frame *
         return;
     }
     content->missing -= f->payload.len;
-    if (content->msg != NULL)
+    if (content->msg != NULL) {
         message_fill(content->msg, f->payload);
+        content->assembled += f->payload.len;
+        s->assembled += f->payload.len;
+        if (s->assembled > SESSION_ASSEMBLY_MAX + s->config->max_message_size) {
+            refuse(s, error_create(AMQP_RESOURCE_ERROR, "unfinished contents of this connection hold too much"));
+            return;
+        }
+    }
     if (content->missing == 0)
         finish(s, c);
 }
@@ -89,8 +96,10 @@ void content_take(struct session *s, struct channel *c, const struct frame *f)
             error_place(error_create(AMQP_UNEXPECTED_FRAME, "expected method frame, got non method frame instead"), 0));
 }
 
-void content_abandon(struct channel *c)
+void content_abandon(struct session *s, struct channel *c)
 {
+    s->assembled -= c->content.assembled;
+    c->content.assembled = 0;
     message_unref(c->content.msg);
     free(c->content.objection);
     c->content.msg = NULL;
@@ -98,9 +107,9 @@ void content_abandon(struct channel *c)
     c->content.defect = CONTENT_FINE;
 }
 
-void content_fini(struct channel *c)
+void content_fini(struct session *s, struct channel *c)
 {
-    content_abandon(c);
+    content_abandon(s, c);
     free(c->content.names);
     c->content.names = NULL;
 }

@@ -28,6 +28,7 @@ struct content {
     uint16_t names_room;
     uint8_t *names;      /* owned: exchange and routing key, kept until the header comes */
     uint64_t size;       /* of the body */
+    uint64_t assembled;  /* bytes of its body that are kept so far */
     uint64_t missing;    /* of it */
     struct message *msg; /* owned; NULL: the body is swallowed */
     char *objection;     /* owned: what the model is to refuse the message for */
@@ -37,7 +38,7 @@ struct content {
 void content_take(struct session *s, struct channel *c, const struct frame *f);
 
 /* What is still to come of the content will be swallowed. */
-void content_abandon(struct channel *c);
+void content_abandon(struct session *s, struct channel *c);
 
-void content_fini(struct channel *c);
+void content_fini(struct session *s, struct channel *c);
 #endif

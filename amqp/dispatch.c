@@ -20,7 +20,6 @@ static struct error *on_nothing(struct session *s, struct channel *c, const unio
 }
 
 /* What the client may send on a channel.  The frequent ones are first: the search goes down the list. */
-// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): one table, whose rows read best with the method first
 static const struct row {
     struct error *(*handle)(struct session *s, struct channel *c, const union method *m);
     enum method_id id;

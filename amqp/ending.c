@@ -129,6 +129,7 @@ void ending_on_close_ok(struct session *s)
 void ending_on_detached(struct session *s)
 {
     s->attachment = UNATTACHED;
+    s->owed = 0; /* nothing of that comes any more */
     if (s->state != CLOSING)
         return;
     channels_fini(s);

@@ -40,9 +40,12 @@ static void check_sending(struct session *s)
 static void check_receiving(struct session *s)
 {
     s->receive_check = s->now + receive_interval_ms(s);
-    /* While we do not read, or the model keeps us waiting, silence says nothing. */
-    s->misses = s->heard || !session_is_reading(s) || s->deaf ? 0 : (uint8_t)(s->misses + 1);
-    s->heard = false;
+    /* While we do not read, silence says nothing; unless it is because the peer does not read: then it must take
+     * something of our output to be alive. */
+    bool is_stuck = s->output.bytes > SESSION_OUTPUT_MAX && !s->took;
+    bool is_excused = !session_is_reading(s) && !is_stuck;
+    s->misses = s->heard || is_excused || s->deaf ? 0 : (uint8_t)(s->misses + 1);
+    s->heard = s->took = false;
     if (s->misses < HEARTBEAT_MISSES_MAX)
         return;
     session_log(s, LOG_ERROR_LEVEL, "closing AMQP ", ": missed heartbeats from client, timeout: %us", s->heartbeat_s);

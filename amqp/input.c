@@ -114,6 +114,7 @@ static void take_frame(struct session *s, const struct frame *f)
 static bool is_stopped_by_alarm(struct session *s, const struct frame *f)
 {
     static const char *const reasons[] = {
+        [0] = "low on resources", /* an alarm that has no word yet */
         [ALARM_MEMORY] = "low on memory",
         [ALARM_DISK] = "low on disk",
         [ALARM_MEMORY | ALARM_DISK] = "low on disk & memory",

@@ -151,7 +151,7 @@ struct bytes session_make_name(const struct session *s, const char *prefix, char
 bool session_is_reading(const struct session *s)
 {
     bool is_blocked = s->is_blocked && s->state == RUNNING;
-    return states[s->state].input == READS && !s->deaf && !(s->is_doomed && s->state == RUNNING) && !is_blocked &&
+    return states[s->state].input == READS && !s->deaf && !(s->doomed > 0 && s->state == RUNNING) && !is_blocked &&
            s->owed <= SESSION_COMMANDS_MAX && s->output.bytes <= SESSION_OUTPUT_MAX;
 }
 
@@ -186,6 +186,7 @@ int session_gather(struct session *s, struct iovec *iov, int max)
 
 void session_wrote(struct session *s, size_t bytes)
 {
+    s->took |= bytes > 0;
     uint8_t beat = bytes < s->beat_bytes ? (uint8_t)bytes : s->beat_bytes;
     s->window_bytes += output_wrote(&s->output, bytes);
     s->beat_bytes = (uint8_t)(s->beat_bytes - beat);
@@ -368,12 +369,12 @@ static void describe(const struct session *s, const char *where, char to[DESCRIP
 void session_log(const struct session *s, enum log_level level, const char *before, const char *format, ...)
 {
     char where[32], description[DESCRIPTION_ROOM], rest[REST_ROOM] = "";
-    va_list args;
     if (!log_is_on(level))
         return;
     snprintf(where, sizeof where, "conn-%u.%u", s->id.slot, s->id.generation);
     describe(s, where, description);
     if (format != NULL) {
+        va_list args;
         va_start(args, format);
         vsnprintf(rest, sizeof rest, format, args);
         va_end(args);

@@ -31,9 +31,11 @@ enum {
     SESSION_GREETING_FRAME_MAX = 8192,      /* a frame's payload before tune-ok */
     SESSION_COMMANDS_MAX = 4096,            /* answers a connection may be owed before it is not read any more */
     SESSION_OUTPUT_MAX = 2 << 20,           /* bytes of unwritten output before it is not read any more */
-    SESSION_TX_BYTES_MAX = 256 << 20,       /* what a connection's open transactions may hold */
-    SESSION_CLOSE_MS = 30000,               /* the longest wait for a peer's close-ok */
-    SESSION_LINGER_MS = 3000,               /* before a silent close; after framing was lost */
+    SESSION_ASSEMBLY_MAX =
+        64 << 20, /* bytes of unfinished contents of a connection, besides the one that may be largest */
+    SESSION_TX_BYTES_MAX = 256 << 20, /* what a connection's open transactions may hold */
+    SESSION_CLOSE_MS = 30000,         /* the longest wait for a peer's close-ok */
+    SESSION_LINGER_MS = 3000,         /* before a silent close; after framing was lost */
 };
 
 enum login { LOGIN_OK, LOGIN_REFUSED };

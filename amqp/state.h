@@ -56,7 +56,7 @@ enum {
     SESSION_METHOD_ROOM = 1024,             /* bytes of the largest method frame but connection.start */
     SESSION_FRAME_CEILING = 16 << 20,       /* a frame's payload where no frame_max was agreed on */
     SESSION_CLIENT_NAME_MAX = 512,          /* bytes kept of connection_name */
-    SESSION_GET_WEIGHT = 16,                /* a GET counts for so many commands: its answer may be a large message */
+    SESSION_GET_WEIGHT = 512,               /* a GET counts for so many commands: its answer may be a large message */
     SESSION_WINDOW_STEP = WINDOW_BYTES / 4, /* what is given back to the window at once, while there is output */
 };
 
@@ -73,11 +73,11 @@ struct session {
     uint8_t capabilities; /* the client's; bits of enum capability */
     uint8_t close_oks;    /* connection.close-ok that are owed once the channels have ended */
     bool is_loopback;
-    bool is_doomed;     /* a channel ends first, then the connection with its exception: nothing more is read */
     bool deaf;          /* framing was lost: nothing is read any more */
     bool abort;         /* OVER: the output is lost */
     bool is_blocked;    /* by an alarm, since it published */
     bool heard;         /* bytes came since the last look */
+    bool took;          /* the socket took output since the last look */
     bool spoke;         /* bytes were written since the last look */
     bool must_speak;    /* the first look of all: a heartbeat is sent whatever was written */
     uint8_t misses;     /* looks in a row at which nothing had come */
@@ -91,9 +91,11 @@ struct session {
     uint64_t send_check, receive_check;
 
     unsigned alarms;
+    uint32_t doomed;       /* channels that end first, then the connection with their exception: it is not read */
     uint32_t owed;         /* answers that the model owes; SESSION_GET_WEIGHT */
     uint64_t window_bytes; /* written, and not yet given back to the window */
     uint64_t tx_bytes;     /* what open transactions hold */
+    uint64_t assembled;    /* what its unfinished contents hold */
     uint64_t hash_seed;    /* of consumers_by_tag; 0: not chosen yet */
 
     struct error *error; /* owned: what the connection is to end with */

@@ -47,6 +47,9 @@ void tx_settle(struct session *s, struct channel *c, ticket t, enum outcome outc
     struct command *kept = tx_add(s, c, SETTLE, 0);
     kept->settle.ticket = t;
     kept->settle.outcome = outcome;
+    struct command *hold = session_tell(s, c, SETTLE, 0);
+    hold->settle.ticket = t;
+    hold->settle.outcome = HELD;
 }
 
 /* The transaction so far, out of the session's account. */

@@ -102,7 +102,8 @@ uint64_t hash_mix(uint64_t a, uint64_t b)
 {
     __extension__ typedef unsigned __int128 wide;
     wide product = (wide)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
+    /* a and b once more: where one factor is zero, what the other knew is not lost. */
+    return (uint64_t)product ^ (uint64_t)(product >> 64) ^ a ^ (b << 32 | b >> 32);
 }
 
 uint64_t hash_bytes(struct bytes b, uint64_t seed)

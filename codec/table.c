@@ -1,5 +1,7 @@
 #include "codec/table.h"
 
+#include "base/map.h"
+
 #include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -371,20 +373,14 @@ bool table_same_entries(struct bytes a, struct bytes b)
     return true;
 }
 
-uint32_t table_hash(struct bytes table)
+uint64_t table_hash(struct bytes table, uint64_t seed)
 {
     struct cursor c = cursor_over(table);
     struct field f;
     uint64_t sum = 0;
-    for (const uint8_t *start = c.at; table_next(&c, &f); start = c.at) {
-        uint64_t h = 0xcbf29ce484222325U; /* FNV-1a */
-        for (const uint8_t *at = start; at < c.at; at++)
-            h = (h ^ *at) * 0x100000001b3U;
-        /* Mixed before adding, so that entries do not cancel; added, so that their order does not matter. */
-        h = (h ^ h >> 32) * 0x9e3779b97f4a7c15U;
-        sum += h ^ h >> 29;
-    }
-    return (uint32_t)(sum ^ sum >> 32);
+    for (const uint8_t *start = c.at; table_next(&c, &f); start = c.at)
+        sum += hash_bytes(bytes_of(start, (size_t)(c.at - start)), seed); /* added: their order does not matter */
+    return sum;
 }
 
 static void put_key(struct pen *p, struct bytes key, char letter)

@@ -69,7 +69,7 @@ enum { TABLE_SORT_MAX = 256 };
 bool table_same_entries(struct bytes a, struct bytes b);
 
 /* A number that is equal for tables with the same entries (in any order). */
-uint32_t table_hash(struct bytes table);
+uint64_t table_hash(struct bytes table, uint64_t seed);
 
 /* Writing: a key with its letter and value.  Only the letters that every client can read are offered. */
 void table_put_bool(struct pen *p, struct bytes key, bool v);

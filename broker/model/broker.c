@@ -24,6 +24,7 @@ struct broker *broker_create(const struct broker_config *config)
     entry_pool_init(&b->entries);
     heap_init(&b->wakeups);
     list_init(&b->deaths);
+    list_init(&b->fresh);
     list_init(&b->dirty);
     list_init(&b->doomed);
     route_init(&b->route);
@@ -84,7 +85,7 @@ static void fire_due(struct broker *b)
 
 uint64_t broker_deadline(const struct broker *b)
 {
-    if (!list_is_empty(&b->deaths))
+    if (deadletter_is_due(b))
         return b->now.ms;
     struct heap_node *n = heap_top(&b->wakeups);
     return n != NULL ? n->key : UINT64_MAX;
@@ -96,14 +97,16 @@ uint64_t broker_deadline(const struct broker *b)
 void broker_finish(struct broker *b)
 {
     for (;;) {
-        if (!list_is_empty(&b->doomed))
+        if (!list_is_empty(&b->doomed)) {
             exchange_delete_doomed(b);
-        if (!list_is_empty(&b->dirty))
+        } else if (!list_is_empty(&b->dirty)) {
             queue_clean_dirty(b);
-        else if (!list_is_empty(&b->deaths) && b->deaths_left > 0)
-            b->deaths_left -= deadletter_some(b, b->deaths_left);
-        else if (list_is_empty(&b->doomed))
+        } else if (b->deaths_left > 0 && deadletter_is_due(b)) {
+            deadletter_next(b);
+            b->deaths_left--;
+        } else {
             return;
+        }
     }
 }
 
@@ -177,7 +180,9 @@ static void broker_carry_out(struct broker *b, struct command *c)
 
 static void check_alarms(struct broker *b)
 {
-    unsigned alarms = b->totals.message_bytes > b->memory_high ? ALARM_MEMORY : 0;
+    /* It clears a little below, so that one message more or less does not set it off and on. */
+    uint64_t limit = b->alarms != 0 ? b->memory_high - b->memory_high / ALARM_GAP : b->memory_high;
+    unsigned alarms = b->totals.message_bytes > limit ? ALARM_MEMORY : 0;
     if (alarms != b->alarms) {
         b->alarms = alarms;
         b->effects->alarms_changed = true;
@@ -244,5 +249,5 @@ void broker_check(const struct broker *b)
     CHECK(ready == b->totals.messages_ready && out == b->totals.messages_out && queues == b->totals.queues);
     CHECK(out == b->tickets.used);
     CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->doomed));
-    CHECK(ready + out > 0 || !list_is_empty(&b->deaths) || b->totals.message_bytes == 0);
+    CHECK(ready + out > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
 }

@@ -53,7 +53,11 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     if (q == NULL)
         return;
     queue_touch(b, q);
-    struct entry *e = queue_take(b, q);
+    struct entry *e;
+    do { /* more may be overdue than is expired at once */
+        e = queue_take(b, q);
+    } while (e == NULL && q->ready_count > 0);
+    queue_expire(b, q); /* what is left is counted */
     struct event *ev = broker_tell(b, e != NULL ? GOT : EMPTY, c->from);
     ev->verb = c->verb;
     ev->cookie = c->cookie;
@@ -74,12 +78,16 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
 void command_settle(struct broker *b, struct command *c, struct stream *s)
 {
     struct entry *e = slots_find(&b->tickets, c->settle.ticket.slot, c->settle.ticket.generation);
-    if (e != NULL && e->stream == s)
+    if (e == NULL || e->stream != s)
+        return;
+    if (c->settle.outcome == HELD)
+        e->held = true;
+    else
         queue_settle(b, e, c->settle.outcome);
 }
 
 void command_recover(struct broker *b, struct command *c, struct stream *s)
 {
-    stream_requeue(b, s);
+    stream_requeue(b, s, false);
     broker_done(b, c, NULL); /* what is redelivered goes out when the command is finished */
 }

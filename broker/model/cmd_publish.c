@@ -109,8 +109,8 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
 {
     struct targets to;
     bool fine = find_targets(b, c, s, &to);
-    if (fine && c->publish.hold)
-        stream_hold(s, to.queues, to.n);
+    if (fine && c->publish.hold && !stream_hold(s, to.queues, to.n))
+        broker_fail(b, c, TOO_MUCH, str_copy(BYTES("the transaction goes to too many queues")));
     if (!fine || c->publish.hold) {
         command_drop(c);
         return;
@@ -170,5 +170,6 @@ void command_commit(struct broker *b, struct command *c, struct stream *s)
 void command_rollback(struct broker *b, struct command *c, struct stream *s)
 {
     stream_release_held(b, s);
+    stream_unhold(s);
     broker_done(b, c, NULL);
 }

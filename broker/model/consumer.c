@@ -22,9 +22,16 @@ bool consumer_can_take(const struct consumer *c)
 static void ring_insert(struct consumer *c)
 {
     struct list *ring = &c->queue->ring;
-    struct link *after = ring->ring.prev;
-    while (after != &ring->ring && item_of(after, struct consumer, waiting)->priority < c->priority)
+    struct link *after = ring->ring.prev, *before = ring->ring.next;
+    /* From both ends at once: few may be before it, or few behind. */
+    while (after != &ring->ring && item_of(after, struct consumer, waiting)->priority < c->priority) {
+        if (item_of(before, struct consumer, waiting)->priority < c->priority) {
+            after = before->prev;
+            break;
+        }
+        before = before->next;
         after = after->prev;
+    }
     c->waiting.prev = after;
     c->waiting.next = after->next;
     after->next->prev = &c->waiting;

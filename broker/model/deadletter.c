@@ -46,10 +46,15 @@ static void send_letter(struct broker *b, struct entry *e, struct exchange *x)
     message_unref(letter);
 }
 
-unsigned deadletter_some(struct broker *b, unsigned most)
+bool deadletter_is_due(const struct broker *b)
 {
-    unsigned n = 0;
-    for (; n < most && !list_is_empty(&b->deaths); n++) {
+    return !list_is_empty(&b->fresh) || !list_is_empty(&b->deaths);
+}
+
+void deadletter_next(struct broker *b)
+{
+    list_prepend_all(&b->deaths, &b->fresh);
+    if (!list_is_empty(&b->deaths)) {
         struct entry *e = item_of(b->deaths.ring.next, struct entry, in_queue);
         struct queue *q = e->queue;
         list_remove(&e->in_queue);
@@ -59,11 +64,11 @@ unsigned deadletter_some(struct broker *b, unsigned most)
         entry_destroy(b, e);
         queue_bury(b, q);
     }
-    return n;
 }
 
 void deadletter_forget(struct broker *b)
 {
+    list_prepend_all(&b->deaths, &b->fresh);
     while (!list_is_empty(&b->deaths)) {
         struct entry *e = item_of(b->deaths.ring.next, struct entry, in_queue);
         struct queue *q = e->queue;

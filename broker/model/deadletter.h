@@ -4,10 +4,15 @@
 #ifndef BROKER_MODEL_DEADLETTER_H
 #define BROKER_MODEL_DEADLETTER_H
 
+#include <stdbool.h>
+
 struct broker;
 
-/* Moves up to most of the entries on broker->deaths, oldest first; answers how many. */
-unsigned deadletter_some(struct broker *b, unsigned most);
+/* Is there any on its way? */
+bool deadletter_is_due(const struct broker *b);
+
+/* Moves the next one. */
+void deadletter_next(struct broker *b);
 
 /* Drops them all. */
 void deadletter_forget(struct broker *b);

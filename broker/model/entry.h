@@ -43,6 +43,7 @@ struct entry {
     uint8_t state;             /* enum entry_state */
     uint8_t death;             /* DYING: enum death */
     bool redelivered;
+    bool held; /* OUT: a transaction has settled it */
 };
 
 /* Entries come from slabs and go back to a free list. */

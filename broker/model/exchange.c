@@ -89,7 +89,7 @@ static uint64_t binding_hash(const struct broker *b, const struct exchange *sour
     uint64_t h = hash_bytes(source->name, b->hash_seed);
     h = hash_mix(h, hash_bytes(destination, b->hash_seed + to_exchange));
     h = hash_mix(h, hash_bytes(spec->key, b->hash_seed));
-    return hash_mix(h, table_hash(spec->arguments));
+    return hash_mix(h, table_hash(spec->arguments, b->hash_seed));
 }
 
 static struct bytes destination_name(const struct queue *queue, const struct exchange *to)

@@ -57,11 +57,19 @@ struct stream *outlet_stream(struct outlet *o, uint16_t number)
     return s;
 }
 
-void stream_requeue(struct broker *b, struct stream *s)
+void stream_requeue(struct broker *b, struct stream *s, bool held_too)
 {
     struct entry *e;
     list_each (e, &s->out, struct entry, in_stream)
-        queue_settle(b, e, REQUEUED);
+        if (held_too || !e->held)
+            queue_settle(b, e, REQUEUED);
+}
+
+void stream_unhold(struct stream *s)
+{
+    struct entry *e;
+    list_each (e, &s->out, struct entry, in_stream)
+        e->held = false;
 }
 
 static void held_add(struct held_routes *h, struct queue *q)
@@ -73,13 +81,16 @@ static void held_add(struct held_routes *h, struct queue *q)
     h->queues[h->n++] = q;
 }
 
-void stream_hold(struct stream *s, struct queue **queues, size_t n)
+bool stream_hold(struct stream *s, struct queue **queues, size_t n)
 {
+    if (s->held.n + n >= HELD_QUEUES_MAX)
+        return false;
     for (size_t i = 0; i < n; i++) {
         queue_pin(queues[i]);
         held_add(&s->held, queues[i]);
     }
     held_add(&s->held, NULL);
+    return true;
 }
 
 void stream_release_held(struct broker *b, struct stream *s)
@@ -96,7 +107,7 @@ void stream_delete(struct broker *b, struct stream *s)
     struct consumer *c;
     list_each (c, &s->consumers, struct consumer, in_stream)
         consumer_delete(b, c);
-    stream_requeue(b, s);
+    stream_requeue(b, s, true);
     CHECK(list_is_empty(&s->starved) && s->credit_used == 0);
     stream_release_held(b, s);
     s->outlet->streams[s->number] = NULL;

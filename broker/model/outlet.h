@@ -26,6 +26,8 @@ struct remembered_route {
 
 /* Where the publishes of an open transaction go, one after the other: they are routed when they come, and enqueued at
  * the commit.  A queue that is pinned outlives its deletion as a name that takes nothing. */
+enum { HELD_QUEUES_MAX = 1 << 20 }; /* places of one open transaction */
+
 struct held_routes {
     struct queue **queues; /* owned array, pinned; NULL ends a publish's */
     size_t n, capacity;
@@ -69,12 +71,15 @@ struct stream *outlet_stream(struct outlet *o, uint16_t number);
 /* Its consumers go, what it has out is requeued, it is freed. */
 void stream_delete(struct broker *b, struct stream *s);
 
-/* Adds a publish to the held ones; forgets them all. */
-void stream_hold(struct stream *s, struct queue **queues, size_t n);
+/* Adds a publish to the held ones, false if there are too many; forgets them all. */
+bool stream_hold(struct stream *s, struct queue **queues, size_t n);
 void stream_release_held(struct broker *b, struct stream *s);
 
-/* Requeues all it has out. */
-void stream_requeue(struct broker *b, struct stream *s);
+/* Requeues what it has out; what an open transaction has settled only if told so. */
+void stream_requeue(struct broker *b, struct stream *s, bool held_too);
+
+/* What its transaction has settled is not. */
+void stream_unhold(struct stream *s);
 
 void stream_set_credit(struct broker *b, struct stream *s, uint32_t limit);
 void stream_release(struct broker *b, struct stream *s);

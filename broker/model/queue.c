@@ -100,7 +100,7 @@ static void queue_die(struct broker *b, struct entry *e, enum death death)
     e->state = ENTRY_DYING;
     e->death = (uint8_t)death;
     q->pins++;
-    list_append(&b->deaths, &e->in_queue);
+    list_append(&b->fresh, &e->in_queue);
 }
 
 /* Makes sure that somebody looks when the head is overdue.  The timer may fire too early, never too late. */
@@ -113,7 +113,7 @@ static void queue_watch_head(struct broker *b, struct queue *q)
         wakeup_set(b, &q->expiry, head->expires_at);
 }
 
-static void queue_expire(struct broker *b, struct queue *q)
+void queue_expire(struct broker *b, struct queue *q)
 {
     struct entry *head;
     for (unsigned n = 0; (head = queue_head(q)) != NULL && head->expires_at <= b->now.ms; n++) {
@@ -251,6 +251,7 @@ static void queue_end_out(struct broker *b, struct entry *e)
         consumer_release(b, e->consumer);
     e->consumer = NULL;
     e->stream = NULL;
+    e->held = false;
 }
 
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
@@ -271,6 +272,9 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
         break;
     case REJECTED:
         queue_die(b, e, DEATH_REJECTED);
+        break;
+    case HELD:
+        CHECK(outcome != HELD); /* see command_settle() */
         break;
     }
 }

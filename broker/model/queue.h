@@ -67,6 +67,9 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg);
  */
 struct entry *queue_take(struct broker *b, struct queue *q);
 
+/* Dead-letters what is overdue at the head, up to EXPIRED_PER_STEP. */
+void queue_expire(struct broker *b, struct queue *q);
+
 /* An entry goes out: to a consumer, or (consumer NULL) to GET on that stream. */
 ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s);
 

@@ -8,6 +8,7 @@
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
 #include "codec/properties.h"
+#include "codec/table.h"
 
 void route_init(struct route *r)
 {
@@ -20,6 +21,7 @@ void route_fini(struct route *r)
     free(r->walk);
     free(r->states[0]);
     free(r->states[1]);
+    free(r->fields);
     route_init(r);
 }
 
@@ -43,16 +45,50 @@ bool key_walk_next(struct key_walk *w, struct bytes *key)
     return !c.bad;
 }
 
-struct bytes routing_headers(struct routing *message)
+/* By key; of the same key in the order they came. */
+static int field_order(const void *a, const void *b)
+{
+    const struct field *x = a, *y = b;
+    int order = bytes_compare(x->key, y->key);
+    return order != 0 ? order : (x->key.at > y->key.at) - (x->key.at < y->key.at);
+}
+
+static void sort_headers(struct route *r, struct routing *message)
 {
     struct properties p;
-    if (!message->headers_known) {
-        message->headers_known = true;
-        if (message->msg != NULL && (message->msg->flags & MESSAGE_HAS_HEADERS) != 0 &&
-            properties_decode(message_properties(message->msg), &p))
-            message->headers = p.headers;
+    struct field f;
+    size_t n = 0;
+    message->headers_known = true;
+    if (message->msg == NULL || (message->msg->flags & MESSAGE_HAS_HEADERS) == 0 ||
+        !properties_decode(message_properties(message->msg), &p))
+        return;
+    for (struct cursor c = cursor_over(p.headers); table_next(&c, &f); n++) {
+        if (n == r->field_capacity) {
+            r->field_capacity = alloc_grown(r->field_capacity, n + 1);
+            r->fields = alloc_array(r->fields, r->field_capacity, sizeof(struct field));
+        }
+        r->fields[n] = f;
     }
-    return message->headers;
+    if (n > 0)
+        qsort(r->fields, n, sizeof(struct field), field_order);
+    message->headers = r->fields;
+    message->header_count = n;
+}
+
+const struct field *routing_header(struct route *r, struct routing *message, struct bytes key)
+{
+    if (!message->headers_known)
+        sort_headers(r, message);
+    size_t low = 0, high = message->header_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (bytes_compare(message->headers[middle].key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool found = low < message->header_count && bytes_equal(message->headers[low].key, key);
+    return found ? &message->headers[low] : NULL;
 }
 
 void route_add_queue(struct broker *b, struct route *r, struct queue *q)

@@ -13,6 +13,7 @@
 struct binding;
 struct broker;
 struct exchange;
+struct field;
 struct message;
 struct queue;
 struct topic_node;
@@ -27,15 +28,18 @@ struct route {
     struct exchange **walk; /* owned */
     size_t walk_n, walk_capacity;
     struct topic_node **states[2]; /* owned */
+    struct field *fields;          /* owned: the message's headers, by key */
+    size_t field_capacity;
     size_t state_capacity[2];
 };
 
 /* What exchanges look at. */
 struct routing {
-    struct bytes key;          /* the routing key … */
-    struct bytes extra_keys;   /* … and more: each a 4-byte length and bytes */
-    const struct message *msg; /* borrowed: for its headers */
-    struct bytes headers;      /* decoded when first asked for */
+    struct bytes key;            /* the routing key … */
+    struct bytes extra_keys;     /* … and more: each a 4-byte length and bytes */
+    const struct message *msg;   /* borrowed: for its headers */
+    const struct field *headers; /* sorted by key when first asked for: in the route's scratch */
+    size_t header_count;
     bool headers_known;
 };
 
@@ -57,6 +61,6 @@ struct key_walk {
 struct key_walk routing_keys(const struct routing *message);
 bool key_walk_next(struct key_walk *w, struct bytes *key);
 
-/* The message's headers table; empty if it has none. */
-struct bytes routing_headers(struct routing *message);
+/* The message's header of that name, or NULL; the first, if there are several. */
+const struct field *routing_header(struct route *r, struct routing *message, struct bytes key);
 #endif

@@ -52,13 +52,12 @@ char *headers_match_refuse(struct bytes arguments)
 }
 
 /* A void argument asks only whether the header is there. */
-static bool header_matches(const struct field *wanted, struct bytes headers)
+static bool header_matches(const struct field *wanted, const struct field *header)
 {
-    struct field f;
-    return table_find(headers, wanted->key, &f) && (wanted->type == 'V' || field_equal_value(wanted, &f));
+    return header != NULL && (wanted->type == 'V' || field_equal_value(wanted, header));
 }
 
-static bool binding_matches(const struct binding *bd, struct bytes headers)
+static bool binding_matches(const struct binding *bd, struct route *r, struct routing *message)
 {
     bool any = bd->match == MATCH_ANY || bd->match == MATCH_ANY_WITH_X;
     bool with_x = bd->match == MATCH_ALL_WITH_X || bd->match == MATCH_ANY_WITH_X;
@@ -66,7 +65,7 @@ static bool binding_matches(const struct binding *bd, struct bytes headers)
     for (struct cursor c = cursor_over(bd->arguments); table_next(&c, &wanted);) {
         if (bytes_equal(wanted.key, BYTES("x-match")) || (!with_x && bytes_start_with(wanted.key, BYTES("x-"))))
             continue;
-        if (header_matches(&wanted, headers) == any)
+        if (header_matches(&wanted, routing_header(r, message, wanted.key)) == any)
             return any;
     }
     return !any;
@@ -93,11 +92,10 @@ static void no_unbind(struct exchange *x, struct binding *bd)
 static bool headers_route(struct broker *b, struct exchange *x, struct routing *message, struct route *to)
 {
     bool found = false;
-    struct bytes headers = routing_headers(message);
     struct binding *bd;
     to->by_headers = true;
     list_each (bd, &x->outgoing, struct binding, in_source) {
-        if (binding_matches(bd, headers)) {
+        if (binding_matches(bd, to, message)) {
             route_add_binding(b, to, bd);
             found = true;
         }

@@ -12,8 +12,9 @@
 #include "broker/model/route.h"
 
 enum {
-    DEATHS_PER_STEP = 8192,  /* dead letters that one step moves; the rest waits for the next */
+    DEATHS_PER_STEP = 1024,  /* dead letters that one step moves; the rest waits for the next */
     EXPIRED_PER_STEP = 8192, /* messages of one queue that one step expires */
+    ALARM_GAP = 16,          /* the memory alarm clears this part of its limit below it */
 };
 
 struct wakeup {
@@ -34,7 +35,9 @@ struct broker {
     struct entry_pool entries;
     struct heap wakeups;
 
-    struct list deaths; /* entries on their way to a dead-letter exchange, oldest first */
+    struct list deaths; /* entries on their way to a dead-letter exchange, the next first */
+    struct list fresh;  /* those that died since the last was moved: they are next, so that what letters cause in a
+                           fan of queues is as deep as it is, not as wide */
     struct list dirty;  /* queues with something to look after before the command is over */
     struct list doomed; /* exchanges that have lost their last binding and are to go */
 

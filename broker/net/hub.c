@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "broker/net/hub.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -16,6 +17,7 @@ struct hub {
     struct gate gate;
     struct instant now;
     unsigned alarms;
+    uint64_t peak_bytes, trimmed_ms; /* most message bytes held since memory was given back, and when that was */
 
     /* With threads. */
     unsigned n_loops;
@@ -120,9 +122,23 @@ static void hub_tell_alarm(const struct hub *h, unsigned alarms, enum alarm alar
     log_warning("hub", "**********************************************************");
 }
 
+/* Gives memory back to the system after much was freed: not every time, it walks the whole heap. */
+static void hub_trim(struct hub *h)
+{
+    uint64_t held = broker_totals(h->broker).message_bytes;
+    if (held > h->peak_bytes)
+        h->peak_bytes = held;
+    if (h->peak_bytes - held < HUB_TRIM_BYTES || h->now.ms < h->trimmed_ms + HUB_TRIM_MS)
+        return;
+    malloc_trim(0);
+    h->peak_bytes = held;
+    h->trimmed_ms = h->now.ms;
+}
+
 struct effects *hub_end(struct hub *h)
 {
     struct effects *e = &h->effects;
+    hub_trim(h);
     e->n = gate_hold(&h->gate, e->events, e->n);
     if (e->alarms_changed) {
         hub_tell_alarm(h, e->alarms, ALARM_MEMORY, "memory");
@@ -180,10 +196,15 @@ static void hub_collect(struct hub *h)
     }
 }
 
+bool hub_turn_is_long(const struct hub *h)
+{
+    return clock_ms() > h->now.ms + HUB_TURN_MS;
+}
+
 /* Steps through the batches that came first, and puts them, empty, into the mails home. */
 static void hub_work(struct hub *h)
 {
-    for (unsigned i = 0; i < HUB_TURN_BATCHES && h->first != NULL; i++) {
+    for (unsigned i = 0; i < HUB_TURN_BATCHES && h->first != NULL && !hub_turn_is_long(h); i++) {
         struct mail *m = mail_of(h->first);
         struct batch *b = m->batches;
         if (b != NULL) {

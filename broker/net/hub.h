@@ -18,9 +18,12 @@
 struct hub;
 
 enum {
-    HUB_TURN_BATCHES = 16,   /* stepped before what they caused is sent out */
-    HUB_MAILS_SPARE = 64,    /* empty ones that are kept for use */
-    MAIL_EVENTS_KEPT = 4096, /* a larger array is not kept with its mail */
+    HUB_TURN_BATCHES = 16,     /* stepped before what they caused is sent out */
+    HUB_TRIM_BYTES = 64 << 20, /* freed, before memory is given back to the system … */
+    HUB_TRIM_MS = 1000,        /* … and no more often than this */
+    HUB_TURN_MS = 10,          /* … or fewer, when they take so long */
+    HUB_MAILS_SPARE = 64,      /* empty ones that are kept for use */
+    MAIL_EVENTS_KEPT = 4096,   /* a larger array is not kept with its mail */
 };
 
 /* What a parcel in a lane of the hub or of a loop is. */
@@ -58,6 +61,9 @@ void hub_destroy(struct hub *h);
 /* A turn, on the thread that owns the model: reads the clocks; steps through batches, which are empty then (NULL: for
  * time's sake alone); answers what followed, which the caller hands on and then clears. */
 void hub_begin(struct hub *h);
+
+/* The turn has taken longer than HUB_TURN_MS. */
+bool hub_turn_is_long(const struct hub *h);
 void hub_step(struct hub *h, struct batch *b);
 struct effects *hub_end(struct hub *h);
 

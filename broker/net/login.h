@@ -15,7 +15,7 @@ struct login_rules {
 };
 
 /* session_config.login, its arg the rules.  Takes the same time whatever is wrong; an empty password never does. */
-enum login login_judge(void *arg, struct bytes user, struct bytes password, bool from_loopback);
+enum login login_judge(void *login_rules, struct bytes user, struct bytes password, bool from_loopback);
 
 /* session_config.random: unguessable bytes. */
 void login_random(void *unused, void *to, size_t n);

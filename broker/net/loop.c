@@ -221,7 +221,7 @@ static void loop_take_turn(struct loop *l)
         l->backlog = outbox_take(&l->outbox);
     if (l->backlog == NULL)
         hub_step(h, NULL);
-    for (unsigned i = 0; i < HUB_TURN_BATCHES && l->backlog != NULL; i++) {
+    for (unsigned i = 0; i < HUB_TURN_BATCHES && l->backlog != NULL && !hub_turn_is_long(h); i++) {
         struct batch *b = l->backlog;
         l->backlog = b->next;
         hub_step(h, b);
@@ -415,7 +415,7 @@ static void loop_turn(struct loop *l)
     }
     loop_take_turn(l);
     loop_serve(l);
-    for (unsigned i = 1; i < LOOP_ROUNDS && loop_has_commands(l); i++) {
+    for (unsigned i = 1; i < LOOP_ROUNDS && loop_has_commands(l) && !hub_turn_is_long(l->shared->hub); i++) {
         loop_take_turn(l);
         loop_serve(l);
     }

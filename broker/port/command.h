@@ -45,6 +45,7 @@ enum outcome {
     ACCEPTED, /* done with */
     REQUEUED, /* back to its place in the queue */
     REJECTED, /* dropped, or dead-lettered */
+    HELD,     /* settled by an open transaction: it stays out, and RECOVER leaves it alone, until COMMIT or ROLLBACK */
 };
 
 /* What a connection may have out unwritten before deliveries to it pause, in message_window_cost() bytes. */

@@ -225,7 +225,7 @@ static void say_method(struct run *r)
 
 static void say_login(struct run *r)
 {
-    static const union method methods[] = {
+    const union method methods[] = {
         {.connection_start_ok = {.id = METHOD_connection_start_ok,
                                  .client_properties = BYTES("\x0C"
                                                             "capabilitiesF\0\0\0\x2E"

@@ -394,6 +394,9 @@ TEST(a_transaction_is_checked_now_and_done_at_commit)
     assert_true(check.publish.hold);
     assert_false(check.publish.confirm);
     command_drop(&check);
+    struct command hold = rig_command(r, SETTLE);
+    assert_int_equal(hold.settle.ticket.slot, 9);
+    assert_int_equal(hold.settle.outcome, HELD);
     rig_expect_no_command(r);
     rig_send_bare(r, 1, METHOD_tx_commit);
     struct command commit = rig_command(r, COMMIT);
@@ -416,9 +419,11 @@ TEST(a_rollback_forgets_publishes_and_gives_tags_back)
     struct command check = rig_command(r, PUBLISH);
     command_drop(&check);
     ack(r, 1, false);
+    assert_int_equal(rig_command(r, SETTLE).settle.outcome, HELD);
     rig_send_bare(r, 1, METHOD_tx_rollback);
     rig_carry_out(r, ROLLBACK);
     ack(r, 1, false);
+    assert_int_equal(rig_command(r, SETTLE).settle.outcome, HELD);
     rig_send_bare(r, 1, METHOD_tx_commit);
     struct command commit = rig_command(r, COMMIT);
     assert_int_equal(commit.tx->n, 1);
