@@ -161,7 +161,18 @@ static void on_resume(void *arg)
     watch_set(l->watch, WATCH_READ);
 }
 
-/* No more descriptors: the one in reserve turns one client away; the others wait a moment. */
+/* Accepts one connection with the descriptor in reserve and closes it; false: nobody is there. */
+static bool turn_one_away(struct listener *l)
+{
+    close(l->reserve);
+    int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0;
+}
+
+/* No more descriptors: those who wait are turned away, and then there is a pause. */
 static void listener_turn_away(struct listener *l, int error)
 {
     uint64_t now = clock_ms();
@@ -170,13 +181,11 @@ static void listener_turn_away(struct listener *l, int error)
         l->has_complained = true;
         l->complained_ms = now;
     }
-    if (l->reserve >= 0) {
-        close(l->reserve);
-        int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
-            close(fd);
-    }
-    l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (l->reserve < 0)
+        l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (int i = 0; i < LISTENER_BATCH && l->reserve >= 0; i++)
+        if (!turn_one_away(l))
+            break;
     watch_set(l->watch, 0);
     timer_set(l->resume, LISTENER_PAUSE_MS);
 }
