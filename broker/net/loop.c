@@ -22,6 +22,7 @@ struct loop {
     struct list touched;   /* struct conn: something has happened to them */
     struct heap deadlines; /* struct conn */
     struct door door;
+    uint64_t crowded_until; /* as shared says */
     uint64_t now_ms;
     unsigned alarms;
     bool is_stopping, is_hurried, are_dropped;
@@ -128,6 +129,23 @@ static struct conn *loop_find(const struct loop *l, outlet_id id)
     return slots_find(&l->conns, id.slot / l->shared->n_loops, id.generation);
 }
 
+static void loop_tell_crowd(struct loop *l)
+{
+    uint64_t until = door_crowded_until(&l->door);
+    if (until != l->crowded_until)
+        atomic_store(&l->shared->crowded_until[l->number], until);
+    l->crowded_until = until;
+}
+
+/* It has logged in, or gone; may have left already. */
+static void loop_leave_door(struct loop *l, struct conn *c)
+{
+    if (c->guest.place == NULL)
+        return;
+    door_leave(&l->door, &c->guest);
+    loop_tell_crowd(l);
+}
+
 void loop_welcome(struct loop *l, struct stranger *s)
 {
     if (l->is_stopping) {
@@ -160,10 +178,11 @@ void loop_welcome(struct loop *l, struct stranger *s)
         struct conn *overdue = item_of(g, struct conn, guest);
         log_warning("net", "too many connections that have not logged in: closing the oldest, %s",
                     session_peer_name(overdue->session));
-        door_leave(&l->door, g);
+        loop_leave_door(l, overdue);
         conn_drop(overdue);
         loop_touch(l, overdue);
     }
+    loop_tell_crowd(l);
 }
 
 /* The socket is closed and the session has had its last event. */
@@ -199,7 +218,7 @@ static void loop_hand_out(struct loop *l, struct event *events, size_t n)
             continue;
         }
         if (e->what == DONE && e->verb == ATTACH)
-            door_leave(&l->door, &c->guest); /* it has logged in and opened */
+            loop_leave_door(l, c); /* it has logged in and opened */
         session_event(c->session, e, l->now_ms);
         loop_touch(l, c);
     }
@@ -385,7 +404,7 @@ static void loop_serve(struct loop *l)
         list_remove(&c->touched);
         bool again = conn_serve(c, l->now_ms);
         if (c->state != CONN_UP)
-            door_leave(&l->door, &c->guest);
+            loop_leave_door(l, c);
         if (conn_is_over(c)) {
             loop_farewell(l, c);
             continue;

@@ -20,6 +20,7 @@
 struct loop;
 
 enum {
+    LOOPS_MAX = 64,
     LOOP_BATCHES_MAX = 64, /* under way to the hub before the loop waits for it */
     LOOP_ROUNDS = 4,       /* of hub and sessions before sockets are looked at again; without threads */
     LOOP_MAILS_SPARE = 64, /* empty mails that are kept for use */
@@ -34,6 +35,8 @@ struct loop_shared {
     unsigned n_loops;
     bool has_threads;
     atomic_uint connections; /* sockets that are open, or on their way to a loop */
+    /* By loop: until when it had better get no more (door_crowded_until), in clock_ms(). */
+    atomic_ullong crowded_until[LOOPS_MAX];
 };
 
 /* A socket that was accepted, on its way to its loop. */

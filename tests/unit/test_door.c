@@ -92,6 +92,23 @@ TEST(a_crowd_that_comes_at_once_gets_its_grace)
     door_fini(&d);
 }
 
+TEST(it_is_crowded_while_it_is_full_of_newcomers)
+{
+    struct door d;
+    struct guest guests[MAX];
+    door_init(&d, MAX, MAX);
+    for (uint8_t i = 0; i < MAX; i++) {
+        assert_int_equal(door_crowded_until(&d), 0);
+        enter(&d, &guests[i], i, 5U + i);
+    }
+    assert_int_equal(door_crowded_until(&d), 5 + DOOR_CROWD_MS); /* then the oldest may go */
+    door_leave(&d, &guests[3]);
+    assert_int_equal(door_crowded_until(&d), 0);
+    for (int i = 0; i < MAX; i++)
+        door_leave(&d, &guests[i]);
+    door_fini(&d);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +116,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_oldest_goes_when_there_are_too_many),
         cmocka_unit_test(a_place_that_dawdles_keeps_only_its_newest),
         cmocka_unit_test(a_crowd_that_comes_at_once_gets_its_grace),
+        cmocka_unit_test(it_is_crowded_while_it_is_full_of_newcomers),
     };
     return unit_main("net/door", tests, argc, argv);
 }
