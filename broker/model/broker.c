@@ -14,6 +14,13 @@
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
+/* What it is for is done at the end of every step. */
+static void on_alarm(struct broker *b, struct wakeup *w)
+{
+    (void)b;
+    (void)w;
+}
+
 struct broker *broker_create(const struct broker_config *config)
 {
     struct broker *b = alloc_zeroed(sizeof *b);
@@ -28,6 +35,7 @@ struct broker *broker_create(const struct broker_config *config)
     list_init(&b->dirty);
     list_init(&b->doomed);
     route_init(&b->route);
+    wakeup_init(&b->alarm_wakeup, on_alarm);
     b->topology_version = 1;
     vhost_create(b, bytes_of_string(config->default_vhost));
     return b;
@@ -178,13 +186,18 @@ static void broker_carry_out(struct broker *b, struct command *c)
     carry_out[c->verb](b, c, s);
 }
 
+/* It is set at once.  It clears a little below its limit and not within a second: at the limit, one message more or
+ * less would set it off and on, and every publisher is told each time. */
 static void check_alarms(struct broker *b)
 {
-    /* It clears a little below, so that one message more or less does not set it off and on. */
-    uint64_t limit = b->alarms != 0 ? b->memory_high - b->memory_high / ALARM_GAP : b->memory_high;
-    unsigned alarms = b->totals.message_bytes > limit ? ALARM_MEMORY : 0;
-    if (alarms != b->alarms) {
-        b->alarms = alarms;
+    bool is_set = b->alarms != 0;
+    uint64_t limit = is_set ? b->memory_high - b->memory_high / ALARM_GAP : b->memory_high;
+    bool is_over = b->totals.message_bytes > limit;
+    if (is_set && !is_over && b->now.ms < b->alarm_ms + ALARM_MS) {
+        wakeup_set(b, &b->alarm_wakeup, b->alarm_ms + ALARM_MS);
+    } else if (is_over != is_set) {
+        b->alarms = is_over ? ALARM_MEMORY : 0;
+        b->alarm_ms = b->now.ms;
         b->effects->alarms_changed = true;
     }
     b->effects->alarms = b->alarms;

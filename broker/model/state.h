@@ -14,7 +14,8 @@
 enum {
     DEATHS_PER_STEP = 1024,  /* dead letters that one step moves; the rest waits for the next */
     EXPIRED_PER_STEP = 8192, /* messages of one queue that one step expires */
-    ALARM_GAP = 16,          /* the memory alarm clears this part of its limit below it */
+    ALARM_GAP = 16,          /* the memory alarm clears this part of its limit below it … */
+    ALARM_MS = 1000,         /* … and not sooner */
 };
 
 struct wakeup {
@@ -47,6 +48,8 @@ struct broker {
 
     unsigned deaths_left; /* dead letters that this step may still move */
     unsigned alarms;
+    uint64_t alarm_ms;          /* when they last changed */
+    struct wakeup alarm_wakeup; /* when they may clear */
     struct broker_totals totals;
 };
 

@@ -175,6 +175,10 @@ TEST(the_memory_alarm_follows_what_is_held)
     effects_clear(&fx);
     c = (struct command){.verb = PURGE_QUEUE, .from = {.outlet = me}, .spec = spec_create(&q)};
     broker_step(b, &now, &c, 1, &fx);
+    assert_false(fx.alarms_changed); /* not so soon */
+    assert_int_equal(broker_deadline(b), 1001);
+    now.ms = 1001;
+    broker_step(b, &now, NULL, 0, &fx);
     assert_true(fx.alarms_changed);
     assert_int_equal(fx.alarms, 0);
     assert_int_equal(broker_totals(b).message_bytes, 0);
