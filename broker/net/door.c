@@ -85,9 +85,9 @@ static struct guest *door_oldest(const struct door *d)
     return item_of(d->guests.ring.next, struct guest, at_door);
 }
 
-uint64_t door_crowded_until(const struct door *d)
+uint64_t door_ripe_at(const struct door *d)
 {
-    return d->count > 0 && d->count >= d->max ? door_oldest(d)->since_ms + DOOR_CROWD_MS : 0;
+    return d->count > 0 ? door_oldest(d)->since_ms + DOOR_GRACE_MS : UINT64_MAX;
 }
 
 struct guest *door_overdue(const struct door *d, const struct guest *newest, uint64_t now_ms)

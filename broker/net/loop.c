@@ -22,7 +22,7 @@ struct loop {
     struct list touched;   /* struct conn: something has happened to them */
     struct heap deadlines; /* struct conn */
     struct door door;
-    uint64_t crowded_until; /* as shared says */
+    uint64_t ripe_at; /* as shared says */
     uint64_t now_ms;
     unsigned alarms;
     bool is_stopping, is_hurried, are_dropped;
@@ -46,6 +46,12 @@ static void on_lane(void *arg, unsigned what)
     lane_drain(&l->lane);
 }
 
+/* What one loop's door may hold of a number for all. */
+static unsigned door_share(const struct loop_shared *shared, unsigned max)
+{
+    return (max + shared->n_loops - 1) / shared->n_loops;
+}
+
 struct loop *loop_create(struct loop_shared *shared, unsigned number)
 {
     struct loop *l = alloc_zeroed(sizeof *l);
@@ -56,12 +62,12 @@ struct loop *loop_create(struct loop_shared *shared, unsigned number)
     slots_init(&l->conns);
     list_init(&l->touched);
     heap_init(&l->deadlines);
-    door_init(&l->door, (DOOR_GUESTS_MAX + shared->n_loops - 1) / shared->n_loops,
-              (DOOR_GUESTS_PER_PLACE_MAX + shared->n_loops - 1) / shared->n_loops);
+    door_init(&l->door, door_share(shared, DOOR_GUESTS_MAX), door_share(shared, DOOR_GUESTS_PER_PLACE_MAX));
     lane_init(&l->lane);
     l->lane_watch = watch_create(l->poller, l->lane.wake_fd, on_lane, l);
     watch_set(l->lane_watch, WATCH_READ);
     l->now_ms = clock_ms();
+    l->ripe_at = UINT64_MAX;
     l->others = number == 0 ? shared->n_loops - 1 : 0;
     return l;
 }
@@ -129,12 +135,18 @@ static struct conn *loop_find(const struct loop *l, outlet_id id)
     return slots_find(&l->conns, id.slot / l->shared->n_loops, id.generation);
 }
 
-static void loop_tell_crowd(struct loop *l)
+bool loop_has_room(struct loop_shared *shared, unsigned number)
 {
-    uint64_t until = door_crowded_until(&l->door);
-    if (until != l->crowded_until)
-        atomic_store(&l->shared->crowded_until[l->number], until);
-    l->crowded_until = until;
+    return atomic_load(&shared->guests[number]) < door_share(shared, DOOR_GUESTS_MAX) ||
+           clock_ms() >= atomic_load(&shared->ripe_at[number]);
+}
+
+static void loop_tell_ripe(struct loop *l)
+{
+    uint64_t at = door_ripe_at(&l->door);
+    if (at != l->ripe_at)
+        atomic_store(&l->shared->ripe_at[l->number], at);
+    l->ripe_at = at;
 }
 
 /* It has logged in, or gone; may have left already. */
@@ -143,7 +155,8 @@ static void loop_leave_door(struct loop *l, struct conn *c)
     if (c->guest.place == NULL)
         return;
     door_leave(&l->door, &c->guest);
-    loop_tell_crowd(l);
+    atomic_fetch_sub(&l->shared->guests[l->number], 1);
+    loop_tell_ripe(l);
 }
 
 void loop_welcome(struct loop *l, struct stranger *s)
@@ -151,6 +164,7 @@ void loop_welcome(struct loop *l, struct stranger *s)
     if (l->is_stopping) {
         close(s->fd);
         atomic_fetch_sub(&l->shared->connections, 1);
+        atomic_fetch_sub(&l->shared->guests[l->number], 1);
         return;
     }
     l->now_ms = clock_ms(); /* the turn may have begun long ago */
@@ -182,7 +196,7 @@ void loop_welcome(struct loop *l, struct stranger *s)
         conn_drop(overdue);
         loop_touch(l, overdue);
     }
-    loop_tell_crowd(l);
+    loop_tell_ripe(l);
 }
 
 /* The socket is closed and the session has had its last event. */

@@ -9,7 +9,6 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/net/hub.h"
@@ -67,8 +66,10 @@ struct server *server_create(const struct server_config *config, char **error)
     s->shared.n_loops = n;
     s->shared.has_threads = config->io_threads > 0;
     atomic_init(&s->shared.connections, 0);
-    for (unsigned i = 0; i < n; i++)
-        atomic_init(&s->shared.crowded_until[i], 0);
+    for (unsigned i = 0; i < n; i++) {
+        atomic_init(&s->shared.guests[i], 0);
+        atomic_init(&s->shared.ripe_at[i], UINT64_MAX);
+    }
     s->loops = alloc_zeroed(n * sizeof(struct loop *));
     s->lanes = alloc_zeroed(n * sizeof(struct lane *));
     s->threads = alloc_zeroed(n * sizeof *s->threads);
@@ -114,7 +115,7 @@ void server_destroy(struct server *s)
 static bool has_room(void *arg)
 {
     struct server *s = arg;
-    return clock_ms() >= atomic_load(&s->shared.crowded_until[s->next_loop % s->shared.n_loops]);
+    return loop_has_room(&s->shared, s->next_loop % s->shared.n_loops);
 }
 
 static void on_connection(void *arg, int fd, const struct address *from)
@@ -128,6 +129,7 @@ static void on_connection(void *arg, int fd, const struct address *from)
         return;
     }
     unsigned number = s->next_loop++ % s->shared.n_loops;
+    atomic_fetch_add(&s->shared.guests[number], 1);
     struct stranger here = {.parcel.kind = PARCEL_STRANGER, .fd = fd, .from = *from};
     if (number == 0) {
         loop_welcome(s->loops[0], &here);
