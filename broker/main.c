@@ -303,9 +303,11 @@ static int serve(const struct config *c)
 static void configure_malloc(void)
 {
     enum { MMAP_BYTES = 256 << 10, TRIM_BYTES = 16 << 20 };
+    // NOLINTBEGIN(concurrency-mt-unsafe): there is no other thread yet
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
+    // NOLINTEND(concurrency-mt-unsafe)
 }
 
 int main(int argc, char **argv)
