@@ -88,6 +88,14 @@ static bool level_parse(const char *text, uint64_t *n)
     return level >= 0;
 }
 
+/* Ends with a port, behind a colon if there is more.  Whether the rest is an address shows when it is listened at. */
+static bool listener_parse(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    uint64_t port = 0;
+    return colon != text && integer_parse(colon != NULL ? colon + 1 : text, &port) && port <= UINT16_MAX;
+}
+
 static void say(char *expected, size_t size, const char *what)
 {
     snprintf(expected, size, "%s", what);
@@ -133,7 +141,7 @@ bool config_value_parse(const struct config_key *key, const char *text, struct c
         return level_parse(text, &value->number);
     case TYPE_LISTENER:
         say(expected, size, "PORT, ADDRESS:PORT or none");
-        return strcmp(text, "none") == 0 || strpbrk(text, "0123456789") != NULL;
+        return strcmp(text, "none") == 0 || listener_parse(text);
     case TYPE_NONE:
         say(expected, size, "none");
         return strcmp(text, "none") == 0;

@@ -80,10 +80,20 @@ void door_leave(struct door *d, struct guest *g)
     }
 }
 
+static struct guest *door_oldest(const struct door *d)
+{
+    return item_of(d->guests.ring.next, struct guest, at_door);
+}
+
+uint64_t door_ripe_at(const struct door *d)
+{
+    return d->count > 0 ? door_oldest(d)->since_ms + DOOR_GRACE_MS : UINT64_MAX;
+}
+
 struct guest *door_overdue(const struct door *d, const struct guest *newest, uint64_t now_ms)
 {
     if (d->count > d->max)
-        return item_of(d->guests.ring.next, struct guest, at_door);
+        return door_oldest(d);
     const struct place *p = newest->place;
     if (p == NULL || p->count <= d->max_per_place)
         return NULL;

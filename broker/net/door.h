@@ -1,8 +1,8 @@
 /* Connections that have not opened yet: so many at most, and so many at most from one place (reliability C3).  One a
  * loop.  When there are too many, those go that have waited longest.
  *
- * A crowd that comes at once is not turned away: beyond the number for one place go only those that have had
- * DOOR_GRACE_MS.  The whole number always holds.
+ * A crowd that comes at once is not turned away: whoever has had less than DOOR_GRACE_MS stays, beyond the number for
+ * one place, too.  The whole number always holds; where all of them are that young, newcomers had better wait outside.
  */
 #ifndef BROKER_NET_DOOR_H
 #define BROKER_NET_DOOR_H
@@ -14,7 +14,7 @@
 #include "base/map.h"
 #include "broker/net/address.h"
 
-enum { DOOR_GUESTS_MAX = 1024, DOOR_GUESTS_PER_PLACE_MAX = 64, DOOR_GRACE_MS = 1000 };
+enum { DOOR_GUESTS_MAX = 1024, DOOR_GUESTS_PER_PLACE_MAX = 64, DOOR_GRACE_MS = 3000 };
 
 struct guest {
     struct link at_door, at_place; /* in both, oldest first */
@@ -35,6 +35,9 @@ void guest_init(struct guest *g); /* not at the door */
 
 void door_enter(struct door *d, struct guest *g, const struct address *from, uint64_t now_ms);
 void door_leave(struct door *d, struct guest *g); /* it has opened, or gone; safe to call twice */
+
+/* When the oldest has had its DOOR_GRACE_MS; UINT64_MAX: nobody is there. */
+uint64_t door_ripe_at(const struct door *d);
 
 /* Who must leave now that newest is there, or NULL.  Ask again until it is. */
 struct guest *door_overdue(const struct door *d, const struct guest *newest, uint64_t now_ms);

@@ -18,10 +18,10 @@
 struct hub;
 
 enum {
-    HUB_TURN_BATCHES = 16,     /* stepped before what they caused is sent out */
+    HUB_TURN_BATCHES = 16,     /* stepped before what they caused is sent out … */
+    HUB_TURN_MS = 10,          /* … or fewer, when they take so long */
     HUB_TRIM_BYTES = 64 << 20, /* freed, before memory is given back to the system … */
     HUB_TRIM_MS = 1000,        /* … and no more often than this */
-    HUB_TURN_MS = 10,          /* … or fewer, when they take so long */
     HUB_MAILS_SPARE = 64,      /* empty ones that are kept for use */
     MAIL_EVENTS_KEPT = 4096,   /* a larger array is not kept with its mail */
 };

@@ -24,8 +24,7 @@ struct listener {
     struct address at;
     struct watch *watch;  /* owned */
     struct timer *resume; /* owned */
-    listener_fn *fn;
-    void *arg; /* borrowed */
+    struct listener_host host;
     bool has_complained;
     uint64_t complained_ms;
 };
@@ -161,6 +160,12 @@ static void on_resume(void *arg)
     watch_set(l->watch, WATCH_READ);
 }
 
+static void listener_pause(struct listener *l, uint64_t ms)
+{
+    watch_set(l->watch, 0);
+    timer_set(l->resume, ms);
+}
+
 /* Accepts one connection with the descriptor in reserve and closes it; false: nobody is there. */
 static bool turn_one_away(struct listener *l)
 {
@@ -186,8 +191,7 @@ static void listener_turn_away(struct listener *l, int error)
     for (int i = 0; i < LISTENER_BATCH && l->reserve >= 0; i++)
         if (!turn_one_away(l))
             break;
-    watch_set(l->watch, 0);
-    timer_set(l->resume, LISTENER_PAUSE_MS);
+    listener_pause(l, LISTENER_PAUSE_MS);
 }
 
 static void on_connections(void *arg, unsigned what)
@@ -195,10 +199,14 @@ static void on_connections(void *arg, unsigned what)
     (void)what;
     struct listener *l = arg;
     for (int i = 0; i < LISTENER_BATCH; i++) {
+        if (!l->host.has_room(l->host.arg)) {
+            listener_pause(l, LISTENER_CROWD_MS);
+            return;
+        }
         struct address from = {.len = sizeof from.storage};
         int fd = accept4(l->fd, (struct sockaddr *)&from.storage, &from.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            l->fn(l->arg, fd, &from);
+            l->host.take(l->host.arg, fd, &from);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -208,10 +216,9 @@ static void on_connections(void *arg, unsigned what)
     }
 }
 
-void listener_start(struct listener *l, struct poller *p, listener_fn *fn, void *arg)
+void listener_start(struct listener *l, struct poller *p, const struct listener_host *host)
 {
-    l->fn = fn;
-    l->arg = arg;
+    l->host = *host;
     l->resume = timer_new(p, on_resume, l);
     l->watch = watch_create(p, l->fd, on_connections, l);
     watch_set(l->watch, WATCH_READ);

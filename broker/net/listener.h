@@ -15,6 +15,7 @@ struct listener;
 enum {
     LISTENER_BATCH = 64,     /* accepted before the connections there are have their turn */
     LISTENER_PAUSE_MS = 100, /* when there are no descriptors */
+    LISTENER_CROWD_MS = 20,  /* when the host has no room */
     LISTENER_SOCKETS_MAX = 8 /* that one name may stand for */
 };
 
@@ -25,16 +26,20 @@ struct socket_options {
     int sndbuf, recbuf; /* 0: the system's choice */
 };
 
-/* Takes over fd, which is non-blocking. */
-typedef void listener_fn(void *arg, int fd, const struct address *from);
+/* Who connections are for. */
+struct listener_host {
+    bool (*has_room)(void *arg); /* false: not now; who wants in waits in the system's queue */
+    void (*take)(void *arg, int fd, const struct address *from); /* takes over fd, which is non-blocking */
+    void *arg;
+};
 
 /* Listens where text says (address_split), which may be several sockets; answers how many there are in to, or -errno
  * and a text for people in error, which the caller frees. */
 int listener_open(const char *text, const struct socket_options *options, struct listener *to[LISTENER_SOCKETS_MAX],
                   char **error);
 
-/* From now on calls fn for every connection, on p's thread. */
-void listener_start(struct listener *l, struct poller *p, listener_fn *fn, void *arg);
+/* From now on gives every connection to the host, on p's thread. */
+void listener_start(struct listener *l, struct poller *p, const struct listener_host *host);
 void listener_destroy(struct listener *l); /* NULL is allowed */
 
 /* Where it listens, with the port that it got if 0 was asked for. */

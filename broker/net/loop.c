@@ -22,6 +22,7 @@ struct loop {
     struct list touched;   /* struct conn: something has happened to them */
     struct heap deadlines; /* struct conn */
     struct door door;
+    uint64_t ripe_at; /* as shared says */
     uint64_t now_ms;
     unsigned alarms;
     bool is_stopping, is_hurried, are_dropped;
@@ -45,6 +46,12 @@ static void on_lane(void *arg, unsigned what)
     lane_drain(&l->lane);
 }
 
+/* What one loop's door may hold of a number for all. */
+static unsigned door_share(const struct loop_shared *shared, unsigned max)
+{
+    return (max + shared->n_loops - 1) / shared->n_loops;
+}
+
 struct loop *loop_create(struct loop_shared *shared, unsigned number)
 {
     struct loop *l = alloc_zeroed(sizeof *l);
@@ -55,12 +62,12 @@ struct loop *loop_create(struct loop_shared *shared, unsigned number)
     slots_init(&l->conns);
     list_init(&l->touched);
     heap_init(&l->deadlines);
-    door_init(&l->door, (DOOR_GUESTS_MAX + shared->n_loops - 1) / shared->n_loops,
-              (DOOR_GUESTS_PER_PLACE_MAX + shared->n_loops - 1) / shared->n_loops);
+    door_init(&l->door, door_share(shared, DOOR_GUESTS_MAX), door_share(shared, DOOR_GUESTS_PER_PLACE_MAX));
     lane_init(&l->lane);
     l->lane_watch = watch_create(l->poller, l->lane.wake_fd, on_lane, l);
     watch_set(l->lane_watch, WATCH_READ);
     l->now_ms = clock_ms();
+    l->ripe_at = UINT64_MAX;
     l->others = number == 0 ? shared->n_loops - 1 : 0;
     return l;
 }
@@ -128,11 +135,36 @@ static struct conn *loop_find(const struct loop *l, outlet_id id)
     return slots_find(&l->conns, id.slot / l->shared->n_loops, id.generation);
 }
 
+bool loop_has_room(struct loop_shared *shared, unsigned number)
+{
+    return atomic_load(&shared->guests[number]) < door_share(shared, DOOR_GUESTS_MAX) ||
+           clock_ms() >= atomic_load(&shared->ripe_at[number]);
+}
+
+static void loop_tell_ripe(struct loop *l)
+{
+    uint64_t at = door_ripe_at(&l->door);
+    if (at != l->ripe_at)
+        atomic_store(&l->shared->ripe_at[l->number], at);
+    l->ripe_at = at;
+}
+
+/* It has logged in, or gone; may have left already. */
+static void loop_leave_door(struct loop *l, struct conn *c)
+{
+    if (c->guest.place == NULL)
+        return;
+    door_leave(&l->door, &c->guest);
+    atomic_fetch_sub(&l->shared->guests[l->number], 1);
+    loop_tell_ripe(l);
+}
+
 void loop_welcome(struct loop *l, struct stranger *s)
 {
     if (l->is_stopping) {
         close(s->fd);
         atomic_fetch_sub(&l->shared->connections, 1);
+        atomic_fetch_sub(&l->shared->guests[l->number], 1);
         return;
     }
     l->now_ms = clock_ms(); /* the turn may have begun long ago */
@@ -160,10 +192,11 @@ void loop_welcome(struct loop *l, struct stranger *s)
         struct conn *overdue = item_of(g, struct conn, guest);
         log_warning("net", "too many connections that have not logged in: closing the oldest, %s",
                     session_peer_name(overdue->session));
-        door_leave(&l->door, g);
+        loop_leave_door(l, overdue);
         conn_drop(overdue);
         loop_touch(l, overdue);
     }
+    loop_tell_ripe(l);
 }
 
 /* The socket is closed and the session has had its last event. */
@@ -199,7 +232,7 @@ static void loop_hand_out(struct loop *l, struct event *events, size_t n)
             continue;
         }
         if (e->what == DONE && e->verb == ATTACH)
-            door_leave(&l->door, &c->guest); /* it has logged in and opened */
+            loop_leave_door(l, c); /* it has logged in and opened */
         session_event(c->session, e, l->now_ms);
         loop_touch(l, c);
     }
@@ -385,7 +418,7 @@ static void loop_serve(struct loop *l)
         list_remove(&c->touched);
         bool again = conn_serve(c, l->now_ms);
         if (c->state != CONN_UP)
-            door_leave(&l->door, &c->guest);
+            loop_leave_door(l, c);
         if (conn_is_over(c)) {
             loop_farewell(l, c);
             continue;

@@ -20,6 +20,7 @@
 struct loop;
 
 enum {
+    LOOPS_MAX = 64,
     LOOP_BATCHES_MAX = 64, /* under way to the hub before the loop waits for it */
     LOOP_ROUNDS = 4,       /* of hub and sessions before sockets are looked at again; without threads */
     LOOP_MAILS_SPARE = 64, /* empty mails that are kept for use */
@@ -34,6 +35,10 @@ struct loop_shared {
     unsigned n_loops;
     bool has_threads;
     atomic_uint connections; /* sockets that are open, or on their way to a loop */
+    /* By loop: how many connections have not logged in, those on their way included; when the oldest of them may be
+     * sent away for another's sake (door_ripe_at). */
+    atomic_uint guests[LOOPS_MAX];
+    atomic_ullong ripe_at[LOOPS_MAX];
 };
 
 /* A socket that was accepted, on its way to its loop. */
@@ -57,6 +62,9 @@ struct poller *loop_poller(struct loop *l); /* for its own thread */
 void loop_welcome(struct loop *l, struct stranger *s); /* keeps only what is in it */
 void loop_stop(struct loop *l);
 void loop_hurry(struct loop *l);
+
+/* Whether it had better get another connection; any thread. */
+bool loop_has_room(struct loop_shared *shared, unsigned number);
 
 /* How many connections it has. */
 unsigned loop_connections(const struct loop *l);

@@ -59,12 +59,17 @@ struct server *server_create(const struct server_config *config, char **error)
         return NULL;
     }
     unsigned n = config->io_threads > 0 ? config->io_threads : 1;
+    CHECK(n <= LOOPS_MAX);
     s->hub = hub_create(&config->broker, config->io_threads);
     s->shared.session = &s->config.session;
     s->shared.hub = s->hub;
     s->shared.n_loops = n;
     s->shared.has_threads = config->io_threads > 0;
     atomic_init(&s->shared.connections, 0);
+    for (unsigned i = 0; i < n; i++) {
+        atomic_init(&s->shared.guests[i], 0);
+        atomic_init(&s->shared.ripe_at[i], UINT64_MAX);
+    }
     s->loops = alloc_zeroed(n * sizeof(struct loop *));
     s->lanes = alloc_zeroed(n * sizeof(struct lane *));
     s->threads = alloc_zeroed(n * sizeof *s->threads);
@@ -106,6 +111,13 @@ void server_destroy(struct server *s)
 
 /* ---- While it serves, on the main thread. */
 
+/* Who would get the next connection has room for it. */
+static bool has_room(void *arg)
+{
+    struct server *s = arg;
+    return loop_has_room(&s->shared, s->next_loop % s->shared.n_loops);
+}
+
 static void on_connection(void *arg, int fd, const struct address *from)
 {
     struct server *s = arg;
@@ -117,6 +129,7 @@ static void on_connection(void *arg, int fd, const struct address *from)
         return;
     }
     unsigned number = s->next_loop++ % s->shared.n_loops;
+    atomic_fetch_add(&s->shared.guests[number], 1);
     struct stranger here = {.parcel.kind = PARCEL_STRANGER, .fd = fd, .from = *from};
     if (number == 0) {
         loop_welcome(s->loops[0], &here);
@@ -186,8 +199,8 @@ static void server_start_threads(struct server *s, struct loop_thread *threads)
 bool server_run(struct server *s)
 {
     /* cppcheck-suppress variableScope; the threads borrow it until they are joined */
-    struct loop_thread threads[SERVER_LOOPS_MAX];
-    CHECK(s->shared.n_loops <= SERVER_LOOPS_MAX);
+    struct loop_thread threads[LOOPS_MAX];
+    const struct listener_host host = {.has_room = has_room, .take = on_connection, .arg = s};
     struct poller *p = loop_poller(s->loops[0]);
     poller_signal(p, SIGTERM, on_stop, s);
     poller_signal(p, SIGINT, on_stop, s);
@@ -195,7 +208,7 @@ bool server_run(struct server *s)
     if (s->shared.has_threads)
         server_start_threads(s, threads);
     for (unsigned i = 0; i < s->n_listeners; i++)
-        listener_start(s->listeners[i], p, on_connection, s);
+        listener_start(s->listeners[i], p, &host);
 
     bool has_ended = loop_run(s->loops[0], s->loops[0]);
     if (!s->shared.has_threads)

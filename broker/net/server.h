@@ -10,14 +10,12 @@
 
 struct server;
 
-enum { SERVER_LOOPS_MAX = 64 };
-
 /* What is borrowed lives as long as the server. */
 struct server_config {
     const char *const *listeners; /* borrowed: texts for address_split() */
     unsigned n_listeners;
     struct socket_options socket;
-    unsigned io_threads;      /* network threads; 0: one thread does all */
+    unsigned io_threads;      /* network threads, at most LOOPS_MAX; 0: one thread does all */
     unsigned connections_max; /* 0: no limit */
     struct session_config session;
     struct broker_config broker;

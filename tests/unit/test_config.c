@@ -106,6 +106,8 @@ TEST(every_mistake_is_named_with_its_place)
                      "emergency, none, got \"zzz\"");
     assert_complaint("tcp_listen_options.nodelay = 1", true,
                      "f:1: tcp_listen_options.nodelay: expected true or false, got \"1\"");
+    assert_complaint("listeners.tcp.a = 127.0.0.1:70000", true,
+                     "f:1: listeners.tcp.a: expected PORT, ADDRESS:PORT or none, got \"127.0.0.1:70000\"");
     assert_complaint("\n\n  heartbeat 5", true, "f:3:13: expected 'key = value', found \"5\"");
     assert_complaint("!", true, "f:1:1: expected 'key = value', found \"!\"");
     assert_complaint("default_user = '''a", true, "f:1: no ''' ends what begins here");

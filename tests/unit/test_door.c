@@ -92,6 +92,22 @@ TEST(a_crowd_that_comes_at_once_gets_its_grace)
     door_fini(&d);
 }
 
+TEST(it_knows_when_the_oldest_has_had_its_time)
+{
+    struct door d;
+    struct guest guests[2];
+    door_init(&d, MAX, MAX);
+    assert_int_equal(door_ripe_at(&d), UINT64_MAX);
+    enter(&d, &guests[0], 1, 5);
+    enter(&d, &guests[1], 2, 7);
+    assert_int_equal(door_ripe_at(&d), 5 + DOOR_GRACE_MS);
+    door_leave(&d, &guests[0]);
+    assert_int_equal(door_ripe_at(&d), 7 + DOOR_GRACE_MS);
+    door_leave(&d, &guests[1]);
+    assert_int_equal(door_ripe_at(&d), UINT64_MAX);
+    door_fini(&d);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +115,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_oldest_goes_when_there_are_too_many),
         cmocka_unit_test(a_place_that_dawdles_keeps_only_its_newest),
         cmocka_unit_test(a_crowd_that_comes_at_once_gets_its_grace),
+        cmocka_unit_test(it_knows_when_the_oldest_has_had_its_time),
     };
     return unit_main("net/door", tests, argc, argv);
 }
