@@ -14,6 +14,7 @@ struct peer_options {
     uint32_t frame_max;
     uint16_t heartbeat_s;
     uint64_t max_message_size;
+    uint64_t memory_high;
 };
 
 struct peer {

@@ -75,6 +75,9 @@ static void hand_out(struct peer_model *m)
         else
             event_drop(e);
     }
+    for (size_t i = 0; m->effects.alarms_changed && i < LINES_MAX; i++)
+        if (m->lines[i].session != NULL)
+            session_alarm(m->lines[i].session, m->effects.alarms, m->now);
     effects_clear(&m->effects);
 }
 
@@ -178,6 +181,8 @@ static int model_open(struct peer *p)
         struct session_peer who = {.name = "talk", .is_loopback = true};
         outlet_id id = {.slot = (uint32_t)i, .generation = generation};
         l->session = session_create(&m->config, id, &who, &m->outbox, m->now);
+        if (m->effects.alarms != 0)
+            session_alarm(l->session, m->effects.alarms, m->now);
         return i;
     }
     return -1;
@@ -274,7 +279,7 @@ static void model_destroy(struct peer *p)
 struct peer *peer_model_create(const struct peer_options *options, bool trickle)
 {
     struct peer_model *m = alloc_zeroed(sizeof *m);
-    struct broker_config config = {.default_vhost = "/", .memory_high = UINT64_MAX};
+    struct broker_config config = {.default_vhost = "/", .memory_high = options->memory_high};
     m->config = (struct session_config){
         .channel_max = options->channel_max,
         .frame_max = options->frame_max,

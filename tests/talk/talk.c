@@ -402,13 +402,18 @@ static bool talk_find_broker(struct talk *t, struct peer_options *o)
         o->frame_max = (uint32_t)words_integer(&w, "frame-max", o->frame_max);
         o->heartbeat_s = (uint16_t)words_integer(&w, "heartbeat", o->heartbeat_s);
         o->max_message_size = words_integer(&w, "max-message-size", o->max_message_size);
+        o->memory_high = words_integer(&w, "memory-high", o->memory_high);
     }
     return found;
 }
 
 static bool talk_meet(struct talk *t)
 {
-    struct peer_options o = {.channel_max = 2047, .frame_max = 131072, .heartbeat_s = 60, .max_message_size = 16777216};
+    struct peer_options o = {.channel_max = 2047,
+                             .frame_max = 131072,
+                             .heartbeat_s = 60,
+                             .max_message_size = 16777216,
+                             .memory_high = UINT64_MAX};
     bool needs_own = talk_find_broker(t, &o);
     if (t->options->host == NULL) {
         t->is_millrace = true;
