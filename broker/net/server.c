@@ -50,37 +50,6 @@ static bool server_listen(struct server *s, char **error)
     return true;
 }
 
-struct server *server_create(const struct server_config *config, char **error)
-{
-    struct server *s = alloc_zeroed(sizeof *s);
-    s->config = *config;
-    if (!server_listen(s, error)) {
-        server_destroy(s);
-        return NULL;
-    }
-    unsigned n = config->io_threads > 0 ? config->io_threads : 1;
-    CHECK(n <= LOOPS_MAX);
-    s->hub = hub_create(&config->broker, config->io_threads);
-    s->shared.session = &s->config.session;
-    s->shared.hub = s->hub;
-    s->shared.n_loops = n;
-    s->shared.has_threads = config->io_threads > 0;
-    atomic_init(&s->shared.connections, 0);
-    for (unsigned i = 0; i < n; i++) {
-        atomic_init(&s->shared.guests[i], 0);
-        atomic_init(&s->shared.ripe_at[i], UINT64_MAX);
-    }
-    s->loops = alloc_zeroed(n * sizeof(struct loop *));
-    s->lanes = alloc_zeroed(n * sizeof(struct lane *));
-    s->threads = alloc_zeroed(n * sizeof *s->threads);
-    s->has_ended = alloc_zeroed(n * sizeof *s->has_ended);
-    for (unsigned i = 0; i < n; i++) {
-        s->loops[i] = loop_create(&s->shared, i);
-        s->lanes[i] = loop_lane(s->loops[i]);
-    }
-    return s;
-}
-
 const char *server_addresses(const struct server *s)
 {
     return s->addresses != NULL ? s->addresses : "none";
@@ -169,6 +138,44 @@ static void on_hangup(void *arg, int number)
     log_notice("main", "SIGHUP received - nothing to reload yet");
 }
 
+/* ---- Its life. */
+
+struct server *server_create(const struct server_config *config, char **error)
+{
+    struct server *s = alloc_zeroed(sizeof *s);
+    s->config = *config;
+    if (!server_listen(s, error)) {
+        server_destroy(s);
+        return NULL;
+    }
+    unsigned n = config->io_threads > 0 ? config->io_threads : 1;
+    CHECK(n <= LOOPS_MAX);
+    s->hub = hub_create(&config->broker, config->io_threads);
+    s->shared.session = &s->config.session;
+    s->shared.hub = s->hub;
+    s->shared.n_loops = n;
+    s->shared.has_threads = config->io_threads > 0;
+    atomic_init(&s->shared.connections, 0);
+    for (unsigned i = 0; i < n; i++) {
+        atomic_init(&s->shared.guests[i], 0);
+        atomic_init(&s->shared.ripe_at[i], UINT64_MAX);
+    }
+    s->loops = alloc_zeroed(n * sizeof(struct loop *));
+    s->lanes = alloc_zeroed(n * sizeof(struct lane *));
+    s->threads = alloc_zeroed(n * sizeof *s->threads);
+    s->has_ended = alloc_zeroed(n * sizeof *s->has_ended);
+    for (unsigned i = 0; i < n; i++) {
+        s->loops[i] = loop_create(&s->shared, i);
+        s->lanes[i] = loop_lane(s->loops[i]);
+    }
+    /* Now, so that whoever sees that it listens may signal it. */
+    struct poller *p = loop_poller(s->loops[0]);
+    poller_signal(p, SIGTERM, on_stop, s);
+    poller_signal(p, SIGINT, on_stop, s);
+    poller_signal(p, SIGHUP, on_hangup, s);
+    return s;
+}
+
 struct loop_thread {
     struct loop *loop, *first;
     bool *has_ended;
@@ -202,9 +209,6 @@ bool server_run(struct server *s)
     struct loop_thread threads[LOOPS_MAX];
     const struct listener_host host = {.has_room = has_room, .take = on_connection, .arg = s};
     struct poller *p = loop_poller(s->loops[0]);
-    poller_signal(p, SIGTERM, on_stop, s);
-    poller_signal(p, SIGINT, on_stop, s);
-    poller_signal(p, SIGHUP, on_hangup, s);
     if (s->shared.has_threads)
         server_start_threads(s, threads);
     for (unsigned i = 0; i < s->n_listeners; i++)

@@ -21,7 +21,7 @@ struct server_config {
     struct broker_config broker;
 };
 
-/* Listens, but does not accept yet.  NULL: *error says why, and the caller frees it. */
+/* Listens, and takes over the signals, but does not accept yet.  NULL: *error says why, and the caller frees it. */
 struct server *server_create(const struct server_config *config, char **error);
 
 /* Where it listens: "127.0.0.1:5672, [::1]:5672"; lives as long as the server. */
