@@ -1,3 +1,3 @@
 # file: broker/model/cmd_consume.c
 # what: redeliveries come before recover-ok
-s/stream_requeue(b, s);/&\n    broker_finish(b);/
+s/stream_requeue(b, s, false);/&\n    broker_finish(b);/
