@@ -16,7 +16,8 @@ struct broker;
 struct broker_config {
     const char *default_vhost; /* made at once, with its predeclared exchanges; borrowed during broker_create() */
     uint64_t hash_seed;        /* what names are hashed with; any number, unguessable where peers choose names */
-    uint64_t memory_high;      /* message bytes held that raise ALARM_MEMORY; it clears below.  UINT64_MAX: never */
+    uint64_t memory_high; /* message bytes held that raise ALARM_MEMORY (see check_alarms() for its end); UINT64_MAX:
+                             never */
 };
 
 /* One reading of both clocks a step. */

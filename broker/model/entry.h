@@ -34,7 +34,7 @@ struct entry {
         struct link in_stream;        /* OUT */
     };
     struct message *msg;       /* shared */
-    struct queue *queue;       /* borrowed; a dying entry's queue may be gone: see struct obituary */
+    struct queue *queue;       /* borrowed; a dying entry has pinned it, though it may be deleted */
     uint64_t position;         /* its place in the queue, for ever */
     uint64_t expires_at;       /* instant.ms; ENTRY_NEVER */
     struct consumer *consumer; /* OUT: with whom; NULL: fetched by GET */
