@@ -1,0 +1,11 @@
+/* CRC32C (Castagnoli), as in iSCSI and ext4: of "123456789" it is 0xe3069283.  With the processor's instruction where
+ * there is one. */
+#ifndef BROKER_STORE_CRC32C_H
+#define BROKER_STORE_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Goes on from crc, which is 0 at the beginning. */
+uint32_t crc32c(uint32_t crc, const void *at, size_t n);
+#endif

@@ -1,0 +1,130 @@
+/* The store: makes records durable, keeps what has to wait, and finds both again (docs/adr/0007).
+ *
+ * A state machine without threads.  Its owner (keeper.c, or a test) calls it from one thread at a time, and carries out
+ * the sync jobs on another if it likes.  Errors of the disk are answered once and for all: after STORE_FAILED only
+ * store_destroy() makes sense.
+ */
+#ifndef BROKER_STORE_STORE_H
+#define BROKER_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/port/load.h"
+#include "broker/port/record.h"
+#include "broker/store/disk.h"
+
+struct store;
+
+struct store_config {
+    struct disk *disk;        /* borrowed */
+    uint64_t segment_bytes;   /* of the journal; 0: STORE_SEGMENT_BYTES */
+    uint64_t checkpoint_bytes; /* of journal between checkpoints; 0: STORE_CHECKPOINT_BYTES */
+    uint32_t chunk_messages, chunk_bytes; /* 0: as above */
+    uint64_t pack_bytes;
+    void (*random)(void *to, size_t n); /* for node id and epochs */
+};
+
+enum {
+    STORE_SEGMENT_BYTES = 16 << 20,
+    STORE_SEGMENTS_KEPT = 3,           /* sealed ones with live messages, before these are moved to packs */
+    STORE_SPARE_SEGMENTS = 3,          /* kept ready: the next one, and two for a full disk (reliability D26) */
+    STORE_CHECKPOINT_BYTES = 64 << 20,
+    STORE_PACK_BYTES = 16 << 20,
+    STORE_CHUNK_BYTES = 512 << 10,
+    STORE_CHUNK_MESSAGES = 4096,
+};
+
+/* --- recovery */
+
+/* What could not be read: of one queue, or (queue 0) of nobody knows whom. */
+struct store_loss {
+    uint64_t queue;
+    struct bytes definition; /* the queue's key; empty: not known */
+    uint64_t messages, bytes; /* at least */
+    uint64_t first_lsn, last_lsn;
+    const char *file;
+    uint64_t offset;
+    const char *reason;
+};
+
+/* What happens to whoever wants to know: in order.  Any may be NULL. */
+struct store_witness {
+    void *arg;
+    void (*lost)(void *arg, const struct store_loss *loss);
+    void (*note)(void *arg, bool is_warning, const char *text); /* a line for the log */
+};
+
+enum store_verdict {
+    STORE_FINE,
+    STORE_LOCKED, /* someone else has it: not ours to say, see host_claim_dir() */
+    STORE_NEWER,  /* a format that we do not know */
+    STORE_FAILED, /* the disk answers errors */
+    STORE_FULL,   /* no space, and no reserve left: nothing was lost, try again later */
+};
+
+/* Recovers what is there, or begins anew.  *text says what is wrong; the caller frees it. */
+enum store_verdict store_open(const struct store_config *config, const struct store_witness *witness,
+                              struct store **out, char **text);
+void store_destroy(struct store *s); /* as if the process ended here; NULL is allowed */
+
+/* What was recovered: definitions, by class and in the order in which they were made; then queues. */
+struct store_reader {
+    void *arg;
+    void (*definition)(void *arg, enum definition_class what, uint64_t queue, struct bytes key, struct bytes value);
+    /* Every queue that was ever defined and is still: messages in it, their bodies' bytes, and the next position. */
+    void (*queue)(void *arg, uint64_t queue, uint64_t messages, uint64_t bytes, uint64_t next_position);
+};
+void store_read(struct store *s, const struct store_reader *r);
+
+/* A number that no queue has or had. */
+uint64_t store_next_queue(const struct store *s);
+
+/* --- at work */
+
+/* Takes the records over (the sheaf is empty afterwards) and puts them into the write buffer.  LOADs are answered here:
+ * each with its load, in order. */
+typedef void store_answer_fn(void *arg, struct load *l);
+void store_append(struct store *s, struct sheaf *records, store_answer_fn *answer, void *arg);
+
+/* Ends the group and writes it.  STORE_FULL: nothing is lost, it stays in the buffer; call again when there is space. */
+enum store_verdict store_write(struct store *s);
+
+/* What a sync would have to do now; false: nothing.  Jobs end in the order in which they began. */
+enum { SYNC_FILES_MAX = 64 };
+struct sync_job {
+    int files[SYNC_FILES_MAX];
+    unsigned n_files;
+    bool folder;       /* sync the data folder's names after the files */
+    uint64_t position; /* up to which everything is durable then */
+    uint64_t serial;   /* the store's own */
+};
+bool store_sync_begin(struct store *s, struct sync_job *job);
+int sync_job_run(struct disk *d, const struct sync_job *job); /* on any thread; 0, or -errno */
+void store_sync_end(struct store *s, const struct sync_job *job);
+
+/* Durable up to this position; goes up in store_sync_end(). */
+uint64_t store_durable(const struct store *s);
+
+/* A slice of what has no hurry: spare segments, moving to packs, checkpoints, deleting files.  Does about `budget` bytes
+ * of it; *more: there is more to do at once. */
+enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more);
+
+/* A clean end: syncs everything, writes a checkpoint.  Then store_destroy(). */
+enum store_verdict store_close(struct store *s);
+
+struct store_stats {
+    uint64_t journal_bytes, pack_bytes, pack_live_bytes, checkpoint_bytes; /* on disk now */
+    uint64_t written_bytes;                   /* all writes since the start */
+    uint64_t segments, packs, chunks, syncs, groups;
+    uint64_t buffered_bytes; /* in the write buffer */
+    uint64_t lost_messages;
+    uint64_t memory_bytes; /* of the image, about */
+};
+struct store_stats store_stats(const struct store *s);
+
+/* A consistent copy, of what is durable now, in another folder of the same file system (hard links) or anywhere
+ * (copies); the folder must not exist.  Later slices of store_tend() do nothing to the files meanwhile. */
+enum store_verdict store_backup(struct store *s, struct disk *to);
+#endif
