@@ -46,7 +46,7 @@ static bool take(struct reading *r, struct bytes bytes, uint64_t position, uint1
     struct message *msg = place.queue == 0 ? NULL : message_from_item(&m, item.body);
     if (msg == NULL)
         return false;
-    unsigned deliveries = (fate & FATE_DELIVERIES) + ((fate & FATE_OUT) != 0);
+    int deliveries = (fate & FATE_DELIVERIES) + ((fate & FATE_OUT) != 0);
     r->l->entries[r->l->n++] = (struct load_entry){.msg = msg,
                                                    .position = position,
                                                    .ttl_ms = place.ttl_ms,
@@ -133,8 +133,6 @@ static bool read_chunk(struct reading *r, const struct chunk *c)
     struct store *s = r->s;
     uint64_t expected = r->l->next > c->first ? r->l->next : c->first, position;
     struct bytes bytes;
-    if (c->pack->epoch == 0)
-        pack_learn_epoch(s, c->pack);
     r->offset = c->offset;
     bool is_there = cache_fill(s, c);
     if (s->cache.position > expected) { /* it was read further than is wanted now */

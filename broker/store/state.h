@@ -158,7 +158,6 @@ void append_free(struct store *s);
 enum store_verdict pack_tend(struct store *s, uint64_t budget, bool *more);
 enum store_verdict pack_enforce(struct store *s); /* puts chunks whose packs are durable in force */
 void pack_synced(struct store *s, uint64_t serial);
-void pack_learn_epoch(struct store *s, struct pack *p); /* of one that was there before this process */
 struct bytes block_at(struct store *s, struct block *b, int file, uint64_t number, uint64_t offset, size_t n,
                       uint64_t end);
 

@@ -68,6 +68,7 @@ enum store_verdict {
 enum store_verdict store_open(const struct store_config *config, const struct store_witness *witness,
                               struct store **out, char **text);
 void store_destroy(struct store *s); /* as if the process ended here; NULL is allowed */
+const char *store_trouble(const struct store *s); /* what failed, after STORE_FAILED */
 
 /* What was recovered: definitions, by class and in the order in which they were made; then queues. */
 struct store_reader {
