@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/lane.h"
 #include "broker/model/broker.h"
-#include "broker/net/lane.h"
 #include "broker/port/batch.h"
 #include "broker/port/event.h"
 
