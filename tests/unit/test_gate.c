@@ -84,7 +84,7 @@ static void check_order(struct event *events, size_t n, uint64_t open, const cha
 
 TEST(an_answer_that_waits_holds_up_its_client_and_nobody_else)
 {
-    struct event events[] = {to(4, DONE, 1, 0), to(4, DONE, 2, 11),      to(4, DELIVERED, 3, 0),
+    struct event events[] = {to(4, DONE, 1, 0), to(4, DONE, 2, 11),       to(4, DELIVERED, 3, 0),
                              to(5, DONE, 4, 0), to(700, DELIVERED, 5, 0), to(4, DETACHED, 6, 0)};
     check_order(events, 6, 11, "145", "236");
 }
