@@ -579,7 +579,7 @@ static void act(struct run *r)
         lose_queue(r);
         break;
     case 12:
-        session_alarm(r->session, pick(r, 4), r->now);
+        session_alarm(r->session, pick(r, 8), r->now);
         break;
     case 13:
         r->now += pick(r, 256) * UINT64_C(100);
