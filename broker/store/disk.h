@@ -1,8 +1,8 @@
 /* All that the store does with files goes through this table (reliability D3).  There is the real one (disk_real.c),
  * and tests have others: in memory, losing what was not synced, failing where they are told to.
  *
- * Paths are relative to the data folder.  Every function answers -errno when it fails.  Those of one disk may be called
- * from two threads at once, as long as each file is written by one.
+ * Paths are relative to the data folder.  Every function answers -errno when it fails, -ENOSPC also for a quota.  Those
+ * of one disk may be called from two threads at once, as long as each file is written by one.
  */
 #ifndef BROKER_STORE_DISK_H
 #define BROKER_STORE_DISK_H
@@ -39,7 +39,7 @@ struct disk {
     const struct disk_calls *calls;
 };
 
-/* The file system, below folder (which is copied); NULL: *error_number says why. */
+/* The file system, below folder, which is there and is held open; NULL: *error_number says why. */
 struct disk *disk_real_create(const char *folder, int *error_number);
 void disk_real_destroy(struct disk *d);
 #endif
