@@ -428,6 +428,7 @@ static bool may_fail(enum verb verb)
     case SETTLE:
     case RECOVER:
     case ROLLBACK:
+    case LOADED:
         break;
     }
     return false;
@@ -436,6 +437,9 @@ static bool may_fail(enum verb verb)
 static void carry_out(struct run *r, struct command *c)
 {
     switch (c->verb) {
+    case LOADED:
+        CHECK(c->verb != LOADED); /* no session says that */
+        break;
     case ATTACH:
         carry_out_attach(r, c);
         break;
