@@ -258,7 +258,7 @@ static void check_alarms(struct broker *b)
 {
     bool is_set = b->alarms != 0;
     uint64_t limit = is_set ? b->memory_high - b->memory_high / ALARM_GAP : b->memory_high;
-    bool is_over = b->totals.message_bytes > limit;
+    bool is_over = b->totals.message_bytes + b->bytes_outside > limit;
     if (is_set && !is_over && b->now.ms < b->alarm_ms + ALARM_MS) {
         wakeup_set(b, &b->alarm_wakeup, b->alarm_ms + ALARM_MS);
     } else if (is_over != is_set) {
@@ -269,6 +269,11 @@ static void check_alarms(struct broker *b)
     if (b->effects->alarms != b->alarms_told)
         b->effects->alarms_changed = true;
     b->alarms_told = b->effects->alarms;
+}
+
+void broker_set_bytes_outside(struct broker *b, uint64_t bytes)
+{
+    b->bytes_outside = bytes;
 }
 
 void broker_set_alarm(struct broker *b, enum alarm alarm, bool is_set)

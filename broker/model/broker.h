@@ -72,6 +72,11 @@ void broker_shut_down(struct broker *b);
 /* Sets or clears an alarm that others find out (ALARM_DISK); clients learn of it with the next step. */
 void broker_set_alarm(struct broker *b, enum alarm alarm, bool is_set);
 
+/* So many bytes of messages are held elsewhere, on their way to disk; they count for ALARM_MEMORY from the next step
+ * on.
+ */
+void broker_set_bytes_outside(struct broker *b, uint64_t bytes);
+
 /* When to step next though no command comes (message expiry, queue expiry), in instant.ms.  UINT64_MAX: never. */
 uint64_t broker_deadline(const struct broker *b);
 

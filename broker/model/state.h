@@ -72,6 +72,7 @@ struct broker {
     unsigned deaths_left;       /* dead letters that this step may still move */
     unsigned alarms;            /* ALARM_MEMORY alone */
     unsigned alarms_outside;    /* what broker_set_alarm() said */
+    uint64_t bytes_outside;     /* of messages, that others hold */
     unsigned alarms_told;       /* all of them, as the last effects say */
     uint64_t alarm_ms;          /* when the memory alarm last changed */
     struct wakeup alarm_wakeup; /* when they may clear */
