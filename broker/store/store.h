@@ -68,6 +68,7 @@ enum store_verdict {
 enum store_verdict store_open(const struct store_config *config, const struct store_witness *witness,
                               struct store **out, char **text);
 void store_destroy(struct store *s); /* as if the process ended here; NULL is allowed */
+const char *store_trouble(const struct store *s); /* what failed, after STORE_FAILED */
 
 /* What was recovered: definitions, by class and in the order in which they were made; then queues. */
 struct store_reader {
@@ -83,8 +84,8 @@ uint64_t store_next_queue(const struct store *s);
 
 /* --- at work */
 
-/* Takes the records over (the sheaf is empty afterwards) and puts them into the write buffer.  LOADs are answered here:
- * each with its load, in order. */
+/* Takes the records over (the sheaf is empty afterwards); they are encoded and written by store_write().  That is also
+ * where LOADs are answered, each with its load, in order. */
 typedef void store_answer_fn(void *arg, struct load *l);
 void store_append(struct store *s, struct sheaf *records, store_answer_fn *answer, void *arg);
 
@@ -92,14 +93,14 @@ void store_append(struct store *s, struct sheaf *records, store_answer_fn *answe
  */
 enum store_verdict store_write(struct store *s);
 
-/* What a sync would have to do now; false: nothing.  Jobs end in the order in which they began. */
+/* What a sync would have to do now; false: nothing.  One at a time. */
 enum { SYNC_FILES_MAX = 64 };
 struct sync_job {
     int files[SYNC_FILES_MAX];
     unsigned n_files;
     bool folder;       /* sync the data folder's names after the files */
-    uint64_t position; /* up to which everything is durable then */
-    uint64_t serial;   /* the store's own */
+    uint64_t position;    /* up to which everything is durable then */
+    uint64_t lsn, serial; /* the store's own */
 };
 bool store_sync_begin(struct store *s, struct sync_job *job);
 int sync_job_run(struct disk *d, const struct sync_job *job); /* on any thread; 0, or -errno */
@@ -121,6 +122,7 @@ struct store_stats {
     uint64_t segments, packs, chunks, syncs, groups;
     uint64_t buffered_bytes; /* in the write buffer */
     uint64_t lost_messages;
+    bool is_tight; /* the last attempt to make room failed */
     uint64_t memory_bytes; /* of the image, about */
 };
 struct store_stats store_stats(const struct store *s);
