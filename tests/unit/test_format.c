@@ -38,6 +38,31 @@ TEST(a_file_header_comes_back)
     assert_string_equal(h.version, "0.1.0");
 }
 
+/* These bytes were not made by this program.  They are read for ever. */
+static const char format_1[] =
+    "4d 49 4c 4c 52 41 43 45 01 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00 00 01 02 03 04 05 06 07 "
+    "08 09 0a 0b 0c 0d 0e 0f 03 00 00 00 00 00 00 00 ef be ad de 00 00 00 00 2a 00 00 00 00 00 00 00 "
+    "30 2e 31 2e 30 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 "
+    "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 1e fa c0 ca";
+
+TEST(a_file_header_of_format_1_is_read)
+{
+    struct bytes b = hex(format_1);
+    uint8_t again[FORMAT_FILE_HEADER];
+    struct file_header h;
+    assert_int_equal(b.len, FORMAT_FILE_HEADER);
+    assert_int_equal(file_header_decode(b.at, &h), HEADER_FINE);
+    assert_int_equal(h.kind, FILE_JOURNAL);
+    assert_int_equal(h.node[15], 15);
+    assert_int_equal(h.number, 3);
+    assert_int_equal(h.epoch, 0xdeadbeef);
+    assert_int_equal(h.first_lsn, 42);
+    assert_string_equal(h.version, "0.1.0");
+    file_header_encode(again, &h);
+    assert_bytes_equal(bytes_of(again, sizeof again), b);
+    drop(b);
+}
+
 TEST(a_file_header_with_any_bit_wrong_is_refused)
 {
     uint8_t at[FORMAT_FILE_HEADER];
@@ -206,6 +231,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_header_comes_back),
+        cmocka_unit_test(a_file_header_of_format_1_is_read),
         cmocka_unit_test(a_file_header_with_any_bit_wrong_is_refused),
         cmocka_unit_test(what_a_newer_program_wrote_is_told_apart),
         cmocka_unit_test(an_item_comes_back),

@@ -107,6 +107,39 @@ TEST(a_message_comes_back)
     }
 }
 
+/* These bytes were not made by this program.  They are read for ever. */
+static const char format_1[] =
+    "4d 69 02 01 ef be ad de 2a 00 00 00 00 00 00 00 1d 00 00 00 18 00 00 00 c9 46 ae 35 40 95 f0 dd "
+    "00 00 00 00 48 71 0f be 80 d8 c1 a2 8c 34 02 03 03 0b 01 04 01 09 02 e1 d4 03 05 06 07 e8 07 05 "
+    "01 08 ac 02 00 65 78 6b 65 79 10 00 02 00 00 00 01 78 00 00 00 02 79 7a 68 65 6c 6c 6f 00 00 00";
+
+TEST(a_message_of_format_1_is_read)
+{
+    struct bytes b = hex(format_1);
+    struct item item;
+    struct message_meta meta;
+    struct place place;
+    size_t need;
+    assert_int_equal(item_decode(b, &item, &need), ITEM_FINE);
+    assert_true(item.type == ITEM_MESSAGE && item.flags == ITEM_TX && item.epoch == 0xdeadbeef && item.lsn == 42);
+    struct cursor c = cursor_over(item.meta);
+    assert_true(message_meta_read(&c, &meta));
+    assert_true(meta.wall_ms == UINT64_C(1790000000000) && meta.deliveries == 6 && meta.redelivered && !meta.transient);
+    assert_true(meta.replaces.queue == 7 && meta.replaces.position == 1000 && meta.replaces.bytes == 5);
+    assert_int_equal(meta.n_places, 1);
+    assert_true(place_read(&c, &place));
+    assert_true(place.queue == 8 && place.position == 300 && place.ttl_ms == PLACE_NO_TTL);
+    struct message *m = message_from_item(&meta, item.body);
+    assert_non_null(m);
+    assert_bytes_equal(message_exchange(m), BYTES("ex"));
+    assert_bytes_equal(message_key(m), BYTES("key"));
+    assert_bytes_equal(message_properties(m), BYTES("\x10\0\2"));
+    assert_bytes_equal(message_body(m, 0), BYTES("hello"));
+    assert_true(m->cc_count == 1 && m->deaths == 4 && m->priority == 9 && m->expiration_ms == 60000);
+    message_unref(m);
+    drop(b);
+}
+
 static struct message_meta a_meta(void)
 {
     return (struct message_meta){
@@ -243,6 +276,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_comes_back),
+        cmocka_unit_test(a_message_of_format_1_is_read),
         cmocka_unit_test(a_message_meta_comes_back_with_its_places),
         cmocka_unit_test(the_largest_message_meta_fits),
         cmocka_unit_test(a_message_meta_out_of_range_is_refused),
