@@ -331,7 +331,7 @@ void keepsake_take(struct keepsake *k, struct sheaf *s)
         CHECK(tx || r->kind != RECORD_COMMIT);
         CHECK(!r->tx || (r->kind != RECORD_COMMIT && r->kind != RECORD_LOAD));
         tx = r->tx;
-        take_one(k, r, s->places + places, s->wall_ms);
+        take_one(k, r, r->places > 0 ? s->places + places : NULL, s->wall_ms);
         places += r->places;
         bytes += r->kind == RECORD_PUBLISH ? message_cost(r->msg) : 0;
     }
@@ -457,7 +457,7 @@ char *keepsake_spell(const struct sheaf *records, size_t from)
         const struct record *r = &records->records[i];
         if (i >= from) {
             fprintf(to, i > from ? ", " : "%s", "");
-            spell_one(to, r, records->places + places);
+            spell_one(to, r, r->places > 0 ? records->places + places : NULL);
         }
         places += r->places;
     }
