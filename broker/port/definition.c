@@ -192,3 +192,18 @@ struct spec *definition_read_spec(enum definition_class what, struct bytes key, 
         return NULL;
     return spec_create(&s);
 }
+
+bool definition_read_key(enum definition_class what, struct bytes key, struct bytes *vhost, struct bytes *name)
+{
+    struct cursor c = cursor_over(key);
+    *vhost = cursor_longstr(&c);
+    *name = *vhost;
+    if (what == DEFINE_VHOST)
+        return !c.bad;
+    if (what == DEFINE_BINDING) {
+        cursor_longstr(&c);
+        cursor_u8(&c);
+    }
+    *name = cursor_longstr(&c);
+    return !c.bad;
+}
