@@ -63,6 +63,12 @@ class Definitions:
         for name, queue in list(self.queues.items()):
             if self.state[("q", name)] == NO:
                 self.drop_queue(name)
+        for thing, state in self.state.items():
+            if thing[0] == "q" and state == YES and thing[1] not in self.queues:
+                self.add_queue(thing[1])  # its declare-ok had not come
+
+    def add_queue(self, name):
+        self.queues[name] = self.ledger.add_queue(books.Queue(name, "churn"))
 
     def drop_queue(self, name):
         queue = self.queues.pop(name, None)
@@ -96,12 +102,8 @@ class Admin(load.Publisher):
         elif not has_exchange:
             self.change({("x", exchange): YES}, wire.exchange_declare(1, exchange))
         elif not has_queue:
-            queue = books.Queue(name, "churn")
             d.drop_queue(name)
-
-            def declared():
-                d.queues[name] = self.ledger.add_queue(queue)
-            self.change({("q", name): YES}, wire.queue_declare(1, name), declared)
+            self.change({("q", name): YES}, wire.queue_declare(1, name), lambda: d.add_queue(name))
         elif at < 0.20:
             gone = {t: NO for t in d.bindings_of(queue=name) if d.is_sure(t)}
             for p in d.queues[name].places.values():

@@ -4,6 +4,7 @@ import ctypes
 import os
 import select
 import signal
+import socket
 import subprocess
 import time
 
@@ -117,3 +118,46 @@ class Broker:
         with open(self.log_path, "r", errors="replace") as log:
             return [line.strip() for line in log
                     if "check failed" in line or "Sanitizer:" in line or "runtime error:" in line]
+
+
+class RabbitMq(Broker):
+    """RabbitMQ in the same role, to see whether what we expect is what people are used to."""
+    SCRIPTS = "/usr/lib/rabbitmq/lib"
+
+    def spawn(self):
+        release = sorted(os.listdir(self.SCRIPTS))[-1]
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        environment = dict(os.environ, HOME=self.folder, RABBITMQ_NODENAME=f"crash{os.getpid()}@localhost",
+                           RABBITMQ_NODE_IP_ADDRESS="127.0.0.1", RABBITMQ_NODE_PORT=str(self.port),
+                           RABBITMQ_DIST_PORT=str(self.port + 1 if self.port < 65535 else 20001),
+                           RABBITMQ_MNESIA_BASE=os.path.join(self.folder, "mnesia"), RABBITMQ_LOG_BASE=self.folder,
+                           RABBITMQ_ENABLED_PLUGINS_FILE=os.devnull, RABBITMQ_CONFIG_FILE=os.devnull)
+        self.started = time.monotonic()
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([f"{self.SCRIPTS}/{release}/sbin/rabbitmq-server"], env=environment,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+    def wait_ready(self, seconds=READY_S):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise BrokerError(f"RabbitMQ ended with {self.process.returncode}: {self.last_words()}")
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 1) as s:
+                    s.settimeout(5)
+                    s.sendall(b"AMQP\0\0\x09\x01")
+                    if s.recv(1):
+                        self.ready_s = time.monotonic() - self.started
+                        return True
+            except OSError:
+                time.sleep(0.05)
+        return False
+
+    def kill(self, signal_number=signal.SIGKILL):
+        if self.process and self.process.poll() is None:
+            if signal_number == signal.SIGKILL:
+                os.killpg(self.process.pid, signal_number)
+            else:
+                self.process.send_signal(signal_number)
