@@ -128,6 +128,7 @@ class Ledger:
         self.counts = dict.fromkeys(VERDICTS, 0)
         self.checked = dict.fromkeys(VERDICTS, 0)
         self.marks = {}
+        self.lost_by_queue = {}
         self.examples = dict.fromkeys(VERDICTS, 0)
         self.is_draining = False
         self.drain_last = {}
@@ -343,6 +344,7 @@ class Ledger:
         if p.purged is not None or p.is_in_doubt or (p.queue.ttl_s and not p.queue.dead):
             return
         self.blame("lost", str(p))
+        self.lost_by_queue[p.queue.name] = self.lost_by_queue.get(p.queue.name, 0) + 1
 
     def verify_groups(self):
         for g in self.groups:
