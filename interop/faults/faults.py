@@ -152,6 +152,8 @@ class Client(wire.Link):
     def get(self, queue, ack=True):
         """(number, redelivered), or None if it is empty."""
         answer = self.call(1, wire.basic_get(1, queue))
+        if answer.refused:
+            raise ConnectionError(f"get from {queue}: {answer.refused} {answer.text}")
         if answer.id == wire.GET_EMPTY:
             return None
         if ack:
