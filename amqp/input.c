@@ -113,21 +113,11 @@ static void take_frame(struct session *s, const struct frame *f)
 /* An alarm stops a connection at the first content it sends (reference 2.9).  True: this frame has to wait. */
 static bool is_stopped_by_alarm(struct session *s, const struct frame *f)
 {
-    static const char *const reasons[] = {
-        [0] = "low on resources", /* an alarm that has no word yet */
-        [ALARM_MEMORY] = "low on memory",
-        [ALARM_DISK] = "low on disk",
-        [ALARM_MEMORY | ALARM_DISK] = "low on disk & memory",
-    };
     bool is_content = f->type == FRAME_HEADER || f->type == FRAME_BODY;
     if (s->alarms == 0 || s->state != RUNNING || f->channel == 0 || !is_content)
         return false;
     s->is_blocked = true;
-    if (s->capabilities & CAPABILITY_CONNECTION_BLOCKED) {
-        struct connection_blocked blocked = {.id = METHOD_connection_blocked,
-                                             .reason = bytes_of_string(reasons[s->alarms & 3])};
-        session_send(s, 0, &(union method){.connection_blocked = blocked});
-    }
+    session_tell_blocked(s);
     return true;
 }
 

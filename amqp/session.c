@@ -324,17 +324,39 @@ bool session_is_over(const struct session *s)
     return s->state == OVER && s->attachment == UNATTACHED;
 }
 
+void session_tell_blocked(struct session *s)
+{
+    static const char *const reasons[] = {
+        [ALARM_MEMORY] = "low on memory",
+        [ALARM_DISK] = "low on disk",
+        [ALARM_MEMORY | ALARM_DISK] = "low on disk & memory",
+    };
+    unsigned alarms = s->is_blocked ? s->alarms & ALARMS_TOLD : 0;
+    if ((alarms != 0) == s->is_told)
+        return;
+    s->is_told = alarms != 0;
+    if (s->state != RUNNING || !(s->capabilities & CAPABILITY_CONNECTION_BLOCKED))
+        return;
+    struct connection_blocked blocked = {.id = METHOD_connection_blocked,
+                                         .reason = bytes_of_string(alarms != 0 ? reasons[alarms] : "")};
+    if (s->is_told)
+        session_send(s, 0, &(union method){.connection_blocked = blocked});
+    else
+        session_send_bare(s, 0, METHOD_connection_unblocked);
+}
+
 void session_alarm(struct session *s, unsigned alarms, uint64_t now)
 {
     s->now = now;
     s->alarms = alarms;
-    if (alarms != 0 || !s->is_blocked)
+    if (!s->is_blocked)
         return;
-    s->is_blocked = false;
-    s->heard = true; /* what it sent meanwhile lies unread */
-    s->misses = 0;
-    if (s->state == RUNNING && (s->capabilities & CAPABILITY_CONNECTION_BLOCKED))
-        session_send_bare(s, 0, METHOD_connection_unblocked);
+    if (alarms == 0) {
+        s->is_blocked = false;
+        s->heard = true; /* what it sent meanwhile lies unread */
+        s->misses = 0;
+    }
+    session_tell_blocked(s);
 }
 
 void session_force_close(struct session *s, const char *explanation, uint64_t now)

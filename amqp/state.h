@@ -76,6 +76,7 @@ struct session {
     bool deaf;          /* framing was lost: nothing is read any more */
     bool abort;         /* OVER: the output is lost */
     bool is_blocked;    /* by an alarm, since it published */
+    bool is_told;       /* … with connection.blocked */
     bool heard;         /* bytes came since the last look */
     bool took;          /* the socket took output since the last look */
     bool spoke;         /* bytes were written since the last look */
@@ -142,6 +143,9 @@ struct command *session_tell(struct session *s, const struct channel *c, enum ve
 /* The one place that raises an exception.  Takes e.  c: the channel whose handler found it, which ends first, so that
  * what was asked on it before is answered before; NULL: it is about the connection as a whole. */
 void session_raise(struct session *s, struct channel *c, struct error *e);
+
+/* Tells the client that it is blocked, or not any more, if it does not know; a pause (ALARM_BUSY) is not told. */
+void session_tell_blocked(struct session *s);
 
 /* False while nothing more should be read, by the session's own choice. */
 bool session_is_reading(const struct session *s);

@@ -7,6 +7,9 @@
 /* Milliseconds that never go back; for time-outs and TTLs. */
 uint64_t clock_ms(void);
 
+/* The same in microseconds, for measuring. */
+uint64_t clock_us(void);
+
 /* Milliseconds since 1970, for what people read and for x-death. */
 uint64_t clock_wall_ms(void);
 #endif

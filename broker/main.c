@@ -215,10 +215,16 @@ static uint64_t memory_high(const struct config *c)
     return high;
 }
 
-static struct server_config server_config_of(const struct config *c, struct wiring *w)
+static struct broker_config broker_config_of(const struct config *c)
 {
     uint64_t hash_seed;
     login_random(NULL, &hash_seed, sizeof hash_seed);
+    return (struct broker_config){
+        .default_vhost = config_text(c, KEY_DEFAULT_VHOST), .hash_seed = hash_seed, .memory_high = memory_high(c)};
+}
+
+static struct server_config server_config_of(const struct config *c, struct wiring *w)
+{
     return (struct server_config){
         .listeners = w->listeners,
         .n_listeners = w->n_listeners,
@@ -241,9 +247,6 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .login = login_judge,
                     .random = login_random,
                     .arg = &w->login},
-        .broker = {.default_vhost = config_text(c, KEY_DEFAULT_VHOST),
-                   .hash_seed = hash_seed,
-                   .memory_high = memory_high(c)},
     };
 }
 
@@ -277,8 +280,9 @@ static int serve(const struct config *c)
     struct wiring w;
     wire(&w, c);
     const struct server_config sc = server_config_of(c, &w);
+    const struct broker_config bc = broker_config_of(c);
     char *error = NULL;
-    struct server *s = server_create(&sc, &error);
+    struct server *s = server_create(&sc, broker_create(&bc), &error);
     if (s == NULL) {
         fprintf(stderr, "millraced: %s\n", error);
         status = EX_UNAVAILABLE;

@@ -9,7 +9,9 @@
 #include "broker/model/deadletter.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
+#include "broker/model/parked.h"
 #include "broker/model/queue.h"
+#include "broker/model/remember.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
@@ -26,7 +28,11 @@ struct broker *broker_create(const struct broker_config *config)
     struct broker *b = alloc_zeroed(sizeof *b);
     b->hash_seed = config->hash_seed;
     b->memory_high = config->memory_high;
+    b->records = config->records;
+    b->next_queue_id = 1;
+    cold_state_init(&b->cold, config);
     map_init(&b->vhosts);
+    map_init(&b->queues_by_id);
     slots_init(&b->tickets);
     entry_pool_init(&b->entries);
     heap_init(&b->wakeups);
@@ -34,6 +40,7 @@ struct broker *broker_create(const struct broker_config *config)
     list_init(&b->fresh);
     list_init(&b->dirty);
     list_init(&b->doomed);
+    list_init(&b->resumed);
     route_init(&b->route);
     wakeup_init(&b->alarm_wakeup, on_alarm);
     b->topology_version = 1;
@@ -48,6 +55,7 @@ void broker_destroy(struct broker *b)
     effects_init(&last);
     /* cppcheck-suppress autoVariables; b does not outlive it */
     b->effects = &last;
+    b->records = false;
     for (size_t i = 0; i < b->outlet_count; i++)
         if (b->outlets[i] != NULL)
             outlet_delete(b, b->outlets[i]);
@@ -56,6 +64,7 @@ void broker_destroy(struct broker *b)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     effects_fini(&last);
     map_fini(&b->vhosts);
+    map_fini(&b->queues_by_id);
     slots_fini(&b->tickets);
     entry_pool_fini(&b->entries);
     heap_fini(&b->wakeups);
@@ -93,7 +102,7 @@ static void fire_due(struct broker *b)
 
 uint64_t broker_deadline(const struct broker *b)
 {
-    if (deadletter_is_due(b))
+    if (deadletter_is_due(b) || cold_is_due(b))
         return b->now.ms;
     struct heap_node *n = heap_top(&b->wakeups);
     return n != NULL ? n->key : UINT64_MAX;
@@ -125,9 +134,38 @@ void broker_fail(struct broker *b, const struct command *c, enum reason reason, 
     e->cookie = c->cookie;
     e->failed.reason = reason;
     e->failed.text = text;
+    if (b->records)
+        remember_answer(b, e);
     struct outlet *o = outlet_find(b, c->from.outlet);
     if (o != NULL)
         outlet_stream(o, c->from.stream)->poisoned = true;
+}
+
+static void carry_out_for_stream(struct broker *b, struct command *c, struct stream *s);
+
+/* What the stream has said before it ends, though it waits behind a GET: that alone is dropped, nobody will read its
+ * answer. */
+static void carry_out_parked(struct broker *b, struct stream *s)
+{
+    struct command c;
+    while (parked_take(s, &c)) {
+        carry_out_for_stream(b, &c, s);
+        broker_finish(b);
+    }
+}
+
+static void detach(struct broker *b, struct command *c, struct outlet *o)
+{
+    uint64_t after = 0;
+    for (size_t i = 0; o != NULL && i < o->stream_count; i++)
+        if (o->streams[i] != NULL)
+            carry_out_parked(b, o->streams[i]);
+    if (o != NULL) {
+        after = remember_last_stamp(o);
+        outlet_delete(b, o);
+    }
+    broker_finish(b);
+    broker_tell(b, DETACHED, c->from)->after = after; /* it is the last */
 }
 
 /* Commands that are not about a stream. */
@@ -138,10 +176,10 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
         command_attach(b, c, o);
         return true;
     case DETACH:
-        if (o != NULL)
-            outlet_delete(b, o);
-        broker_finish(b);
-        broker_tell(b, DETACHED, c->from);
+        detach(b, c, o);
+        return true;
+    case LOADED:
+        cold_take_load(b, c->load);
         return true;
     case WINDOW:
         if (o != NULL)
@@ -173,17 +211,45 @@ static void (*const carry_out[])(struct broker *b, struct command *c, struct str
     [ROLLBACK] = command_rollback,
 };
 
+static void carry_out_for_stream(struct broker *b, struct command *c, struct stream *s)
+{
+    b->changed = 0;
+    if (s->poisoned && c->verb != RESET)
+        command_drop(c);
+    else
+        carry_out[c->verb](b, c, s);
+}
+
 static void broker_carry_out(struct broker *b, struct command *c)
 {
     struct outlet *o = outlet_find(b, c->from.outlet);
     if (carry_out_for_client(b, c, o))
         return;
-    struct stream *s = o != NULL ? outlet_stream(o, c->from.stream) : NULL;
-    if (s == NULL || (s->poisoned && c->verb != RESET)) {
+    if (o == NULL) {
         command_drop(c);
         return;
     }
-    carry_out[c->verb](b, c, s);
+    struct stream *s = outlet_stream(o, c->from.stream);
+    if (list_is_empty(&s->parked)) {
+        carry_out_for_stream(b, c, s);
+    } else if (c->verb != RESET) {
+        parked_follow(s, c);
+    } else {
+        carry_out_parked(b, s);
+        carry_out_for_stream(b, c, s);
+    }
+}
+
+/* Finishes the command, and goes on with what had to wait for it. */
+static void broker_end_command(struct broker *b)
+{
+    struct command c;
+    struct stream *s;
+    broker_finish(b);
+    while (parked_next(b, &s, &c)) {
+        carry_out_for_stream(b, &c, s);
+        broker_finish(b);
+    }
 }
 
 /* It is set at once.  It clears a little below its limit and not within a second: at the limit, one message more or
@@ -192,15 +258,36 @@ static void check_alarms(struct broker *b)
 {
     bool is_set = b->alarms != 0;
     uint64_t limit = is_set ? b->memory_high - b->memory_high / ALARM_GAP : b->memory_high;
-    bool is_over = b->totals.message_bytes > limit;
+    bool is_over = b->totals.message_bytes + b->bytes_outside > limit;
     if (is_set && !is_over && b->now.ms < b->alarm_ms + ALARM_MS) {
         wakeup_set(b, &b->alarm_wakeup, b->alarm_ms + ALARM_MS);
     } else if (is_over != is_set) {
         b->alarms = is_over ? ALARM_MEMORY : 0;
         b->alarm_ms = b->now.ms;
-        b->effects->alarms_changed = true;
     }
-    b->effects->alarms = b->alarms;
+    b->effects->alarms = b->alarms | b->alarms_outside;
+    if (b->effects->alarms != b->alarms_told)
+        b->effects->alarms_changed = true;
+    b->alarms_told = b->effects->alarms;
+}
+
+void broker_set_bytes_outside(struct broker *b, uint64_t bytes)
+{
+    b->bytes_outside = bytes;
+}
+
+void broker_set_alarm(struct broker *b, enum alarm alarm, bool is_set)
+{
+    CHECK(alarm != ALARM_MEMORY);
+    if (is_set)
+        b->alarms_outside |= alarm;
+    else
+        b->alarms_outside &= ~(unsigned)alarm;
+}
+
+void broker_shut_down(struct broker *b)
+{
+    b->is_shut_down = true;
 }
 
 void broker_step(struct broker *b, const struct instant *now, struct command *commands, size_t n, struct effects *out)
@@ -209,12 +296,17 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
     b->now = *now;
     b->effects = out;
     fire_due(b);
-    broker_finish(b);
+    broker_end_command(b);
     for (size_t i = 0; i < n; i++) {
         broker_carry_out(b, &commands[i]);
-        broker_finish(b);
+        broker_end_command(b);
     }
     check_alarms(b);
+    cold_ask(b);
+    if (out->records.n > 0) {
+        out->records.wall_ms = now->wall_ms;
+        out->records.last = b->position;
+    }
     b->effects = NULL;
 }
 
@@ -234,6 +326,8 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
         struct entry *e;
         if (s == NULL)
             continue;
+        parked_check(s);
+        CHECK(s->after <= s->stamped && s->stamped <= b->position);
         list_each (e, &s->out, struct entry, in_stream) {
             CHECK(e->state == ENTRY_OUT && e->stream == s);
             CHECK(b->tickets.at[e->ticket_slot].item == e);
@@ -250,7 +344,7 @@ void broker_check(const struct broker *b)
         const struct vhost *vhost = item_of(v, struct vhost, in_broker);
         for (struct map_node *n = map_walk(&vhost->queues, NULL); n != NULL; n = map_walk(&vhost->queues, n)) {
             const struct queue *q = item_of(n, struct queue, in_vhost);
-            queue_check(q);
+            queue_check(b, q);
             ready += q->ready_count;
             out += q->out_count;
             queues++;
@@ -262,5 +356,6 @@ void broker_check(const struct broker *b)
     CHECK(ready == b->totals.messages_ready && out == b->totals.messages_out && queues == b->totals.queues);
     CHECK(out == b->tickets.used);
     CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->doomed));
+    CHECK(b->queues_by_id.count == queues && (b->records || b->position == 0));
     CHECK(ready + out > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
 }

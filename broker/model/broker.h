@@ -10,6 +10,7 @@
 
 #include "broker/port/command.h"
 #include "broker/port/event.h"
+#include "broker/port/record.h"
 
 struct broker;
 
@@ -18,6 +19,12 @@ struct broker_config {
     uint64_t hash_seed;        /* what names are hashed with; any number, unguessable where peers choose names */
     uint64_t memory_high; /* message bytes held that raise ALARM_MEMORY (see check_alarms() for its end); UINT64_MAX:
                              never */
+
+    bool records; /* emit records, stamp events, let long queues go cold (model/cold.h); false: nothing is remembered */
+    /* 0: as model/cold.h says.  Memory that messages may take before long queues go cold, and what each queue may have
+     * in memory whatever others do. */
+    uint64_t window_bytes;
+    uint32_t window_messages, window_queue_bytes;
 };
 
 /* One reading of both clocks a step. */
@@ -26,17 +33,19 @@ struct instant {
     uint64_t wall_ms; /* since 1970: for x-death */
 };
 
-/* What a step caused, in order.  The events own what event.h says they own. */
+/* What a step caused, in order.  The events own what event.h says they own.  Whoever keeps the records moves them out
+ * after each step, or after several of the same instant. */
 struct effects {
     struct event *events;
     size_t n, capacity;
+    struct sheaf records;
     bool alarms_changed; /* since effects_clear() */
     unsigned alarms;     /* enum alarm, as they are now */
 };
 
 void effects_init(struct effects *e);
 void effects_fini(struct effects *e);  /* drops what is left */
-void effects_clear(struct effects *e); /* forgets events that were handed on */
+void effects_clear(struct effects *e); /* forgets events that were handed on; drops records that were not */
 
 struct broker *broker_create(const struct broker_config *config);
 void broker_destroy(struct broker *b);
@@ -45,15 +54,37 @@ void broker_destroy(struct broker *b);
  * own.  Also fires whatever has fallen due by now, so n may be 0. */
 void broker_step(struct broker *b, const struct instant *now, struct command *commands, size_t n, struct effects *out);
 
+/* Before the first step: what was remembered, in the order of enum definition_class, then what queues hold.  False:
+ * it is nonsense, names something that is not there, or is there already; nothing has changed. */
+bool broker_restore_definition(struct broker *b, enum definition_class what, uint64_t queue, struct bytes key,
+                               struct bytes value);
+
+/* The queue of that number holds so many messages, of so many bytes of body: all of them cold.  next_position is more
+ * than any position that it ever had. */
+bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, uint64_t bytes, uint64_t next_position);
+
+/* No queue has this number or a higher one, or had; without it: the highest that was restored, plus one. */
+void broker_set_next_queue_id(struct broker *b, uint64_t id);
+
+/* From now on clients go because the broker does: no durable queue or exchange is auto-deleted any more. */
+void broker_shut_down(struct broker *b);
+
+/* Sets or clears an alarm that others find out (ALARM_DISK); clients learn of it with the next step. */
+void broker_set_alarm(struct broker *b, enum alarm alarm, bool is_set);
+
+/* So many bytes of messages are held elsewhere, on their way to disk; they count for ALARM_MEMORY from the next step
+ * on.
+ */
+void broker_set_bytes_outside(struct broker *b, uint64_t bytes);
+
 /* When to step next though no command comes (message expiry, queue expiry), in instant.ms.  UINT64_MAX: never. */
 uint64_t broker_deadline(const struct broker *b);
 
 /* What is there now. */
 struct broker_totals {
     uint64_t queues, exchanges, bindings, consumers, outlets;
-    uint64_t messages_ready, messages_out;
-    uint64_t
-        message_bytes; /* message_cost() of what is ready or out; a message in several queues counts once a queue */
+    uint64_t messages_ready, messages_out; /* ready: in memory or cold */
+    uint64_t message_bytes; /* message_cost() of what is ready or out in memory, once, and of each place in a queue */
 };
 struct broker_totals broker_totals(const struct broker *b);
 

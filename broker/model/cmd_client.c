@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "broker/model/commands.h"
 #include "broker/model/outlet.h"
+#include "broker/model/remember.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
@@ -23,9 +24,12 @@ void command_attach(struct broker *b, struct command *c, struct outlet *o)
 
 void command_reset(struct broker *b, struct command *c, struct stream *s)
 {
+    uint64_t stamped = s->stamped;
     stream_delete(b, s);
     broker_finish(b);
-    broker_done(b, c, NULL);
+    struct event *e = broker_done(b, c, NULL);
+    if (e->after < stamped)
+        e->after = stamped; /* whoever uses the number again is told nothing more of this stream */
 }
 
 void command_echo(struct broker *b, struct command *c, struct stream *s)

@@ -5,6 +5,7 @@
 #include "broker/model/commands.h"
 #include "broker/model/consumer.h"
 #include "broker/model/outlet.h"
+#include "broker/model/parked.h"
 #include "broker/model/queue.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
@@ -53,21 +54,23 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     if (q == NULL)
         return;
     queue_touch(b, q);
-    struct entry *e;
-    do { /* more may be overdue than is expired at once */
-        e = queue_take(b, q);
-    } while (e == NULL && q->ready_count > 0);
+    struct entry *e = queue_has_head(b, q) ? queue_take(b, q) : NULL;
+    if (e == NULL && q->ready_count > 0) {
+        parked_get(q, s, c);
+        return;
+    }
     queue_expire(b, q); /* what is left is counted */
     struct event *ev = broker_tell(b, e != NULL ? GOT : EMPTY, c->from);
     ev->verb = c->verb;
     ev->cookie = c->cookie;
+    ev->after = s->after;
     if (e != NULL) {
         ev->delivered.msg = message_ref(e->msg);
         ev->delivered.messages = q->ready_count > UINT32_MAX ? UINT32_MAX : (uint32_t)q->ready_count;
         ev->delivered.redelivered = e->redelivered;
         ev->delivered.no_ack = spec->no_ack;
         if (spec->no_ack)
-            entry_destroy(b, e);
+            entry_end(b, e);
         else
             ev->delivered.ticket = queue_send_out(b, e, NULL, s);
         queue_mark_dirty(b, q); /* it has another head */

@@ -5,6 +5,7 @@
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
+#include "broker/model/remember.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
@@ -69,8 +70,10 @@ void command_declare_exchange(struct broker *b, struct command *c, struct stream
     if (x == NULL) {
         if (!new_exchange_is_fine(b, c, v))
             return;
-        exchange_create(b, v, spec);
+        x = exchange_create(b, v, spec);
+        remember_exchange(b, RECORD_DEFINE, x);
     }
+    b->changed = x->defined; /* maybe by another client, just now */
     broker_done(b, c, spec);
 }
 
@@ -95,6 +98,7 @@ void command_delete_exchange(struct broker *b, struct command *c, struct stream 
     }
     if (x != NULL)
         exchange_delete(b, x);
+    exchange_delete_doomed(b); /* the answer waits for that too */
     broker_done(b, c, spec);
 }
 
@@ -138,8 +142,12 @@ void command_bind(struct broker *b, struct command *c, struct stream *s)
     }
     if (ends.queue != NULL && !resource_unlocked(b, c, s, spec, ends.queue))
         return;
-    if (binding_find(b, ends.source, ends.queue, ends.to, spec) == NULL)
-        binding_create(b, ends.source, ends.queue, ends.to, spec);
+    struct binding *bd = binding_find(b, ends.source, ends.queue, ends.to, spec);
+    if (bd == NULL) {
+        bd = binding_create(b, ends.source, ends.queue, ends.to, spec);
+        remember_binding(b, RECORD_DEFINE, bd);
+    }
+    b->changed = bd->defined;
     broker_done(b, c, spec);
 }
 
@@ -156,5 +164,6 @@ void command_unbind(struct broker *b, struct command *c, struct stream *s)
         return;
     if (bd != NULL)
         binding_delete(b, bd);
+    exchange_delete_doomed(b);
     broker_done(b, c, spec);
 }

@@ -6,6 +6,7 @@
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
+#include "broker/model/remember.h"
 #include "broker/model/route.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
@@ -87,6 +88,7 @@ static bool find_targets(struct broker *b, struct command *c, struct stream *s, 
 static bool enqueue(struct broker *b, struct message *m, const struct targets *to)
 {
     bool taken = true;
+    remember_begin(b, m);
     for (size_t i = 0; i + 1 < to->n; i++)
         taken &= queue_publish(b, to->queues[i], message_ref(m));
     if (to->n > 0)
@@ -117,8 +119,11 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
     }
     bool confirm = c->publish.confirm;
     bool taken = publish(b, c, &to);
-    if (confirm)
-        broker_tell(b, taken ? CONFIRMED : REFUSED, c->from)->cookie = c->cookie;
+    if (!confirm)
+        return;
+    struct event *e = broker_tell(b, taken ? CONFIRMED : REFUSED, c->from);
+    e->cookie = c->cookie;
+    remember_confirm(b, e, s);
 }
 
 /* A publish of a transaction was checked and routed when it came: *at is where its queues stand among the held ones.
@@ -146,11 +151,28 @@ static bool commit_publish(struct broker *b, struct command *c, struct stream *s
     return taken;
 }
 
+/* Answers a COMMIT.  What follows from it belongs to the transaction, and ends with its own record; the answer comes
+ * before that, but waits for it. */
+static void commit_answer(struct broker *b, struct command *c, bool taken)
+{
+    size_t answer = b->effects->n;
+    if (taken)
+        broker_done(b, c, NULL);
+    else
+        broker_fail(b, c, TX_REFUSED, str_copy(BYTES("partial tx completion")));
+    if (!b->records)
+        return;
+    broker_finish(b);
+    b->changed = remember_tx_end(b);
+    remember_answer(b, &b->effects->events[answer]);
+}
+
 void command_commit(struct broker *b, struct command *c, struct stream *s)
 {
     struct tx *tx = c->tx;
     bool taken = true;
     size_t held = 0;
+    remember_tx_begin(b);
     for (size_t i = 0; i < tx->n; i++)
         if (tx->commands[i].verb == PUBLISH && held < s->held.n)
             taken &= commit_publish(b, &tx->commands[i], s, &held);
@@ -161,10 +183,7 @@ void command_commit(struct broker *b, struct command *c, struct stream *s)
         if (tx->commands[i].verb == SETTLE)
             command_settle(b, &tx->commands[i], s);
     tx_destroy(tx);
-    if (taken)
-        broker_done(b, c, NULL);
-    else
-        broker_fail(b, c, TX_REFUSED, str_copy(BYTES("partial tx completion")));
+    commit_answer(b, c, taken);
 }
 
 void command_rollback(struct broker *b, struct command *c, struct stream *s)

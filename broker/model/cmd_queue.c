@@ -2,18 +2,21 @@
 
 #include "base/str.h"
 #include "broker/model/commands.h"
+#include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
+#include "broker/model/remember.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
-static void done_with_counts(struct broker *b, struct command *c, const struct queue *q)
+static struct event *done_with_counts(struct broker *b, struct command *c, const struct queue *q)
 {
     struct event *e = broker_done(b, c, c->spec);
     e->done.messages = q->ready_count > UINT32_MAX ? UINT32_MAX : (uint32_t)q->ready_count;
     e->done.consumers = q->consumer_count;
+    return e;
 }
 
 /* An exclusive queue is another's, or this declare says otherwise than the first one did. */
@@ -41,6 +44,7 @@ static void redeclare(struct broker *b, struct command *c, struct stream *s, str
         return;
     }
     queue_touch(b, q);
+    b->changed = q->defined; /* maybe by another client, just now */
     done_with_counts(b, c, q);
 }
 
@@ -66,7 +70,8 @@ void command_declare_queue(struct broker *b, struct command *c, struct stream *s
         resource_fail(b, c, spec, OBJECTION, str_copy(spec->objection));
         return;
     }
-    q = queue_create(b, v, spec, spec->exclusive ? s->outlet : NULL);
+    q = queue_create(b, v, spec, spec->exclusive ? s->outlet : NULL, b->next_queue_id++);
+    remember_queue(b, RECORD_DEFINE, q);
     done_with_counts(b, c, q);
 }
 
@@ -88,8 +93,12 @@ void command_delete_queue(struct broker *b, struct command *c, struct stream *s)
         free(name);
         return;
     }
-    done_with_counts(b, c, q); /* the answer comes before the cancels that it causes */
+    size_t answer = b->effects->n;
+    done_with_counts(b, c, q); /* the answer comes before the cancels that it causes … */
     queue_delete(b, q);
+    exchange_delete_doomed(b);
+    if (b->records)
+        remember_answer(b, &b->effects->events[answer]); /* … but waits for what was changed */
 }
 
 void command_purge_queue(struct broker *b, struct command *c, struct stream *s)
@@ -97,6 +106,11 @@ void command_purge_queue(struct broker *b, struct command *c, struct stream *s)
     struct queue *q = resource_queue(b, c, s, c->spec);
     if (q == NULL)
         return;
-    done_with_counts(b, c, q);
-    queue_purge(b, q);
+    uint64_t before = b->position;
+    struct event *answer = done_with_counts(b, c, q);
+    queue_purge(b, q); /* which tells nobody anything */
+    if (b->position != before) {
+        remember_changed(b);
+        remember_answer(b, answer);
+    }
 }

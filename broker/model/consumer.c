@@ -95,6 +95,7 @@ void consumer_cancel(struct broker *b, struct consumer *c)
 {
     struct event *e = broker_tell(b, CANCELLED, stream_origin(c->stream));
     e->cancelled.consumer = c->number;
+    e->after = c->stream->after;
     consumer_delete(b, c);
 }
 
@@ -114,12 +115,13 @@ void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e)
 {
     struct event *ev = broker_tell(b, DELIVERED, stream_origin(c->stream));
     c->outlet->window -= (int64_t)message_window_cost(e->msg);
+    ev->after = c->stream->after;
     ev->delivered.msg = message_ref(e->msg);
     ev->delivered.consumer = c->number;
     ev->delivered.redelivered = e->redelivered;
     ev->delivered.no_ack = c->no_ack;
     if (c->no_ack)
-        entry_destroy(b, e);
+        entry_end(b, e);
     else
         ev->delivered.ticket = queue_send_out(b, e, c, c->stream);
     if (c->waiting.next != c->waiting.prev) { /* not alone on the ring: to the end of its turn */

@@ -5,6 +5,7 @@
 #include "broker/model/exchange.h"
 #include "broker/model/obituary.h"
 #include "broker/model/queue.h"
+#include "broker/model/remember.h"
 #include "broker/model/route.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
@@ -33,17 +34,20 @@ static struct message *write_letter(const struct broker *b, const struct entry *
     return letter;
 }
 
-static void send_letter(struct broker *b, struct entry *e, struct exchange *x)
+/* Answers true if the letter's record has settled e. */
+static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
 {
     struct message *letter = write_letter(b, e, x);
     struct routing routing = {.key = message_key(letter), .extra_keys = message_extra_keys(letter), .msg = letter};
     const struct route *route = route_message(b, x, &routing);
+    remember_begin_letter(b, letter, e);
     for (size_t i = 0; i < route->n; i++) {
         struct queue *q = route->queues[i];
         if (e->death == DEATH_REJECTED || obituary_allows(message_properties(letter), letter->deaths, q->name))
             queue_publish(b, q, message_ref(letter));
     }
     message_unref(letter);
+    return b->publishing.is_open;
 }
 
 bool deadletter_is_due(const struct broker *b)
@@ -59,9 +63,10 @@ void deadletter_next(struct broker *b)
         struct queue *q = e->queue;
         list_remove(&e->in_queue);
         struct exchange *x = vhost_find_exchange(b, q->vhost, q->spec->options.dead_letter_exchange);
-        if (x != NULL)
-            send_letter(b, e, x);
-        entry_destroy(b, e);
+        if (x != NULL && send_letter(b, e, x))
+            entry_destroy(b, e);
+        else
+            entry_end(b, e);
         queue_bury(b, q);
     }
 }

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "broker/model/remember.h"
 #include "broker/model/state.h"
 
 enum { SLAB_ENTRIES = 512 };
@@ -67,4 +68,10 @@ void entry_destroy(struct broker *b, struct entry *e)
         b->totals.message_bytes -= message_cost(msg);
     message_unref(msg);
     put_free(&b->entries, e);
+}
+
+void entry_end(struct broker *b, struct entry *e)
+{
+    remember_entry(b, RECORD_SETTLE, e);
+    entry_destroy(b, e);
 }

@@ -40,10 +40,12 @@ struct entry {
     struct consumer *consumer; /* OUT: with whom; NULL: fetched by GET */
     struct stream *stream;     /* OUT */
     uint32_t ticket_slot;      /* OUT */
-    uint8_t state;             /* enum entry_state */
-    uint8_t death;             /* DYING: enum death */
-    bool redelivered;
-    bool held; /* OUT: a transaction has settled it */
+    uint16_t deliveries;       /* how often it was given back; no more than UINT16_MAX */
+    uint8_t state : 4;         /* enum entry_state */
+    uint8_t death : 4;         /* DYING: enum death */
+    bool redelivered : 1;
+    bool held : 1;   /* OUT: a transaction has settled it */
+    bool stored : 1; /* there is a record of it */
 };
 
 /* Entries come from slabs and go back to a free list. */
@@ -60,4 +62,7 @@ struct entry *entry_create(struct broker *b, struct queue *q, struct message *ms
 
 /* Gives the entry, and its hold on the message, back.  It must be on no list. */
 void entry_destroy(struct broker *b, struct entry *e);
+
+/* The same, and whatever was recorded of it is settled. */
+void entry_end(struct broker *b, struct entry *e);
 #endif

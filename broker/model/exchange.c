@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/str.h"
 #include "broker/model/queue.h"
+#include "broker/model/remember.h"
 #include "broker/model/route_headers.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
@@ -55,6 +56,7 @@ void exchange_delete(struct broker *b, struct exchange *x)
         binding_delete(b, bd);
     list_remove(&x->doomed); /* its own last binding may have doomed it again */
     CHECK(b->doomed.ring.next != &x->doomed);
+    remember_exchange(b, RECORD_UNDEFINE, x);
     x->kind->fini(x);
     map_remove(&x->vhost->exchanges, &x->in_vhost);
     b->topology_version++;
@@ -67,7 +69,7 @@ void exchange_delete_doomed(struct broker *b)
 {
     while (!list_is_empty(&b->doomed)) {
         struct exchange *x = item_of(b->doomed.ring.next, struct exchange, doomed);
-        if (list_is_empty(&x->outgoing))
+        if (list_is_empty(&x->outgoing) && !(b->is_shut_down && x->spec->durable))
             exchange_delete(b, x);
         else
             list_remove(&x->doomed);
@@ -136,6 +138,7 @@ struct binding *binding_create(struct broker *b, struct exchange *source, struct
 void binding_delete(struct broker *b, struct binding *bd)
 {
     struct exchange *source = bd->source;
+    remember_binding(b, RECORD_UNDEFINE, bd);
     source->kind->unbind(source, bd);
     map_remove(&source->vhost->bindings, &bd->in_vhost);
     list_remove(&bd->in_source);

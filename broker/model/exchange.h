@@ -43,6 +43,7 @@ struct exchange {
     struct list incoming; /* … and the destination */
     struct link doomed;   /* on broker->doomed */
     uint64_t stamp;       /* of the last walk that came by */
+    uint64_t defined;     /* position of its DEFINE; 0: none since the start */
     union {
         struct map keys;           /* direct: key groups by routing key */
         struct topic_index *topic; /* owned */
@@ -60,6 +61,7 @@ struct binding {
     struct link in_destination;
     struct link in_index;        /* where the source's kind keeps it */
     void *index_node;            /* the kind's own */
+    uint64_t defined;            /* position of its DEFINE; 0: none since the start */
     struct bytes key, arguments; /* in data */
     enum headers_match match;    /* headers: how */
     uint8_t data[];
@@ -68,7 +70,7 @@ struct binding {
 /* The kind of that name, or NULL. */
 const struct exchange_kind *exchange_kind_find(struct bytes name);
 
-/* A new exchange, known to the vhost.  The spec is copied; its type must exist. */
+/* A new exchange, known to the vhost.  The spec is copied; its type must exist.  Nothing is recorded. */
 struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct spec *spec);
 
 /* Removes it with all bindings from and to it. */
@@ -83,6 +85,8 @@ char *exchange_describe(const struct exchange *x);
 /* The binding with exactly this source, destination, key and arguments, or NULL. */
 struct binding *binding_find(const struct broker *b, const struct exchange *source, const struct queue *queue,
                              const struct exchange *to, const struct spec *spec);
+
+/* A new binding; nothing is recorded. */
 struct binding *binding_create(struct broker *b, struct exchange *source, struct queue *queue, struct exchange *to,
                                const struct spec *spec);
 /* Also dooms the source if it is auto-delete and this was its last. */

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "broker/model/consumer.h"
 #include "broker/model/exchange.h"
+#include "broker/model/parked.h"
 #include "broker/model/queue.h"
 
 struct outlet *outlet_create(struct broker *b, outlet_id id, struct vhost *v)
@@ -53,6 +54,8 @@ struct stream *outlet_stream(struct outlet *o, uint16_t number)
     list_init(&s->out);
     list_init(&s->consumers);
     list_init(&s->starved);
+    list_init(&s->parked);
+    link_init(&s->resumed);
     o->streams[number] = s;
     return s;
 }
@@ -105,12 +108,15 @@ void stream_release_held(struct broker *b, struct stream *s)
 void stream_delete(struct broker *b, struct stream *s)
 {
     struct consumer *c;
+    parked_drop(s);
     list_each (c, &s->consumers, struct consumer, in_stream)
         consumer_delete(b, c);
     stream_requeue(b, s, true);
     CHECK(list_is_empty(&s->starved) && s->credit_used == 0);
     stream_release_held(b, s);
     s->outlet->streams[s->number] = NULL;
+    if (s->stamped > s->outlet->stamped)
+        s->outlet->stamped = s->stamped;
     if (s->route != NULL)
         free(s->route->queues);
     free(s->route);

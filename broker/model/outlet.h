@@ -44,6 +44,10 @@ struct stream {
     uint32_t credit_used;           /* what its consumers have out */
     struct remembered_route *route; /* owned; NULL until the first publish */
     struct held_routes held;
+    struct list parked;  /* commands that wait for a GET, itself the first (parked.h) */
+    struct link resumed; /* on broker->resumed */
+    uint64_t after;      /* position that the last answer waits for: what is told behind it waits too */
+    uint64_t stamped;    /* the highest position that anything told to it waits for */
 };
 
 struct outlet {
@@ -56,6 +60,7 @@ struct outlet {
     struct list exclusive_queues;
     struct list stalled; /* consumers that wait for the window */
     int64_t window;      /* bytes of deliveries that it may still be sent */
+    uint64_t stamped;    /* as of the streams that are gone */
 };
 
 struct outlet *outlet_create(struct broker *b, outlet_id id, struct vhost *v);

@@ -8,8 +8,13 @@
 #include "broker/model/consumer.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
+#include "broker/model/parked.h"
+#include "broker/model/remember.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
+
+/* unused_since of a queue that was restored: nobody could have used it yet. */
+#define LEASE_NOT_BEGUN UINT64_MAX
 
 static void on_expiry(struct broker *b, struct wakeup *t)
 {
@@ -21,6 +26,8 @@ static void on_lease(struct broker *b, struct wakeup *t)
     struct queue *q = item_of(t, struct queue, lease);
     if (q->consumer_count > 0)
         return;
+    if (q->unused_since == LEASE_NOT_BEGUN)
+        q->unused_since = b->now.ms;
     uint64_t end = q->unused_since + q->spec->options.expires_ms;
     if (b->now.ms < end)
         wakeup_set(b, &q->lease, end);
@@ -28,9 +35,11 @@ static void on_lease(struct broker *b, struct wakeup *t)
         queue_delete(b, q);
 }
 
-struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner)
+struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
+                           uint64_t id)
 {
     struct queue *q = alloc_zeroed(sizeof *q);
+    q->id = id;
     q->vhost = v;
     q->spec = spec_create(spec);
     q->spec->durable = spec->durable && owner == NULL; /* an exclusive queue never survives */
@@ -46,13 +55,26 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     list_init(&q->out);
     list_init(&q->consumers);
     list_init(&q->ring);
+    list_init(&q->parked);
+    cold_init(&q->cold);
     wakeup_init(&q->expiry, on_expiry);
     wakeup_init(&q->lease, on_lease);
     map_add(&v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
     b->topology_version++;
     b->totals.queues++;
     queue_touch(b, q);
     return q;
+}
+
+struct queue *queue_find_by_id(const struct broker *b, uint64_t id)
+{
+    for (struct map_node *n = map_first(&b->queues_by_id, hash_mix(id, 0)); n != NULL; n = map_next(n)) {
+        struct queue *q = item_of(n, struct queue, in_ids);
+        if (q->id == id)
+            return q;
+    }
+    return NULL;
 }
 
 char *queue_describe(const struct queue *q)
@@ -75,7 +97,15 @@ static void ready_count_add(struct broker *b, struct queue *q, const struct entr
 {
     q->ready_count++;
     q->ready_bytes += e->msg->body_size;
+    q->cold.warm_cost += message_cost(e->msg);
     b->totals.messages_ready++;
+}
+
+void queue_append(struct broker *b, struct queue *q, struct entry *e)
+{
+    e->state = ENTRY_READY;
+    list_append(&q->ready, &e->in_queue);
+    ready_count_add(b, q, e);
 }
 
 static void ready_remove(struct broker *b, struct queue *q, struct entry *e)
@@ -86,7 +116,10 @@ static void ready_remove(struct broker *b, struct queue *q, struct entry *e)
         list_remove(&e->in_queue);
     q->ready_count--;
     q->ready_bytes -= e->msg->body_size;
+    q->cold.warm_cost -= message_cost(e->msg);
     b->totals.messages_ready--;
+    if (q->cold.count > 0)
+        cold_look(b, q);
 }
 
 /* The entry, which is on no list, is to be dead-lettered; without a dead-letter exchange it is dropped. */
@@ -94,11 +127,11 @@ static void queue_die(struct broker *b, struct entry *e, enum death death)
 {
     struct queue *q = e->queue;
     if (!q->spec->options.has_dead_letter_exchange) {
-        entry_destroy(b, e);
+        entry_end(b, e);
         return;
     }
     e->state = ENTRY_DYING;
-    e->death = (uint8_t)death;
+    e->death = death & 0xf;
     q->pins++;
     list_append(&b->fresh, &e->in_queue);
 }
@@ -126,6 +159,14 @@ void queue_expire(struct broker *b, struct queue *q)
     }
 }
 
+bool queue_has_head(struct broker *b, struct queue *q)
+{
+    struct entry *head;
+    while ((head = queue_head(q)) != NULL && head->expires_at <= b->now.ms)
+        queue_expire(b, q); /* more may be overdue than is expired at once */
+    return head != NULL;
+}
+
 struct entry *queue_take(struct broker *b, struct queue *q)
 {
     struct entry *head = queue_head(q);
@@ -150,9 +191,8 @@ static void queue_drop_head(struct broker *b, struct queue *q)
 {
     if (q->spec->options.overflow != OVERFLOW_DROP_HEAD)
         return;
-    while (queue_is_over(q)) {
-        struct entry *head = queue_head(q);
-        CHECK(head != NULL);
+    struct entry *head;
+    while (queue_is_over(q) && (head = queue_head(q)) != NULL) { /* without a head all is cold: when it has come */
         ready_remove(b, q, head);
         queue_die(b, head, DEATH_MAXLEN);
     }
@@ -189,27 +229,50 @@ static uint64_t entry_deadline(const struct broker *b, const struct queue *q, co
     return ttl == SPEC_NONE ? ENTRY_NEVER : b->now.ms + ttl;
 }
 
-bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
+static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
 {
     struct entry *e = entry_create(b, q, msg);
-    if (queue_refuses(b, q, msg)) {
-        if (q->spec->options.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
-            queue_die(b, e, DEATH_MAXLEN);
-        else
-            entry_destroy(b, e);
-        return false;
-    }
-    e->position = q->next_position++;
+    if (q->spec->options.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
+        queue_die(b, e, DEATH_MAXLEN);
+    else
+        entry_destroy(b, e);
+    return false;
+}
+
+static uint64_t ttl_left(const struct broker *b, uint64_t deadline)
+{
+    return deadline == ENTRY_NEVER ? PLACE_NO_TTL : deadline - b->now.ms;
+}
+
+static void queue_publish_cold(struct broker *b, struct queue *q, struct message *msg)
+{
+    cold_add(b, q, msg, q->next_position++, ttl_left(b, entry_deadline(b, q, msg)));
+    message_unref(msg);
+    if (!link_is_linked(&q->dirty))
+        queue_drop_head(b, q);
+}
+
+bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
+{
+    if (queue_refuses(b, q, msg))
+        return queue_refuse(b, q, msg);
     struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
+    if (c == NULL && b->records && cold_takes(b, q, msg)) {
+        queue_publish_cold(b, q, msg);
+        return true;
+    }
+    struct entry *e = entry_create(b, q, msg);
+    e->position = q->next_position++;
+    e->expires_at = entry_deadline(b, q, msg);
+    if (b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg)) {
+        remember_place(b, q, e->position, ttl_left(b, e->expires_at));
+        e->stored = true;
+    }
     if (c != NULL) {
-        e->expires_at = entry_deadline(b, q, msg);
         consumer_deliver(b, c, e);
         return true;
     }
-    e->expires_at = entry_deadline(b, q, msg);
-    e->state = ENTRY_READY;
-    list_append(&q->ready, &e->in_queue);
-    ready_count_add(b, q, e);
+    queue_append(b, q, e);
     if (e->expires_at <= b->now.ms)
         queue_mark_dirty(b, q);
     else if (e->expires_at != ENTRY_NEVER)
@@ -229,6 +292,7 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
     e->state = ENTRY_OUT;
     e->consumer = c;
     e->stream = s;
+    remember_entry(b, RECORD_DELIVER, e);
     t.slot = e->ticket_slot = slots_take(&b->tickets, e, &t.generation);
     list_append(&q->out, &e->in_queue);
     list_append(&s->out, &e->in_stream);
@@ -260,11 +324,14 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
     queue_end_out(b, e);
     switch (outcome) {
     case ACCEPTED:
-        entry_destroy(b, e);
+        entry_end(b, e);
         break;
     case REQUEUED:
         e->state = ENTRY_RETURNED;
         e->redelivered = true;
+        if (e->deliveries < UINT16_MAX)
+            e->deliveries++;
+        remember_entry(b, RECORD_RETURN, e);
         heap_node_init(&e->in_returned);
         heap_add(&q->returned, &e->in_returned, e->position);
         ready_count_add(b, q, e);
@@ -285,8 +352,11 @@ uint64_t queue_purge(struct broker *b, struct queue *q)
     struct entry *head;
     while ((head = queue_head(q)) != NULL) {
         ready_remove(b, q, head);
-        entry_destroy(b, head);
+        entry_end(b, head);
     }
+    cold_purge(b, q);
+    if (!list_is_empty(&q->parked))
+        queue_mark_dirty(b, q);
     return count;
 }
 
@@ -299,6 +369,11 @@ void queue_touch(struct broker *b, struct queue *q)
     q->unused_since = b->now.ms;
     if (expires != SPEC_NONE && q->consumer_count == 0 && !heap_has(&q->lease.node))
         wakeup_set(b, &q->lease, b->now.ms + expires);
+}
+
+void queue_begin_lease_later(struct queue *q)
+{
+    q->unused_since = LEASE_NOT_BEGUN;
 }
 
 void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c)
@@ -331,7 +406,7 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
 
 static void queue_free(struct queue *q)
 {
-    CHECK(q->pins == 0 && list_is_empty(&q->ready) && list_is_empty(&q->out));
+    CHECK(q->pins == 0 && list_is_empty(&q->ready) && list_is_empty(&q->out) && list_is_empty(&q->parked));
     heap_fini(&q->returned);
     free(q->spec);
     free(q);
@@ -346,16 +421,19 @@ void queue_delete(struct broker *b, struct queue *q)
     q->gone = true;
     list_each (bd, &q->bindings, struct binding, in_destination)
         binding_delete(b, bd);
+    remember_queue(b, RECORD_UNDEFINE, q);
     list_each (c, &q->consumers, struct consumer, in_queue)
         consumer_cancel(b, c);
     queue_purge(b, q);
     list_each (e, &q->out, struct entry, in_queue)
         queue_settle(b, e, ACCEPTED);
+    parked_release(b, q);
     list_remove(&q->in_owner);
     list_remove(&q->dirty);
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
     map_remove(&q->vhost->queues, &q->in_vhost);
+    map_remove(&b->queues_by_id, &q->in_ids);
     b->topology_version++;
     b->totals.queues--;
     q->owner = NULL;
@@ -382,16 +460,25 @@ void queue_mark_dirty(struct broker *b, struct queue *q)
         list_append(&b->dirty, &q->dirty);
 }
 
+static bool queue_has_served(const struct broker *b, const struct queue *q)
+{
+    return q->spec->auto_delete && q->had_consumer && q->consumer_count == 0 && !(b->is_shut_down && q->spec->durable);
+}
+
 static void queue_clean(struct broker *b, struct queue *q)
 {
-    if (q->spec->auto_delete && q->had_consumer && q->consumer_count == 0) {
+    if (queue_has_served(b, q)) {
         queue_delete(b, q);
         return;
     }
+    if (!list_is_empty(&q->parked))
+        parked_answer(b, q);
     queue_dispatch(b, q);
     queue_expire(b, q);
     queue_drop_head(b, q);
     queue_watch_head(b, q);
+    if (q->cold.count > 0)
+        cold_look(b, q);
 }
 
 void queue_clean_dirty(struct broker *b)
@@ -406,21 +493,26 @@ void queue_clean_dirty(struct broker *b)
 /* --- invariants
  * -----------------------------------------------------------------------------------------------------*/
 
-void queue_check(const struct queue *q)
+void queue_check(const struct broker *b, const struct queue *q)
 {
-    uint64_t ready = q->returned.count, bytes = 0, out = 0, consumers = 0, last = 0;
+    uint64_t ready = q->returned.count, bytes = q->cold.bytes, out = 0, consumers = 0, last = 0, cost = 0;
     struct entry *e;
     struct consumer *c;
     for (size_t i = 0; i < q->returned.count; i++) {
         e = item_of(q->returned.nodes[i], struct entry, in_returned);
         CHECK(e->state == ENTRY_RETURNED && e->queue == q && e->redelivered && e->position < q->next_position);
+        CHECK(e->deliveries > 0);
         bytes += e->msg->body_size;
+        cost += message_cost(e->msg);
     }
     list_each (e, &q->ready, struct entry, in_queue) {
         CHECK(e->state == ENTRY_READY && e->queue == q && e->position < q->next_position);
         CHECK(ready == q->returned.count || e->position > last);
         last = e->position;
+        CHECK(q->cold.count == 0 || e->position < q->cold.from);
+        CHECK(!e->stored || q->was_stored);
         bytes += e->msg->body_size;
+        cost += message_cost(e->msg);
         ready++;
     }
     list_each (e, &q->out, struct entry, in_queue) {
@@ -431,8 +523,11 @@ void queue_check(const struct queue *q)
         CHECK(c->queue == q && !c->gone);
         consumers++;
         /* P11: nothing waits while somebody could take it. */
-        CHECK(q->ready_count == 0 || !consumer_can_take(c) || link_is_linked(&q->dirty) || heap_has(&q->expiry.node));
+        CHECK(queue_head(q) == NULL || !consumer_can_take(c) || link_is_linked(&q->dirty) || heap_has(&q->expiry.node));
     }
-    CHECK(ready == q->ready_count && bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
-    CHECK(!queue_is_over(q) || q->spec->options.overflow != OVERFLOW_DROP_HEAD);
+    cold_check(b, q, ready, cost);
+    CHECK(list_is_empty(&q->parked) || (ready == 0 && q->cold.count > 0));
+    CHECK(queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id);
+    CHECK(bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
+    CHECK(!queue_is_over(q) || q->spec->options.overflow != OVERFLOW_DROP_HEAD || ready == 0);
 }

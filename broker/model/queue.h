@@ -1,7 +1,8 @@
 /* Queues: messages in order, those that are out, and the consumers that wait for more.
  *
  * A message that comes back keeps its position, and everything that ever was out lies before everything that never was,
- * so the head of a queue is the first of `returned`, or else the first of `ready` (reference amqp-protocol 7.9).
+ * so the head of a queue is the first of `returned`, or else the first of `ready` (reference amqp-protocol 7.9).  What
+ * is cold lies behind both (cold.h): a queue that is not empty may have no head for as long as that is being loaded.
  */
 #ifndef BROKER_MODEL_QUEUE_H
 #define BROKER_MODEL_QUEUE_H
@@ -35,11 +36,18 @@ struct queue {
     struct list ready;    /* READY entries, by position */
     struct heap returned; /* RETURNED entries, by position */
     struct list out;      /* OUT entries */
-    uint64_t ready_count; /* in ready and returned */
+    uint64_t ready_count; /* in ready and returned, and cold */
     uint64_t ready_bytes; /* of their bodies */
     uint64_t out_count;
     uint64_t pins; /* who will still ask for it: entries on broker->deaths, routes that are held */
     uint64_t next_position;
+
+    struct map_node in_ids; /* in broker->queues_by_id */
+    uint64_t id;            /* never used again */
+    uint64_t defined;       /* position of its DEFINE; 0: none since the start */
+    bool was_stored;        /* there were records of messages in it */
+    struct cold cold;       /* what is ready, but not in memory */
+    struct list parked;     /* GETs that wait for that (parked.h) */
 
     struct list consumers; /* all, oldest first */
     struct list ring;      /* those that may be given something: by priority, and the next in turn first */
@@ -53,18 +61,25 @@ struct queue {
     uint64_t unused_since;
 };
 
-/* A new queue, known to the vhost.  The spec is copied.  owner: of an exclusive queue, or NULL. */
-struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner);
+/* A new queue, known to the vhost.  The spec is copied.  owner: of an exclusive queue, or NULL.  Nothing is recorded.
+ */
+struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
+                           uint64_t id);
+
+struct queue *queue_find_by_id(const struct broker *b, uint64_t id);
 
 /* Removes it: consumers are cancelled, messages dropped (those that are out too), bindings deleted. */
 void queue_delete(struct broker *b, struct queue *q);
 
 /* Puts a message in, or through to a consumer that waits.  Takes the reference.  False: the queue is full and refuses.
- */
+ * The message is the one that remember_begin() was told of. */
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg);
 
-/* Takes the head out of the queue, what is overdue dead-lettered first; NULL if it is empty.  The entry is on no list.
- */
+/* Dead-letters all that is overdue at the head.  Is there a head? */
+bool queue_has_head(struct broker *b, struct queue *q);
+
+/* Takes the head out of the queue, what is overdue dead-lettered first; NULL if there is none.  The entry is on no
+ * list. */
 struct entry *queue_take(struct broker *b, struct queue *q);
 
 /* Dead-letters what is overdue at the head, up to EXPIRED_PER_STEP. */
@@ -78,6 +93,9 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome);
 
 /* Drops what is ready; answers how many. */
 uint64_t queue_purge(struct broker *b, struct queue *q);
+
+/* Its lease starts with the first step, whenever that is. */
+void queue_begin_lease_later(struct queue *q);
 
 /* Somebody used the queue: its lease starts anew. */
 void queue_touch(struct broker *b, struct queue *q);
@@ -96,9 +114,12 @@ void queue_clean_dirty(struct broker *b);
 void queue_pin(struct queue *q);
 void queue_bury(struct broker *b, struct queue *q);
 
+/* An entry that is on no list is ready, behind all others that are in memory. */
+void queue_append(struct broker *b, struct queue *q, struct entry *e);
+
 /* "queue 'q' in vhost '/'"; on the heap. */
 char *queue_describe(const struct queue *q);
 
 /* Dies if its counts and lists do not agree. */
-void queue_check(const struct queue *q);
+void queue_check(const struct broker *b, const struct queue *q);
 #endif

@@ -8,8 +8,11 @@
 #include "base/map.h"
 #include "base/slots.h"
 #include "broker/model/broker.h"
+#include "broker/model/cold.h"
 #include "broker/model/entry.h"
 #include "broker/model/route.h"
+
+struct stream;
 
 enum {
     DEATHS_PER_STEP = 1024,  /* dead letters that one step moves; the rest waits for the next */
@@ -23,32 +26,55 @@ struct wakeup {
     void (*fire)(struct broker *b, struct wakeup *t);
 };
 
+/* The message that is being put into queues: its record, if it gets one (remember.h). */
+struct publishing {
+    struct message *msg;        /* borrowed */
+    const struct entry *source; /* borrowed: what it is the dead letter of, if that is stored; NULL: nothing */
+    size_t record;              /* its index in the sheaf, and … */
+    uint64_t position;          /* … its position, if … */
+    bool is_open;               /* … there is one */
+    uint64_t after;             /* what its confirm waits for; 0: nothing */
+};
+
 struct broker {
     struct instant now;      /* of this step */
     struct effects *effects; /* of this step; borrowed */
     uint64_t hash_seed;
     uint64_t memory_high;
 
+    bool records, is_in_tx, is_shut_down;
+    uint64_t position; /* records so far */
+    uint64_t changed;  /* what the answer of this command waits for */
+    uint64_t tx_began; /* position when the transaction's first command began */
+    struct publishing publishing;
+    struct cold_state cold;
+
     struct map vhosts;       /* by name; owned */
+    struct map queues_by_id; /* all queues */
+    uint64_t next_queue_id;
     struct outlet **outlets; /* by slot; owned; NULL where there is none */
     size_t outlet_count;     /* slots in outlets[] */
     struct slots tickets;    /* of entries that are out */
     struct entry_pool entries;
     struct heap wakeups;
 
-    struct list deaths; /* entries on their way to a dead-letter exchange, the next first */
-    struct list fresh;  /* those that died since the last was moved: they are next, so that what letters cause in a
-                           fan of queues is as deep as it is, not as wide */
-    struct list dirty;  /* queues with something to look after before the command is over */
-    struct list doomed; /* exchanges that have lost their last binding and are to go */
+    struct list deaths;  /* entries on their way to a dead-letter exchange, the next first */
+    struct list fresh;   /* those that died since the last was moved: they are next, so that what letters cause in a
+                            fan of queues is as deep as it is, not as wide */
+    struct list dirty;   /* queues with something to look after before the command is over */
+    struct list resumed; /* streams with commands that need not wait any more */
+    struct list doomed;  /* exchanges that have lost their last binding and are to go */
 
     uint64_t topology_version; /* goes up with every change that routes may depend on */
     uint64_t stamp;            /* of the last walk over exchanges and queues */
     struct route route;        /* used again for every message */
 
-    unsigned deaths_left; /* dead letters that this step may still move */
-    unsigned alarms;
-    uint64_t alarm_ms;          /* when they last changed */
+    unsigned deaths_left;       /* dead letters that this step may still move */
+    unsigned alarms;            /* ALARM_MEMORY alone */
+    unsigned alarms_outside;    /* what broker_set_alarm() said */
+    uint64_t bytes_outside;     /* of messages, that others hold */
+    unsigned alarms_told;       /* all of them, as the last effects say */
+    uint64_t alarm_ms;          /* when the memory alarm last changed */
     struct wakeup alarm_wakeup; /* when they may clear */
     struct broker_totals totals;
 };
@@ -70,8 +96,8 @@ static inline struct event *broker_tell(struct broker *b, enum happening what, s
     return e;
 }
 
-/* The answer to a command.  done: takes the spec, NULL if there is none; answers the event, so that the caller can add
- * to it.  fail: takes the text, and poisons the stream. */
+/* The answer to a command, which waits for what the command has changed.  done: takes the spec, NULL if there is none;
+ * answers the event, so that the caller can add to it.  fail: takes the text, and poisons the stream. */
 struct event *broker_done(struct broker *b, const struct command *c, struct spec *spec);
 void broker_fail(struct broker *b, const struct command *c, enum reason reason, char *text);
 

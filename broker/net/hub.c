@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "broker/net/gate.h"
+#include "broker/net/news.h"
 
 struct hub {
     struct broker *broker; /* owned */
@@ -17,6 +18,11 @@ struct hub {
     struct gate gate;
     struct instant now;
     unsigned alarms;
+    struct hub_keeper keeper; /* keep is NULL: there is none */
+    struct news news;
+    struct news_items items; /* owned: of the news; empty between turns */
+    bool has_news;
+    size_t released;                 /* events of this turn that have waited already: the first ones */
     uint64_t peak_bytes, trimmed_ms; /* most message bytes held since memory was given back, and when that was */
 
     /* With threads. */
@@ -55,19 +61,48 @@ void mail_destroy(struct mail *m)
     free(m);
 }
 
-struct hub *hub_create(const struct broker_config *config, unsigned loops)
+struct hub *hub_create(struct broker *broker, const struct hub_keeper *keeper, unsigned loops)
 {
     struct hub *h = alloc_zeroed(sizeof *h);
-    h->broker = broker_create(config);
+    h->broker = broker;
     effects_init(&h->effects);
-    gate_init(&h->gate, UINT64_MAX); /* no journal: everything is as safe as it will ever be */
+    if (keeper != NULL)
+        h->keeper = *keeper;
+    gate_init(&h->gate, keeper != NULL ? 0 : UINT64_MAX); /* without one everything is as safe as it will ever be */
     h->n_loops = loops;
     h->last = &h->first;
+    news_init(&h->news, &h->inbox);
     if (loops > 0) {
         h->out = alloc_zeroed(loops * sizeof(struct mail *));
         lane_init(&h->inbox);
     }
     return h;
+}
+
+void hub_attach(struct hub *h, struct lane *lane)
+{
+    CHECK(h->n_loops == 0);
+    h->news.lane = lane;
+}
+
+/* Takes in what was posted. */
+static void hub_collect(struct hub *h)
+{
+    for (struct parcel *p = lane_collect(&h->inbox), *next; p != NULL; p = next) {
+        next = p->next;
+        if (p->kind == PARCEL_NEWS) {
+            h->has_news = true;
+            continue;
+        }
+        if (p->kind == PARCEL_STOP) {
+            h->is_stopping = true;
+            free(p);
+            continue;
+        }
+        p->next = NULL;
+        *h->last = p;
+        h->last = &p->next;
+    }
 }
 
 static void mails_destroy(struct parcel *p)
@@ -82,8 +117,12 @@ void hub_destroy(struct hub *h)
 {
     if (h == NULL)
         return;
-    if (h->n_loops > 0)
+    if (h->n_loops > 0) {
+        hub_collect(h); /* the keeper may have had a last word */
         lane_fini(&h->inbox);
+    }
+    news_fini(&h->news);
+    news_items_fini(&h->items);
     mails_destroy(h->first);
     mails_destroy(h->spare);
     free((void *)h->out);
@@ -93,9 +132,77 @@ void hub_destroy(struct hub *h)
     free(h);
 }
 
+/* ---- What others say. */
+
+void hub_tell_durable(struct hub *h, uint64_t position)
+{
+    news_tell_durable(&h->news, position);
+}
+
+void hub_tell_loaded(struct hub *h, struct load *l)
+{
+    news_tell_loaded(&h->news, l);
+}
+
+void hub_tell_disk_alarm(struct hub *h, bool is_set)
+{
+    news_tell_alarms(&h->news, is_set ? ALARM_DISK : 0);
+}
+
+void hub_tell_shutdown(struct hub *h)
+{
+    news_tell_shutdown(&h->news);
+}
+
+void hub_has_news(struct hub *h)
+{
+    h->has_news = true;
+}
+
+/* Moves the events that need not wait any longer to the effects, before all others. */
+static void hub_release(struct hub *h)
+{
+    struct effects *e = &h->effects;
+    for (struct event released; gate_take(&h->gate, &released); e->n++) {
+        if (e->n == e->capacity) {
+            e->capacity = alloc_grown(e->capacity, e->n + 1);
+            e->events = alloc_array(e->events, e->capacity, sizeof *e->events);
+        }
+        e->events[e->n] = released;
+    }
+    h->released = e->n;
+}
+
+static void hub_read_news(struct hub *h)
+{
+    struct news_items *n = &h->items;
+    h->has_news = false;
+    news_take(&h->news, n);
+    if (n->durable > h->gate.durable)
+        gate_open(&h->gate, n->durable);
+    hub_release(h);
+    if (n->is_shutting_down)
+        broker_shut_down(h->broker);
+    for (size_t i = 0; i < n->n_loads; i++) {
+        struct command c = {.verb = LOADED, .load = n->loads[i]};
+        broker_step(h->broker, &h->now, &c, 1, &h->effects);
+    }
+    n->n_loads = 0;
+    if (n->has_alarms)
+        broker_set_alarm(h->broker, ALARM_DISK, (n->alarms & ALARM_DISK) != 0);
+    if (n->has_alarms || (h->alarms & ALARM_MEMORY) != 0)
+        hub_step(h, NULL); /* alarms are judged in steps */
+}
+
+/* ---- A turn. */
+
 void hub_begin(struct hub *h)
 {
     h->now = (struct instant){.ms = clock_ms(), .wall_ms = clock_wall_ms()};
+    if (h->keeper.keep != NULL)
+        broker_set_bytes_outside(h->broker, h->keeper.pending(h->keeper.arg));
+    if (h->has_news)
+        hub_read_news(h);
 }
 
 void hub_step(struct hub *h, struct batch *b)
@@ -108,7 +215,7 @@ void hub_step(struct hub *h, struct batch *b)
     b->n = 0;
 }
 
-static void hub_tell_alarm(const struct hub *h, unsigned alarms, enum alarm alarm, const char *name)
+static void hub_log_alarm(const struct hub *h, unsigned alarms, enum alarm alarm, const char *name)
 {
     if (((alarms ^ h->alarms) & alarm) == 0)
         return;
@@ -135,22 +242,36 @@ static void hub_trim(struct hub *h)
     h->trimmed_ms = h->now.ms;
 }
 
+/* Hands the records over.  True: there are so many on their way that publishers have to pause. */
+static bool hub_keep(struct hub *h)
+{
+    if (h->keeper.keep == NULL)
+        return false;
+    if (h->effects.records.n > 0)
+        h->keeper.keep(h->keeper.arg, &h->effects.records);
+    uint64_t pending = h->keeper.pending(h->keeper.arg);
+    return pending > ((h->alarms & ALARM_BUSY) != 0 ? h->keeper.pending_easy : h->keeper.pending_max);
+}
+
 struct effects *hub_end(struct hub *h)
 {
     struct effects *e = &h->effects;
     hub_trim(h);
-    e->n = gate_hold(&h->gate, e->events, e->n);
-    if (e->alarms_changed) {
-        hub_tell_alarm(h, e->alarms, ALARM_MEMORY, "memory");
-        hub_tell_alarm(h, e->alarms, ALARM_DISK, "disk");
+    e->alarms = (e->alarms & ALARMS_TOLD) | (hub_keep(h) ? ALARM_BUSY : 0);
+    e->n = h->released + gate_hold(&h->gate, e->events + h->released, e->n - h->released);
+    h->released = 0;
+    if (e->alarms != h->alarms) {
+        hub_log_alarm(h, e->alarms, ALARM_MEMORY, "memory");
+        hub_log_alarm(h, e->alarms, ALARM_DISK, "disk");
         h->alarms = e->alarms;
+        e->alarms_changed = true;
     }
     return e;
 }
 
 uint64_t hub_deadline(const struct hub *h)
 {
-    return broker_deadline(h->broker);
+    return h->has_news ? 0 : broker_deadline(h->broker);
 }
 
 /* ---- With threads. */
@@ -178,22 +299,6 @@ static void hub_spare(struct hub *h, struct mail *m)
     m->parcel.next = h->spare;
     h->spare = &m->parcel;
     h->spares++;
-}
-
-/* Takes in what was posted. */
-static void hub_collect(struct hub *h)
-{
-    for (struct parcel *p = lane_collect(&h->inbox), *next; p != NULL; p = next) {
-        next = p->next;
-        if (p->kind == PARCEL_STOP) {
-            h->is_stopping = true;
-            free(p);
-            continue;
-        }
-        p->next = NULL;
-        *h->last = p;
-        h->last = &p->next;
-    }
 }
 
 bool hub_turn_is_long(const struct hub *h)

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/lane.h"
 #include "broker/model/broker.h"
-#include "broker/net/lane.h"
 #include "broker/port/batch.h"
 #include "broker/port/event.h"
 
@@ -33,6 +33,7 @@ enum parcel_kind {
     PARCEL_STOP,     /* come to an end */
     PARCEL_HURRY,    /* to a loop: at once */
     PARCEL_ENDED,    /* to the first loop: another one has ended */
+    PARCEL_NEWS,     /* to the hub: struct news has something; without threads to the loop, which says hub_has_news() */
 };
 
 /* To the hub: full batches.  From the hub: empty batches of that loop, events, the state of the alarms. */
@@ -54,12 +55,32 @@ static inline struct mail *mail_of(struct parcel *p)
     return (struct mail *)(void *)p;
 }
 
-/* loops: how many loops post to it from threads of their own; 0: none. */
-struct hub *hub_create(const struct broker_config *config, unsigned loops);
+/* Who keeps what the model wants remembered (broker/store/keeper.h).  Called on the hub's thread, and does not wait. */
+struct hub_keeper {
+    void (*keep)(void *arg, struct sheaf *records); /* takes over what is in it, and leaves it empty */
+    uint64_t (*pending)(void *arg);     /* message bytes that were handed over and are not on their way to disk yet */
+    uint64_t pending_max, pending_easy; /* above the first publishers pause; with no more than the second they go on */
+    void *arg;
+};
+
+/* Takes over the broker.  keeper: copied; NULL: nothing is remembered, and nothing waits for that.  loops: how many
+ * loops post to it from threads of their own; 0: none. */
+struct hub *hub_create(struct broker *broker, const struct hub_keeper *keeper, unsigned loops);
 void hub_destroy(struct hub *h);
 
-/* A turn, on the thread that owns the model: reads the clocks; steps through batches, which are empty then (NULL: for
- * time's sake alone); answers what followed, which the caller hands on and then clears. */
+/* What the keeper has to say, on any of its threads; and that the broker is about to stop, from any thread. */
+void hub_tell_durable(struct hub *h, uint64_t position); /* up to there, or hub_keeper.pending has become less */
+void hub_tell_loaded(struct hub *h, struct load *l);
+void hub_tell_disk_alarm(struct hub *h, bool is_set);
+void hub_tell_shutdown(struct hub *h);
+
+/* Without threads: the lane where that is posted.  Whoever collects PARCEL_NEWS there says so, and takes a turn. */
+void hub_attach(struct hub *h, struct lane *lane);
+void hub_has_news(struct hub *h);
+
+/* A turn, on the thread that owns the model: reads the clocks and the news; steps through batches, which are empty then
+ * (NULL: for time's sake alone); hands the records to the keeper and answers what followed, which the caller hands on
+ * and then clears. */
 void hub_begin(struct hub *h);
 
 /* The turn has taken longer than HUB_TURN_MS. */
@@ -67,7 +88,7 @@ bool hub_turn_is_long(const struct hub *h);
 void hub_step(struct hub *h, struct batch *b);
 struct effects *hub_end(struct hub *h);
 
-/* When a turn is wanted though no command comes, in clock_ms(). */
+/* When a turn is wanted though no command comes, in clock_ms(); 0: at once. */
 uint64_t hub_deadline(const struct hub *h);
 
 /* With threads.  lanes: one a loop; borrowed. */

@@ -81,7 +81,7 @@ void loop_destroy(struct loop *l)
         next = p->next;
         if (p->kind == PARCEL_MAIL)
             mail_destroy(mail_of(p));
-        else
+        else if (p->kind != PARCEL_NEWS)
             free(p);
     }
     for (struct parcel *p = l->spare, *next; p != NULL; p = next) {
@@ -319,6 +319,9 @@ static void loop_collect(struct loop *l)
         case PARCEL_MAIL:
             loop_open_mail(l, mail_of(p));
             continue; /* it is kept */
+        case PARCEL_NEWS:
+            hub_has_news(l->shared->hub);
+            continue; /* it is the hub's */
         case PARCEL_STRANGER:
             loop_welcome(l, (struct stranger *)(void *)p);
             break;

@@ -12,9 +12,9 @@
 #include <stdint.h>
 
 #include "amqp/session.h"
+#include "base/lane.h"
 #include "broker/net/address.h"
 #include "broker/net/hub.h"
-#include "broker/net/lane.h"
 #include "broker/net/poller.h"
 
 struct loop;

@@ -124,6 +124,7 @@ static void on_stop(void *arg, int number)
                s->signals == 0 ? "" : " at once");
     server_close_listeners(s);
     if (s->signals++ == 0) {
+        hub_tell_shutdown(s->hub); /* before the first connection is closed for it */
         server_tell_loops(s, PARCEL_STOP);
         loop_stop(s->loops[0]);
     } else {
@@ -140,17 +141,22 @@ static void on_hangup(void *arg, int number)
 
 /* ---- Its life. */
 
-struct server *server_create(const struct server_config *config, char **error)
+struct hub *server_hub(struct server *s)
+{
+    return s->hub;
+}
+
+struct server *server_create(const struct server_config *config, struct broker *broker, char **error)
 {
     struct server *s = alloc_zeroed(sizeof *s);
     s->config = *config;
+    s->hub = hub_create(broker, config->keeper, config->io_threads);
     if (!server_listen(s, error)) {
         server_destroy(s);
         return NULL;
     }
     unsigned n = config->io_threads > 0 ? config->io_threads : 1;
     CHECK(n <= LOOPS_MAX);
-    s->hub = hub_create(&config->broker, config->io_threads);
     s->shared.session = &s->config.session;
     s->shared.hub = s->hub;
     s->shared.n_loops = n;
@@ -168,6 +174,8 @@ struct server *server_create(const struct server_config *config, char **error)
         s->loops[i] = loop_create(&s->shared, i);
         s->lanes[i] = loop_lane(s->loops[i]);
     }
+    if (!s->shared.has_threads)
+        hub_attach(s->hub, s->lanes[0]);
     /* Now, so that whoever sees that it listens may signal it. */
     struct poller *p = loop_poller(s->loops[0]);
     poller_signal(p, SIGTERM, on_stop, s);

@@ -6,6 +6,7 @@
 
 #include "amqp/session.h"
 #include "broker/model/broker.h"
+#include "broker/net/hub.h"
 #include "broker/net/listener.h"
 
 struct server;
@@ -18,11 +19,15 @@ struct server_config {
     unsigned io_threads;      /* network threads, at most LOOPS_MAX; 0: one thread does all */
     unsigned connections_max; /* 0: no limit */
     struct session_config session;
-    struct broker_config broker;
+    const struct hub_keeper *keeper; /* NULL: nothing is kept */
 };
 
-/* Listens, and takes over the signals, but does not accept yet.  NULL: *error says why, and the caller frees it. */
-struct server *server_create(const struct server_config *config, char **error);
+/* Listens, and takes over the signals, but does not accept yet.  Takes over the broker.  NULL: *error says why, and the
+ * caller frees it. */
+struct server *server_create(const struct server_config *config, struct broker *broker, char **error);
+
+/* What the keeper tells; as long as the server lives. */
+struct hub *server_hub(struct server *s);
 
 /* Where it listens: "127.0.0.1:5672, [::1]:5672"; lives as long as the server. */
 const char *server_addresses(const struct server *s);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "broker/port/load.h"
 #include "broker/port/message.h"
 
 void command_drop(struct command *c)
@@ -29,6 +30,9 @@ void command_drop(struct command *c)
         break;
     case COMMIT:
         tx_destroy(c->tx);
+        break;
+    case LOADED:
+        load_destroy(c->load);
         break;
     case DETACH:
     case RESET:

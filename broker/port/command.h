@@ -13,6 +13,7 @@
 
 #include "broker/port/ids.h"
 
+struct load;
 struct message;
 struct spec;
 struct tx;
@@ -39,6 +40,7 @@ enum verb {
     RECOVER,          /* requeues all the stream has out.  Answered, and the redeliveries follow the answer. */
     COMMIT,           /* publishes and settles, carried out in one step, all or nothing.  Answered. */
     ROLLBACK,         /* forgets where publishes that were held would have gone.  Answered. */
+    LOADED,           /* what a RECORD_LOAD asked for; from nobody.  Not answered. */
 };
 
 enum outcome {
@@ -80,7 +82,8 @@ struct command {
         struct {
             uint64_t bytes;
         } window;
-        struct tx *tx; /* moves to the model, which frees it with tx_destroy() */
+        struct tx *tx;     /* moves to the model, which frees it with tx_destroy() */
+        struct load *load; /* LOADED: moves to the model */
     };
 };
 

@@ -76,6 +76,8 @@ struct event {
 void event_drop(struct event *e);
 
 /* Resource alarms, as bits: what publishers are blocked for.  They concern every client, so they travel beside the
- * events, once a loop. */
-enum alarm { ALARM_MEMORY = 1 << 0, ALARM_DISK = 1 << 1 };
+ * events, once a loop.  BUSY is no alarm but a pause, for a journal that cannot keep up: publishers wait likewise, and
+ * nobody is told. */
+enum alarm { ALARM_MEMORY = 1 << 0, ALARM_DISK = 1 << 1, ALARM_BUSY = 1 << 2 };
+enum { ALARMS_TOLD = ALARM_MEMORY | ALARM_DISK };
 #endif

@@ -74,15 +74,34 @@ struct sheaf {
     uint64_t bytes;   /* message_cost() of its publishes */
 };
 
+enum { SHEAF_KEPT_MAX = 4 << 20 }; /* bytes of room that sheaf_clear() keeps, of each kind */
+
 void sheaf_init(struct sheaf *s);
 void sheaf_fini(struct sheaf *s);  /* drops what is in it */
-void sheaf_clear(struct sheaf *s); /* drops what is in it, keeps the room */
+void sheaf_clear(struct sheaf *s); /* drops what is in it, keeps the room and `last` */
+
+/* Room for one more. */
+void sheaf_grow_records(struct sheaf *s);
+void sheaf_grow_places(struct sheaf *s);
 
 /* Another record, zeroed but for kind. */
-struct record *sheaf_add(struct sheaf *s, enum record_kind kind);
+static inline struct record *sheaf_add(struct sheaf *s, enum record_kind kind)
+{
+    if (s->n == s->capacity)
+        sheaf_grow_records(s);
+    struct record *r = &s->records[s->n++];
+    *r = (struct record){.kind = (uint8_t)kind};
+    return r;
+}
 
 /* Another place of the PUBLISH that was added last. */
-void sheaf_place(struct sheaf *s, struct place p);
+static inline void sheaf_place(struct sheaf *s, struct place p)
+{
+    if (s->n_places == s->places_capacity)
+        sheaf_grow_places(s);
+    s->places[s->n_places++] = p;
+    s->records[s->n - 1].places++;
+}
 
 /* A definition with copies of both; the caller owns it. */
 struct definition *definition_create(enum definition_class what, uint64_t queue, struct bytes key, struct bytes value);

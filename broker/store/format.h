@@ -135,10 +135,10 @@ struct message_meta {
     bool transient;
     uint64_t expiration_ms; /* MESSAGE_NO_EXPIRATION */
     uint64_t body_size;
-    uint16_t deliveries; /* in chunks: as of the copy */
-    bool redelivered;    /* likewise */
-    struct place replaces;      /* queue 0: none; bytes: of its body */
-    uint32_t n_places;          /* behind it, each read with place_read() */
+    uint16_t deliveries;   /* in chunks: as of the copy */
+    bool redelivered;      /* likewise */
+    struct place replaces; /* queue 0: none; bytes: of its body */
+    uint32_t n_places;     /* behind it, each read with place_read() */
 };
 
 enum { MESSAGE_META_MAX = 160, PLACE_META_MAX = 3 * VARINT_MAX };
@@ -147,7 +147,7 @@ void place_write(struct pen *p, const struct place *place); /* with ttl_ms */
 bool message_meta_read(struct cursor *c, struct message_meta *m);
 bool place_read(struct cursor *c, struct place *place);
 
-/* The meta of m as it is published; n_places and replaces are the caller's to say. */
+/* The meta of m as it is published; n_places, replaces and transient are the caller's to say. */
 void message_meta_of(struct message_meta *meta, const struct message *m, uint64_t wall_ms);
 
 /* The body of a message's item is its names, properties, extra keys and body, in the order of struct message's data:
@@ -165,9 +165,9 @@ struct run {
 };
 
 struct run_writer {
-    struct run run; /* open; count 0: none */
+    struct run run;                     /* open; count 0: none */
     uint64_t last_queue, last_position; /* what the next is told relative to */
-    uint8_t *at;    /* owned */
+    uint8_t *at;                        /* owned */
     size_t len, capacity;
 };
 

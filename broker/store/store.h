@@ -18,9 +18,9 @@
 struct store;
 
 struct store_config {
-    struct disk *disk;        /* borrowed */
-    uint64_t segment_bytes;   /* of the journal; 0: STORE_SEGMENT_BYTES */
-    uint64_t checkpoint_bytes; /* of journal between checkpoints; 0: STORE_CHECKPOINT_BYTES */
+    struct disk *disk;                    /* borrowed */
+    uint64_t segment_bytes;               /* of the journal; 0: STORE_SEGMENT_BYTES */
+    uint64_t checkpoint_bytes;            /* of journal between checkpoints; 0: STORE_CHECKPOINT_BYTES */
     uint32_t chunk_messages, chunk_bytes; /* 0: as above */
     uint64_t pack_bytes;
     void (*random)(void *to, size_t n); /* for node id and epochs */
@@ -28,8 +28,8 @@ struct store_config {
 
 enum {
     STORE_SEGMENT_BYTES = 16 << 20,
-    STORE_SEGMENTS_KEPT = 3,           /* sealed ones with live messages, before these are moved to packs */
-    STORE_SPARE_SEGMENTS = 3,          /* kept ready: the next one, and two for a full disk (reliability D26) */
+    STORE_SEGMENTS_KEPT = 3,  /* sealed ones with live messages, before these are moved to packs */
+    STORE_SPARE_SEGMENTS = 3, /* kept ready: the next one, and two for a full disk (reliability D26) */
     STORE_CHECKPOINT_BYTES = 64 << 20,
     STORE_PACK_BYTES = 16 << 20,
     STORE_CHUNK_BYTES = 512 << 10,
@@ -41,7 +41,7 @@ enum {
 /* What could not be read: of one queue, or (queue 0) of nobody knows whom. */
 struct store_loss {
     uint64_t queue;
-    struct bytes definition; /* the queue's key; empty: not known */
+    struct bytes definition;  /* the queue's key; empty: not known */
     uint64_t messages, bytes; /* at least */
     uint64_t first_lsn, last_lsn;
     const char *file;
@@ -68,6 +68,7 @@ enum store_verdict {
 enum store_verdict store_open(const struct store_config *config, const struct store_witness *witness,
                               struct store **out, char **text);
 void store_destroy(struct store *s); /* as if the process ended here; NULL is allowed */
+const char *store_trouble(const struct store *s); /* what failed, after STORE_FAILED */
 
 /* What was recovered: definitions, by class and in the order in which they were made; then queues. */
 struct store_reader {
@@ -83,22 +84,23 @@ uint64_t store_next_queue(const struct store *s);
 
 /* --- at work */
 
-/* Takes the records over (the sheaf is empty afterwards) and puts them into the write buffer.  LOADs are answered here:
- * each with its load, in order. */
+/* Takes the records over (the sheaf is empty afterwards); they are encoded and written by store_write().  That is also
+ * where LOADs are answered, each with its load, in order. */
 typedef void store_answer_fn(void *arg, struct load *l);
 void store_append(struct store *s, struct sheaf *records, store_answer_fn *answer, void *arg);
 
-/* Ends the group and writes it.  STORE_FULL: nothing is lost, it stays in the buffer; call again when there is space. */
+/* Ends the group and writes it.  STORE_FULL: nothing is lost, it stays in the buffer; call again when there is space.
+ */
 enum store_verdict store_write(struct store *s);
 
-/* What a sync would have to do now; false: nothing.  Jobs end in the order in which they began. */
+/* What a sync would have to do now; false: nothing.  One at a time. */
 enum { SYNC_FILES_MAX = 64 };
 struct sync_job {
     int files[SYNC_FILES_MAX];
     unsigned n_files;
     bool folder;       /* sync the data folder's names after the files */
-    uint64_t position; /* up to which everything is durable then */
-    uint64_t serial;   /* the store's own */
+    uint64_t position;    /* up to which everything is durable then */
+    uint64_t lsn, serial; /* the store's own */
 };
 bool store_sync_begin(struct store *s, struct sync_job *job);
 int sync_job_run(struct disk *d, const struct sync_job *job); /* on any thread; 0, or -errno */
@@ -107,8 +109,8 @@ void store_sync_end(struct store *s, const struct sync_job *job);
 /* Durable up to this position; goes up in store_sync_end(). */
 uint64_t store_durable(const struct store *s);
 
-/* A slice of what has no hurry: spare segments, moving to packs, checkpoints, deleting files.  Does about `budget` bytes
- * of it; *more: there is more to do at once. */
+/* A slice of what has no hurry: spare segments, moving to packs, checkpoints, deleting files.  Does about `budget`
+ * bytes of it; *more: there is more to do at once. */
 enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more);
 
 /* A clean end: syncs everything, writes a checkpoint.  Then store_destroy(). */
@@ -116,10 +118,11 @@ enum store_verdict store_close(struct store *s);
 
 struct store_stats {
     uint64_t journal_bytes, pack_bytes, pack_live_bytes, checkpoint_bytes; /* on disk now */
-    uint64_t written_bytes;                   /* all writes since the start */
+    uint64_t written_bytes;                                                /* all writes since the start */
     uint64_t segments, packs, chunks, syncs, groups;
     uint64_t buffered_bytes; /* in the write buffer */
     uint64_t lost_messages;
+    bool is_tight; /* the last attempt to make room failed */
     uint64_t memory_bytes; /* of the image, about */
 };
 struct store_stats store_stats(const struct store *s);

@@ -428,6 +428,7 @@ static bool may_fail(enum verb verb)
     case SETTLE:
     case RECOVER:
     case ROLLBACK:
+    case LOADED:
         break;
     }
     return false;
@@ -436,6 +437,9 @@ static bool may_fail(enum verb verb)
 static void carry_out(struct run *r, struct command *c)
 {
     switch (c->verb) {
+    case LOADED:
+        CHECK(c->verb != LOADED); /* no session says that */
+        break;
     case ATTACH:
         carry_out_attach(r, c);
         break;
@@ -579,7 +583,7 @@ static void act(struct run *r)
         lose_queue(r);
         break;
     case 12:
-        session_alarm(r->session, pick(r, 4), r->now);
+        session_alarm(r->session, pick(r, 8), r->now);
         break;
     case 13:
         r->now += pick(r, 256) * UINT64_C(100);

@@ -59,12 +59,79 @@ TEST(any_number_may_wait)
     gate_fini(&g);
 }
 
+static struct event to(uint32_t slot, enum happening what, uint64_t cookie, uint64_t after)
+{
+    return (struct event){.what = what, .to.outlet = {.slot = slot, .generation = 1}, .cookie = cookie, .after = after};
+}
+
+/* Holds n events, and says which cookies went on at once and which after the gate was opened. */
+static void check_order(struct event *events, size_t n, uint64_t open, const char *at_once, const char *then)
+{
+    struct gate g;
+    char went[64] = "", came[64] = "";
+    gate_init(&g, 10);
+    size_t left = gate_hold(&g, events, n);
+    for (size_t i = 0; i < left; i++)
+        went[i] = (char)('0' + events[i].cookie);
+    gate_open(&g, open);
+    struct event e;
+    for (size_t i = 0; gate_take(&g, &e); i++)
+        came[i] = (char)('0' + e.cookie);
+    assert_string_equal(went, at_once);
+    assert_string_equal(came, then);
+    gate_fini(&g);
+}
+
+TEST(an_answer_that_waits_holds_up_its_client_and_nobody_else)
+{
+    struct event events[] = {to(4, DONE, 1, 0), to(4, DONE, 2, 11),       to(4, DELIVERED, 3, 0),
+                             to(5, DONE, 4, 0), to(700, DELIVERED, 5, 0), to(4, DETACHED, 6, 0)};
+    check_order(events, 6, 11, "145", "236");
+}
+
+TEST(confirms_neither_hold_up_nor_are_held_up)
+{
+    struct event events[] = {to(1, CONFIRMED, 1, 12), to(1, DELIVERED, 2, 0), to(1, DONE, 3, 13),
+                             to(1, CONFIRMED, 4, 0),  to(1, REFUSED, 5, 9),   to(1, CONFIRMED, 6, 11)};
+    check_order(events, 6, 20, "245", "136");
+}
+
+TEST(a_confirm_does_not_overtake_what_was_returned_before_it)
+{
+    struct event events[] = {to(1, DONE, 1, 11), to(1, RETURNED, 2, 0), to(1, CONFIRMED, 3, 0), to(2, CONFIRMED, 4, 0)};
+    check_order(events, 4, 11, "4", "123");
+}
+
+TEST(what_is_released_together_has_no_gaps)
+{
+    struct event events[] = {to(1, CONFIRMED, 1, 15), to(2, DONE, 2, 11), to(2, DELIVERED, 3, 0)};
+    check_order(events, 3, 14, "", "");
+}
+
+TEST(a_fence_falls_when_it_is_durable)
+{
+    struct gate g;
+    gate_init(&g, 0);
+    struct event e = to(3, DONE, 1, 5);
+    assert_int_equal(gate_hold(&g, &e, 1), 0);
+    gate_open(&g, 5);
+    assert_true(gate_take(&g, &e));
+    e = to(3, DELIVERED, 2, 0);
+    assert_int_equal(gate_hold(&g, &e, 1), 1);
+    gate_fini(&g);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_journal_nothing_waits),
         cmocka_unit_test(what_is_not_durable_waits_and_the_rest_goes_in_order),
         cmocka_unit_test(any_number_may_wait),
+        cmocka_unit_test(an_answer_that_waits_holds_up_its_client_and_nobody_else),
+        cmocka_unit_test(confirms_neither_hold_up_nor_are_held_up),
+        cmocka_unit_test(a_confirm_does_not_overtake_what_was_returned_before_it),
+        cmocka_unit_test(what_is_released_together_has_no_gaps),
+        cmocka_unit_test(a_fence_falls_when_it_is_durable),
     };
     return unit_main("net/gate", tests, argc, argv);
 }

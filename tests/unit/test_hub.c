@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "broker/net/hub.h"
+#include "broker/port/load.h"
 #include "broker/port/spec.h"
 
 enum { LOOPS = 3, ECHOES = 5000, PATIENCE_MS = 10000 };
@@ -21,7 +22,7 @@ static void add(struct outbox *o, enum verb verb, uint32_t slot, uint64_t cookie
 
 TEST(without_threads_a_turn_is_three_calls)
 {
-    struct hub *h = hub_create(&config, 0);
+    struct hub *h = hub_create(broker_create(&config), NULL, 0);
     struct outbox o;
     outbox_init(&o);
     add(&o, ATTACH, 0, 7);
@@ -100,7 +101,7 @@ static void *ask(void *arg)
 
 TEST(with_threads_answers_and_empty_batches_come_home_in_order)
 {
-    struct hub *h = hub_create(&config, LOOPS);
+    struct hub *h = hub_create(broker_create(&config), NULL, LOOPS);
     static struct asker askers[LOOPS];
     struct lane *lanes[LOOPS];
     for (unsigned i = 0; i < LOOPS; i++) {
@@ -125,7 +126,7 @@ TEST(with_threads_answers_and_empty_batches_come_home_in_order)
 
 TEST(what_is_under_way_when_it_stops_is_dropped)
 {
-    struct hub *h = hub_create(&config, LOOPS);
+    struct hub *h = hub_create(broker_create(&config), NULL, LOOPS);
     struct lane lane, *lanes[LOOPS] = {&lane, &lane, &lane};
     lane_init(&lane);
     struct outbox o;
@@ -147,12 +148,168 @@ TEST(what_is_under_way_when_it_stops_is_dropped)
     outbox_fini(&o);
 }
 
+/* A keeper that only counts. */
+struct fake_keeper {
+    uint64_t last, pending;
+    size_t records;
+};
+
+static void fake_keep(void *arg, struct sheaf *records)
+{
+    struct fake_keeper *k = arg;
+    assert_int_equal(records->last, k->last + records->n);
+    k->last = records->last;
+    k->records += records->n;
+    sheaf_clear(records);
+}
+
+static uint64_t fake_pending(void *arg)
+{
+    const struct fake_keeper *k = arg;
+    return k->pending;
+}
+
+struct kept_hub {
+    struct fake_keeper keeper;
+    struct lane lane;
+    struct outbox outbox;
+    struct hub *hub;
+};
+
+static void kept_init(struct kept_hub *k)
+{
+    const struct hub_keeper keeper = {
+        .keep = fake_keep, .pending = fake_pending, .pending_max = 1000, .pending_easy = 500, .arg = &k->keeper};
+    struct broker_config with_records = config;
+    with_records.records = true;
+    k->keeper = (struct fake_keeper){0};
+    lane_init(&k->lane);
+    outbox_init(&k->outbox);
+    k->hub = hub_create(broker_create(&with_records), &keeper, 0);
+    hub_attach(k->hub, &k->lane);
+}
+
+static void kept_fini(struct kept_hub *k)
+{
+    lane_collect(&k->lane); /* the hub's own parcel */
+    lane_fini(&k->lane);
+    outbox_fini(&k->outbox);
+    hub_destroy(k->hub);
+}
+
+/* A turn with what is in the outbox; forgets the events, and answers their cookies as digits in text. */
+static struct effects *kept_turn(struct kept_hub *k, char text[16])
+{
+    struct batch *b = outbox_take(&k->outbox);
+    hub_begin(k->hub);
+    if (b != NULL) {
+        hub_step(k->hub, b);
+        outbox_give(&k->outbox, b);
+    }
+    struct effects *e = hub_end(k->hub);
+    size_t n = e->n;
+    for (size_t i = 0; i < n; i++) {
+        text[i] = (char)('0' + e->events[i].cookie);
+        event_drop(&e->events[i]);
+    }
+    text[n] = '\0';
+    return e;
+}
+
+static void kept_hear(struct kept_hub *k)
+{
+    struct parcel *p = lane_collect(&k->lane);
+    assert_non_null(p);
+    assert_null(p->next); /* however much there is to tell */
+    assert_int_equal(p->kind, PARCEL_NEWS);
+    hub_has_news(k->hub);
+    assert_int_equal(hub_deadline(k->hub), 0);
+}
+
+TEST(what_must_be_durable_waits_and_comes_before_what_follows)
+{
+    struct kept_hub k;
+    char went[16];
+    kept_init(&k);
+    add(&k.outbox, ATTACH, 0, 1);
+    effects_clear(kept_turn(&k, went));
+    const struct spec durable = {.name = BYTES("q"), .durable = true};
+    add(&k.outbox, DECLARE_QUEUE, 0, 2);
+    k.outbox.last->commands[0].spec = spec_create(&durable);
+    add(&k.outbox, ECHO, 0, 3);
+    uint64_t before = k.keeper.last;
+    effects_clear(kept_turn(&k, went));
+    assert_string_equal(went, "");
+    assert_true(k.keeper.last > before); /* the keeper has it already */
+
+    hub_tell_durable(k.hub, k.keeper.last - 1);
+    hub_tell_durable(k.hub, k.keeper.last);
+    kept_hear(&k);
+    add(&k.outbox, ECHO, 0, 4);
+    effects_clear(kept_turn(&k, went));
+    assert_string_equal(went, "234");
+    kept_fini(&k);
+}
+
+TEST(publishers_pause_while_too_much_is_pending)
+{
+    struct kept_hub k;
+    char went[16];
+    kept_init(&k);
+    static const struct {
+        uint64_t pending;
+        unsigned alarms;
+        bool has_changed;
+    } steps[] = {{1000, 0, false}, {1001, ALARM_BUSY, true}, {501, ALARM_BUSY, false}, {500, 0, true}, {900, 0, false}};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        k.keeper.pending = steps[i].pending;
+        struct effects *e = kept_turn(&k, went);
+        assert_int_equal(e->alarms, steps[i].alarms);
+        assert_int_equal(e->alarms_changed, steps[i].has_changed);
+        effects_clear(e);
+    }
+    kept_fini(&k);
+}
+
+TEST(the_disk_alarm_reaches_everybody)
+{
+    struct kept_hub k;
+    char went[16];
+    kept_init(&k);
+    hub_tell_disk_alarm(k.hub, true);
+    kept_hear(&k);
+    struct effects *e = kept_turn(&k, went);
+    assert_true(e->alarms_changed);
+    assert_int_equal(e->alarms, ALARM_DISK);
+    effects_clear(e);
+    hub_tell_disk_alarm(k.hub, false);
+    kept_hear(&k);
+    e = kept_turn(&k, went);
+    assert_true(e->alarms_changed);
+    assert_int_equal(e->alarms, 0);
+    effects_clear(e);
+    kept_fini(&k);
+}
+
+TEST(what_nobody_hears_any_more_is_dropped)
+{
+    struct kept_hub k;
+    kept_init(&k);
+    hub_tell_loaded(k.hub, load_create(3));
+    hub_tell_shutdown(k.hub);
+    kept_fini(&k);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_threads_a_turn_is_three_calls),
         cmocka_unit_test(with_threads_answers_and_empty_batches_come_home_in_order),
         cmocka_unit_test(what_is_under_way_when_it_stops_is_dropped),
+        cmocka_unit_test(what_must_be_durable_waits_and_comes_before_what_follows),
+        cmocka_unit_test(publishers_pause_while_too_much_is_pending),
+        cmocka_unit_test(the_disk_alarm_reaches_everybody),
+        cmocka_unit_test(what_nobody_hears_any_more_is_dropped),
     };
     return unit_main("net/hub", tests, argc, argv);
 }

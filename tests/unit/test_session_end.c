@@ -140,6 +140,47 @@ TEST(an_alarm_is_not_told_to_those_who_cannot_hear_it)
     rig_destroy(r);
 }
 
+TEST(a_pause_stops_it_likewise_and_is_not_told)
+{
+    struct rig *r = rig_open_with(RIG_CAPABLE, 131072);
+    session_alarm(r->session, ALARM_BUSY, r->now);
+    rig_publish(r, 1, "k", rig_no_properties(), "body");
+    rig_expect_nothing(r);
+    rig_expect_no_command(r);
+    assert_false(wants(r, SESSION_READ));
+    session_alarm(r->session, 0, r->now);
+    rig_feed_again(r);
+    rig_expect_nothing(r);
+    struct command c = rig_command(r, PUBLISH);
+    command_drop(&c);
+    rig_destroy(r);
+}
+
+TEST(an_alarm_is_told_during_a_pause_and_its_end_too)
+{
+    struct rig *r = rig_open_with(RIG_CAPABLE, 131072);
+    union method m;
+    session_alarm(r->session, ALARM_BUSY, r->now);
+    rig_publish(r, 1, "k", rig_no_properties(), "body");
+    session_alarm(r->session, ALARM_BUSY | ALARM_DISK, r->now);
+    rig_feed_again(r);
+    rig_expect(r, 0, METHOD_connection_blocked, &m);
+    assert_true(bytes_equal(m.connection_blocked.reason, BYTES("low on disk")));
+    session_alarm(r->session, ALARM_DISK, r->now);
+    rig_feed_again(r);
+    rig_expect_nothing(r);
+    session_alarm(r->session, ALARM_BUSY, r->now);
+    rig_feed_again(r);
+    rig_expect(r, 0, METHOD_connection_unblocked, NULL);
+    rig_expect_no_command(r);
+    session_alarm(r->session, 0, r->now);
+    rig_feed_again(r);
+    rig_expect_nothing(r);
+    struct command c = rig_command(r, PUBLISH);
+    command_drop(&c);
+    rig_destroy(r);
+}
+
 /* --- endings -------------------------------------------------------------------------------------------------------
  */
 
@@ -243,6 +284,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(no_heartbeat_means_no_deadline),
         cmocka_unit_test(an_alarm_stops_a_connection_at_its_next_content),
         cmocka_unit_test(an_alarm_is_not_told_to_those_who_cannot_hear_it),
+        cmocka_unit_test(a_pause_stops_it_likewise_and_is_not_told),
+        cmocka_unit_test(an_alarm_is_told_during_a_pause_and_its_end_too),
         cmocka_unit_test(the_model_lets_go_before_close_ok),
         cmocka_unit_test(both_sides_may_close_at_once),
         cmocka_unit_test(a_lost_peer_lets_go_of_everything),

@@ -1,0 +1,214 @@
+#include "broker/model/cold.h"
+
+#include "base/check.h"
+#include "broker/model/queue.h"
+#include "broker/model/remember.h"
+#include "broker/model/state.h"
+#include "broker/port/load.h"
+
+static uint64_t given_or(uint64_t n, uint64_t otherwise)
+{
+    return n > 0 ? n : otherwise;
+}
+
+void cold_state_init(struct cold_state *s, const struct broker_config *config)
+{
+    *s = (struct cold_state){
+        .window_bytes = given_or(config->window_bytes, COLD_WINDOW_BYTES),
+        .window_messages = given_or(config->window_messages, COLD_WINDOW_MESSAGES),
+        .window_queue_bytes = given_or(config->window_queue_bytes, COLD_WINDOW_QUEUE_BYTES),
+    };
+    list_init(&s->wanting);
+}
+
+void cold_init(struct cold *c)
+{
+    *c = (struct cold){0};
+    link_init(&c->wanting);
+}
+
+static uint64_t warm_count(const struct queue *q)
+{
+    return q->ready_count - q->cold.count;
+}
+
+bool cold_takes(const struct broker *b, const struct queue *q, const struct message *msg)
+{
+    const struct cold_state *s = &b->cold;
+    uint64_t warm = warm_count(q);
+    if (q->cold.count > 0)
+        return true;
+    if (warm == 0 || (warm < s->window_messages && q->cold.warm_cost + message_cost(msg) <= s->window_queue_bytes))
+        return false;
+    return b->totals.message_bytes >= s->window_bytes;
+}
+
+/* --- counting
+ * -------------------------------------------------------------------------------------------------------*/
+
+void cold_count(struct broker *b, struct queue *q, uint64_t messages, uint64_t bytes)
+{
+    q->cold.count += messages;
+    q->cold.bytes += bytes;
+    q->ready_count += messages;
+    q->ready_bytes += bytes;
+    b->totals.messages_ready += messages;
+}
+
+static void uncount(struct broker *b, struct queue *q)
+{
+    q->ready_count -= q->cold.count;
+    q->ready_bytes -= q->cold.bytes;
+    b->totals.messages_ready -= q->cold.count;
+    q->cold.count = q->cold.bytes = 0;
+}
+
+void cold_add(struct broker *b, struct queue *q, const struct message *msg, uint64_t position, uint64_t ttl_ms)
+{
+    struct cold *c = &q->cold;
+    remember_place(b, q, position, ttl_ms);
+    if (c->count == 0)
+        c->from = position;
+    cold_count(b, q, 1, msg->body_size);
+    if (c->is_loading) {
+        c->late_count++;
+        c->late_bytes += msg->body_size;
+    }
+}
+
+void cold_purge(struct broker *b, struct queue *q)
+{
+    struct cold *c = &q->cold;
+    list_remove(&c->wanting);
+    if (c->count == 0)
+        return;
+    if (!q->gone)
+        remember_purge(b, q);
+    uncount(b, q);
+    c->late_count = c->late_bytes = 0;
+    c->from = q->next_position;
+    c->is_stale = c->is_loading;
+}
+
+/* --- loading
+ * --------------------------------------------------------------------------------------------------------*/
+
+static bool is_low(const struct broker *b, const struct queue *q)
+{
+    uint64_t warm = warm_count(q);
+    return warm == 0 || (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2);
+}
+
+void cold_look(struct broker *b, struct queue *q)
+{
+    struct cold *c = &q->cold;
+    if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting) && is_low(b, q))
+        list_append(&b->cold.wanting, &c->wanting);
+}
+
+bool cold_is_due(const struct broker *b)
+{
+    return b->cold.loads < COLD_LOADS_MAX && !list_is_empty(&b->cold.wanting);
+}
+
+void cold_ask(struct broker *b)
+{
+    struct cold_state *s = &b->cold;
+    while (cold_is_due(b)) {
+        struct queue *q = item_of(s->wanting.ring.next, struct queue, cold.wanting);
+        list_remove(&q->cold.wanting);
+        q->cold.is_loading = true;
+        q->cold.late_count = q->cold.late_bytes = 0;
+        s->loads++;
+        remember_load(b, q, (uint32_t)s->window_messages, (uint32_t)s->window_queue_bytes);
+    }
+}
+
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* When it expires: the wall clock may have jumped since it was written, but it never stays longer than it may. */
+static uint64_t deadline(const struct broker *b, const struct load_entry *le)
+{
+    if (le->ttl_ms == PLACE_NO_TTL)
+        return ENTRY_NEVER;
+    uint64_t end = sum(le->written_ms, le->ttl_ms);
+    uint64_t left = end > b->now.wall_ms ? end - b->now.wall_ms : 0;
+    return sum(b->now.ms, left < le->ttl_ms ? left : le->ttl_ms);
+}
+
+static void append(struct broker *b, struct queue *q, struct load_entry *le)
+{
+    struct entry *e = entry_create(b, q, le->msg);
+    le->msg = NULL;
+    e->position = le->position;
+    e->expires_at = deadline(b, le);
+    e->deliveries = le->deliveries;
+    e->redelivered = le->redelivered;
+    e->stored = true;
+    queue_append(b, q, e);
+}
+
+/* What is left of `count` when `taken` are not cold any more and `late` cannot have been among them. */
+static uint64_t rest(uint64_t count, uint64_t taken, uint64_t late)
+{
+    return count > sum(taken, late) ? count - taken : late;
+}
+
+/* The load brings what was cold when it was asked for, from the front. */
+static void fill(struct broker *b, struct queue *q, struct load *l)
+{
+    struct cold *c = &q->cold;
+    uint64_t count = c->count, bytes = c->bytes, taken = l->lost, taken_bytes = l->lost_bytes, next = c->from;
+    uncount(b, q);
+    for (uint32_t i = 0; i < l->n; i++) {
+        struct load_entry *le = &l->entries[i];
+        taken = sum(taken, 1);
+        taken_bytes = sum(taken_bytes, le->msg->body_size);
+        if (le->position < next || le->position >= q->next_position)
+            continue; /* nonsense: it falls with the load */
+        next = le->position + 1;
+        append(b, q, le);
+    }
+    /* One that has not moved on would be asked for again, for ever. */
+    bool is_end = l->is_end || (l->n == 0 && l->next <= c->from);
+    uint64_t left = is_end ? c->late_count : rest(count, taken, c->late_count);
+    uint64_t left_bytes = is_end ? c->late_bytes : rest(bytes, taken_bytes, c->late_bytes);
+    cold_count(b, q, left, left > 0 ? left_bytes : 0);
+    c->from = l->next > next ? l->next : next;
+}
+
+void cold_take_load(struct broker *b, struct load *l)
+{
+    struct queue *q = queue_find_by_id(b, l->queue);
+    if (b->cold.loads > 0)
+        b->cold.loads--;
+    if (q != NULL && q->cold.is_loading) {
+        q->cold.is_loading = false;
+        if (!q->cold.is_stale)
+            fill(b, q, l);
+        q->cold.is_stale = false;
+        queue_mark_dirty(b, q);
+    }
+    load_destroy(l);
+}
+
+/* --- invariants
+ * -----------------------------------------------------------------------------------------------------*/
+
+void cold_check(const struct broker *b, const struct queue *q, uint64_t warm, uint64_t warm_cost)
+{
+    const struct cold *c = &q->cold;
+    CHECK(warm + c->count == q->ready_count && warm_cost == c->warm_cost);
+    CHECK(b->records || (c->count == 0 && !c->is_loading));
+    CHECK(c->count > 0 || (c->bytes == 0 && !link_is_linked(&c->wanting)));
+    CHECK(!c->is_loading || (c->late_count <= c->count && c->late_bytes <= c->bytes));
+    CHECK(!c->is_loading || !link_is_linked(&c->wanting));
+    CHECK(c->is_loading || !c->is_stale);
+    CHECK(!c->is_loading || b->cold.loads > 0);
+    CHECK(c->count == 0 || c->from <= q->next_position);
+    /* Nothing stays cold that could be wanted. */
+    CHECK(c->count == 0 || c->is_loading || link_is_linked(&c->wanting) || !is_low(b, q));
+}

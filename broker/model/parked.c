@@ -1,0 +1,123 @@
+#include "broker/model/parked.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "broker/model/commands.h"
+#include "broker/model/outlet.h"
+#include "broker/model/queue.h"
+#include "broker/model/state.h"
+
+struct parked {
+    struct link in_stream;
+    struct link in_queue; /* on queue->parked, or on nothing */
+    struct stream *stream;
+    struct command command;
+};
+
+static struct parked *park(struct stream *s, const struct command *c)
+{
+    struct parked *p = alloc(sizeof *p);
+    p->stream = s;
+    p->command = *c;
+    link_init(&p->in_queue);
+    list_append(&s->parked, &p->in_stream);
+    return p;
+}
+
+void parked_get(struct queue *q, struct stream *s, const struct command *c)
+{
+    CHECK(c->verb == GET && list_is_empty(&s->parked));
+    list_append(&q->parked, &park(s, c)->in_queue);
+}
+
+void parked_follow(struct stream *s, const struct command *c)
+{
+    park(s, c);
+}
+
+static struct parked *first_of_stream(const struct stream *s)
+{
+    return list_is_empty(&s->parked) ? NULL : item_of(s->parked.ring.next, struct parked, in_stream);
+}
+
+static struct command unpark(struct parked *p)
+{
+    struct command c = p->command;
+    list_remove(&p->in_stream);
+    list_remove(&p->in_queue);
+    free(p);
+    return c;
+}
+
+static void resume(struct broker *b, struct stream *s)
+{
+    if (!link_is_linked(&s->resumed))
+        list_append(&b->resumed, &s->resumed);
+}
+
+void parked_answer(struct broker *b, struct queue *q)
+{
+    while (!list_is_empty(&q->parked) && (queue_has_head(b, q) || q->ready_count == 0)) {
+        struct parked *p = item_of(q->parked.ring.next, struct parked, in_queue);
+        struct stream *s = p->stream;
+        struct command c = unpark(p);
+        command_get(b, &c, s);
+        resume(b, s);
+    }
+}
+
+void parked_release(struct broker *b, struct queue *q)
+{
+    struct parked *p;
+    list_each (p, &q->parked, struct parked, in_queue) {
+        list_remove(&p->in_queue);
+        resume(b, p->stream);
+    }
+}
+
+bool parked_next(struct broker *b, struct stream **s, struct command *c)
+{
+    while (!list_is_empty(&b->resumed)) {
+        *s = item_of(b->resumed.ring.next, struct stream, resumed);
+        struct parked *p = first_of_stream(*s);
+        if (p != NULL && !link_is_linked(&p->in_queue)) {
+            *c = unpark(p);
+            return true;
+        }
+        list_remove(&(*s)->resumed);
+    }
+    return false;
+}
+
+bool parked_take(struct stream *s, struct command *c)
+{
+    struct parked *p;
+    while ((p = first_of_stream(s)) != NULL) {
+        *c = unpark(p);
+        if (c->verb != GET)
+            return true;
+        command_drop(c);
+    }
+    return false;
+}
+
+void parked_drop(struct stream *s)
+{
+    struct command c;
+    while (parked_take(s, &c))
+        command_drop(&c);
+    list_remove(&s->resumed);
+}
+
+void parked_check(const struct stream *s)
+{
+    struct parked *p;
+    const struct parked *first = first_of_stream(s);
+    list_each (p, &s->parked, struct parked, in_stream) {
+        CHECK(p->stream == s && link_is_linked(&p->in_queue) == (p == first));
+    }
+    CHECK(first == NULL || first->command.verb == GET);
+    CHECK(!link_is_linked(&s->resumed));
+}

@@ -1,0 +1,196 @@
+#include "broker/model/remember.h"
+
+#include "base/check.h"
+#include "broker/model/cold.h"
+#include "broker/model/exchange.h"
+#include "broker/model/outlet.h"
+#include "broker/model/vhost.h"
+#include "broker/port/definition.h"
+
+static struct record *remember(struct broker *b, enum record_kind kind)
+{
+    struct record *r = sheaf_add(&b->effects->records, kind);
+    r->tx = b->is_in_tx;
+    b->position++;
+    return r;
+}
+
+/* --- definitions
+ * ----------------------------------------------------------------------------------------------------*/
+
+static void define(struct broker *b, enum record_kind kind, enum definition_class what, uint64_t queue,
+                   const struct vhost *v, const struct spec *spec)
+{
+    struct definition *d = kind == RECORD_DEFINE ? definition_define(what, queue, v->name, spec)
+                                                 : definition_undefine(what, queue, v->name, spec);
+    remember(b, kind)->definition = d;
+    remember_changed(b);
+}
+
+void remember_exchange(struct broker *b, enum record_kind kind, struct exchange *x)
+{
+    if (!b->records || !x->spec->durable)
+        return;
+    define(b, kind, DEFINE_EXCHANGE, 0, x->vhost, x->spec);
+    x->defined = b->position;
+}
+
+void remember_queue(struct broker *b, enum record_kind kind, struct queue *q)
+{
+    static const struct bytes none = {0};
+    if (!b->records)
+        return;
+    if (q->spec->durable) {
+        define(b, kind, DEFINE_QUEUE, q->id, q->vhost, q->spec);
+        q->defined = b->position;
+    } else if (kind == RECORD_UNDEFINE && q->was_stored) {
+        remember(b, kind)->definition = definition_create(DEFINE_QUEUE, q->id, none, none);
+    }
+}
+
+void remember_binding(struct broker *b, enum record_kind kind, struct binding *bd)
+{
+    const struct spec *to = bd->queue != NULL ? bd->queue->spec : bd->to->spec;
+    if (!b->records || !bd->source->spec->durable || !to->durable)
+        return;
+    const struct spec spec = {.source = bd->source->name,
+                              .name = to->name,
+                              .key = bd->key,
+                              .arguments = bd->arguments,
+                              .durable = true,
+                              .to_exchange = bd->to != NULL};
+    define(b, kind, DEFINE_BINDING, 0, bd->source->vhost, &spec);
+    bd->defined = b->position;
+}
+
+/* --- publishes
+ * ------------------------------------------------------------------------------------------------------*/
+
+void remember_begin_letter(struct broker *b, struct message *letter, const struct entry *source)
+{
+    remember_begin(b, letter);
+    if (source->stored && !source->queue->gone)
+        b->publishing.source = source;
+}
+
+bool remember_is_durable(const struct queue *q, const struct message *msg)
+{
+    return q->spec->durable && (msg->flags & MESSAGE_PERSISTENT) != 0;
+}
+
+static struct place place_of(const struct entry *e)
+{
+    return (struct place){.queue = e->queue->id, .position = e->position, .bytes = e->msg->body_size};
+}
+
+/* The record of the message that is being published; what it settles is as durable as it was. */
+static void open_publish(struct broker *b)
+{
+    struct sheaf *to = &b->effects->records;
+    struct publishing *p = &b->publishing;
+    struct record *r = remember(b, RECORD_PUBLISH);
+    r->msg = message_ref(p->msg);
+    r->transient = true;
+    to->bytes += message_cost(p->msg);
+    p->is_open = true;
+    p->position = b->position;
+    p->record = to->n - 1;
+    if (p->source != NULL) {
+        r->at = place_of(p->source);
+        r->transient = !remember_is_durable(p->source->queue, p->source->msg);
+    }
+}
+
+void remember_place(struct broker *b, struct queue *q, uint64_t position, uint64_t ttl_ms)
+{
+    struct sheaf *to = &b->effects->records;
+    struct publishing *p = &b->publishing;
+    if (!p->is_open)
+        open_publish(b);
+    if (remember_is_durable(q, p->msg)) {
+        to->records[p->record].transient = false;
+        p->after = p->position;
+    }
+    /* Not sheaf_place(): other records may have come since, but no other publish. */
+    if (to->n_places == to->places_capacity)
+        sheaf_grow_places(to);
+    to->places[to->n_places++] = (struct place){.queue = q->id, .position = position, .ttl_ms = ttl_ms};
+    to->records[p->record].places++;
+    q->was_stored = true;
+}
+
+/* --- what becomes of them
+ * -------------------------------------------------------------------------------------------*/
+
+void remember_fate(struct broker *b, enum record_kind kind, const struct entry *e)
+{
+    if (e->queue->gone || !b->records) /* its queue has taken it along; or nobody wants to know any more */
+        return;
+    struct record *r = remember(b, kind);
+    r->at = place_of(e);
+    if (kind != RECORD_SETTLE)
+        r->at.bytes = 0;
+}
+
+void remember_purge(struct broker *b, const struct queue *q)
+{
+    remember(b, RECORD_PURGE)->at = (struct place){.queue = q->id, .position = q->cold.from};
+}
+
+void remember_load(struct broker *b, const struct queue *q, uint32_t messages_max, uint32_t bytes_max)
+{
+    struct record *r = remember(b, RECORD_LOAD);
+    r->at = (struct place){.queue = q->id, .position = q->cold.from};
+    r->load.messages_max = messages_max;
+    r->load.bytes_max = bytes_max;
+}
+
+void remember_tx_begin(struct broker *b)
+{
+    b->tx_began = b->position;
+    b->is_in_tx = b->records;
+}
+
+uint64_t remember_tx_end(struct broker *b)
+{
+    bool is_empty = b->position == b->tx_began;
+    b->is_in_tx = false;
+    if (is_empty)
+        return 0;
+    remember(b, RECORD_COMMIT);
+    return b->position;
+}
+
+/* --- events that wait
+ * -----------------------------------------------------------------------------------------------*/
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+void remember_answer(struct broker *b, struct event *e)
+{
+    struct outlet *o = outlet_find(b, e->to.outlet);
+    struct stream *s = o != NULL && e->to.stream < o->stream_count ? o->streams[e->to.stream] : NULL;
+    e->after = later(e->after, b->changed);
+    if (s == NULL)
+        return;
+    e->after = s->after = later(e->after, s->after);
+    s->stamped = later(s->stamped, s->after);
+}
+
+void remember_confirm(struct broker *b, struct event *e, struct stream *s)
+{
+    e->after = b->publishing.after;
+    s->stamped = later(s->stamped, e->after);
+}
+
+uint64_t remember_last_stamp(const struct outlet *o)
+{
+    uint64_t last = o->stamped;
+    for (size_t i = 0; i < o->stream_count; i++)
+        if (o->streams[i] != NULL)
+            last = later(last, o->streams[i]->stamped);
+    return last;
+}

@@ -1,0 +1,109 @@
+/* Restoring what was remembered: see broker.h. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "broker/model/broker.h"
+#include "broker/model/cold.h"
+#include "broker/model/exchange.h"
+#include "broker/model/queue.h"
+#include "broker/model/state.h"
+#include "broker/model/vhost.h"
+#include "broker/port/definition.h"
+#include "broker/port/spec.h"
+
+static bool restore_vhost(struct broker *b, const struct spec *spec)
+{
+    if (vhost_find(b, spec->name) == NULL) /* the default one is there from the beginning */
+        vhost_create(b, spec->name);
+    return true;
+}
+
+static bool restore_exchange(struct broker *b, struct vhost *v, const struct spec *spec)
+{
+    if (!spec->durable || spec->name.len == 0 || exchange_kind_find(spec->type) == NULL ||
+        vhost_find_exchange(b, v, spec->name) != NULL)
+        return false;
+    exchange_create(b, v, spec);
+    return true;
+}
+
+static bool restore_queue(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec)
+{
+    if (!spec->durable || id == 0 || id == UINT64_MAX || queue_find_by_id(b, id) != NULL ||
+        vhost_find_queue(b, v, spec->name) != NULL)
+        return false;
+    struct queue *q = queue_create(b, v, spec, NULL, id);
+    queue_begin_lease_later(q);
+    broker_set_next_queue_id(b, id + 1);
+    return true;
+}
+
+static bool restore_binding(struct broker *b, struct vhost *v, const struct spec *spec)
+{
+    struct exchange *source = vhost_find_exchange(b, v, spec->source), *to = NULL;
+    struct queue *q = NULL;
+    if (spec->to_exchange)
+        to = vhost_find_exchange(b, v, spec->name);
+    else
+        q = vhost_find_queue(b, v, spec->name);
+    if (source == NULL || source == v->default_exchange || (q == NULL && (to == NULL || to == v->default_exchange)))
+        return false;
+    char *refusal = binding_refuse(source, spec);
+    bool is_fine = refusal == NULL && binding_find(b, source, q, to, spec) == NULL;
+    free(refusal);
+    if (is_fine)
+        binding_create(b, source, q, to, spec);
+    return is_fine;
+}
+
+static bool restore_in_vhost(struct broker *b, enum definition_class what, struct vhost *v, uint64_t queue,
+                             const struct spec *spec)
+{
+    switch (what) {
+    case DEFINE_EXCHANGE:
+        return restore_exchange(b, v, spec);
+    case DEFINE_QUEUE:
+        return restore_queue(b, v, queue, spec);
+    case DEFINE_BINDING:
+        return restore_binding(b, v, spec);
+    case DEFINE_VHOST:
+    case DEFINE_CLASSES:
+        break;
+    }
+    return false;
+}
+
+bool broker_restore_definition(struct broker *b, enum definition_class what, uint64_t queue, struct bytes key,
+                               struct bytes value)
+{
+    struct bytes vhost;
+    CHECK(b->position == 0);
+    struct spec *spec = definition_read_spec(what, key, value, &vhost);
+    if (spec == NULL)
+        return false;
+    struct vhost *v = vhost_find(b, vhost);
+    bool is_fine =
+        what == DEFINE_VHOST ? restore_vhost(b, spec) : v != NULL && restore_in_vhost(b, what, v, queue, spec);
+    free(spec);
+    return is_fine;
+}
+
+bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, uint64_t bytes, uint64_t next_position)
+{
+    struct queue *q = queue_find_by_id(b, queue);
+    CHECK(b->position == 0);
+    if (q == NULL || q->next_position > 0 || messages > next_position || (messages == 0 && bytes > 0))
+        return false;
+    q->next_position = next_position;
+    q->was_stored = true;
+    if (messages > 0)
+        cold_count(b, q, messages, bytes);
+    cold_look(b, q);
+    return true;
+}
+
+void broker_set_next_queue_id(struct broker *b, uint64_t id)
+{
+    if (id > b->next_queue_id)
+        b->next_queue_id = id;
+}

@@ -1,0 +1,184 @@
+#include "broker/port/definition.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "codec/table.h"
+
+enum {
+    FLAG_DURABLE = 1 << 0,
+    FLAG_AUTO_DELETE = 1 << 1,
+    FLAG_INTERNAL = 1 << 2,
+    FLAG_TO_EXCHANGE = 1 << 3,
+    FLAGS_KNOWN = (1 << 4) - 1,
+
+    NUMBERS_MAX = 64, /* bytes of all that is not text */
+    TEXTS = 6,
+};
+
+/* --- writing
+ * --------------------------------------------------------------------------------------------------------*/
+
+static void write_key(struct pen *p, enum definition_class what, struct bytes vhost, const struct spec *s)
+{
+    if (what == DEFINE_VHOST) {
+        pen_longstr(p, s->name);
+        return;
+    }
+    pen_longstr(p, vhost);
+    if (what == DEFINE_BINDING) {
+        pen_longstr(p, s->source);
+        pen_u8(p, s->to_exchange);
+    }
+    pen_longstr(p, s->name);
+    if (what == DEFINE_BINDING) {
+        pen_longstr(p, s->key);
+        pen_longstr(p, s->arguments);
+    }
+}
+
+static void write_options(struct pen *p, const struct queue_options *o)
+{
+    pen_u64(p, o->message_ttl_ms);
+    pen_u64(p, o->expires_ms);
+    pen_u64(p, o->max_length);
+    pen_u64(p, o->max_length_bytes);
+    pen_u8(p, (uint8_t)o->overflow);
+}
+
+static void write_value(struct pen *p, enum definition_class what, struct bytes vhost, const struct spec *s)
+{
+    pen_u8(p, DEFINITION_VERSION);
+    pen_longstr(p, what == DEFINE_VHOST ? s->name : vhost);
+    pen_longstr(p, s->name);
+    if (what == DEFINE_VHOST)
+        return;
+    pen_u8(p, (uint8_t)((s->durable ? FLAG_DURABLE : 0) | (s->auto_delete ? FLAG_AUTO_DELETE : 0) |
+                        (s->internal ? FLAG_INTERNAL : 0) | (s->to_exchange ? FLAG_TO_EXCHANGE : 0)));
+    pen_longstr(p, s->arguments);
+    if (what == DEFINE_QUEUE) {
+        write_options(p, &s->options);
+    } else if (what == DEFINE_EXCHANGE) {
+        pen_longstr(p, s->type);
+    } else {
+        pen_longstr(p, s->source);
+        pen_longstr(p, s->key);
+    }
+}
+
+static size_t size_of(struct bytes vhost, const struct spec *s)
+{
+    return NUMBERS_MAX + TEXTS * sizeof(uint32_t) + vhost.len + 2 * s->name.len + s->source.len + s->key.len +
+           s->type.len + s->arguments.len;
+}
+
+static struct definition *create(enum definition_class what, uint64_t queue, struct bytes vhost, const struct spec *s,
+                                 bool with_value)
+{
+    size_t room = size_of(vhost, s);
+    uint8_t *buf = alloc(2 * room);
+    struct pen key = pen_over(buf, room), value = pen_over(buf + room, room);
+    write_key(&key, what, vhost, s);
+    if (with_value)
+        write_value(&value, what, vhost, s);
+    struct definition *d = definition_create(what, queue, pen_written(&key), pen_written(&value));
+    free(buf);
+    return d;
+}
+
+struct definition *definition_define(enum definition_class what, uint64_t queue, struct bytes vhost,
+                                     const struct spec *spec)
+{
+    return create(what, queue, vhost, spec, true);
+}
+
+struct definition *definition_undefine(enum definition_class what, uint64_t queue, struct bytes vhost,
+                                       const struct spec *spec)
+{
+    return create(what, queue, vhost, spec, false);
+}
+
+/* --- reading
+ * --------------------------------------------------------------------------------------------------------*/
+
+static struct bytes read_name(struct cursor *c)
+{
+    struct bytes name = cursor_longstr(c);
+    c->bad |= name.len > DEFINITION_NAME_MAX;
+    return name;
+}
+
+static void read_flags(struct cursor *c, enum definition_class what, struct spec *s)
+{
+    uint8_t flags = cursor_u8(c);
+    s->durable = flags & FLAG_DURABLE;
+    s->auto_delete = flags & FLAG_AUTO_DELETE;
+    s->internal = flags & FLAG_INTERNAL;
+    s->to_exchange = flags & FLAG_TO_EXCHANGE;
+    c->bad |= (flags & ~FLAGS_KNOWN) != 0 || (s->to_exchange && what != DEFINE_BINDING);
+}
+
+static void read_options(struct cursor *c, struct spec *s)
+{
+    struct queue_options *o = &s->options;
+    struct field f;
+    o->message_ttl_ms = cursor_u64(c);
+    o->expires_ms = cursor_u64(c);
+    o->max_length = cursor_u64(c);
+    o->max_length_bytes = cursor_u64(c);
+    uint8_t overflow = cursor_u8(c);
+    c->bad |= overflow > OVERFLOW_REJECT_PUBLISH_DLX;
+    o->overflow = (enum overflow)overflow;
+    o->has_dead_letter_exchange = table_find(s->arguments, BYTES("x-dead-letter-exchange"), &f) && f.type == 'S';
+    if (o->has_dead_letter_exchange)
+        o->dead_letter_exchange = f.bytes;
+    o->has_dead_letter_routing_key = table_find(s->arguments, BYTES("x-dead-letter-routing-key"), &f) && f.type == 'S';
+    if (o->has_dead_letter_routing_key)
+        o->dead_letter_routing_key = f.bytes;
+}
+
+static void read_value(struct cursor *c, enum definition_class what, struct spec *s, struct bytes *vhost)
+{
+    c->bad |= cursor_u8(c) != DEFINITION_VERSION;
+    *vhost = read_name(c);
+    s->name = read_name(c);
+    if (what == DEFINE_VHOST)
+        return;
+    read_flags(c, what, s);
+    s->arguments = cursor_longstr(c);
+    if (!c->bad && !table_check(s->arguments, TABLE_DEPTH_MAX))
+        c->bad = true;
+    if (c->bad)
+        return;
+    if (what == DEFINE_QUEUE) {
+        read_options(c, s);
+    } else if (what == DEFINE_EXCHANGE) {
+        s->type = read_name(c);
+    } else {
+        s->source = read_name(c);
+        s->key = read_name(c);
+    }
+}
+
+static bool key_fits(enum definition_class what, struct bytes key, struct bytes vhost, const struct spec *s)
+{
+    size_t room = size_of(vhost, s);
+    uint8_t *buf = alloc(room);
+    struct pen p = pen_over(buf, room);
+    write_key(&p, what, vhost, s);
+    bool fits = bytes_equal(pen_written(&p), key);
+    free(buf);
+    return fits;
+}
+
+struct spec *definition_read_spec(enum definition_class what, struct bytes key, struct bytes value, struct bytes *vhost)
+{
+    struct spec s = {0};
+    struct cursor c = cursor_over(value);
+    if ((unsigned)what >= DEFINE_CLASSES)
+        return NULL;
+    read_value(&c, what, &s, vhost);
+    if (c.bad || cursor_left(&c) > 0 || !key_fits(what, key, *vhost, &s))
+        return NULL;
+    return spec_create(&s);
+}

@@ -1,0 +1,745 @@
+#include "broker/store/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "broker/store/format.h"
+
+void image_init(struct image *im)
+{
+    *im = (struct image){.next_queue = 1, .first_segment = 1, .next_chunk = 1};
+    map_init(&im->queues);
+    map_init(&im->definitions);
+    map_init(&im->packs_by_number);
+    list_init(&im->packs);
+    for (unsigned i = 0; i < DEFINE_CLASSES; i++)
+        list_init(&im->classes[i]);
+}
+
+static void chunk_free(struct image *im, struct chunk *c)
+{
+    list_remove(&c->in_pack);
+    im->n_chunks--;
+    free(c->fates);
+    free(c);
+}
+
+static void queue_free(struct image *im, struct image_queue *q)
+{
+    for (size_t i = 0; i < q->n_chunks; i++)
+        chunk_free(im, q->chunks[i]);
+    im->n_spots -= q->n_spots;
+    free(q->spots);
+    free((void *)q->chunks);
+    free(q);
+}
+
+void image_fini(struct image *im)
+{
+    struct map_node *n;
+    while ((n = map_walk(&im->queues, NULL)) != NULL) {
+        map_remove(&im->queues, n);
+        queue_free(im, item_of(n, struct image_queue, by_id));
+    }
+    while ((n = map_walk(&im->definitions, NULL)) != NULL) {
+        map_remove(&im->definitions, n);
+        free(item_of(n, struct image_definition, in_image));
+    }
+    for (size_t i = 0; i < im->n_segments; i++)
+        if (im->segments[i] != NULL) {
+            free(im->segments[i]->queues);
+            free(im->segments[i]);
+        }
+    free((void *)im->segments);
+    while (!list_is_empty(&im->packs)) {
+        struct pack *p = item_of(im->packs.ring.next, struct pack, in_order);
+        image_drop_pack(im, p);
+    }
+    map_fini(&im->queues);
+    map_fini(&im->definitions);
+    map_fini(&im->packs_by_number);
+}
+
+/* --- files */
+
+struct segment *image_segment(struct image *im, uint64_t number)
+{
+    uint64_t i = number - im->first_segment;
+    return number >= im->first_segment && i < im->n_segments ? im->segments[i] : NULL;
+}
+
+/* The segment of a spot. */
+static struct segment *spot_segment(struct image *im, const struct spot *s)
+{
+    return image_segment(im, im->first_segment + (uint32_t)(s->segment - (uint32_t)im->first_segment));
+}
+
+struct segment *image_add_segment(struct image *im, uint64_t number)
+{
+    if (im->n_segments == 0)
+        im->first_segment = number;
+    CHECK(number >= im->first_segment + im->n_segments && number - im->first_segment < UINT32_MAX);
+    size_t n = (size_t)(number - im->first_segment) + 1;
+    if (n > im->segment_room) {
+        im->segment_room = alloc_grown(im->segment_room, n);
+        im->segments = alloc_array((void *)im->segments, im->segment_room, sizeof(struct segment *));
+    }
+    while (im->n_segments < n)
+        im->segments[im->n_segments++] = NULL;
+    struct segment *s = alloc_zeroed(sizeof *s);
+    s->number = number;
+    s->file = -1;
+    im->segments[n - 1] = s;
+    return s;
+}
+
+void image_drop_segment(struct image *im, struct segment *s)
+{
+    CHECK(s->live == 0);
+    im->segments[s->number - im->first_segment] = NULL;
+    free(s->queues);
+    free(s);
+    size_t gone = 0;
+    while (gone < im->n_segments && im->segments[gone] == NULL)
+        gone++;
+    im->n_segments -= gone;
+    im->first_segment += gone;
+    if (gone > 0 && im->n_segments > 0)
+        memmove((void *)im->segments, (void *)(im->segments + gone), im->n_segments * sizeof(struct segment *));
+}
+
+struct pack *image_pack(struct image *im, uint64_t number)
+{
+    for (struct map_node *n = map_first(&im->packs_by_number, hash_mix(number, 1)); n != NULL; n = map_next(n)) {
+        struct pack *p = item_of(n, struct pack, by_number);
+        if (p->number == number)
+            return p;
+    }
+    return NULL;
+}
+
+struct pack *image_add_pack(struct image *im, uint64_t number)
+{
+    struct pack *p = alloc_zeroed(sizeof *p);
+    p->number = number;
+    p->file = -1;
+    list_init(&p->chunks);
+    list_append(&im->packs, &p->in_order);
+    map_add(&im->packs_by_number, &p->by_number, hash_mix(number, 1));
+    return p;
+}
+
+void image_drop_pack(struct image *im, struct pack *p)
+{
+    CHECK(list_is_empty(&p->chunks));
+    map_remove(&im->packs_by_number, &p->by_number);
+    list_remove(&p->in_order);
+    free(p);
+}
+
+/* --- definitions */
+
+static uint64_t definition_hash(enum definition_class what, struct bytes key)
+{
+    return hash_mix(hash_bytes(key, 7), what);
+}
+
+static struct image_definition *definition_find(const struct image *im, enum definition_class what, struct bytes key)
+{
+    for (struct map_node *n = map_first(&im->definitions, definition_hash(what, key)); n != NULL; n = map_next(n)) {
+        struct image_definition *d = item_of(n, struct image_definition, in_image);
+        if (d->what == what && bytes_equal(d->key, key))
+            return d;
+    }
+    return NULL;
+}
+
+static void definition_drop(struct image *im, struct image_definition *d)
+{
+    struct image_queue *q = d->what == DEFINE_QUEUE ? image_queue_find(im, d->queue) : NULL;
+    if (q != NULL && q->definition == d)
+        q->definition = NULL;
+    map_remove(&im->definitions, &d->in_image);
+    list_remove(&d->in_class);
+    free(d);
+}
+
+static struct image_queue *queue_make(struct image *im, uint64_t id)
+{
+    struct image_queue *q = image_queue_find(im, id);
+    if (q != NULL)
+        return q;
+    q = alloc_zeroed(sizeof *q);
+    q->id = id;
+    map_add(&im->queues, &q->by_id, hash_mix(id, 1));
+    if (id >= im->next_queue)
+        im->next_queue = id + 1;
+    return q;
+}
+
+void image_define(struct image *im, enum definition_class what, uint64_t queue, struct bytes key, struct bytes value)
+{
+    struct image_definition *old = definition_find(im, what, key);
+    struct image_definition *d = alloc(sizeof *d + key.len + value.len);
+    *d = (struct image_definition){.what = what, .queue = queue};
+    d->key = bytes_of(d->data, key.len);
+    d->value = bytes_of(d->data + key.len, value.len);
+    if (key.len > 0)
+        memcpy(d->data, key.at, key.len);
+    if (value.len > 0)
+        memcpy(d->data + key.len, value.at, value.len);
+    link_init(&d->in_class);
+    if (old != NULL) { /* keeps its place among the others */
+        d->in_class.prev = old->in_class.prev;
+        d->in_class.next = &old->in_class;
+        old->in_class.prev->next = &d->in_class;
+        old->in_class.prev = &d->in_class;
+        definition_drop(im, old);
+    } else {
+        list_append(&im->classes[what], &d->in_class);
+    }
+    map_add(&im->definitions, &d->in_image, definition_hash(what, d->key));
+    if (what == DEFINE_QUEUE && queue != 0)
+        queue_make(im, queue)->definition = d;
+}
+
+static void queue_drop(struct image *im, struct image_queue *q);
+
+void image_undefine(struct image *im, enum definition_class what, uint64_t queue, struct bytes key)
+{
+    struct image_queue *q = what == DEFINE_QUEUE ? image_queue_find(im, queue) : NULL;
+    if (q != NULL)
+        queue_drop(im, q);
+    struct image_definition *d = definition_find(im, what, key);
+    if (d != NULL && d->queue == queue)
+        definition_drop(im, d);
+}
+
+/* --- queues */
+
+struct image_queue *image_queue_find(struct image *im, uint64_t id)
+{
+    if (im->last_queue != NULL && im->last_queue->id == id)
+        return im->last_queue;
+    for (struct map_node *n = map_first(&im->queues, hash_mix(id, 1)); n != NULL; n = map_next(n)) {
+        struct image_queue *q = item_of(n, struct image_queue, by_id);
+        if (q->id == id)
+            return im->last_queue = q;
+    }
+    return NULL;
+}
+
+/* How much of a chunk's size its live messages are. */
+static uint64_t chunk_live_size(const struct chunk *c)
+{
+    return c->count == 0 ? 0 : (uint64_t)c->size * c->live / c->count;
+}
+
+static void queue_forget_chunk(struct image_queue *q, const struct chunk *c)
+{
+    size_t i = queue_find_chunk(q, c->first);
+    while (i < q->n_chunks && q->chunks[i] != c)
+        i++;
+    CHECK(i < q->n_chunks);
+    q->n_chunks--;
+    memmove((void *)(q->chunks + i), (void *)(q->chunks + i + 1), (q->n_chunks - i) * sizeof(struct chunk *));
+}
+
+void image_drop_chunk(struct image *im, struct chunk *c)
+{
+    struct image_queue *q = c->queue;
+    q->messages -= c->live;
+    q->bytes -= c->bytes < q->bytes ? c->bytes : q->bytes;
+    c->pack->live_bytes -= chunk_live_size(c);
+    queue_forget_chunk(q, c);
+    chunk_free(im, c);
+}
+
+static void spot_die(struct image *im, struct image_queue *q, struct spot *s)
+{
+    struct segment *seg = spot_segment(im, s);
+    s->fate |= FATE_DEAD;
+    if (seg != NULL && seg->live > 0)
+        seg->live--;
+    q->messages--;
+    q->bytes -= s->bytes < q->bytes ? s->bytes : q->bytes;
+    q->dead_spots++;
+}
+
+static void spots_resize(struct image_queue *q, size_t room)
+{
+    struct spot *spots = alloc_array(NULL, room, sizeof *spots);
+    size_t n = 0;
+    for (size_t i = 0; i < q->n_spots; i++) {
+        const struct spot *s = queue_spot(q, i);
+        if (!(s->fate & FATE_DEAD))
+            spots[n++] = *s;
+    }
+    free(q->spots);
+    q->spots = spots;
+    q->first_spot = 0;
+    q->n_spots = n;
+    q->spot_room = room;
+    q->dead_spots = 0;
+}
+
+/* The first spot is alive, and not too many dead ones lie between. */
+static void spots_tidy(struct image *im, struct image_queue *q)
+{
+    size_t was = q->n_spots;
+    while (q->n_spots > 0 && (queue_spot(q, 0)->fate & FATE_DEAD)) {
+        q->first_spot = (q->first_spot + 1) & (q->spot_room - 1);
+        q->n_spots--;
+        q->dead_spots--;
+    }
+    if (q->dead_spots > 64 && q->dead_spots > q->n_spots / 2)
+        spots_resize(q, q->spot_room);
+    if (q->n_spots == 0 && q->spot_room > 4096) {
+        free(q->spots);
+        q->spots = NULL;
+        q->spot_room = 0;
+    } else if (q->spot_room > 4096 && q->n_spots < q->spot_room / 8) {
+        spots_resize(q, q->spot_room / 4);
+    }
+    im->n_spots -= was - q->n_spots;
+}
+
+static void queue_drop(struct image *im, struct image_queue *q)
+{
+    for (size_t i = 0; i < q->n_spots; i++)
+        if (!(queue_spot(q, i)->fate & FATE_DEAD))
+            spot_die(im, q, queue_spot(q, i));
+    while (q->n_chunks > 0)
+        image_drop_chunk(im, q->chunks[q->n_chunks - 1]);
+    map_remove(&im->queues, &q->by_id);
+    if (im->last_queue == q)
+        im->last_queue = NULL;
+    if (q->definition != NULL)
+        definition_drop(im, q->definition);
+    queue_free(im, q);
+}
+
+/* --- messages */
+
+static void segment_know_queue(struct segment *s, struct image_queue *q)
+{
+    if (q->last_segment == (uint32_t)s->number && s->n_queues > 0)
+        return;
+    q->last_segment = (uint32_t)s->number;
+    if (s->n_queues == s->queue_room) {
+        s->queue_room = alloc_grown(s->queue_room, s->n_queues + 1);
+        s->queues = alloc_array(s->queues, s->queue_room, sizeof *s->queues);
+    }
+    s->queues[s->n_queues++] = q->id;
+}
+
+void image_publish(struct image *im, uint64_t queue, const struct spot *spot)
+{
+    struct image_queue *q = queue_make(im, queue);
+    struct segment *s = spot_segment(im, spot);
+    if (spot->position < q->next_position || s == NULL)
+        return; /* positions rise, else it is damage */
+    if (q->n_spots == q->spot_room)
+        spots_resize(q, q->spot_room == 0 ? 8 : q->spot_room * 2);
+    if (q->n_spots == 0)
+        q->first_spot = 0;
+    q->n_spots++;
+    im->n_spots++;
+    *queue_spot(q, q->n_spots - 1) = *spot;
+    q->next_position = spot->position + 1;
+    q->messages++;
+    q->bytes += spot->bytes;
+    s->live++;
+    s->dead_since_lsn = 0;
+    segment_know_queue(s, q);
+}
+
+size_t queue_find_spot(const struct image_queue *q, uint64_t position)
+{
+    if (q->n_spots == 0 || position <= queue_spot(q, 0)->position)
+        return 0;
+    uint64_t guess = position - queue_spot(q, 0)->position; /* right where there are no gaps */
+    if (guess < q->n_spots && queue_spot(q, guess)->position == position)
+        return guess;
+    size_t low = 0, high = q->n_spots;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (queue_spot(q, mid)->position < position)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+size_t queue_find_chunk(const struct image_queue *q, uint64_t position)
+{
+    size_t low = 0, high = q->n_chunks;
+    if (high > 0 && q->chunks[0]->last >= position)
+        return 0;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (q->chunks[mid]->last < position)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+uint16_t chunk_fate(const struct chunk *c, uint64_t position)
+{
+    if (position < c->first || position > c->last)
+        return FATE_DEAD;
+    return c->fates == NULL ? 0 : c->fates[position - c->first];
+}
+
+static uint16_t *chunk_fates(struct chunk *c)
+{
+    if (c->fates == NULL)
+        c->fates = alloc_zeroed((size_t)(c->last - c->first + 1) * sizeof(uint16_t));
+    return c->fates;
+}
+
+/* Where a message is; NULL and NULL: it does not live. */
+struct found {
+    struct image_queue *queue;
+    struct spot *spot;
+    struct chunk *chunk;
+};
+
+static struct found message_find(struct image *im, uint64_t queue, uint64_t position)
+{
+    struct found f = {.queue = image_queue_find(im, queue)};
+    if (f.queue == NULL)
+        return f;
+    size_t i = queue_find_spot(f.queue, position);
+    if (i < f.queue->n_spots && queue_spot(f.queue, i)->position == position) {
+        struct spot *s = queue_spot(f.queue, i);
+        if (!(s->fate & FATE_DEAD))
+            f.spot = s;
+        return f;
+    }
+    i = queue_find_chunk(f.queue, position);
+    if (i < f.queue->n_chunks && !(chunk_fate(f.queue->chunks[i], position) & FATE_DEAD))
+        f.chunk = f.queue->chunks[i];
+    return f;
+}
+
+/* One message of it is dead.  Its body's size is not known here: the average will do. */
+static void chunk_settle(struct image *im, struct chunk *c, uint64_t position)
+{
+    if (c->live == 0)
+        return;
+    uint64_t before = chunk_live_size(c), bytes = c->bytes / c->live;
+    chunk_fates(c)[position - c->first] |= FATE_DEAD;
+    c->live--;
+    c->bytes -= bytes;
+    c->queue->messages--;
+    c->queue->bytes -= bytes < c->queue->bytes ? bytes : c->queue->bytes;
+    c->pack->live_bytes -= before - chunk_live_size(c);
+    if (c->live == 0)
+        image_drop_chunk(im, c);
+}
+
+void image_settle(struct image *im, uint64_t queue, uint64_t position)
+{
+    struct found f = message_find(im, queue, position);
+    if (f.spot != NULL) {
+        spot_die(im, f.queue, f.spot);
+        spots_tidy(im, f.queue);
+    } else if (f.chunk != NULL) {
+        chunk_settle(im, f.chunk, position);
+    }
+}
+
+/* Its fate, to be changed; NULL: it does not live. */
+static uint16_t *message_fate(struct image *im, uint64_t queue, uint64_t position)
+{
+    struct found f = message_find(im, queue, position);
+    if (f.spot != NULL)
+        return &f.spot->fate;
+    return f.chunk != NULL ? &chunk_fates(f.chunk)[position - f.chunk->first] : NULL;
+}
+
+void image_deliver(struct image *im, uint64_t queue, uint64_t position)
+{
+    uint16_t *fate = message_fate(im, queue, position);
+    if (fate != NULL)
+        *fate |= FATE_OUT;
+}
+
+static void fate_return(uint16_t *fate)
+{
+    *fate = (uint16_t)((*fate & ~FATE_OUT) | FATE_REDELIVERED);
+    if ((*fate & FATE_DELIVERIES) < DELIVERIES_MAX)
+        ++*fate;
+}
+
+void image_return(struct image *im, uint64_t queue, uint64_t position)
+{
+    uint16_t *fate = message_fate(im, queue, position);
+    if (fate != NULL)
+        fate_return(fate);
+}
+
+void image_purge(struct image *im, uint64_t queue, uint64_t from)
+{
+    struct image_queue *q = image_queue_find(im, queue);
+    if (q == NULL)
+        return;
+    for (size_t i = queue_find_spot(q, from); i < q->n_spots; i++)
+        if (!(queue_spot(q, i)->fate & FATE_DEAD))
+            spot_die(im, q, queue_spot(q, i));
+    spots_tidy(im, q);
+    while (q->n_chunks > 0 && q->chunks[q->n_chunks - 1]->first >= from)
+        image_drop_chunk(im, q->chunks[q->n_chunks - 1]);
+    struct chunk *c = q->n_chunks > 0 ? q->chunks[q->n_chunks - 1] : NULL;
+    if (c == NULL || c->last < from)
+        return;
+    for (uint64_t p = from, last = c->last; p <= last; p++) {
+        bool was_last = c->live == 1;
+        if (!(chunk_fate(c, p) & FATE_DEAD))
+            chunk_settle(im, c, p);
+        if (was_last && (q->n_chunks == 0 || q->chunks[q->n_chunks - 1] != c))
+            return;
+    }
+}
+
+/* --- chunks */
+
+static bool chunk_is_sane(const struct chunk_meta *m)
+{
+    return m->last >= m->first && m->last - m->first < CHUNK_SPAN_MAX && m->count > 0 &&
+           m->count <= m->last - m->first + 1 && m->size <= UINT32_MAX && m->pack != 0;
+}
+
+static struct chunk *chunk_create(struct image *im, struct image_queue *q, const struct chunk_meta *m, struct pack *p)
+{
+    struct chunk *c = alloc_zeroed(sizeof *c);
+    *c = (struct chunk){.queue = q,
+                        .pack = p,
+                        .number = m->chunk,
+                        .offset = m->offset,
+                        .first = m->first,
+                        .last = m->last,
+                        .bytes = m->bytes,
+                        .size = (uint32_t)m->size,
+                        .count = (uint32_t)m->count,
+                        .live = (uint32_t)m->count};
+    list_append(&p->chunks, &c->in_pack);
+    p->dead_since_lsn = 0;
+    im->n_chunks++;
+    if (m->chunk >= im->next_chunk)
+        im->next_chunk = m->chunk + 1;
+    size_t i = queue_find_chunk(q, m->first);
+    if (q->n_chunks == q->chunk_room) {
+        q->chunk_room = alloc_grown(q->chunk_room, q->n_chunks + 1);
+        q->chunks = alloc_array((void *)q->chunks, q->chunk_room, sizeof(struct chunk *));
+    }
+    memmove((void *)(q->chunks + i + 1), (void *)(q->chunks + i), (q->n_chunks - i) * sizeof(struct chunk *));
+    q->chunks[i] = c;
+    q->n_chunks++;
+    if (m->last >= q->next_position)
+        q->next_position = m->last + 1;
+    return c;
+}
+
+struct chunk *image_add_chunk(struct image *im, const struct chunk_meta *m, struct pack *p)
+{
+    if (!chunk_is_sane(m))
+        return NULL;
+    struct image_queue *q = queue_make(im, m->queue);
+    size_t i = queue_find_chunk(q, m->first);
+    if (i < q->n_chunks && q->chunks[i]->first <= m->last)
+        return NULL; /* they do not overlap */
+    struct chunk *c = chunk_create(im, q, m, p);
+    q->messages += c->live;
+    q->bytes += c->bytes;
+    p->live_bytes += c->size;
+    return c;
+}
+
+void image_load_fates(struct image *im, struct chunk *c, struct bytes fates, uint64_t bytes)
+{
+    struct image_queue *q = c->queue;
+    uint64_t span = c->last - c->first + 1, before = chunk_live_size(c);
+    uint32_t live = 0;
+    CHECK(fates.len == span * 2);
+    for (uint64_t i = 0; i < span; i++)
+        live += !(fates.at[2 * i + 1] & (FATE_DEAD >> 8));
+    if (live == 0 || live > c->count) {
+        image_drop_chunk(im, c);
+        return;
+    }
+    for (uint64_t i = 0; i < span; i++)
+        chunk_fates(c)[i] = (uint16_t)(fates.at[2 * i] | fates.at[2 * i + 1] << 8);
+    q->messages -= c->live - live;
+    q->bytes = q->bytes - c->bytes + bytes;
+    c->live = live;
+    c->bytes = bytes;
+    c->pack->live_bytes -= before - chunk_live_size(c);
+}
+
+void image_restore_queue(struct image *im, uint64_t queue, uint64_t next_position)
+{
+    struct image_queue *q = queue_make(im, queue);
+    if (next_position > q->next_position)
+        q->next_position = next_position;
+}
+
+/* Unlike a publish it may come after the queue has said how far it was. */
+void image_restore_spot(struct image *im, uint64_t queue, const struct spot *spot)
+{
+    struct image_queue *q = queue_make(im, queue);
+    uint64_t next = q->next_position;
+    size_t chunk = queue_find_chunk(q, spot->position);
+    if (chunk < q->n_chunks || (q->n_spots > 0 && queue_spot(q, q->n_spots - 1)->position >= spot->position))
+        return;
+    q->next_position = 0;
+    image_publish(im, queue, spot);
+    if (next > q->next_position)
+        q->next_position = next;
+}
+
+/* The fates of what lives now in [first, last], and how many that are; all others are dead. */
+static uint16_t *gather_fates(struct image_queue *q, const struct chunk_meta *m, const struct chunk *old,
+                              uint32_t *live, uint64_t *bytes, bool *as_written)
+{
+    uint64_t span = m->last - m->first + 1;
+    uint16_t *fates = alloc_array(NULL, span, sizeof *fates);
+    for (uint64_t i = 0; i < span; i++)
+        fates[i] = FATE_DEAD;
+    *live = 0;
+    *bytes = 0;
+    bool marked = false;
+    if (old != NULL) {
+        for (uint64_t p = m->first; p <= m->last; p++) {
+            uint16_t fate = chunk_fate(old, p);
+            if (fate & FATE_DEAD)
+                continue;
+            fates[p - m->first] = fate;
+            marked |= fate != 0;
+        }
+        *live = old->live;
+        *bytes = old->bytes;
+    } else {
+        for (size_t i = queue_find_spot(q, m->first); i < q->n_spots && queue_spot(q, i)->position <= m->last; i++) {
+            const struct spot *s = queue_spot(q, i);
+            if (s->fate & FATE_DEAD)
+                continue;
+            fates[s->position - m->first] = s->fate;
+            marked |= s->fate != 0;
+            ++*live;
+            *bytes += s->bytes;
+        }
+    }
+    *as_written = !marked && *live == span;
+    return fates;
+}
+
+struct chunk *image_move(struct image *im, const struct chunk_meta *m, struct pack *p)
+{
+    struct image_queue *q = image_queue_find(im, m->queue);
+    if (m->chunk >= im->next_chunk)
+        im->next_chunk = m->chunk + 1;
+    if (q == NULL || !chunk_is_sane(m))
+        return NULL;
+    struct chunk *old = NULL;
+    if (m->replaces != 0) {
+        size_t i = queue_find_chunk(q, m->first);
+        old = i < q->n_chunks && q->chunks[i]->number == m->replaces ? q->chunks[i] : NULL;
+        if (old == NULL)
+            return NULL;
+    }
+    uint32_t live;
+    uint64_t bytes;
+    bool as_written;
+    uint16_t *fates = gather_fates(q, m, old, &live, &bytes, &as_written);
+    if (old != NULL) {
+        image_drop_chunk(im, old);
+    } else {
+        for (size_t i = queue_find_spot(q, m->first); i < q->n_spots && queue_spot(q, i)->position <= m->last; i++)
+            if (!(queue_spot(q, i)->fate & FATE_DEAD))
+                spot_die(im, q, queue_spot(q, i));
+        spots_tidy(im, q);
+    }
+    size_t at = queue_find_chunk(q, m->first);
+    if (live == 0 || live > m->count || (at < q->n_chunks && q->chunks[at]->first <= m->last)) {
+        free(fates);
+        return NULL;
+    }
+    struct chunk *c = chunk_create(im, q, m, p);
+    c->live = live;
+    c->bytes = bytes;
+    q->messages += live;
+    q->bytes += bytes;
+    p->live_bytes += chunk_live_size(c);
+    if (as_written)
+        free(fates);
+    else
+        c->fates = fates;
+    return c;
+}
+
+/* --- the whole */
+
+void image_return_all(struct image *im)
+{
+    for (struct map_node *n = map_walk(&im->queues, NULL); n != NULL; n = map_walk(&im->queues, n)) {
+        struct image_queue *q = item_of(n, struct image_queue, by_id);
+        for (size_t i = 0; i < q->n_spots; i++)
+            if (queue_spot(q, i)->fate & FATE_OUT)
+                fate_return(&queue_spot(q, i)->fate);
+        for (size_t i = 0; i < q->n_chunks; i++)
+            for (uint64_t p = 0; q->chunks[i]->fates != NULL && p <= q->chunks[i]->last - q->chunks[i]->first; p++)
+                if (q->chunks[i]->fates[p] & FATE_OUT)
+                    fate_return(&q->chunks[i]->fates[p]);
+    }
+}
+
+void image_drop_undefined(struct image *im)
+{
+    struct map_node *next;
+    for (struct map_node *n = map_walk(&im->queues, NULL); n != NULL; n = next) {
+        struct image_queue *q = item_of(n, struct image_queue, by_id);
+        next = map_walk(&im->queues, n);
+        if (q->definition == NULL)
+            queue_drop(im, q);
+    }
+}
+
+uint64_t image_memory(const struct image *im)
+{
+    return im->n_spots * sizeof(struct spot) + im->n_chunks * sizeof(struct chunk) +
+           im->queues.count * sizeof(struct image_queue) + im->definitions.count * sizeof(struct image_definition);
+}
+
+void image_check(const struct image *im)
+{
+    size_t chunks = 0, spots = 0;
+    for (struct map_node *n = map_walk(&im->queues, NULL); n != NULL; n = map_walk(&im->queues, n)) {
+        const struct image_queue *q = item_of(n, struct image_queue, by_id);
+        uint64_t live = 0, last = 0;
+        for (size_t i = 0; i < q->n_chunks; i++) {
+            const struct chunk *c = q->chunks[i];
+            CHECK(c->queue == q && c->live > 0 && c->live <= c->count && (i == 0 || c->first > last));
+            last = c->last;
+            live += c->live;
+            chunks++;
+        }
+        size_t dead = 0;
+        for (size_t i = 0; i < q->n_spots; i++) {
+            const struct spot *s = queue_spot(q, i);
+            CHECK((i == 0 && q->n_chunks == 0) || s->position > last);
+            last = s->position;
+            dead += (s->fate & FATE_DEAD) != 0;
+            live += !(s->fate & FATE_DEAD);
+        }
+        CHECK(dead == q->dead_spots && live == q->messages && (live == 0 || last < q->next_position));
+        spots += q->n_spots;
+    }
+    CHECK(chunks == im->n_chunks && spots == im->n_spots);
+}

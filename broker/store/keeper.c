@@ -1,0 +1,497 @@
+#define _GNU_SOURCE
+#include "broker/store/keeper.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/lane.h"
+#include "base/log.h"
+#include "broker/store/space.h"
+
+enum keeper_parcel { KEEPER_SHEAF, KEEPER_SYNC, KEEPER_STOP };
+
+/* Records on their way to the journal thread. */
+struct bundle {
+    struct parcel parcel;
+    struct sheaf sheaf;
+    uint64_t posted_us;
+};
+
+/* A sync on its way to the sync thread and back. */
+struct errand {
+    struct parcel parcel;
+    struct sync_job job;
+    uint64_t us; /* how long it took */
+};
+
+struct keeper {
+    struct disk *disk; /* borrowed */
+    struct keeper_ear ear;
+    atomic_ullong pending;
+    pthread_t journal, syncer;
+    bool is_started;
+
+    /* The journal thread's. */
+    struct store *store; /* owned */
+    struct lane inbox;
+    struct space space;
+    struct errand errand;
+    bool is_syncing;          /* the errand is out … */
+    bool is_sync_slow;        /* … and was complained about */
+    uint64_t synced_from_ms;  /* since when */
+    uint64_t unwritten;       /* bytes of publishes appended since the last write */
+    bool has_group;           /* something was appended since */
+    bool is_full;             /* the last write found no room */
+    uint64_t retry_ms;        /* when to try again */
+    bool has_debt;            /* there may be something to tend */
+    unsigned groups_untended; /* written since the last slice */
+    uint64_t segments;        /* of the journal, when space was looked at */
+    uint64_t tick_ms;         /* when the next is due */
+    bool is_alarm_set;        /* as the ear was told */
+    bool is_stopping, is_stopped, is_clean;
+    uint64_t stop_ms, drain_ms;
+
+    /* The sync thread's. */
+    struct lane jobs;
+
+    /* Under lock. */
+    pthread_mutex_t lock;
+    struct parcel *spare; /* owned: empty bundles */
+    unsigned spares;
+    struct keeper_stats stats;
+};
+
+/* Nothing leaves this process any more. */
+static _Noreturn void keeper_die(const char *what, int error)
+{
+    enum { LINE_MAX_BYTES = 512 };
+    char line[LINE_MAX_BYTES];
+    snprintf(line, sizeof line, "FATAL: %s%s%s; stopping, so that nothing is confirmed that is not on disk", what,
+             error != 0 ? ": " : "", error != 0 ? strerrordesc_np(error) : "");
+    if (log_is_on(LOG_CRITICAL_LEVEL))
+        log_write(LOG_CRITICAL_LEVEL, "store", "%s", line);
+    else
+        fprintf(stderr, "millraced: %s\n", line);
+    _exit(KEEPER_EXIT);
+}
+
+/* True: there was no room.  Anything worse ends the process. */
+static bool found_no_room(enum store_verdict v, const char *what)
+{
+    if (v != STORE_FINE && v != STORE_FULL)
+        keeper_die(what, 0);
+    return v == STORE_FULL;
+}
+
+static struct bundle *bundle_of(struct parcel *p)
+{
+    return (struct bundle *)(void *)p;
+}
+
+static void bundle_destroy(struct bundle *b)
+{
+    sheaf_fini(&b->sheaf);
+    free(b);
+}
+
+/* ---- For the hub. */
+
+struct keeper *keeper_create(const struct keeper_config *config)
+{
+    struct keeper *k = alloc_zeroed(sizeof *k);
+    uint64_t available = UINT64_MAX, total = 0;
+    k->store = config->store;
+    k->disk = config->disk;
+    k->space = (struct space){.limit = config->disk_limit, .is_chosen = config->is_disk_limit_chosen};
+    if (k->disk->calls->space(k->disk, &available, &total) != 0)
+        total = 0;
+    if (!k->space.is_chosen)
+        k->space.limit = space_default_limit(total);
+    atomic_init(&k->pending, 0);
+    lane_init(&k->inbox);
+    lane_init(&k->jobs);
+    pthread_mutex_init(&k->lock, NULL);
+    k->has_debt = true;
+    k->drain_ms = config->drain_ms != 0 ? config->drain_ms : KEEPER_DRAIN_MS;
+    k->stats.disk_limit = k->space.limit;
+    return k;
+}
+
+void keeper_destroy(struct keeper *k)
+{
+    if (k == NULL)
+        return;
+    for (struct parcel *p = lane_collect(&k->inbox), *next; p != NULL; p = next) {
+        next = p->next;
+        bundle_destroy(bundle_of(p));
+    }
+    for (struct parcel *p = k->spare, *next; p != NULL; p = next) {
+        next = p->next;
+        bundle_destroy(bundle_of(p));
+    }
+    lane_fini(&k->inbox);
+    lane_fini(&k->jobs);
+    pthread_mutex_destroy(&k->lock);
+    store_destroy(k->store);
+    free(k);
+}
+
+static struct bundle *keeper_take_spare(struct keeper *k)
+{
+    pthread_mutex_lock(&k->lock);
+    struct parcel *p = k->spare;
+    if (p != NULL) {
+        k->spare = p->next;
+        k->spares--;
+    }
+    pthread_mutex_unlock(&k->lock);
+    if (p != NULL)
+        return bundle_of(p);
+    struct bundle *b = alloc_zeroed(sizeof *b);
+    b->parcel.kind = KEEPER_SHEAF;
+    sheaf_init(&b->sheaf);
+    return b;
+}
+
+void keeper_keep(struct keeper *k, struct sheaf *records)
+{
+    struct bundle *b = keeper_take_spare(k);
+    struct sheaf empty = b->sheaf;
+    b->sheaf = *records;
+    *records = empty;
+    b->posted_us = clock_us();
+    atomic_fetch_add(&k->pending, b->sheaf.bytes);
+    lane_post(&k->inbox, &b->parcel);
+}
+
+uint64_t keeper_pending(const struct keeper *k)
+{
+    return atomic_load(&k->pending);
+}
+
+void keeper_stats(struct keeper *k, struct keeper_stats *to)
+{
+    pthread_mutex_lock(&k->lock);
+    *to = k->stats;
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* ---- The sync thread. */
+
+static void *sync_run(void *arg)
+{
+    struct keeper *k = arg;
+    for (bool is_stopping = false; !is_stopping;) {
+        lane_wait(&k->jobs, UINT64_MAX);
+        for (struct parcel *p = lane_collect(&k->jobs), *next; p != NULL; p = next) {
+            next = p->next;
+            if (p->kind == KEEPER_STOP) {
+                is_stopping = true;
+                free(p);
+                continue;
+            }
+            struct errand *e = (struct errand *)(void *)p;
+            uint64_t from = clock_us();
+            int error = sync_job_run(k->disk, &e->job);
+            if (error != 0)
+                keeper_die("the journal cannot be synced", -error);
+            e->us = clock_us() - from;
+            lane_post(&k->inbox, p);
+        }
+    }
+    return NULL;
+}
+
+/* ---- The journal thread: what comes in. */
+
+static void journal_give_spare(struct keeper *k, struct bundle *b)
+{
+    bool is_kept = b->sheaf.capacity <= KEEPER_SHEAF_RECORDS_SPARE;
+    sheaf_clear(&b->sheaf);
+    pthread_mutex_lock(&k->lock);
+    is_kept = is_kept && k->spares < KEEPER_SHEAVES_SPARE;
+    if (is_kept) {
+        b->parcel.next = k->spare;
+        k->spare = &b->parcel;
+        k->spares++;
+    }
+    pthread_mutex_unlock(&k->lock);
+    if (!is_kept)
+        bundle_destroy(b);
+}
+
+static void on_answer(void *arg, struct load *l)
+{
+    struct keeper *k = arg;
+    k->ear.loaded(k->ear.arg, l);
+}
+
+static void journal_append(struct keeper *k, struct bundle *b)
+{
+    uint64_t waited = clock_us() - b->posted_us;
+    k->unwritten += b->sheaf.bytes;
+    k->has_group = true;
+    store_append(k->store, &b->sheaf, on_answer, k);
+    pthread_mutex_lock(&k->lock);
+    histogram_add(&k->stats.queueing_us, waited);
+    pthread_mutex_unlock(&k->lock);
+    journal_give_spare(k, b);
+}
+
+static void journal_warn_of_slow_sync(struct keeper *k, uint64_t ms)
+{
+    if (k->is_sync_slow || ms < KEEPER_SLOW_SYNC_MS)
+        return;
+    k->is_sync_slow = true;
+    log_warning("store", "the disk is slow: a sync of the journal has taken %" PRIu64 " ms so far", ms);
+    pthread_mutex_lock(&k->lock);
+    k->stats.slow_syncs++;
+    pthread_mutex_unlock(&k->lock);
+}
+
+static void journal_on_synced(struct keeper *k)
+{
+    store_sync_end(k->store, &k->errand.job);
+    uint64_t durable = store_durable(k->store);
+    journal_warn_of_slow_sync(k, k->errand.us / 1000);
+    k->is_syncing = false;
+    k->has_debt = true;
+    pthread_mutex_lock(&k->lock);
+    histogram_add(&k->stats.sync_us, k->errand.us);
+    k->stats.syncing_since_ms = 0;
+    k->stats.durable = durable;
+    pthread_mutex_unlock(&k->lock);
+    k->ear.durable(k->ear.arg, durable);
+}
+
+/* True: something came. */
+static bool journal_collect(struct keeper *k)
+{
+    struct parcel *p = lane_collect(&k->inbox);
+    bool has_come = p != NULL;
+    for (struct parcel *next; p != NULL; p = next) {
+        next = p->next;
+        switch ((enum keeper_parcel)p->kind) {
+        case KEEPER_SHEAF:
+            journal_append(k, bundle_of(p));
+            break;
+        case KEEPER_SYNC:
+            journal_on_synced(k);
+            break;
+        case KEEPER_STOP:
+            k->is_stopping = true;
+            k->stop_ms = clock_ms();
+            free(p);
+            break;
+        }
+    }
+    return has_come;
+}
+
+/* ---- The journal thread: room on disk. */
+
+static void journal_tell_alarm(struct keeper *k)
+{
+    bool is_set = k->is_full || k->space.is_low;
+    pthread_mutex_lock(&k->lock);
+    k->stats.is_disk_alarm = is_set;
+    k->stats.disk_available = k->space.available;
+    pthread_mutex_unlock(&k->lock);
+    if (is_set == k->is_alarm_set)
+        return;
+    k->is_alarm_set = is_set;
+    log_info("store", "Free disk space is %s. Free bytes: %" PRIu64 ". Limit: %" PRIu64,
+             is_set ? "insufficient" : "sufficient", k->space.available, k->space.limit);
+    k->ear.disk_alarm(k->ear.arg, is_set);
+}
+
+static void journal_look_at_space(struct keeper *k)
+{
+    uint64_t available = 0, total = 0;
+    if (k->disk->calls->space(k->disk, &available, &total) == 0)
+        space_judge(&k->space, available);
+    journal_tell_alarm(k);
+}
+
+/* ---- The journal thread: what goes out. */
+
+static void journal_ease(struct keeper *k)
+{
+    uint64_t before = atomic_fetch_sub(&k->pending, k->unwritten);
+    bool is_eased = before > KEEPER_PENDING_EASY && before - k->unwritten <= KEEPER_PENDING_EASY;
+    k->unwritten = 0;
+    if (is_eased)
+        k->ear.durable(k->ear.arg, store_durable(k->store));
+}
+
+static void journal_on_full(struct keeper *k)
+{
+    k->is_full = k->has_debt = true;
+    k->retry_ms = clock_ms() + KEEPER_RETRY_MS;
+    pthread_mutex_lock(&k->lock);
+    k->stats.full_writes++;
+    pthread_mutex_unlock(&k->lock);
+    journal_look_at_space(k);
+}
+
+/* Writes what was appended. */
+static void journal_write(struct keeper *k)
+{
+    if (!k->has_group || (k->is_full && clock_ms() < k->retry_ms))
+        return;
+    uint64_t from = clock_us();
+    if (found_no_room(store_write(k->store), "the journal cannot be written")) {
+        journal_on_full(k);
+        return;
+    }
+    uint64_t segments = store_stats(k->store).segments;
+    bool was_full = k->is_full;
+    k->is_full = k->has_group = false;
+    k->has_debt = true;
+    k->groups_untended++;
+    pthread_mutex_lock(&k->lock);
+    histogram_add(&k->stats.write_us, clock_us() - from);
+    pthread_mutex_unlock(&k->lock);
+    journal_ease(k);
+    if (was_full || segments != k->segments)
+        journal_look_at_space(k);
+    k->segments = segments;
+}
+
+/* Hands over what can be synced, unless the sync thread is at work. */
+static void journal_sync(struct keeper *k)
+{
+    if (k->is_syncing || !store_sync_begin(k->store, &k->errand.job))
+        return;
+    k->is_syncing = true;
+    k->is_sync_slow = false;
+    k->synced_from_ms = clock_ms();
+    pthread_mutex_lock(&k->lock);
+    k->stats.syncing_since_ms = k->synced_from_ms;
+    pthread_mutex_unlock(&k->lock);
+    k->errand.parcel.kind = KEEPER_SYNC;
+    lane_post(&k->jobs, &k->errand.parcel);
+}
+
+static uint64_t journal_files(const struct keeper *k)
+{
+    struct store_stats s = store_stats(k->store);
+    return s.segments + s.packs;
+}
+
+/* Does a slice of what has no hurry: when there is nothing else to do, or it has waited for long enough. */
+static void journal_tend(struct keeper *k, bool is_idle)
+{
+    bool more = false;
+    if (!k->has_debt || (k->is_stopping && !k->is_full) || (!is_idle && k->groups_untended < KEEPER_TEND_GROUPS))
+        return;
+    uint64_t files = journal_files(k);
+    k->groups_untended = 0;
+    uint64_t budget = is_idle ? KEEPER_TEND_BYTES : KEEPER_TEND_BUSY_BYTES;
+    bool has_no_room = found_no_room(store_tend(k->store, budget, &more), "the store cannot be written");
+    k->has_debt = more && !has_no_room; /* or at the next tick */
+    if (k->is_full && journal_files(k) < files)
+        k->retry_ms = 0; /* there may be room now */
+}
+
+static void journal_tick(struct keeper *k)
+{
+    uint64_t now = clock_ms();
+    if (now < k->tick_ms)
+        return;
+    k->tick_ms = now + KEEPER_TICK_MS;
+    k->has_debt = true;
+    if (k->is_syncing)
+        journal_warn_of_slow_sync(k, now - k->synced_from_ms);
+    journal_look_at_space(k);
+    struct store_stats stats = store_stats(k->store);
+    pthread_mutex_lock(&k->lock);
+    k->stats.store = stats;
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* ---- The journal thread: its life. */
+
+static uint64_t journal_patience(const struct keeper *k)
+{
+    uint64_t now = clock_ms(), until = k->tick_ms;
+    if (k->is_full && k->retry_ms < until)
+        until = k->retry_ms;
+    if (k->has_debt)
+        return 0;
+    return until > now ? until - now : 0;
+}
+
+/* Told to stop, and nothing is left that could be made durable. */
+static void journal_finish(struct keeper *k)
+{
+    if (!k->is_stopping || k->is_syncing)
+        return;
+    bool is_late = clock_ms() >= k->stop_ms + k->drain_ms;
+    if (k->has_group && !is_late)
+        return; /* the file system is full */
+    bool has_no_room = found_no_room(store_close(k->store), "the store cannot be closed");
+    k->is_stopped = !has_no_room || is_late;
+    k->is_clean = !has_no_room && !k->has_group;
+}
+
+static void *journal_run(void *arg)
+{
+    struct keeper *k = arg;
+    while (!k->is_stopped) {
+        lane_wait(&k->inbox, journal_patience(k));
+        bool has_come = journal_collect(k);
+        journal_write(k);
+        journal_sync(k);
+        journal_tend(k, !has_come);
+        journal_tick(k);
+        journal_finish(k);
+    }
+    return NULL;
+}
+
+void keeper_start(struct keeper *k, const struct keeper_ear *ear)
+{
+    sigset_t all, before; /* signals are the main thread's */
+    k->ear = *ear;
+    k->is_started = true;
+    log_info("store", "Disk free limit set to %" PRIu64 "MB", k->space.limit / 1000000);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    CHECK(pthread_create(&k->journal, NULL, journal_run, k) == 0);
+    CHECK(pthread_create(&k->syncer, NULL, sync_run, k) == 0);
+    pthread_setname_np(k->journal, "journal");
+    pthread_setname_np(k->syncer, "sync");
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void keeper_post_stop(struct lane *to)
+{
+    struct parcel *stop = alloc_zeroed(sizeof *stop);
+    stop->kind = KEEPER_STOP;
+    lane_post(to, stop);
+}
+
+bool keeper_stop(struct keeper *k)
+{
+    if (!k->is_started)
+        return true;
+    k->is_started = false;
+    keeper_post_stop(&k->inbox);
+    pthread_join(k->journal, NULL);
+    keeper_post_stop(&k->jobs);
+    pthread_join(k->syncer, NULL);
+    if (!k->is_clean)
+        log_error("store",
+                  "the file system is full: what was last handed over could not be kept, and was not confirmed");
+    return k->is_clean;
+}

@@ -1,0 +1,670 @@
+/* Recovery: the newest checkpoint, then the journal behind it.  It reads twice: first to learn how much was durable and
+ * where the damage is, then to apply.  It writes nothing. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "broker/store/state.h"
+
+/* --- what files there are */
+
+struct found_file {
+    uint64_t number, size;
+    struct file_header header;
+    enum header_verdict verdict;
+    bool is_unwritten; /* a spare that got its name and nothing else */
+};
+
+struct found_files {
+    struct found_file *at; /* owned, by number */
+    size_t n, capacity;
+};
+
+enum found_kind { FOUND_JOURNAL, FOUND_PACK, FOUND_CHECKPOINT_A, FOUND_CHECKPOINT_B, FOUND_SPARE, FOUND_KINDS };
+
+static const char *const kind_names[FOUND_KINDS] = {"journal", "pack", "checkpoint-a", "checkpoint-b", "spare"};
+
+struct recovery {
+    struct store *s;
+    struct found_files files[FOUND_KINDS];
+    unsigned foreign;
+
+    /* First pass. */
+    uint64_t durable; /* the highest LSN that any BATCH calls durable */
+    uint64_t end;     /* what comes from here on is not read: it was not durable, and something before it is missing */
+
+    /* Both. */
+    uint64_t expected; /* LSN of the next item */
+    bool is_second;
+    struct tx_item *tx; /* owned: items that wait for their COMMIT */
+    size_t n_tx, tx_room;
+    uint64_t *gaps; /* owned: first LSNs of what is missing */
+    size_t n_gaps, gaps_room;
+};
+
+struct tx_item {
+    uint8_t type;
+    bool is_bad_body;
+    uint64_t segment, offset;
+    struct bytes meta; /* owned */
+};
+
+static void on_file(void *arg, const char *name, uint64_t size)
+{
+    struct recovery *r = arg;
+    for (unsigned k = 0; k < FOUND_KINDS; k++) {
+        size_t len = strlen(kind_names[k]);
+        if (strncmp(name, kind_names[k], len) != 0 || name[len] != '-' || strlen(name + len + 1) != 16)
+            continue;
+        char *end;
+        uint64_t number = strtoull(name + len + 1, &end, 16);
+        if (*end != '\0' || number == 0)
+            continue;
+        struct found_files *f = &r->files[k];
+        if (f->n == f->capacity) {
+            f->capacity = alloc_grown(f->capacity, f->n + 1);
+            f->at = alloc_array(f->at, f->capacity, sizeof *f->at);
+        }
+        f->at[f->n++] = (struct found_file){.number = number, .size = size};
+        return;
+    }
+    r->foreign++;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct found_file *x = a, *y = b;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+uint8_t *store_read_file(struct store *s, const char *name, uint64_t *size)
+{
+    enum { PIECE = 16 << 20 };
+    int file = s->disk->calls->open(s->disk, name, DISK_READ);
+    if (file < 0)
+        return NULL;
+    uint8_t *at = NULL;
+    size_t len = 0, room = 0;
+    for (;;) {
+        if (len == room) {
+            room = room == 0 ? PIECE : room * 2;
+            at = alloc_array(at, room, 1);
+        }
+        ssize_t got = s->disk->calls->read(s->disk, file, at + len, room - len, len);
+        if (got <= 0)
+            break;
+        len += (size_t)got;
+    }
+    s->disk->calls->close(s->disk, file);
+    *size = len;
+    return at;
+}
+
+static enum header_verdict read_header(struct store *s, const char *name, struct file_header *h)
+{
+    uint8_t bytes[FORMAT_FILE_HEADER];
+    int file = s->disk->calls->open(s->disk, name, DISK_READ);
+    if (file < 0)
+        return HEADER_DAMAGED;
+    ssize_t got = s->disk->calls->read(s->disk, file, bytes, sizeof bytes, 0);
+    s->disk->calls->close(s->disk, file);
+    return got == (ssize_t)sizeof bytes ? file_header_decode(bytes, h) : HEADER_DAMAGED;
+}
+
+static bool is_zero(const uint8_t *at, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (at[i] != 0)
+            return false;
+    return true;
+}
+
+/* The header is not to be read: the first item knows most of what it said. */
+static void guess_header(struct store *s, const char *name, struct found_file *f)
+{
+    uint8_t at[FORMAT_FILE_HEADER + FORMAT_ITEM_HEADER] = {0};
+    struct item_head head;
+    int file = s->disk->calls->open(s->disk, name, DISK_READ);
+    if (file < 0)
+        return;
+    s->disk->calls->read(s->disk, file, at, sizeof at, 0);
+    s->disk->calls->close(s->disk, file);
+    if (item_head_decode(at + FORMAT_FILE_HEADER, &head)) {
+        f->header = (struct file_header){.number = f->number, .epoch = head.epoch, .first_lsn = head.lsn};
+        return;
+    }
+    f->is_unwritten = is_zero(at, sizeof at);
+}
+
+static enum store_verdict read_headers(struct recovery *r, enum found_kind kind, enum file_kind file_kind, char **text)
+{
+    for (size_t i = 0; i < r->files[kind].n; i++) {
+        struct found_file *f = &r->files[kind].at[i];
+        char name[NAME_MAX_BYTES];
+        file_name(name, kind_names[kind], f->number);
+        f->verdict = read_header(r->s, name, &f->header);
+        if (f->verdict == HEADER_NEWER) {
+            *text = str_format("%s was written by a newer version (format %u.%u, this is %u.%u)", name,
+                               f->header.major, f->header.minor, FORMAT_MAJOR, FORMAT_MINOR);
+            return STORE_NEWER;
+        }
+        if (f->verdict == HEADER_FINE) {
+            f->is_unwritten = f->header.number != f->number || f->header.kind != file_kind;
+            memcpy(r->s->node, f->header.node, sizeof r->s->node);
+            continue;
+        }
+        guess_header(r->s, name, f);
+        if (!f->is_unwritten)
+            store_note(r->s, true, "%s: its header is damaged", name);
+    }
+    return STORE_FINE;
+}
+
+static const struct found_file *found(const struct found_files *f, uint64_t number)
+{
+    const struct found_file key = {.number = number};
+    return f->n == 0 ? NULL : bsearch(&key, f->at, f->n, sizeof *f->at, by_number);
+}
+
+/* From its very first item. */
+static bool journal_is_complete(const struct recovery *r)
+{
+    const struct found_files *f = &r->files[FOUND_JOURNAL];
+    return f->n > 0 && f->at[0].header.first_lsn == 1;
+}
+
+/* --- segments */
+
+/* Knows every segment from the first that is wanted to the last that there is; those without a file are known as such.
+ */
+bool recover_segments(struct store *s, uint64_t first)
+{
+    const struct found_files *f = &s->recovery->files[FOUND_JOURNAL];
+    uint64_t last = f->n == 0 ? 0 : f->at[f->n - 1].number;
+    enum { GAP_MAX = 1 << 20 };
+    if (f->n > 0 && f->at[0].number < first)
+        first = f->at[0].number;
+    if (s->next_segment > last + 1)
+        last = s->next_segment - 1;
+    if (first == 0 || last < first || last - first > GAP_MAX)
+        first = last;
+    for (uint64_t n = first; n <= last && n > 0; n++) {
+        struct segment *g = image_add_segment(&s->image, n);
+        const struct found_file *file = found(f, n);
+        if (file == NULL || file->is_unwritten) {
+            g->last_lsn = UINT64_MAX;
+            continue;
+        }
+        char name[NAME_MAX_BYTES];
+        file_name(name, "journal", n);
+        g->file = s->disk->calls->open(s->disk, name, DISK_WRITE);
+        g->size = g->used = file->size;
+        g->epoch = file->header.epoch;
+        g->first_lsn = file->header.first_lsn;
+    }
+    if (last >= s->next_segment)
+        s->next_segment = last + 1;
+    return true;
+}
+
+/* --- applying */
+
+static void lose_places(struct recovery *r, const struct message_meta *m, struct cursor c, uint64_t segment,
+                        uint64_t offset)
+{
+    struct store *s = r->s;
+    char name[NAME_MAX_BYTES];
+    struct place p;
+    file_name(name, "journal", segment);
+    for (uint32_t i = 0; i < m->n_places && place_read(&c, &p); i++) {
+        image_restore_queue(&s->image, p.queue, p.position + 1);
+        store_lose(s, image_queue_find(&s->image, p.queue), 0, 1, m->body_size, name, offset,
+                   "its checksum does not hold");
+    }
+}
+
+static void apply_message(struct recovery *r, const struct tx_item *t)
+{
+    struct image *im = &r->s->image;
+    struct cursor c = cursor_over(t->meta);
+    struct message_meta m;
+    struct place p;
+    if (!message_meta_read(&c, &m))
+        return;
+    if (m.replaces.queue != 0)
+        image_settle(im, m.replaces.queue, m.replaces.position);
+    if (t->is_bad_body) {
+        lose_places(r, &m, c, t->segment, t->offset);
+        return;
+    }
+    for (uint32_t i = 0; i < m.n_places && place_read(&c, &p); i++) {
+        const struct spot spot = {.position = p.position,
+                                  .segment = (uint32_t)t->segment,
+                                  .offset = (uint32_t)(t->offset / FORMAT_ALIGN),
+                                  .bytes = (uint32_t)m.body_size};
+        image_publish(im, p.queue, &spot);
+    }
+}
+
+static void apply_runs(struct image *im, uint8_t type, struct bytes meta)
+{
+    struct run_reader reader;
+    struct run run;
+    run_reader_init(&reader, meta);
+    while (run_next(&reader, &run)) {
+        /* A run over positions that nobody has is damage; it must not take for ever. */
+        const struct image_queue *q = image_queue_find(im, run.queue);
+        uint64_t end = run.first + run.count;
+        if (q == NULL || run.first >= q->next_position)
+            continue;
+        if (end > q->next_position || end < run.first)
+            end = q->next_position;
+        for (uint64_t p = run.first; p < end; p++) {
+            if (type == ITEM_SETTLE)
+                image_settle(im, run.queue, p);
+            else if (type == ITEM_DELIVER)
+                image_deliver(im, run.queue, p);
+            else
+                image_return(im, run.queue, p);
+        }
+    }
+}
+
+static void apply_definition(struct image *im, uint8_t type, struct bytes meta)
+{
+    struct cursor c = cursor_over(meta);
+    enum definition_class what;
+    uint64_t queue;
+    struct bytes key, value;
+    if (!definition_read(&c, &what, &queue, &key, &value))
+        return;
+    if (type == ITEM_DEFINE)
+        image_define(im, what, queue, key, value);
+    else
+        image_undefine(im, what, queue, key);
+}
+
+static void apply_chunk(struct store *s, struct bytes meta)
+{
+    struct cursor c = cursor_over(meta);
+    struct chunk_meta m;
+    if (!chunk_meta_read(&c, &m) || m.pack == 0)
+        return;
+    struct pack *p = image_pack(&s->image, m.pack);
+    if (p == NULL) {
+        p = image_add_pack(&s->image, m.pack);
+        p->is_sealed = true;
+    }
+    image_move(&s->image, &m, p);
+}
+
+static void apply(struct recovery *r, const struct tx_item *t)
+{
+    struct image *im = &r->s->image;
+    struct cursor c = cursor_over(t->meta);
+    switch (t->type) {
+    case ITEM_MESSAGE:
+        apply_message(r, t);
+        break;
+    case ITEM_SETTLE:
+    case ITEM_DELIVER:
+    case ITEM_RETURN:
+        apply_runs(im, t->type, t->meta);
+        break;
+    case ITEM_PURGE: {
+        uint64_t queue = cursor_varint(&c), from = cursor_varint(&c);
+        if (!c.bad)
+            image_purge(im, queue, from);
+        break;
+    }
+    case ITEM_DEFINE:
+    case ITEM_UNDEFINE:
+        apply_definition(im, t->type, t->meta);
+        break;
+    case ITEM_CHUNK:
+        apply_chunk(r->s, t->meta);
+        break;
+    default:
+        break;
+    }
+}
+
+static void tx_forget(struct recovery *r)
+{
+    for (size_t i = 0; i < r->n_tx; i++)
+        free((void *)(uintptr_t)r->tx[i].meta.at);
+    r->n_tx = 0;
+}
+
+static void tx_keep(struct recovery *r, const struct tx_item *t)
+{
+    if (r->n_tx == r->tx_room) {
+        r->tx_room = alloc_grown(r->tx_room, r->n_tx + 1);
+        r->tx = alloc_array(r->tx, r->tx_room, sizeof *r->tx);
+    }
+    r->tx[r->n_tx] = *t;
+    r->tx[r->n_tx++].meta.at = t->meta.len == 0 ? NULL : alloc_copy(t->meta.at, t->meta.len);
+}
+
+static void tx_commit(struct recovery *r)
+{
+    for (size_t i = 0; i < r->n_tx; i++)
+        apply(r, &r->tx[i]);
+    tx_forget(r);
+}
+
+/* --- walking */
+
+static void on_item(struct recovery *r, const struct segment *g, uint64_t offset, const struct item *item,
+                    bool is_bad_body)
+{
+    struct cursor c = cursor_over(item->meta);
+    struct batch_meta batch;
+    if (item->type == ITEM_BATCH && batch_meta_read(&c, &batch)) {
+        if (!r->is_second && batch.durable > r->durable)
+            r->durable = batch.durable;
+        if (batch.wall_ms > r->s->wall_ms)
+            r->s->wall_ms = batch.wall_ms;
+    }
+    if (!r->is_second || item->type == ITEM_BATCH || item->type == ITEM_END || item->type == ITEM_PAD)
+        return;
+    const struct tx_item t = {.type = item->type,
+                              .is_bad_body = is_bad_body,
+                              .segment = g->number,
+                              .offset = offset,
+                              .meta = item->meta};
+    if (item->flags & ITEM_TX) {
+        tx_keep(r, &t);
+    } else if (item->type == ITEM_COMMIT) {
+        tx_commit(r);
+    } else {
+        tx_forget(r); /* one that was never committed */
+        apply(r, &t);
+    }
+}
+
+/* Items from one LSN to before another cannot be read, somewhere in this segment. */
+static void on_gap(struct recovery *r, const struct segment *g, uint64_t offset, uint64_t from, uint64_t to,
+                   const char *reason)
+{
+    if (!r->is_second) {
+        if (r->n_gaps == r->gaps_room) {
+            r->gaps_room = alloc_grown(r->gaps_room, r->n_gaps + 1);
+            r->gaps = alloc_array(r->gaps, r->gaps_room, sizeof *r->gaps);
+        }
+        r->gaps[r->n_gaps++] = from;
+        return;
+    }
+    if (from >= r->end)
+        return;
+    if (to > r->end)
+        to = r->end;
+    char name[NAME_MAX_BYTES];
+    file_name(name, "journal", g->number);
+    store_lose_items(r->s, from, to - 1, name, offset, reason);
+}
+
+/* Reads one segment from the item that is expected on.  next_lsn: the first of the segment behind it; 0: there is none.
+ */
+static void walk_segment(struct recovery *r, struct segment *g, uint64_t next_lsn)
+{
+    char name[NAME_MAX_BYTES];
+    uint64_t size;
+    file_name(name, "journal", g->number);
+    uint8_t *at = store_read_file(r->s, name, &size);
+    if (at == NULL)
+        return;
+    struct bytes all = bytes_of(at, (size_t)size);
+    size_t offset = FORMAT_FILE_HEADER;
+    while (offset < all.len && (next_lsn == 0 || r->expected < next_lsn) && r->expected < r->end) {
+        struct item item;
+        size_t need = 0;
+        enum item_verdict v = item_decode(bytes_of(all.at + offset, all.len - offset), &item, &need);
+        bool has_head = v == ITEM_FINE || v == ITEM_BAD_BODY || v == ITEM_BAD_META;
+        if (has_head && item.epoch == g->epoch && item.lsn >= r->expected) {
+            if (item.lsn > r->expected)
+                on_gap(r, g, offset, r->expected, item.lsn, "items are missing");
+            if (v == ITEM_BAD_META)
+                on_gap(r, g, offset, item.lsn, item.lsn + 1, "its checksum does not hold");
+            else if (item.lsn < r->end) {
+                if (v == ITEM_BAD_BODY && !r->is_second)
+                    on_gap(r, g, offset, item.lsn, item.lsn + 1, NULL);
+                on_item(r, g, offset, &item, v == ITEM_BAD_BODY);
+            }
+            r->expected = item.lsn + 1;
+            offset += need;
+        } else if (has_head && item.epoch == g->epoch) {
+            offset += need; /* it is known already */
+        } else {
+            size_t next = item_find(all, offset + FORMAT_ALIGN, g->epoch, r->expected);
+            if (next >= all.len)
+                break;
+            offset = next; /* what lies between is missed when its number is */
+        }
+    }
+    g->used = offset < all.len ? offset : all.len;
+    free(at);
+    if (next_lsn != 0 && r->expected < next_lsn) {
+        on_gap(r, g, g->used, r->expected, next_lsn, "the rest of the file cannot be read");
+        r->expected = next_lsn;
+    }
+}
+
+/* All segments that have something behind the checkpoint. */
+static void walk(struct recovery *r)
+{
+    struct image *im = &r->s->image;
+    r->expected = r->s->checkpoint_lsn + 1;
+    bool first = r->s->checkpoint_lsn == 0;
+    for (size_t i = 0; i < im->n_segments && r->expected < r->end; i++) {
+        struct segment *g = im->segments[i];
+        if (g == NULL || g->file < 0)
+            continue;
+        uint64_t next = 0;
+        for (size_t k = i + 1; k < im->n_segments && next == 0; k++)
+            if (im->segments[k]->file >= 0)
+                next = im->segments[k]->first_lsn;
+        if (next != 0 && next <= r->expected)
+            continue;
+        if (first && g->first_lsn > 1)
+            r->expected = g->first_lsn; /* nobody knows what was before */
+        first = false;
+        if (g->first_lsn > r->expected) {
+            on_gap(r, g, 0, r->expected, g->first_lsn, "a file of the journal is missing");
+            r->expected = g->first_lsn;
+        }
+        walk_segment(r, g, next);
+        g->is_dirty = true; /* it may never have been synced, and what follows builds on it */
+    }
+    if (r->is_second)
+        tx_forget(r);
+}
+
+/* Where reading ends: at the first thing missing that was never said to be durable. */
+static void find_end(struct recovery *r)
+{
+    r->end = UINT64_MAX;
+    for (size_t i = 0; i < r->n_gaps; i++)
+        if (r->gaps[i] > r->durable && r->gaps[i] < r->end)
+            r->end = r->gaps[i];
+}
+
+static void close_segments(struct recovery *r)
+{
+    struct image *im = &r->s->image;
+    uint64_t last = r->expected - 1;
+    for (size_t i = im->n_segments; i-- > 0;) {
+        struct segment *g = im->segments[i];
+        if (g == NULL)
+            continue;
+        g->last_lsn = last;
+        if (g->file >= 0 && g->first_lsn > 0)
+            last = g->first_lsn - 1;
+    }
+}
+
+/* --- what is left */
+
+static void lose_missing(struct recovery *r)
+{
+    struct store *s = r->s;
+    char name[NAME_MAX_BYTES];
+    for (struct map_node *n = map_walk(&s->image.queues, NULL); n != NULL; n = map_walk(&s->image.queues, n)) {
+        struct image_queue *q = item_of(n, struct image_queue, by_id);
+        for (size_t i = 0; i < q->n_chunks;) {
+            struct chunk *c = q->chunks[i];
+            const struct found_file *f = found(&r->files[FOUND_PACK], c->pack->number);
+            if (f != NULL && c->offset + c->size <= f->size) {
+                i++;
+                continue;
+            }
+            file_name(name, "pack", c->pack->number);
+            store_lose(s, q, 0, c->live, c->bytes, name, c->offset,
+                       f == NULL ? "the file is missing" : "the file is too short");
+            image_drop_chunk(&s->image, c);
+        }
+        uint64_t lost = 0, bytes = 0, segment = 0;
+        for (size_t i = 0; i < q->n_spots;) {
+            const struct spot *spot = queue_spot(q, i);
+            const struct segment *g = image_segment(&s->image, spot->segment);
+            if ((spot->fate & FATE_DEAD) || (g != NULL && g->file >= 0)) {
+                i++;
+                continue;
+            }
+            lost++;
+            bytes += spot->bytes;
+            segment = spot->segment;
+            uint64_t position = spot->position;
+            image_settle(&s->image, q->id, position);
+            i = queue_find_spot(q, position);
+        }
+        file_name(name, "journal", segment);
+        if (lost > 0)
+            store_lose(s, q, 0, lost, bytes, name, 0, "the file is missing");
+    }
+}
+
+static int move_aside(struct store *s, const char *name)
+{
+    char aside[NAME_MAX_BYTES + 16];
+    snprintf(aside, sizeof aside, "damaged-%s", name);
+    store_note(s, true, "%s cannot be read, or nothing refers to it and its checkpoint is lost: kept as %s", name, aside);
+    s->names_changed = true;
+    return s->disk->calls->rename(s->disk, name, aside);
+}
+
+/* Files that nothing refers to: spares, and those that were made in vain. */
+static void sort_out(struct recovery *r, bool is_trusted)
+{
+    struct store *s = r->s;
+    char name[NAME_MAX_BYTES];
+    struct image *im = &s->image;
+    for (size_t i = 0; i < r->files[FOUND_SPARE].n; i++) {
+        const struct found_file *f = &r->files[FOUND_SPARE].at[i];
+        if (f->number >= s->next_spare)
+            s->next_spare = f->number + 1;
+        file_name(name, "spare", f->number);
+        if (f->size == s->config.segment_bytes && s->n_spares < STORE_SPARE_SEGMENTS)
+            s->spares[s->n_spares++] = f->number;
+        else
+            file_doom(s, name, 0, 0);
+    }
+    for (size_t i = 0; i < r->files[FOUND_PACK].n; i++) {
+        const struct found_file *f = &r->files[FOUND_PACK].at[i];
+        if (f->number >= s->next_pack)
+            s->next_pack = f->number + 1;
+        struct pack *p = image_pack(im, f->number);
+        if (p != NULL) {
+            p->size = p->used = f->size;
+            p->epoch = f->header.epoch;
+            p->is_sealed = true;
+            continue;
+        }
+        file_name(name, "pack", f->number);
+        if (is_trusted)
+            file_doom(s, name, f->size, 0);
+        else
+            move_aside(s, name);
+    }
+    for (enum found_kind k = FOUND_CHECKPOINT_A; k <= FOUND_CHECKPOINT_B; k++)
+        for (size_t i = 0; i < r->files[k].n; i++) {
+            uint64_t number = r->files[k].at[i].number;
+            if (number >= s->next_checkpoint)
+                s->next_checkpoint = number + 1;
+            file_name(name, kind_names[k], number);
+            if (number == s->checkpoint)
+                s->checkpoint_file_size = k == FOUND_CHECKPOINT_A ? r->files[k].at[i].size : s->checkpoint_file_size;
+            else if (is_trusted)
+                file_doom(s, name, r->files[k].at[i].size, 0);
+            else
+                move_aside(s, name);
+        }
+    if (r->foreign > 0)
+        store_note(s, true, "%u files in the store's folder are not the store's; they were left alone", r->foreign);
+}
+
+/* True: what it says, with the journal, is everything. */
+static bool read_checkpoints(struct recovery *r)
+{
+    struct found_files *a = &r->files[FOUND_CHECKPOINT_A], *b = &r->files[FOUND_CHECKPOINT_B];
+    size_t i = a->n, k = b->n;
+    bool is_whole = true, has_any = i + k > 0;
+    while (i + k > 0) {
+        uint64_t number = i > 0 ? a->at[i - 1].number : 0;
+        if (k > 0 && b->at[k - 1].number > number)
+            number = b->at[k - 1].number;
+        i -= i > 0 && a->at[i - 1].number == number;
+        k -= k > 0 && b->at[k - 1].number == number;
+        if (checkpoint_read(r->s, number, &is_whole)) {
+            r->s->checkpoint = number;
+            return is_whole;
+        }
+    }
+    if (has_any && r->files[FOUND_PACK].n + r->files[FOUND_JOURNAL].n > 0 && !journal_is_complete(r)) {
+        store_note(r->s, true, "no checkpoint can be read; going on with what the journal knows");
+        return false;
+    }
+    return true;
+}
+
+enum store_verdict recover(struct store *s, char **text)
+{
+    struct recovery r = {.s = s, .end = UINT64_MAX};
+    static const enum file_kind kinds[FOUND_KINDS] = {FILE_JOURNAL, FILE_PACK, FILE_CHECKPOINT, FILE_CHECKPOINT, 0};
+    s->recovery = &r;
+    int error = s->disk->calls->list(s->disk, ".", on_file, &r);
+    enum store_verdict v = error < 0 ? store_fail(s, "cannot list", "the folder", error) : STORE_FINE;
+    for (unsigned k = 0; k < FOUND_KINDS && v == STORE_FINE; k++) {
+        if (r.files[k].n > 1)
+            qsort(r.files[k].at, r.files[k].n, sizeof *r.files[k].at, by_number);
+        if (kinds[k] != 0)
+            v = read_headers(&r, k, kinds[k], text);
+    }
+    if (v == STORE_FINE) {
+        bool is_trusted = read_checkpoints(&r);
+        if (s->image.n_segments == 0 && r.files[FOUND_JOURNAL].n > 0)
+            recover_segments(s, r.files[FOUND_JOURNAL].at[0].number);
+        walk(&r);
+        find_end(&r);
+        r.is_second = true;
+        walk(&r);
+        s->lsn = s->written_lsn = r.expected - 1;
+        close_segments(&r);
+        image_return_all(&s->image);
+        lose_missing(&r);
+        image_drop_undefined(&s->image);
+        sort_out(&r, is_trusted);
+        s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
+    }
+    tx_forget(&r);
+    free(r.tx);
+    free(r.gaps);
+    for (unsigned k = 0; k < FOUND_KINDS; k++)
+        free(r.files[k].at);
+    s->recovery = NULL;
+    return v;
+}

@@ -1,0 +1,28 @@
+#include "broker/store/space.h"
+
+uint64_t space_default_limit(uint64_t total)
+{
+    uint64_t limit = total / 20;
+    limit = limit > SPACE_LIMIT_MIN ? limit : SPACE_LIMIT_MIN;
+    if (total < SPACE_SMALL_FILE_SYSTEM)
+        limit = limit < total / 4 ? limit : total / 4;
+    return limit < SPACE_LIMIT_MAX ? limit : SPACE_LIMIT_MAX;
+}
+
+/* How much must be available for the alarm to clear: more than what raised it, or it would come and go. */
+static uint64_t space_clear_at(const struct space *s)
+{
+    uint64_t more = s->limit / 4;
+    if (s->is_chosen && more > SPACE_CLEAR_MAX)
+        more = SPACE_CLEAR_MAX;
+    return s->limit > UINT64_MAX - more ? UINT64_MAX : s->limit + more;
+}
+
+bool space_judge(struct space *s, uint64_t available)
+{
+    bool is_low = available < (s->is_low ? space_clear_at(s) : s->limit);
+    bool has_changed = is_low != s->is_low;
+    s->is_low = is_low;
+    s->available = available;
+    return has_changed;
+}

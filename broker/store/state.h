@@ -1,0 +1,178 @@
+/* What the store's modules share.  Private to broker/store/. */
+#ifndef BROKER_STORE_STATE_H
+#define BROKER_STORE_STATE_H
+
+#include "broker/store/format.h"
+#include "broker/store/image.h"
+#include "broker/store/store.h"
+
+struct recovery;
+
+enum {
+    NAME_MAX_BYTES = 40,        /* of a file's */
+    BUFFER_BYTES = 1 << 20,     /* written at once, when there is more to write */
+    BLOCK_BYTES = 1 << 20,      /* read at once */
+    SEGMENT_TAIL_BYTES = 4096,  /* kept free at the end of a segment, for what ends a group and the segment */
+    LOADS_MAX = 64,             /* that one group is asked for and answered with */
+};
+
+/* A window over a file that is read from front to back. */
+struct block {
+    int file;
+    uint64_t number; /* of the segment; 0: empty */
+    uint64_t offset;
+    size_t len, capacity;
+    uint8_t *at; /* owned */
+};
+
+/* A chunk that was written and is not in force before its pack is synced. */
+struct pending_chunk {
+    struct pending_chunk *next;
+    struct chunk_meta meta;
+    struct pack *pack;
+    uint64_t serial; /* the sync job that makes it durable; 0: none yet */
+};
+
+/* A file that is to be deleted, or becomes a spare. */
+struct doomed_file {
+    struct doomed_file *next;
+    char name[NAME_MAX_BYTES];
+    uint64_t size;
+    uint64_t lsn; /* not before this is durable */
+};
+
+struct store {
+    struct store_config config;
+    struct store_witness witness;
+    struct disk *disk;
+    struct image image;
+    uint8_t node[16];
+    enum store_verdict verdict; /* once it is STORE_FAILED it stays so */
+    char *trouble;              /* owned: what failed */
+
+    /* The journal. */
+    struct segment *open;      /* borrowed */
+    uint64_t lsn;              /* of the last item */
+    uint64_t durable_lsn;
+    uint64_t written_lsn;
+    uint64_t position, written_position, durable_position; /* the model's */
+    uint64_t group_first_lsn, wall_ms;
+    uint8_t *buffer; /* owned: for the open segment, from buffer_at on */
+    size_t buffered, buffer_room;
+    uint64_t buffer_at;
+    struct run_writer settles, delivers, returns;
+    bool in_tx;
+    bool is_group_open;     /* something was appended since the last BATCH */
+    bool is_mark_due;       /* the disk knows more than the last BATCH says */
+    struct sheaf *waiting;  /* owned: sheaves that were appended, oldest first */
+    size_t n_waiting, waiting_room, next_record, next_place; /* of the first */
+    struct record *loads;   /* owned: to be answered when the group is written */
+    size_t n_loads, loads_room;
+    store_answer_fn *answer;
+    void *answer_arg;
+
+    /* Files. */
+    uint64_t next_spare, next_pack, next_checkpoint, next_segment;
+    uint64_t spares[STORE_SPARE_SEGMENTS];
+    unsigned n_spares;
+    bool is_tight; /* the last allocation failed */
+    bool names_changed;
+    bool is_backing_up; /* no file may go */
+    struct doomed_file *doomed; /* owned */
+
+    /* Packs. */
+    struct pack *pack; /* the open one; borrowed */
+    struct pending_chunk *pending, **pending_last; /* owned: written, oldest first */
+    unsigned n_pending;
+    uint64_t compacting; /* the pack that is copied; 0: none */
+    uint64_t tends;
+    uint8_t *chunk_buffer; /* owned */
+    size_t chunk_room;
+    struct block block;      /* of the segment that is being copied */
+    struct block load_block; /* of the segment that is being loaded from */
+    struct {
+        uint64_t chunk; /* 0: none */
+        uint8_t *at;    /* owned */
+        size_t len, capacity, offset;
+        uint64_t position; /* of what is at offset */
+    } cache;               /* the chunk that was loaded from last */
+
+    /* Syncs and checkpoints. */
+    uint64_t serial, synced_serial;
+    struct {
+        uint64_t number; /* 0: there is none */
+        uint64_t lsn;    /* what it says is so after this item */
+        uint8_t *at;     /* owned: until it is written; it waits until the journal is durable up to lsn */
+        size_t len;
+        uint64_t size;   /* of each of its files */
+        int files[2];    /* -1: not open */
+        bool is_written;
+        uint64_t serial; /* of the sync job that makes it durable; 0: not begun */
+    } next; /* the checkpoint that is being made */
+    uint64_t checkpoint, checkpoint_lsn, checkpoint_size, checkpoint_file_size; /* the one in force; 0: none */
+    uint64_t journal_since; /* bytes since it */
+    uint64_t idle_lsn;      /* at the last look */
+
+    struct recovery *recovery; /* borrowed: while it goes on */
+    struct store_stats stats;
+};
+
+/* files.c: names, the pool of spare files, the buffer of deletions. */
+void file_name(char to[NAME_MAX_BYTES], const char *kind, uint64_t number);
+enum store_verdict store_fail(struct store *s, const char *what, const char *name, int error);
+void store_note(struct store *s, bool is_warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* A file of that name with room for size bytes, from the pool if it can be: its handle in *file. */
+enum store_verdict file_take(struct store *s, const char *name, uint64_t *size, int *file);
+enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n,
+                              uint64_t offset);
+void file_doom(struct store *s, const char *name, uint64_t size, uint64_t lsn);
+enum store_verdict files_tend(struct store *s, uint64_t budget, bool *more);
+/* So many messages of q from this position on cannot be read: they are gone, and somebody is told. */
+void store_lose(struct store *s, struct image_queue *q, uint64_t position, uint64_t messages, uint64_t bytes,
+                const char *file, uint64_t offset, const char *reason);
+/* All of a file, on the heap; NULL: it cannot be read. */
+uint8_t *store_read_file(struct store *s, const char *name, uint64_t *size);
+/* Items of the journal from one LSN to another cannot be read; nobody knows whose they were. */
+void store_lose_items(struct store *s, uint64_t first_lsn, uint64_t last_lsn, const char *file, uint64_t offset,
+                      const char *reason);
+uint32_t store_random_epoch(struct store *s);
+struct file_header store_header(struct store *s, enum file_kind kind, uint64_t number, uint32_t epoch, uint64_t lsn);
+
+/* journal.c: segments, groups. */
+enum store_verdict journal_begin_segment(struct store *s);
+/* Room for an item of that many bytes in the open segment's buffer: where to write it; NULL: STORE_FULL or worse, in
+ * s->verdict or *verdict.  journal_put() ends it. */
+uint8_t *journal_room(struct store *s, size_t size, enum store_verdict *verdict);
+void journal_put(struct store *s, enum item_type type, uint8_t flags, size_t meta_len, size_t body_len,
+                 uint32_t body_crc);
+enum store_verdict journal_put_meta(struct store *s, enum item_type type, uint8_t flags, struct bytes meta);
+enum store_verdict journal_end_group(struct store *s);
+enum store_verdict journal_flush(struct store *s);
+enum store_verdict journal_mark(struct store *s);
+void journal_tend(struct store *s);
+
+/* append.c: records to items. */
+void append_free(struct store *s);
+
+/* pack.c */
+enum store_verdict pack_tend(struct store *s, uint64_t budget, bool *more);
+enum store_verdict pack_enforce(struct store *s); /* puts chunks whose packs are durable in force */
+void pack_synced(struct store *s, uint64_t serial);
+struct bytes block_at(struct store *s, struct block *b, int file, uint64_t number, uint64_t offset, size_t n,
+                      uint64_t end);
+
+/* checkpoint.c */
+enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more);
+/* Fills the image from the newest one that can be read; false: there is none. */
+bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole);
+void checkpoint_synced(struct store *s);
+void checkpoint_free(struct store *s);
+
+/* load.c */
+struct load *load_messages(struct store *s, const struct record *r);
+
+/* recover.c */
+/* Makes the segments from `first` on known, those whose files are missing too. */
+bool recover_segments(struct store *s, uint64_t first);
+enum store_verdict recover(struct store *s, char **text);
+#endif
