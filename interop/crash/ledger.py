@@ -216,7 +216,7 @@ class Ledger:
             if queue.source and not self.is_old(p.seen_epoch, p.seen_at) and p.seen_epoch != self.epoch:
                 self.mark("young move undone")  # died once more, by itself
             else:
-                self.blame("unflagged", f"{p}: comes again and does not say so; last seen in life {p.seen_epoch}")
+                self.blame("unflagged", f"{p}: comes again and does not say so; {self.last_seen(p)}")
         if queue.ttl_s and p.message.confirmed and not content.redelivered:
             self.checked["ttl"] += 1
             if now > p.message.confirmed + queue.ttl_s + LATE_S:
@@ -239,6 +239,13 @@ class Ledger:
             self.blame("corrupt", f"{queue.name}: {who} came with {len(content.body)} bytes")
         if p and not p.seen:
             p.seen, p.seen_at, p.seen_epoch = 1, now, self.epoch
+
+    def last_seen(self, p):
+        if p.seen_epoch not in self.ends:
+            return "last seen in this life"
+        ended, is_clean = self.ends[p.seen_epoch]
+        return (f"last seen {(ended - p.seen_at) * 1000:.1f} ms before the {'end' if is_clean else 'kill'} of life "
+                f"{p.seen_epoch}")
 
     def check_return(self, p, now):
         """Nothing comes back that was settled, unless its settling was lost with the broker."""
