@@ -111,6 +111,8 @@ struct store {
     } next; /* the checkpoint that is being made */
     uint64_t checkpoint, checkpoint_lsn, checkpoint_size, checkpoint_file_size; /* the one in force; 0: none */
     uint64_t journal_since; /* bytes since it */
+    bool is_closing;        /* the checkpoint that is taken is the last: nothing is out any more */
+    bool was_closed;        /* the one that was recovered from was such a one */
     uint64_t idle_lsn;      /* at the last look */
 
     struct recovery *recovery; /* borrowed: while it goes on */

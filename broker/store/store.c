@@ -280,6 +280,7 @@ enum store_verdict store_close(struct store *s)
 {
     bool more;
     enum store_verdict v = store_write(s);
+    s->is_closing = true;
     for (unsigned i = 0; i < 4 && v == STORE_FINE && s->checkpoint_lsn != s->lsn; i++) {
         v = sync_all(s);
         if (v == STORE_FINE && s->is_group_open)
