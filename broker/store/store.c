@@ -278,7 +278,7 @@ static enum store_verdict sync_all(struct store *s)
 
 enum store_verdict store_close(struct store *s)
 {
-    bool more;
+    bool more = false;
     enum store_verdict v = store_write(s);
     s->is_closing = true;
     for (unsigned i = 0; i < 4 && v == STORE_FINE && s->checkpoint_lsn != s->lsn; i++) {
