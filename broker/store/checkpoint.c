@@ -153,6 +153,7 @@ static void checkpoint_take(struct store *s)
     s->next.lsn = s->lsn;
     s->next.files[0] = s->next.files[1] = -1;
     s->next.is_written = false;
+    s->next.is_last = s->is_closing;
     s->next.serial = 0;
     struct writer w = {.epoch = store_random_epoch(s)};
     const struct file_header h = store_header(s, FILE_CHECKPOINT, s->next.number, w.epoch, s->lsn);
@@ -245,6 +246,7 @@ void checkpoint_synced(struct store *s)
     if (s->next.number == 0 || s->next.serial == 0 || s->next.serial > s->synced_serial)
         return;
     doom_checkpoint(s, s->checkpoint, s->checkpoint_file_size);
+    s->was_closed = s->next.is_last;
     s->checkpoint = s->next.number;
     s->checkpoint_lsn = s->next.lsn;
     s->checkpoint_size = s->next.len;
@@ -276,7 +278,7 @@ enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
     bool is_idle = s->idle_lsn == s->lsn;
     s->idle_lsn = s->lsn;
     if (s->next.number == 0) {
-        if (s->is_group_open || s->n_waiting > 0 || s->in_tx || s->lsn == s->checkpoint_lsn ||
+        if (s->is_group_open || s->n_waiting > 0 || s->in_tx || (s->lsn == s->checkpoint_lsn && !force) ||
             !is_due(s, force, is_idle))
             return STORE_FINE;
         checkpoint_take(s);
