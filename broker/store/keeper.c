@@ -470,6 +470,7 @@ void keeper_start(struct keeper *k, const struct keeper_ear *ear)
     sigset_t all, before; /* signals are the main thread's */
     k->ear = *ear;
     k->is_started = true;
+    found_no_room(k, store_begin(k->store), "the journal cannot be written");
     log_info("store", "Disk free limit set to %" PRIu64 "MB", k->space.limit / 1000000);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
