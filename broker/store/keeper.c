@@ -71,12 +71,12 @@ struct keeper {
 };
 
 /* Nothing leaves this process any more. */
-static _Noreturn void keeper_die(const char *what, int error)
+static _Noreturn void keeper_die(const char *what, const char *why)
 {
     enum { LINE_MAX_BYTES = 512 };
     char line[LINE_MAX_BYTES];
     snprintf(line, sizeof line, "FATAL: %s%s%s; stopping, so that nothing is confirmed that is not on disk", what,
-             error != 0 ? ": " : "", error != 0 ? strerrordesc_np(error) : "");
+             why[0] != '\0' ? ": " : "", why);
     if (log_is_on(LOG_CRITICAL_LEVEL))
         log_write(LOG_CRITICAL_LEVEL, "store", "%s", line);
     else
@@ -85,10 +85,10 @@ static _Noreturn void keeper_die(const char *what, int error)
 }
 
 /* True: there was no room.  Anything worse ends the process. */
-static bool found_no_room(enum store_verdict v, const char *what)
+static bool found_no_room(const struct keeper *k, enum store_verdict v, const char *what)
 {
     if (v != STORE_FINE && v != STORE_FULL)
-        keeper_die(what, 0);
+        keeper_die(what, store_trouble(k->store));
     return v == STORE_FULL;
 }
 
@@ -203,7 +203,7 @@ static void *sync_run(void *arg)
             uint64_t from = clock_us();
             int error = sync_job_run(k->disk, &e->job);
             if (error != 0)
-                keeper_die("the journal cannot be synced", -error);
+                keeper_die("the journal cannot be synced", strerrordesc_np(-error));
             e->us = clock_us() - from;
             lane_post(&k->inbox, p);
         }
@@ -349,7 +349,7 @@ static void journal_write(struct keeper *k)
     if (!k->has_group || (k->is_full && clock_ms() < k->retry_ms))
         return;
     uint64_t from = clock_us();
-    if (found_no_room(store_write(k->store), "the journal cannot be written")) {
+    if (found_no_room(k, store_write(k->store), "the journal cannot be written")) {
         journal_on_full(k);
         return;
     }
@@ -397,7 +397,7 @@ static void journal_tend(struct keeper *k, bool is_idle)
     uint64_t files = journal_files(k);
     k->groups_untended = 0;
     uint64_t budget = is_idle ? KEEPER_TEND_BYTES : KEEPER_TEND_BUSY_BYTES;
-    bool has_no_room = found_no_room(store_tend(k->store, budget, &more), "the store cannot be written");
+    bool has_no_room = found_no_room(k, store_tend(k->store, budget, &more), "the store cannot be written");
     k->has_debt = more && !has_no_room; /* or at the next tick */
     if (k->is_full && journal_files(k) < files)
         k->retry_ms = 0; /* there may be room now */
@@ -439,7 +439,7 @@ static void journal_finish(struct keeper *k)
     bool is_late = clock_ms() >= k->stop_ms + k->drain_ms;
     if (k->has_group && !is_late)
         return; /* the file system is full */
-    bool has_no_room = found_no_room(store_close(k->store), "the store cannot be closed");
+    bool has_no_room = found_no_room(k, store_close(k->store), "the store cannot be closed");
     k->is_stopped = !has_no_room || is_late;
     k->is_clean = !has_no_room && !k->has_group;
 }
