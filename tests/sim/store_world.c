@@ -109,8 +109,9 @@ static void recover_world(struct world *w)
 {
     if (rng_one_in(&w->rng, 3))
         sim_disk_cut(w->disk, 1 + rng_below(&w->rng, 6));
-    while (open_store(w) != STORE_FINE) {
+    while (open_store(w) != STORE_FINE || sim_disk_is_off(w->disk)) {
         mark_hit(MARK_cut_in_recovery);
+        store_destroy(w->store);
         sim_disk_restart(w->disk, any_crash(w));
     }
     sim_disk_cut(w->disk, 0);
