@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -48,22 +48,42 @@ static uint64_t least_limit(const char *root, char *group, const char *file)
     }
 }
 
-static uint64_t cgroup_limit(void)
+/* True: memory is one of these controllers, "cpu,memory". */
+static bool has_memory(const char *controllers)
+{
+    for (const char *word = controllers; word != NULL; word = strchr(word, ',')) {
+        word += *word == ',';
+        if (strncmp(word, "memory", 6) == 0 && (word[6] == ',' || word[6] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* Of a line of /proc/self/cgroup, which is cut: "0::/a/b" (version 2) or "4:memory:/a/b" (version 1). */
+static uint64_t line_limit(const char *root, char *line)
+{
+    line[strcspn(line, "\n")] = '\0';
+    char *controllers = strchr(line, ':'), *group = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+    if (group == NULL)
+        return UINT64_MAX;
+    *group++ = '\0';
+    bool is_2 = strcmp(controllers, ":") == 0;
+    if (!is_2 && !has_memory(controllers + 1))
+        return UINT64_MAX;
+    char *mount = str_format("%s/sys/fs/cgroup%s", root, is_2 ? "" : "/memory");
+    uint64_t limit = least_limit(mount, group, is_2 ? "memory.max" : "memory.limit_in_bytes");
+    free(mount);
+    return limit;
+}
+
+uint64_t host_group_memory(const char *root)
 {
     uint64_t least = UINT64_MAX;
-    char line[4096];
-    FILE *f = fopen("/proc/self/cgroup", "re");
+    char line[4096], *path = str_format("%s/proc/self/cgroup", root);
+    FILE *f = fopen(path, "re");
+    free(path);
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-        line[strcspn(line, "\n")] = '\0';
-        char *controllers = strchr(line, ':'), *group = controllers == NULL ? NULL : strchr(controllers + 1, ':');
-        if (group == NULL)
-            continue;
-        uint64_t limit = UINT64_MAX;
-        *group++ = '\0';
-        if (strcmp(controllers, ":") == 0)
-            limit = least_limit("/sys/fs/cgroup", group, "memory.max");
-        else if (strcmp(controllers, ":memory") == 0)
-            limit = least_limit("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
+        uint64_t limit = line_limit(root, line);
         if (limit < least)
             least = limit;
     }
@@ -75,7 +95,7 @@ static uint64_t cgroup_limit(void)
 uint64_t host_memory(void)
 {
     struct sysinfo info = {0};
-    uint64_t total = UINT64_MAX, limit = cgroup_limit();
+    uint64_t total = UINT64_MAX, limit = host_group_memory("");
     if (sysinfo(&info) == 0)
         total = (uint64_t)info.totalram * info.mem_unit;
     return limit < total ? limit : total;
@@ -99,6 +119,7 @@ char *host_data_dir(void)
     return home != NULL && home[0] == '/' ? str_format("%s/.local/state/millrace", home) : NULL;
 }
 
+/* Parents get 0750, the folder itself 0700. */
 static int make_dirs(const char *path)
 {
     char *part = str_format("%s", path);
@@ -106,7 +127,7 @@ static int make_dirs(const char *path)
     for (char *slash = strchr(part + 1, '/'); error == 0; slash = slash != NULL ? strchr(slash + 1, '/') : NULL) {
         if (slash != NULL)
             *slash = '\0';
-        if (mkdir(part, 0750) != 0 && errno != EEXIST)
+        if (mkdir(part, slash != NULL ? 0750 : 0700) != 0 && errno != EEXIST)
             error = -errno;
         if (slash == NULL)
             break;
@@ -116,24 +137,54 @@ static int make_dirs(const char *path)
     return error;
 }
 
+/* Who has it is written in the lock: "PID HOST". */
+static int complain_of_owner(const char *path, int lock)
+{
+    char who[300] = "";
+    ssize_t n = pread(lock, who, sizeof who - 1, 0);
+    who[n > 0 ? n : 0] = '\0';
+    who[strcspn(who, "\n")] = '\0';
+    char *host = strchr(who, ' ');
+    if (host != NULL)
+        *host++ = '\0';
+    fprintf(stderr, "millraced: data_dir %s: another broker is using it", path);
+    if (host != NULL)
+        fprintf(stderr, " (process %s on %s)", who, host);
+    fputs("\n", stderr);
+    return EX_UNAVAILABLE;
+}
+
+static void write_owner(int lock)
+{
+    char host[256] = "", who[300];
+    gethostname(host, sizeof host - 1);
+    int n = snprintf(who, sizeof who, "%ld %s\n", (long)getpid(), host);
+    if (ftruncate(lock, 0) != 0 || pwrite(lock, who, (size_t)n, 0) != n)
+        return; /* it is locked all the same */
+}
+
 int host_claim_dir(const char *path)
 {
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int error = make_dirs(path);
     char *lock = str_format("%s/lock", path);
-    int fd = error == 0 ? open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0640) : -1;
+    int fd = error == 0 ? open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
     if (error == 0 && fd < 0)
         error = -errno;
     free(lock);
+    if (error == 0 && fcntl(fd, F_OFD_SETLK, &whole) != 0) {
+        error = -errno;
+        int status = error == -EAGAIN || error == -EACCES ? complain_of_owner(path, fd) : 0;
+        close(fd);
+        if (status != 0)
+            return status;
+    }
     if (error != 0) {
         fprintf(stderr, "millraced: data_dir %s: %s (as user id %u)\n", path, strerrordesc_np(-error),
                 (unsigned)geteuid());
         return EX_CANTCREAT;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        fprintf(stderr, "millraced: data_dir %s: another broker is using it\n", path);
-        close(fd);
-        return EX_UNAVAILABLE;
-    }
+    write_owner(fd);
     return 0; /* fd stays open: it is the lock */
 }
 

@@ -7,6 +7,10 @@
 /* Bytes of memory that this process may have: the machine's, or its control group's limit where that is less. */
 uint64_t host_memory(void);
 
+/* The limit of the control group (version 1 or 2) and those above it, the least of them; UINT64_MAX: there is none.
+ * root: what stands before /proc and /sys, "" but in tests. */
+uint64_t host_group_memory(const char *root);
+
 /* "rabbit@" and the host's short name; the caller frees it. */
 char *host_node_name(void);
 
@@ -14,8 +18,9 @@ char *host_node_name(void);
  * The caller frees it; NULL: there is no such place. */
 char *host_data_dir(void);
 
-/* Makes the folder and its parents where they are missing (0750) and locks it against other brokers, for as long as the
- * process lives.  0, or an exit code (sysexits) after saying why on standard error. */
+/* Makes the folder (0700) and its parents (0750) where they are missing, and locks it against other brokers, for as
+ * long as the process lives: an open file description's lock on the file "lock" in it, which says who has it.  0, or an
+ * exit code (sysexits) after saying why on standard error. */
 int host_claim_dir(const char *path);
 
 /* As many open files as the process is allowed; answers how many. */

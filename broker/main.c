@@ -17,6 +17,8 @@
 #include "broker/host.h"
 #include "broker/net/login.h"
 #include "broker/net/server.h"
+#include "broker/recovery.h"
+#include "broker/store/keeper.h"
 
 struct options {
     const char *file; /* -c, or the argument of --check-config */
@@ -37,7 +39,9 @@ static const char USAGE[] =
     "      --version           print the version and stop\n"
     "      --help              print this and stop\n"
     "\n"
-    "Exit status: 0; 64 wrong usage; 69 a port or the data folder is in use; 73 no data folder; 78 wrong "
+    "Exit status: 0; 64 wrong usage; 69 a port or the data folder is in use; 70 the disk failed while it served; 73 "
+    "no\n"
+    "data folder; 74 the disk failed, or was full, at the start or the end; 76 data of a newer version; 78 wrong\n"
     "configuration.\n";
 
 /* -1: go on; otherwise the exit status. */
@@ -201,10 +205,15 @@ static void wire(struct wiring *w, const struct config *c)
     };
 }
 
+static uint64_t memory_total(const struct config *c)
+{
+    return config_is_set(c, KEY_TOTAL_MEMORY) ? config_number(c, KEY_TOTAL_MEMORY) : host_memory();
+}
+
 /* Bytes of messages that raise the memory alarm. */
 static uint64_t memory_high(const struct config *c)
 {
-    uint64_t total = config_is_set(c, KEY_TOTAL_MEMORY) ? config_number(c, KEY_TOTAL_MEMORY) : host_memory();
+    uint64_t total = memory_total(c);
     uint64_t high = config_is_set(c, KEY_WATERMARK_ABSOLUTE)
                         ? config_number(c, KEY_WATERMARK_ABSOLUTE)
                         : (uint64_t)((double)total * config_fraction(c, KEY_WATERMARK_RELATIVE));
@@ -223,7 +232,7 @@ static struct broker_config broker_config_of(const struct config *c)
         .default_vhost = config_text(c, KEY_DEFAULT_VHOST), .hash_seed = hash_seed, .memory_high = memory_high(c)};
 }
 
-static struct server_config server_config_of(const struct config *c, struct wiring *w)
+static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)
 {
     return (struct server_config){
         .listeners = w->listeners,
@@ -247,7 +256,57 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .login = login_judge,
                     .random = login_random,
                     .arg = &w->login},
+        .keeper = keeper,
     };
+}
+
+/* ---- Keeping: the keeper has the hub's ear, and the other way round. */
+
+static void on_durable(void *hub, uint64_t position)
+{
+    hub_tell_durable(hub, position);
+}
+
+static void on_loaded(void *hub, struct load *l)
+{
+    hub_tell_loaded(hub, l);
+}
+
+static void on_disk_alarm(void *hub, bool is_set)
+{
+    hub_tell_disk_alarm(hub, is_set);
+}
+
+static void keep(void *keeper, struct sheaf *records)
+{
+    keeper_keep(keeper, records);
+}
+
+static uint64_t pending(void *keeper)
+{
+    return keeper_pending(keeper);
+}
+
+/* What must be free on disk: has_limit if that was configured. */
+static uint64_t disk_limit(const struct config *c, bool *has_limit)
+{
+    *has_limit = true;
+    if (config_is_set(c, KEY_DISK_LIMIT_ABSOLUTE))
+        return config_number(c, KEY_DISK_LIMIT_ABSOLUTE);
+    *has_limit = config_is_set(c, KEY_DISK_LIMIT_RELATIVE);
+    return *has_limit ? (uint64_t)((double)memory_total(c) * config_fraction(c, KEY_DISK_LIMIT_RELATIVE)) : 0;
+}
+
+static struct keeper *create_keeper(const struct config *c, const struct recovery *r)
+{
+    struct keeper_config kc = {.store = r->store, .disk = r->disk};
+    kc.disk_limit = disk_limit(c, &kc.is_disk_limit_chosen);
+    return keeper_create(&kc);
+}
+
+static void fill_random(void *to, size_t n)
+{
+    login_random(NULL, to, n);
 }
 
 /* ---- Serving. */
@@ -263,6 +322,52 @@ static int claim_data(const struct config *c)
     return host_claim_dir(dir);
 }
 
+/* Until it is told to stop; the exit status. */
+static int run(struct server *s, struct keeper *k)
+{
+    const struct keeper_ear ear = {
+        .durable = on_durable, .loaded = on_loaded, .disk_alarm = on_disk_alarm, .arg = server_hub(s)};
+    keeper_start(k, &ear);
+    log_info("main", "Server startup complete; 0 plugins started.");
+    printf("millrace " PACKAGE_VERSION " ready: amqp %s\n", server_addresses(s));
+    fflush(stdout);
+    bool has_ended = server_run(s);
+    int status = keeper_stop(k) ? EX_OK : EX_IOERR;
+    if (!has_ended) {
+        log_warning("main", "not all connections could be closed in an orderly manner");
+        _exit(status); /* they still refer to everything that would be freed */
+    }
+    log_info("main", "stopped");
+    return status;
+}
+
+/* With what was recovered, which it uses up. */
+static int serve_recovered(const struct config *c, struct recovery *r)
+{
+    struct wiring w;
+    wire(&w, c);
+    struct keeper *k = create_keeper(c, r);
+    const struct hub_keeper keeper = {.keep = keep,
+                                      .pending = pending,
+                                      .pending_max = KEEPER_PENDING_MAX,
+                                      .pending_easy = KEEPER_PENDING_EASY,
+                                      .arg = k};
+    const struct server_config sc = server_config_of(c, &w, &keeper);
+    char *error = NULL;
+    int status = EX_UNAVAILABLE;
+    struct server *s = server_create(&sc, r->broker, &error);
+    if (s == NULL)
+        fprintf(stderr, "millraced: %s\n", error);
+    else
+        status = run(s, k);
+    server_destroy(s);
+    keeper_destroy(k);
+    free(error);
+    free((void *)w.listeners);
+    free(w.loopback_users);
+    return status;
+}
+
 static int serve(const struct config *c)
 {
     if (config_number(c, KEY_LOG_CONSOLE) == 0)
@@ -274,32 +379,17 @@ static int serve(const struct config *c)
     int status = claim_data(c);
     if (status != 0)
         return status;
-    log_info("main", "data in %s; at most %" PRIu64 " open files", config_text(c, KEY_DATA_DIR), host_raise_files());
+    const char *dir = config_text(c, KEY_DATA_DIR);
+    log_info("main", "data in %s; at most %" PRIu64 " open files", dir, host_raise_files());
     signal(SIGPIPE, SIG_IGN);
 
-    struct wiring w;
-    wire(&w, c);
-    const struct server_config sc = server_config_of(c, &w);
     const struct broker_config bc = broker_config_of(c);
-    char *error = NULL;
-    struct server *s = server_create(&sc, broker_create(&bc), &error);
-    if (s == NULL) {
-        fprintf(stderr, "millraced: %s\n", error);
-        status = EX_UNAVAILABLE;
-    } else {
-        log_info("main", "Server startup complete; 0 plugins started.");
-        printf("millrace " PACKAGE_VERSION " ready: amqp %s\n", server_addresses(s));
-        fflush(stdout);
-        if (!server_run(s)) {
-            log_warning("main", "not all connections could be closed in an orderly manner");
-            _exit(EX_OK); /* they still refer to everything that would be freed */
-        }
-        log_info("main", "stopped");
-    }
-    server_destroy(s);
-    free(error);
-    free((void *)w.listeners);
-    free(w.loopback_users);
+    struct recovery r;
+    status = recovery_init(&r, dir, &bc, fill_random);
+    if (status != 0)
+        return status;
+    status = serve_recovered(c, &r);
+    recovery_fini(&r);
     return status;
 }
 

@@ -10,8 +10,6 @@ enum {
     FLAG_AUTO_DELETE = 1 << 1,
     FLAG_INTERNAL = 1 << 2,
     FLAG_TO_EXCHANGE = 1 << 3,
-    FLAGS_KNOWN = (1 << 4) - 1,
-
     NUMBERS_MAX = 64, /* bytes of all that is not text */
     TEXTS = 6,
 };
@@ -46,6 +44,19 @@ static void write_options(struct pen *p, const struct queue_options *o)
     pen_u8(p, (uint8_t)o->overflow);
 }
 
+/* Those that mean something for its class. */
+static uint8_t flags_of(enum definition_class what, const struct spec *s)
+{
+    unsigned flags = s->durable ? FLAG_DURABLE : 0;
+    if (what != DEFINE_BINDING && s->auto_delete)
+        flags |= FLAG_AUTO_DELETE;
+    if (what == DEFINE_EXCHANGE && s->internal)
+        flags |= FLAG_INTERNAL;
+    if (what == DEFINE_BINDING && s->to_exchange)
+        flags |= FLAG_TO_EXCHANGE;
+    return (uint8_t)flags;
+}
+
 static void write_value(struct pen *p, enum definition_class what, struct bytes vhost, const struct spec *s)
 {
     pen_u8(p, DEFINITION_VERSION);
@@ -53,8 +64,7 @@ static void write_value(struct pen *p, enum definition_class what, struct bytes 
     pen_longstr(p, s->name);
     if (what == DEFINE_VHOST)
         return;
-    pen_u8(p, (uint8_t)((s->durable ? FLAG_DURABLE : 0) | (s->auto_delete ? FLAG_AUTO_DELETE : 0) |
-                        (s->internal ? FLAG_INTERNAL : 0) | (s->to_exchange ? FLAG_TO_EXCHANGE : 0)));
+    pen_u8(p, flags_of(what, s));
     pen_longstr(p, s->arguments);
     if (what == DEFINE_QUEUE) {
         write_options(p, &s->options);
@@ -115,7 +125,7 @@ static void read_flags(struct cursor *c, enum definition_class what, struct spec
     s->auto_delete = flags & FLAG_AUTO_DELETE;
     s->internal = flags & FLAG_INTERNAL;
     s->to_exchange = flags & FLAG_TO_EXCHANGE;
-    c->bad |= (flags & ~FLAGS_KNOWN) != 0 || (s->to_exchange && what != DEFINE_BINDING);
+    c->bad |= flags != flags_of(what, s);
 }
 
 static void read_options(struct cursor *c, struct spec *s)
@@ -181,4 +191,19 @@ struct spec *definition_read_spec(enum definition_class what, struct bytes key, 
     if (c.bad || cursor_left(&c) > 0 || !key_fits(what, key, *vhost, &s))
         return NULL;
     return spec_create(&s);
+}
+
+bool definition_read_key(enum definition_class what, struct bytes key, struct bytes *vhost, struct bytes *name)
+{
+    struct cursor c = cursor_over(key);
+    *vhost = cursor_longstr(&c);
+    *name = *vhost;
+    if (what == DEFINE_VHOST)
+        return !c.bad;
+    if (what == DEFINE_BINDING) {
+        cursor_longstr(&c);
+        cursor_u8(&c);
+    }
+    *name = cursor_longstr(&c);
+    return !c.bad;
 }

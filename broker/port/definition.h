@@ -26,4 +26,7 @@ struct definition *definition_undefine(enum definition_class what, uint64_t queu
  * is a view into value.  NULL: nonsense, or of another version. */
 struct spec *definition_read_spec(enum definition_class what, struct bytes key, struct bytes value,
                                   struct bytes *vhost);
+
+/* What a key names, as views into it: of a binding its destination.  False: nonsense. */
+bool definition_read_key(enum definition_class what, struct bytes key, struct bytes *vhost, struct bytes *name);
 #endif

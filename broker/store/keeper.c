@@ -53,7 +53,8 @@ struct keeper {
     bool is_full;             /* the last write found no room */
     uint64_t retry_ms;        /* when to try again */
     bool has_debt;            /* there may be something to tend */
-    unsigned groups_untended; /* written since the last slice */
+    unsigned groups_untended; /* written since the last slice … */
+    uint64_t bytes_untended;  /* … and how many bytes of messages */
     uint64_t segments;        /* of the journal, when space was looked at */
     uint64_t tick_ms;         /* when the next is due */
     bool is_alarm_set;        /* as the ear was told */
@@ -71,12 +72,12 @@ struct keeper {
 };
 
 /* Nothing leaves this process any more. */
-static _Noreturn void keeper_die(const char *what, int error)
+static _Noreturn void keeper_die(const char *what, const char *why)
 {
     enum { LINE_MAX_BYTES = 512 };
     char line[LINE_MAX_BYTES];
     snprintf(line, sizeof line, "FATAL: %s%s%s; stopping, so that nothing is confirmed that is not on disk", what,
-             error != 0 ? ": " : "", error != 0 ? strerrordesc_np(error) : "");
+             why[0] != '\0' ? ": " : "", why);
     if (log_is_on(LOG_CRITICAL_LEVEL))
         log_write(LOG_CRITICAL_LEVEL, "store", "%s", line);
     else
@@ -85,10 +86,10 @@ static _Noreturn void keeper_die(const char *what, int error)
 }
 
 /* True: there was no room.  Anything worse ends the process. */
-static bool found_no_room(enum store_verdict v, const char *what)
+static bool found_no_room(const struct keeper *k, enum store_verdict v, const char *what)
 {
     if (v != STORE_FINE && v != STORE_FULL)
-        keeper_die(what, 0);
+        keeper_die(what, store_trouble(k->store));
     return v == STORE_FULL;
 }
 
@@ -115,7 +116,7 @@ struct keeper *keeper_create(const struct keeper_config *config)
     if (k->disk->calls->space(k->disk, &available, &total) != 0)
         total = 0;
     if (!k->space.is_chosen)
-        k->space.limit = space_default_limit(total);
+        k->space.limit = space_limit_at_start(total, available);
     atomic_init(&k->pending, 0);
     lane_init(&k->inbox);
     lane_init(&k->jobs);
@@ -203,7 +204,7 @@ static void *sync_run(void *arg)
             uint64_t from = clock_us();
             int error = sync_job_run(k->disk, &e->job);
             if (error != 0)
-                keeper_die("the journal cannot be synced", -error);
+                keeper_die("the journal cannot be synced", strerrordesc_np(-error));
             e->us = clock_us() - from;
             lane_post(&k->inbox, p);
         }
@@ -349,7 +350,7 @@ static void journal_write(struct keeper *k)
     if (!k->has_group || (k->is_full && clock_ms() < k->retry_ms))
         return;
     uint64_t from = clock_us();
-    if (found_no_room(store_write(k->store), "the journal cannot be written")) {
+    if (found_no_room(k, store_write(k->store), "the journal cannot be written")) {
         journal_on_full(k);
         return;
     }
@@ -358,6 +359,7 @@ static void journal_write(struct keeper *k)
     k->is_full = k->has_group = false;
     k->has_debt = true;
     k->groups_untended++;
+    k->bytes_untended += k->unwritten;
     pthread_mutex_lock(&k->lock);
     histogram_add(&k->stats.write_us, clock_us() - from);
     pthread_mutex_unlock(&k->lock);
@@ -392,12 +394,16 @@ static uint64_t journal_files(const struct keeper *k)
 static void journal_tend(struct keeper *k, bool is_idle)
 {
     bool more = false;
-    if (!k->has_debt || (k->is_stopping && !k->is_full) || (!is_idle && k->groups_untended < KEEPER_TEND_GROUPS))
+    bool is_time = k->groups_untended >= KEEPER_TEND_GROUPS || k->bytes_untended >= KEEPER_TEND_BUSY_BYTES;
+    if (!k->has_debt || (k->is_stopping && !k->is_full) || (!is_idle && !is_time))
         return;
     uint64_t files = journal_files(k);
-    k->groups_untended = 0;
     uint64_t budget = is_idle ? KEEPER_TEND_BYTES : KEEPER_TEND_BUSY_BYTES;
-    bool has_no_room = found_no_room(store_tend(k->store, budget, &more), "the store cannot be written");
+    if (budget < 2 * k->bytes_untended)
+        budget = 2 * k->bytes_untended; /* the debt is paid faster than it grows */
+    k->groups_untended = 0;
+    k->bytes_untended = 0;
+    bool has_no_room = found_no_room(k, store_tend(k->store, budget, &more), "the store cannot be written");
     k->has_debt = more && !has_no_room; /* or at the next tick */
     if (k->is_full && journal_files(k) < files)
         k->retry_ms = 0; /* there may be room now */
@@ -439,7 +445,7 @@ static void journal_finish(struct keeper *k)
     bool is_late = clock_ms() >= k->stop_ms + k->drain_ms;
     if (k->has_group && !is_late)
         return; /* the file system is full */
-    bool has_no_room = found_no_room(store_close(k->store), "the store cannot be closed");
+    bool has_no_room = found_no_room(k, store_close(k->store), "the store cannot be closed");
     k->is_stopped = !has_no_room || is_late;
     k->is_clean = !has_no_room && !k->has_group;
 }
@@ -464,6 +470,7 @@ void keeper_start(struct keeper *k, const struct keeper_ear *ear)
     sigset_t all, before; /* signals are the main thread's */
     k->ear = *ear;
     k->is_started = true;
+    found_no_room(k, store_begin(k->store), "the journal cannot be written");
     log_info("store", "Disk free limit set to %" PRIu64 "MB", k->space.limit / 1000000);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -39,11 +39,11 @@ enum {
 };
 
 struct keeper_config {
-    struct store *store; /* owned */
-    struct disk *disk;   /* borrowed */
-    uint64_t disk_limit; /* bytes that must be free, or the alarm is raised; 0: space_default_limit() */
-    bool is_disk_limit_chosen;
-    uint64_t drain_ms; /* 0: KEEPER_DRAIN_MS */
+    struct store *store;       /* owned */
+    struct disk *disk;         /* borrowed */
+    uint64_t disk_limit;       /* bytes that must be free, or the alarm is raised … */
+    bool is_disk_limit_chosen; /* … if it is; otherwise space_default_limit() */
+    uint64_t drain_ms;         /* 0: KEEPER_DRAIN_MS */
 };
 
 /* Who is told what follows; called on the keeper's threads, and must not wait. */

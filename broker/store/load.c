@@ -58,7 +58,8 @@ static bool take(struct reading *r, struct bytes bytes, uint64_t position, uint1
                                                    .ttl_ms = place.ttl_ms,
                                                    .written_ms = m.wall_ms,
                                                    .deliveries = (uint16_t)deliveries,
-                                                   .redelivered = (fate & (FATE_OUT | FATE_REDELIVERED)) != 0,
+                                                   .redelivered = (fate & (FATE_OUT | FATE_REDELIVERED)) != 0 ||
+                                                                  position < r->q->suspect_before,
                                                    .persistent = (msg->flags & MESSAGE_PERSISTENT) != 0};
     r->l->next = position + 1;
     r->bytes += message_cost(msg);

@@ -222,7 +222,7 @@ static void lose_places(struct recovery *r, const struct message_meta *m, struct
     struct place p;
     file_name(name, "journal", segment);
     for (uint32_t i = 0; i < m->n_places && place_read(&c, &p); i++) {
-        image_restore_queue(&s->image, p.queue, p.position + 1);
+        image_restore_queue(&s->image, p.queue, p.position + 1, 0);
         store_lose(s, image_queue_find(&s->image, p.queue), 0, 1, m->body_size, name, offset,
                    "its checksum does not hold");
     }
@@ -300,6 +300,8 @@ static void apply_chunk(struct store *s, struct bytes meta)
         p = image_add_pack(&s->image, m.pack);
         p->is_sealed = true;
     }
+    if (m.pack >= s->next_pack)
+        s->next_pack = m.pack + 1; /* though it may be gone again */
     image_move(&s->image, &m, p);
 }
 
@@ -559,6 +561,15 @@ static int move_aside(struct store *s, const char *name)
     return s->disk->calls->rename(s->disk, name, aside);
 }
 
+/* Those that the journal speaks of, and nothing lives in any more: their files are gone, or go. */
+static void drop_empty_packs(struct image *im)
+{
+    struct pack *p;
+    list_each (p, &im->packs, struct pack, in_order)
+        if (list_is_empty(&p->chunks))
+            image_drop_pack(im, p);
+}
+
 /* Files that nothing refers to: spares, and those that were made in vain. */
 static void sort_out(struct recovery *r, bool is_trusted)
 {
@@ -580,7 +591,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
         if (f->number >= s->next_pack)
             s->next_pack = f->number + 1;
         struct pack *p = image_pack(im, f->number);
-        if (p != NULL) {
+        if (p != NULL && !list_is_empty(&p->chunks)) {
             p->size = p->used = f->size;
             p->epoch = f->header.epoch;
             p->is_sealed = true;
@@ -592,6 +603,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
         else
             move_aside(s, name);
     }
+    drop_empty_packs(im);
     for (enum found_kind k = FOUND_CHECKPOINT_A; k <= FOUND_CHECKPOINT_B; k++)
         for (size_t i = 0; i < r->files[k].n; i++) {
             uint64_t number = r->files[k].at[i].number;
@@ -658,6 +670,8 @@ enum store_verdict recover(struct store *s, char **text)
             store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
         s->lsn = s->written_lsn = r.expected - 1;
         close_segments(&r);
+        if (s->lsn != s->checkpoint_lsn || !s->was_closed)
+            image_suspect_all(&s->image);
         image_return_all(&s->image);
         lose_missing(&r);
         image_drop_undefined(&s->image);

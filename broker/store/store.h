@@ -88,6 +88,10 @@ uint64_t store_next_queue(const struct store *s);
 
 /* --- at work */
 
+/* Before anything is served: says in the journal that the broker is at work, so that a crash is known for one.  There may
+ * be no room for that; nothing follows from it. */
+enum store_verdict store_begin(struct store *s);
+
 /* Takes the records over (the sheaf is empty afterwards); they are encoded and written by store_write().  That is also
  * where LOADs are answered, each with its load, in order. */
 typedef void store_answer_fn(void *arg, struct load *l);

@@ -1,6 +1,10 @@
 /* The model under any commands in any order: every invariant holds after each, and the same commands have the same
  * effects.  Four clients with three streams each, a handful of names, tickets that were handed out and some that were
- * not. */
+ * not.
+ *
+ * Each input is played four times: without records; with them, which must not change a thing; and twice with windows so
+ * small that queues go cold at once.  A naive store checks that the records make sense, answers the loads (late), and
+ * in the end must be able to fill another broker. */
 #include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>
@@ -13,14 +17,19 @@
 #include "broker/port/message.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
+#include "tests/unit/keepsake.h"
 
-enum { CLIENTS = 4, STREAMS = 3, TICKETS = 64, CONSUMERS = 6, EVENTS_MAX = 100000 };
+enum mode { MODE_PLAIN, MODE_RECORDS, MODE_COLD };
+
+enum { CLIENTS = 4, STREAMS = 3, TICKETS = 64, CONSUMERS = 6, EVENTS_MAX = 100000, RESTART_LOADS = 100 };
 
 struct run {
     const uint8_t *at, *end;
     struct broker *broker;
     struct effects effects;
     struct instant now;
+    struct keepsake keepsake;
+    uint64_t steps;
     bool attached[CLIENTS];
     bool consuming[CLIENTS][CONSUMERS];
     uint8_t consumer_stream[CLIENTS][CONSUMERS];
@@ -103,6 +112,7 @@ static struct message *pick_message(struct run *r)
         .extra_keys = pick(r, 4) == 1 ? bytes_of(cc, sizeof cc) : (struct bytes){0},
         .cc_count = 1,
         .body_size = size,
+        .flags = size % 3 != 0 ? MESSAGE_PERSISTENT : 0,
         .expiration_ms = pick(r, 3) == 1 ? pick_limit(r) : MESSAGE_NO_EXPIRATION,
     });
     if (m->extra_keys_len == 0)
@@ -231,10 +241,54 @@ static void step(struct run *r, struct command *c, size_t n)
     broker_check(r->broker);
     for (size_t i = 0; i < r->effects.n; i++)
         take_event(r, &r->effects.events[i]);
+    keepsake_take(&r->keepsake, &r->effects.records);
     effects_clear(&r->effects);
+    r->steps++;
 }
 
-static uint64_t play(const uint8_t *data, size_t size)
+/* The store answers a load, maybe. */
+static bool answer_load(struct run *r, bool at_once)
+{
+    struct load *l = at_once || r->steps % 3 == 0 ? keepsake_load(&r->keepsake) : NULL;
+    struct command c = {.verb = LOADED, .load = l};
+    if (l != NULL)
+        step(r, &c, 1);
+    return l != NULL;
+}
+
+static struct broker_config config_for(enum mode mode, uint64_t memory_high)
+{
+    struct broker_config c = {.default_vhost = "/", .hash_seed = 3, .memory_high = memory_high};
+    c.records = mode != MODE_PLAIN;
+    if (mode == MODE_COLD) {
+        c.window_bytes = 1;
+        c.window_messages = 3;
+        c.window_queue_bytes = 600;
+    } else {
+        c.window_bytes = UINT64_MAX;
+    }
+    return c;
+}
+
+/* What the store has is there after a restart, all of it. */
+static void restart(struct run *r)
+{
+    struct broker_config c = config_for(MODE_COLD, UINT64_MAX);
+    uint64_t kept = 0;
+    broker_destroy(r->broker);
+    r->broker = broker_create(&c);
+    keepsake_restart(&r->keepsake);
+    keepsake_restore(&r->keepsake, r->broker);
+    for (uint64_t q = 1; q < r->keepsake.next_queue; q++)
+        kept += keepsake_count(&r->keepsake, q);
+    CHECK(broker_totals(r->broker).messages_ready == kept);
+    broker_check(r->broker);
+    step(r, NULL, 0);
+    for (unsigned i = 0; i < RESTART_LOADS && answer_load(r, true); i++)
+        ;
+}
+
+static uint64_t play(const uint8_t *data, size_t size, enum mode mode)
 {
     struct run *r = calloc(1, sizeof *r);
     CHECK(r != NULL);
@@ -242,8 +296,9 @@ static uint64_t play(const uint8_t *data, size_t size)
     r->end = data + size;
     r->now = (struct instant){.ms = 1, .wall_ms = 1};
     effects_init(&r->effects);
-    r->broker = broker_create(&(struct broker_config){
-        .default_vhost = "/", .hash_seed = 3, .memory_high = pick(r, 2) == 1 ? 2000 : UINT64_MAX});
+    keepsake_init(&r->keepsake);
+    struct broker_config config = config_for(mode, pick(r, 2) == 1 ? 2000 : UINT64_MAX);
+    r->broker = broker_create(&config);
     while (r->at < r->end && r->events < EVENTS_MAX) {
         unsigned client = pick(r, CLIENTS), stream = pick(r, STREAMS);
         struct command c;
@@ -259,17 +314,23 @@ static uint64_t play(const uint8_t *data, size_t size)
         step(r, &c, 1);
         if (failed_subscribe && broker_totals(r->broker).consumers == consumers)
             r->consuming[client][number] = false;
+        answer_load(r, false);
     }
+    while (answer_load(r, true))
+        ;
     uint64_t trace = r->trace;
+    if (mode == MODE_COLD)
+        restart(r);
     effects_fini(&r->effects);
     broker_destroy(r->broker);
+    keepsake_fini(&r->keepsake);
     free(r);
     return trace;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint64_t once = play(data, size), again = play(data, size);
-    CHECK(once == again);
+    CHECK(play(data, size, MODE_PLAIN) == play(data, size, MODE_RECORDS));
+    CHECK(play(data, size, MODE_COLD) == play(data, size, MODE_COLD));
     return 0;
 }

@@ -8,9 +8,17 @@
 
 void world_init(struct world *w)
 {
+    world_init_with(w, &(struct broker_config){.memory_high = UINT64_MAX});
+}
+
+void world_init_with(struct world *w, const struct broker_config *config)
+{
+    struct broker_config c = *config;
+    c.default_vhost = "/";
+    c.hash_seed = 7;
     *w = (struct world){.now = {.ms = 1000, .wall_ms = 1700000000000}, .cookie = 1};
     effects_init(&w->effects);
-    w->broker = broker_create(&(struct broker_config){.default_vhost = "/", .hash_seed = 7, .memory_high = UINT64_MAX});
+    w->broker = broker_create(&c);
     world_attach(w, 0);
 }
 
@@ -53,7 +61,8 @@ void world_forget(struct world *w)
 {
     for (size_t i = 0; i < w->effects.n; i++)
         event_drop(&w->effects.events[i]);
-    effects_clear(&w->effects);
+    w->effects.n = 0;
+    w->effects.alarms_changed = false;
     w->read = 0;
 }
 

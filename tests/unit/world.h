@@ -19,7 +19,8 @@ struct world {
 };
 
 void world_init(struct world *w);
-void world_fini(struct world *w); /* checks the model's invariants first */
+void world_init_with(struct world *w, const struct broker_config *config); /* it lacks but the names */
+void world_fini(struct world *w);                                          /* checks the model's invariants first */
 
 /* Carries out one command of client's stream; checks the model's invariants.  Answers its cookie. */
 uint64_t world_do(struct world *w, struct command c, unsigned client, unsigned stream);
@@ -30,7 +31,7 @@ void world_wait(struct world *w, uint64_t ms);
 /* The next event that was not read yet, or NULL. */
 struct event *world_next(struct world *w);
 
-/* Forgets all events, read or not. */
+/* Forgets all events, read or not; records stay. */
 void world_forget(struct world *w);
 
 /* Shorthands; each forgets nothing and checks nothing but that the answer is DONE. */
