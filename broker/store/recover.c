@@ -40,6 +40,7 @@ struct recovery {
     /* Both. */
     uint64_t expected; /* LSN of the next item */
     bool is_second;
+    bool is_sealed; /* the last item was an END: another segment must follow */
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
     uint64_t *gaps; /* owned: first LSNs of what is missing */
@@ -380,6 +381,7 @@ static void on_item(struct recovery *r, const struct segment *g, uint64_t offset
         if (batch.wall_ms > r->s->wall_ms)
             r->s->wall_ms = batch.wall_ms;
     }
+    r->is_sealed = item->type == ITEM_END;
     if (!r->is_second || item->type == ITEM_BATCH || item->type == ITEM_END || item->type == ITEM_PAD)
         return;
     const struct tx_item t = {.type = item->type,
@@ -672,6 +674,8 @@ enum store_verdict recover(struct store *s, char **text)
         find_end(&r);
         r.is_second = true;
         walk(&r);
+        if (r.is_sealed)
+            store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
         s->lsn = s->written_lsn = r.expected - 1;
         close_segments(&r);
         if (s->lsn != s->checkpoint_lsn || !s->was_closed)
