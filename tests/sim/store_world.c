@@ -99,7 +99,7 @@ static enum store_verdict open_store(struct world *w)
     if (v != STORE_FINE && !sim_disk_is_off(w->disk))
         verdict_fail("the store cannot be opened: %d %s", (int)v, text ? text : "");
     free(text);
-    if (v == STORE_FINE && w->store->checkpoint != 0)
+    if (v == STORE_FINE && w->store->next.number != 0)
         mark_hit(MARK_checkpoint_read);
     return v;
 }
