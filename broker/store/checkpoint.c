@@ -254,6 +254,23 @@ void checkpoint_synced(struct store *s)
     checkpoint_free(s);
 }
 
+void checkpoint_adopt(struct store *s, uint64_t number, uint64_t lsn)
+{
+    s->next.number = number;
+    s->next.lsn = lsn;
+    s->next.len = s->checkpoint_size;
+    s->next.size = s->checkpoint_file_size;
+    s->next.is_written = true;
+    for (unsigned i = 0; i < COPIES; i++) {
+        char name[NAME_MAX_BYTES];
+        file_name(name, kinds[i], number);
+        s->next.files[i] = s->disk->calls->open(s->disk, name, DISK_WRITE);
+        if (s->next.files[i] < 0 && s->next.files[i] != -ENOENT)
+            store_fail(s, "cannot open", name, s->next.files[i]);
+    }
+    s->checkpoint = s->checkpoint_lsn = 0;
+}
+
 /* Would it set anything free?  Then it is worth its while when there is nothing else to do. */
 static bool has_garbage(const struct store *s)
 {
@@ -458,13 +475,13 @@ bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole)
         if (there && item.type == ITEM_END)
             break;
     }
-    s->checkpoint_size = copies[0].len;
+    s->checkpoint_size = copies[0].len > copies[1].len ? copies[0].len : copies[1].len;
     if (has_end)
         for (unsigned i = 0; i < COPIES; i++)
             if (!copies[i].has_end || copies[i].n != n) {
                 file_name(name, kinds[i], number);
-                store_note(s, true, "%s is damaged; %s", name,
-                           lost == 0 ? "the other copy was used" : "so is the other copy");
+                store_note(s, copies[i].has_end || lost > 0, "%s is not whole; %s", name,
+                           lost == 0 ? "the other copy was used" : "nor is the other copy");
             }
     for (unsigned i = 0; i < COPIES; i++)
         copy_free(&copies[i]);

@@ -569,6 +569,7 @@ static int move_aside(struct store *s, const char *name)
     return s->disk->calls->rename(s->disk, name, aside);
 }
 
+<<<<<<< HEAD
 /* Those that the journal speaks of, and nothing lives in any more: their files are gone, or go. */
 static void drop_empty_packs(struct image *im)
 {
@@ -579,6 +580,10 @@ static void drop_empty_packs(struct image *im)
 }
 
 /* Files that nothing refers to: spares, and those that were made in vain. */
+=======
+/* Files that nothing refers to: spares, and those that were made in vain.  They go when what was recovered is durable.
+ */
+>>>>>>> sim
 static void sort_out(struct recovery *r, bool is_trusted)
 {
     struct store *s = r->s;
@@ -592,7 +597,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
         if (f->size == s->config.segment_bytes && s->n_spares < STORE_SPARE_SEGMENTS)
             s->spares[s->n_spares++] = f->number;
         else
-            file_doom(s, name, 0, 0);
+            file_doom(s, name, 0, s->lsn);
     }
     for (size_t i = 0; i < r->files[FOUND_PACK].n; i++) {
         const struct found_file *f = &r->files[FOUND_PACK].at[i];
@@ -607,7 +612,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
         }
         file_name(name, "pack", f->number);
         if (is_trusted)
-            file_doom(s, name, f->size, 0);
+            file_doom(s, name, f->size, s->lsn);
         else
             move_aside(s, name);
     }
@@ -621,7 +626,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
             if (number == s->checkpoint)
                 s->checkpoint_file_size = k == FOUND_CHECKPOINT_A ? r->files[k].at[i].size : s->checkpoint_file_size;
             else if (is_trusted)
-                file_doom(s, name, r->files[k].at[i].size, 0);
+                file_doom(s, name, r->files[k].at[i].size, s->lsn);
             else
                 move_aside(s, name);
         }
@@ -685,6 +690,8 @@ enum store_verdict recover(struct store *s, char **text)
         image_drop_undefined(&s->image);
         sort_out(&r, is_trusted);
         s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
+        if (s->checkpoint != 0)
+            checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
         v = s->verdict;
     }
     tx_forget(&r);

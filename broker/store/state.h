@@ -168,6 +168,8 @@ enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more);
 /* Fills the image from the newest one that can be read; false: there is none. */
 bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole);
 void checkpoint_synced(struct store *s);
+/* The one that recovery used: it may never have been synced, so it is in force when it has been. */
+void checkpoint_adopt(struct store *s, uint64_t number, uint64_t lsn);
 void checkpoint_free(struct store *s);
 
 /* load.c */
