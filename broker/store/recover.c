@@ -569,7 +569,6 @@ static int move_aside(struct store *s, const char *name)
     return s->disk->calls->rename(s->disk, name, aside);
 }
 
-<<<<<<< HEAD
 /* Those that the journal speaks of, and nothing lives in any more: their files are gone, or go. */
 static void drop_empty_packs(struct image *im)
 {
@@ -579,11 +578,8 @@ static void drop_empty_packs(struct image *im)
             image_drop_pack(im, p);
 }
 
-/* Files that nothing refers to: spares, and those that were made in vain. */
-=======
 /* Files that nothing refers to: spares, and those that were made in vain.  They go when what was recovered is durable.
  */
->>>>>>> sim
 static void sort_out(struct recovery *r, bool is_trusted)
 {
     struct store *s = r->s;
