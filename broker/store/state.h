@@ -73,7 +73,7 @@ struct store {
 
     /* Files. */
     uint64_t next_spare, next_pack, next_checkpoint, next_segment;
-    uint64_t spares[STORE_SPARE_SEGMENTS];
+    uint64_t spares[STORE_SPARES_MAX];
     unsigned n_spares;
     bool is_tight; /* the last allocation failed */
     bool names_changed;
@@ -128,7 +128,7 @@ enum store_verdict file_take(struct store *s, const char *name, uint64_t *size, 
 enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n,
                               uint64_t offset);
 void file_doom(struct store *s, const char *name, uint64_t size, uint64_t lsn);
-enum store_verdict files_tend(struct store *s, uint64_t budget, bool *more);
+enum store_verdict files_tend(struct store *s, bool *more);
 /* So many messages of q from this position on cannot be read: they are gone, and somebody is told. */
 void store_lose(struct store *s, struct image_queue *q, uint64_t position, uint64_t messages, uint64_t bytes,
                 const char *file, uint64_t offset, const char *reason);

@@ -259,7 +259,7 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
     *more = false;
     if (v == STORE_FAILED)
         return v;
-    v = files_tend(s, budget, more);
+    v = files_tend(s, more);
     if (v == STORE_FINE && !s->in_tx && s->n_waiting == 0) {
         v = pack_enforce(s);
         if (v == STORE_FINE)
@@ -304,7 +304,7 @@ enum store_verdict store_close(struct store *s)
     }
     if (v == STORE_FINE) {
         journal_tend(s);
-        v = files_tend(s, 0, &more);
+        v = files_tend(s, &more);
     }
     if (v == STORE_FINE)
         v = sync_all(s);

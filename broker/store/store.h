@@ -30,6 +30,7 @@ enum {
     STORE_SEGMENT_BYTES = 16 << 20,
     STORE_SEGMENTS_KEPT = 3,  /* sealed ones with live messages, before these are moved to packs */
     STORE_SPARE_SEGMENTS = 3, /* kept ready: the next one, and two for a full disk (reliability D26) */
+    STORE_SPARES_MAX = 6,     /* while there is much to write: overwriting costs less than making files anew */
     STORE_CHECKPOINT_BYTES = 32 << 20,
     STORE_PACK_BYTES = 16 << 20,
     STORE_CHUNK_BYTES = 512 << 10,
