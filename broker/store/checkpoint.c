@@ -470,6 +470,9 @@ bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole)
         copy_free(&copies[i]);
     if (lost > 0)
         store_note(s, true, "%zu items of checkpoint %llu are lost", lost, (unsigned long long)number);
+    file_name(name, kinds[0], number);
+    if (lost > 0)
+        store_lose(s, NULL, 0, 0, 0, name, 0, "a part of the checkpoint cannot be read in either copy");
     *is_whole = has_end && lost == 0;
     return has_end;
 }

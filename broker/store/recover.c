@@ -40,6 +40,7 @@ struct recovery {
     /* Both. */
     uint64_t expected; /* LSN of the next item */
     bool is_second;
+    bool is_sealed; /* the last item was an END: another segment must follow */
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
     uint64_t *gaps; /* owned: first LSNs of what is missing */
@@ -85,6 +86,8 @@ uint8_t *store_read_file(struct store *s, const char *name, uint64_t *size)
 {
     enum { PIECE = 16 << 20 };
     int file = s->disk->calls->open(s->disk, name, DISK_READ);
+    if (file < 0 && file != -ENOENT)
+        store_fail(s, "cannot open", name, file);
     if (file < 0)
         return NULL;
     uint8_t *at = NULL;
@@ -104,15 +107,17 @@ uint8_t *store_read_file(struct store *s, const char *name, uint64_t *size)
     return at;
 }
 
-static enum header_verdict read_header(struct store *s, const char *name, struct file_header *h)
+/* -errno: it cannot be opened, which is no damage. */
+static int read_header(struct store *s, const char *name, struct file_header *h, enum header_verdict *verdict)
 {
     uint8_t bytes[FORMAT_FILE_HEADER];
     int file = s->disk->calls->open(s->disk, name, DISK_READ);
     if (file < 0)
-        return HEADER_DAMAGED;
+        return file;
     ssize_t got = s->disk->calls->read(s->disk, file, bytes, sizeof bytes, 0);
     s->disk->calls->close(s->disk, file);
-    return got == (ssize_t)sizeof bytes ? file_header_decode(bytes, h) : HEADER_DAMAGED;
+    *verdict = got == (ssize_t)sizeof bytes ? file_header_decode(bytes, h) : HEADER_DAMAGED;
+    return 0;
 }
 
 static bool is_zero(const uint8_t *at, size_t n)
@@ -146,7 +151,9 @@ static enum store_verdict read_headers(struct recovery *r, enum found_kind kind,
         struct found_file *f = &r->files[kind].at[i];
         char name[NAME_MAX_BYTES];
         file_name(name, kind_names[kind], f->number);
-        f->verdict = read_header(r->s, name, &f->header);
+        int error = read_header(r->s, name, &f->header, &f->verdict);
+        if (error < 0)
+            return store_fail(r->s, "cannot open", name, error);
         if (f->verdict == HEADER_NEWER) {
             *text = str_format("%s was written by a newer version (format %u.%u, this is %u.%u)", name,
                                f->header.major, f->header.minor, FORMAT_MAJOR, FORMAT_MINOR);
@@ -202,6 +209,8 @@ bool recover_segments(struct store *s, uint64_t first)
         char name[NAME_MAX_BYTES];
         file_name(name, "journal", n);
         g->file = s->disk->calls->open(s->disk, name, DISK_WRITE);
+        if (g->file < 0)
+            store_fail(s, "cannot open", name, g->file);
         g->size = g->used = file->size;
         g->epoch = file->header.epoch;
         g->first_lsn = file->header.first_lsn;
@@ -372,6 +381,7 @@ static void on_item(struct recovery *r, const struct segment *g, uint64_t offset
         if (batch.wall_ms > r->s->wall_ms)
             r->s->wall_ms = batch.wall_ms;
     }
+    r->is_sealed = item->type == ITEM_END;
     if (!r->is_second || item->type == ITEM_BATCH || item->type == ITEM_END || item->type == ITEM_PAD)
         return;
     const struct tx_item t = {.type = item->type,
@@ -664,6 +674,8 @@ enum store_verdict recover(struct store *s, char **text)
         find_end(&r);
         r.is_second = true;
         walk(&r);
+        if (r.is_sealed)
+            store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
         s->lsn = s->written_lsn = r.expected - 1;
         close_segments(&r);
         if (s->lsn != s->checkpoint_lsn || !s->was_closed)
@@ -673,6 +685,7 @@ enum store_verdict recover(struct store *s, char **text)
         image_drop_undefined(&s->image);
         sort_out(&r, is_trusted);
         s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
+        v = s->verdict;
     }
     tx_forget(&r);
     free(r.tx);

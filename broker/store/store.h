@@ -79,6 +79,10 @@ struct store_reader {
 };
 void store_read(struct store *s, const struct store_reader *r);
 
+/* The messages of a queue from a position on, at once and without writing: for those who read a store and do not work
+ * with it.  What cannot be read is told to the witness and counted.  The caller owns it. */
+struct load *store_load(struct store *s, uint64_t queue, uint64_t position, uint32_t messages_max, uint32_t bytes_max);
+
 /* A number that no queue has or had. */
 uint64_t store_next_queue(const struct store *s);
 
