@@ -38,30 +38,30 @@ struct keeper {
     struct keeper_ear ear;
     atomic_ullong pending;
     pthread_t journal, syncer;
-    bool is_started;
 
     /* The journal thread's. */
     struct store *store; /* owned */
     struct lane inbox;
     struct space space;
     struct errand errand;
+    uint64_t synced_from_ms; /* since when the errand is out */
+    uint64_t unwritten;      /* bytes of publishes appended since the last write */
+    uint64_t retry_ms;       /* when to try again, if it is full */
+    uint64_t bytes_untended; /* of publishes, written since the last slice */
+    uint64_t segments;       /* of the journal, when space was looked at */
+    uint64_t tick_ms;        /* when the next is due */
+    uint64_t alarm_ms;       /* when the ear was last told of the alarm */
+    uint64_t stop_ms, drain_ms;
+    unsigned groups_untended; /* written since the last slice */
     bool is_syncing;          /* the errand is out … */
     bool is_sync_slow;        /* … and was complained about */
-    uint64_t synced_from_ms;  /* since when */
-    uint64_t unwritten;       /* bytes of publishes appended since the last write */
-    bool has_group;           /* something was appended since */
+    bool has_group;           /* something was appended since the last write */
     bool is_full;             /* the last write found no room */
-    uint64_t retry_ms;        /* when to try again */
-    bool has_debt;            /* there may be something to tend */
-    unsigned groups_untended; /* written since the last slice … */
-    uint64_t bytes_untended;  /* … and how many bytes of messages */
-    uint64_t segments;        /* of the journal, when space was looked at */
-    uint64_t tick_ms;         /* when the next is due */
     bool is_tight;            /* there was no room for a file in reserve */
-    bool is_alarm_set;        /* as the ear was told … */
-    uint64_t alarm_ms;        /* … and when */
+    bool has_debt;            /* there may be something to tend */
+    bool is_alarm_set;        /* as the ear was told */
     bool is_stopping, is_stopped, is_clean;
-    uint64_t stop_ms, drain_ms;
+    bool is_started; /* the hub's thread */
 
     /* The sync thread's. */
     struct lane jobs;
