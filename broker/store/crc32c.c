@@ -45,12 +45,14 @@ uint32_t crc32c_by_table(uint32_t crc, const void *from, size_t n)
 
 /* --- with it */
 
-static inline uint64_t word_at(const uint8_t *at)
+#if defined(__x86_64__) || defined(__ARM_FEATURE_CRC32)
+static uint64_t word_at(const uint8_t *at)
 {
     uint64_t v;
     memcpy(&v, at, sizeof v);
     return v;
 }
+#endif
 
 #if defined(__x86_64__)
 
@@ -85,11 +87,11 @@ HAS_CRC static uint64_t sum_lanes(uint64_t crc, const uint8_t *at, const struct 
     return _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(moved)) ^ third;
 }
 
-HAS_CRC static uint32_t by_instruction(uint32_t from, const uint8_t *at, size_t n)
+HAS_CRC static uint32_t by_instruction(uint32_t before, const uint8_t *at, size_t n)
 {
-    uint64_t crc = ~from;
+    uint64_t crc = ~before;
     for (size_t i = 0; i < sizeof LANES / sizeof LANES[0]; i++) {
-        size_t pass = 3 * 8 * LANES[i].words;
+        size_t pass = LANES[i].words * 8 * 3;
         for (; n >= pass; at += pass, n -= pass)
             crc = sum_lanes(crc, at, &LANES[i]);
     }
@@ -101,11 +103,11 @@ HAS_CRC static uint32_t by_instruction(uint32_t from, const uint8_t *at, size_t 
     return ~short_crc;
 }
 
-uint32_t crc32c(uint32_t crc, const void *at, size_t n)
+uint32_t crc32c(uint32_t crc, const void *from, size_t n)
 {
     if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul"))
-        return by_instruction(crc, at, n);
-    return crc32c_by_table(crc, at, n);
+        return by_instruction(crc, from, n);
+    return crc32c_by_table(crc, from, n);
 }
 
 #elif defined(__ARM_FEATURE_CRC32)
@@ -123,9 +125,9 @@ uint32_t crc32c(uint32_t crc, const void *from, size_t n)
 
 #else
 
-uint32_t crc32c(uint32_t crc, const void *at, size_t n)
+uint32_t crc32c(uint32_t crc, const void *from, size_t n)
 {
-    return crc32c_by_table(crc, at, n);
+    return crc32c_by_table(crc, from, n);
 }
 
 #endif

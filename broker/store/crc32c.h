@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /* Goes on from crc, which is 0 at the beginning. */
-uint32_t crc32c(uint32_t crc, const void *at, size_t n);
+uint32_t crc32c(uint32_t crc, const void *from, size_t n);
 
 /* The same without it, on any machine. */
-uint32_t crc32c_by_table(uint32_t crc, const void *at, size_t n);
+uint32_t crc32c_by_table(uint32_t crc, const void *from, size_t n);
 #endif
