@@ -32,6 +32,9 @@ void queue_check(const struct broker *b, const struct queue *q)
         cost += message_cost(e->msg);
         ready++;
     }
+    if (!list_is_empty(&q->ready)) /* whatever was out lies before whatever never was */
+        for (size_t i = 0; i < q->returned.count; i++)
+            CHECK(q->returned.nodes[i]->key < item_of(q->ready.ring.next, struct entry, in_queue)->position);
     list_each (e, &q->out, struct entry, in_queue) {
         CHECK(e->state == ENTRY_OUT && e->queue == q && e->stream != NULL);
         out++;
@@ -71,6 +74,7 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
 void broker_check(const struct broker *b)
 {
     uint64_t ready = 0, out = 0, queues = 0;
+    unsigned loads = 0;
     for (struct map_node *v = map_walk(&b->vhosts, NULL); v != NULL; v = map_walk(&b->vhosts, v)) {
         const struct vhost *vhost = item_of(v, struct vhost, in_broker);
         for (struct map_node *n = map_walk(&vhost->queues, NULL); n != NULL; n = map_walk(&vhost->queues, n)) {
@@ -78,6 +82,7 @@ void broker_check(const struct broker *b)
             queue_check(b, q);
             ready += q->ready_count;
             out += q->out_count;
+            loads += q->cold.is_loading;
             queues++;
         }
     }
@@ -86,7 +91,8 @@ void broker_check(const struct broker *b)
             outlet_check(b, b->outlets[i]);
     CHECK(ready == b->totals.messages_ready && out == b->totals.messages_out && queues == b->totals.queues);
     CHECK(out == b->tickets.used);
-    CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->doomed));
+    CHECK(loads <= b->cold.loads && b->cold.loads <= COLD_LOADS_MAX && !b->is_in_tx);
+    CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->resumed) && list_is_empty(&b->doomed));
     CHECK(b->queues_by_id.count == queues && (b->records || b->position == 0));
     CHECK(ready + out > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
 }
