@@ -240,12 +240,11 @@ static void broker_carry_out(struct broker *b, struct command *c)
     }
 }
 
-/* Finishes the command, and goes on with what had to wait for it. */
-static void broker_end_command(struct broker *b)
+/* Goes on with what had to wait behind a GET. */
+static void broker_resume(struct broker *b)
 {
     struct command c;
     struct stream *s;
-    broker_finish(b);
     while (parked_next(b, &s, &c)) {
         carry_out_for_stream(b, &c, s);
         broker_finish(b);
@@ -296,10 +295,13 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
     b->now = *now;
     b->effects = out;
     fire_due(b);
-    broker_end_command(b);
+    broker_finish(b);
+    broker_resume(b);
     for (size_t i = 0; i < n; i++) {
         broker_carry_out(b, &commands[i]);
-        broker_end_command(b);
+        broker_finish(b);
+        if (!list_is_empty(&b->resumed))
+            broker_resume(b);
     }
     check_alarms(b);
     cold_ask(b);

@@ -131,7 +131,7 @@ static void queue_die(struct broker *b, struct entry *e, enum death death)
         return;
     }
     e->state = ENTRY_DYING;
-    e->death = death & 0xf;
+    e->death = death;
     q->pins++;
     list_append(&b->fresh, &e->in_queue);
 }

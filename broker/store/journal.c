@@ -193,7 +193,8 @@ void journal_tend(struct store *s)
             continue;
         char name[NAME_MAX_BYTES];
         file_name(name, "journal", g->number);
-        s->disk->calls->close(s->disk, g->file);
+        if (g->file >= 0)
+            s->disk->calls->close(s->disk, g->file);
         if (s->block.number == g->number)
             s->block.number = 0;
         if (s->load_block.number == g->number)

@@ -53,7 +53,8 @@ struct keeper {
     bool is_full;             /* the last write found no room */
     uint64_t retry_ms;        /* when to try again */
     bool has_debt;            /* there may be something to tend */
-    unsigned groups_untended; /* written since the last slice */
+    unsigned groups_untended; /* written since the last slice … */
+    uint64_t bytes_untended;  /* … and how many bytes of messages */
     uint64_t segments;        /* of the journal, when space was looked at */
     uint64_t tick_ms;         /* when the next is due */
     bool is_alarm_set;        /* as the ear was told */
@@ -115,7 +116,7 @@ struct keeper *keeper_create(const struct keeper_config *config)
     if (k->disk->calls->space(k->disk, &available, &total) != 0)
         total = 0;
     if (!k->space.is_chosen)
-        k->space.limit = space_default_limit(total);
+        k->space.limit = space_limit_at_start(total, available);
     atomic_init(&k->pending, 0);
     lane_init(&k->inbox);
     lane_init(&k->jobs);
@@ -358,6 +359,7 @@ static void journal_write(struct keeper *k)
     k->is_full = k->has_group = false;
     k->has_debt = true;
     k->groups_untended++;
+    k->bytes_untended += k->unwritten;
     pthread_mutex_lock(&k->lock);
     histogram_add(&k->stats.write_us, clock_us() - from);
     pthread_mutex_unlock(&k->lock);
@@ -392,11 +394,15 @@ static uint64_t journal_files(const struct keeper *k)
 static void journal_tend(struct keeper *k, bool is_idle)
 {
     bool more = false;
-    if (!k->has_debt || (k->is_stopping && !k->is_full) || (!is_idle && k->groups_untended < KEEPER_TEND_GROUPS))
+    bool is_time = k->groups_untended >= KEEPER_TEND_GROUPS || k->bytes_untended >= KEEPER_TEND_BUSY_BYTES;
+    if (!k->has_debt || (k->is_stopping && !k->is_full) || (!is_idle && !is_time))
         return;
     uint64_t files = journal_files(k);
-    k->groups_untended = 0;
     uint64_t budget = is_idle ? KEEPER_TEND_BYTES : KEEPER_TEND_BUSY_BYTES;
+    if (budget < 2 * k->bytes_untended)
+        budget = 2 * k->bytes_untended; /* the debt is paid faster than it grows */
+    k->groups_untended = 0;
+    k->bytes_untended = 0;
     bool has_no_room = found_no_room(k, store_tend(k->store, budget, &more), "the store cannot be written");
     k->has_debt = more && !has_no_room; /* or at the next tick */
     if (k->is_full && journal_files(k) < files)
@@ -464,6 +470,7 @@ void keeper_start(struct keeper *k, const struct keeper_ear *ear)
     sigset_t all, before; /* signals are the main thread's */
     k->ear = *ear;
     k->is_started = true;
+    found_no_room(k, store_begin(k->store), "the journal cannot be written");
     log_info("store", "Disk free limit set to %" PRIu64 "MB", k->space.limit / 1000000);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -40,6 +40,7 @@ struct recovery {
     /* Both. */
     uint64_t expected; /* LSN of the next item */
     bool is_second;
+    bool is_sealed; /* the last item was an END: another segment must follow */
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
     uint64_t *gaps; /* owned: first LSNs of what is missing */
@@ -85,6 +86,8 @@ uint8_t *store_read_file(struct store *s, const char *name, uint64_t *size)
 {
     enum { PIECE = 16 << 20 };
     int file = s->disk->calls->open(s->disk, name, DISK_READ);
+    if (file < 0 && file != -ENOENT)
+        store_fail(s, "cannot open", name, file);
     if (file < 0)
         return NULL;
     uint8_t *at = NULL;
@@ -104,15 +107,17 @@ uint8_t *store_read_file(struct store *s, const char *name, uint64_t *size)
     return at;
 }
 
-static enum header_verdict read_header(struct store *s, const char *name, struct file_header *h)
+/* -errno: it cannot be opened, which is no damage. */
+static int read_header(struct store *s, const char *name, struct file_header *h, enum header_verdict *verdict)
 {
     uint8_t bytes[FORMAT_FILE_HEADER];
     int file = s->disk->calls->open(s->disk, name, DISK_READ);
     if (file < 0)
-        return HEADER_DAMAGED;
+        return file;
     ssize_t got = s->disk->calls->read(s->disk, file, bytes, sizeof bytes, 0);
     s->disk->calls->close(s->disk, file);
-    return got == (ssize_t)sizeof bytes ? file_header_decode(bytes, h) : HEADER_DAMAGED;
+    *verdict = got == (ssize_t)sizeof bytes ? file_header_decode(bytes, h) : HEADER_DAMAGED;
+    return 0;
 }
 
 static bool is_zero(const uint8_t *at, size_t n)
@@ -146,7 +151,9 @@ static enum store_verdict read_headers(struct recovery *r, enum found_kind kind,
         struct found_file *f = &r->files[kind].at[i];
         char name[NAME_MAX_BYTES];
         file_name(name, kind_names[kind], f->number);
-        f->verdict = read_header(r->s, name, &f->header);
+        int error = read_header(r->s, name, &f->header, &f->verdict);
+        if (error < 0)
+            return store_fail(r->s, "cannot open", name, error);
         if (f->verdict == HEADER_NEWER) {
             *text = str_format("%s was written by a newer version (format %u.%u, this is %u.%u)", name,
                                f->header.major, f->header.minor, FORMAT_MAJOR, FORMAT_MINOR);
@@ -202,6 +209,8 @@ bool recover_segments(struct store *s, uint64_t first)
         char name[NAME_MAX_BYTES];
         file_name(name, "journal", n);
         g->file = s->disk->calls->open(s->disk, name, DISK_WRITE);
+        if (g->file < 0)
+            store_fail(s, "cannot open", name, g->file);
         g->size = g->used = file->size;
         g->epoch = file->header.epoch;
         g->first_lsn = file->header.first_lsn;
@@ -221,7 +230,7 @@ static void lose_places(struct recovery *r, const struct message_meta *m, struct
     struct place p;
     file_name(name, "journal", segment);
     for (uint32_t i = 0; i < m->n_places && place_read(&c, &p); i++) {
-        image_restore_queue(&s->image, p.queue, p.position + 1);
+        image_restore_queue(&s->image, p.queue, p.position + 1, 0);
         store_lose(s, image_queue_find(&s->image, p.queue), 0, 1, m->body_size, name, offset,
                    "its checksum does not hold");
     }
@@ -299,6 +308,8 @@ static void apply_chunk(struct store *s, struct bytes meta)
         p = image_add_pack(&s->image, m.pack);
         p->is_sealed = true;
     }
+    if (m.pack >= s->next_pack)
+        s->next_pack = m.pack + 1; /* though it may be gone again */
     image_move(&s->image, &m, p);
 }
 
@@ -370,6 +381,7 @@ static void on_item(struct recovery *r, const struct segment *g, uint64_t offset
         if (batch.wall_ms > r->s->wall_ms)
             r->s->wall_ms = batch.wall_ms;
     }
+    r->is_sealed = item->type == ITEM_END;
     if (!r->is_second || item->type == ITEM_BATCH || item->type == ITEM_END || item->type == ITEM_PAD)
         return;
     const struct tx_item t = {.type = item->type,
@@ -557,6 +569,15 @@ static int move_aside(struct store *s, const char *name)
     return s->disk->calls->rename(s->disk, name, aside);
 }
 
+/* Those that the journal speaks of, and nothing lives in any more: their files are gone, or go. */
+static void drop_empty_packs(struct image *im)
+{
+    struct pack *p;
+    list_each (p, &im->packs, struct pack, in_order)
+        if (list_is_empty(&p->chunks))
+            image_drop_pack(im, p);
+}
+
 /* Files that nothing refers to: spares, and those that were made in vain. */
 static void sort_out(struct recovery *r, bool is_trusted)
 {
@@ -578,7 +599,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
         if (f->number >= s->next_pack)
             s->next_pack = f->number + 1;
         struct pack *p = image_pack(im, f->number);
-        if (p != NULL) {
+        if (p != NULL && !list_is_empty(&p->chunks)) {
             p->size = p->used = f->size;
             p->epoch = f->header.epoch;
             p->is_sealed = true;
@@ -590,6 +611,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
         else
             move_aside(s, name);
     }
+    drop_empty_packs(im);
     for (enum found_kind k = FOUND_CHECKPOINT_A; k <= FOUND_CHECKPOINT_B; k++)
         for (size_t i = 0; i < r->files[k].n; i++) {
             uint64_t number = r->files[k].at[i].number;
@@ -652,13 +674,18 @@ enum store_verdict recover(struct store *s, char **text)
         find_end(&r);
         r.is_second = true;
         walk(&r);
+        if (r.is_sealed)
+            store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
         s->lsn = s->written_lsn = r.expected - 1;
         close_segments(&r);
+        if (s->lsn != s->checkpoint_lsn || !s->was_closed)
+            image_suspect_all(&s->image);
         image_return_all(&s->image);
         lose_missing(&r);
         image_drop_undefined(&s->image);
         sort_out(&r, is_trusted);
         s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
+        v = s->verdict;
     }
     tx_forget(&r);
     free(r.tx);

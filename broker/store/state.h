@@ -106,11 +106,13 @@ struct store {
         size_t len;
         uint64_t size;   /* of each of its files */
         int files[2];    /* -1: not open */
-        bool is_written;
+        bool is_written, is_last;
         uint64_t serial; /* of the sync job that makes it durable; 0: not begun */
     } next; /* the checkpoint that is being made */
     uint64_t checkpoint, checkpoint_lsn, checkpoint_size, checkpoint_file_size; /* the one in force; 0: none */
     uint64_t journal_since; /* bytes since it */
+    bool is_closing;        /* the checkpoint that is taken is the last: nothing is out any more */
+    bool was_closed;        /* the one in force is such a one */
     uint64_t idle_lsn;      /* at the last look */
 
     struct recovery *recovery; /* borrowed: while it goes on */

@@ -141,6 +141,17 @@ void store_lose_items(struct store *s, uint64_t first_lsn, uint64_t last_lsn, co
     s->witness.lost(s->witness.arg, &loss);
 }
 
+enum store_verdict store_begin(struct store *s)
+{
+    s->is_mark_due = true;
+    enum store_verdict v = s->open == NULL ? journal_begin_segment(s) : STORE_FINE;
+    if (v == STORE_FINE)
+        v = journal_mark(s);
+    if (v == STORE_FINE)
+        s->open->is_dirty = true; /* this one is to be synced */
+    return v;
+}
+
 /* --- syncs */
 
 static void job_add(struct sync_job *job, int file, bool *is_dirty)
@@ -278,9 +289,11 @@ static enum store_verdict sync_all(struct store *s)
 
 enum store_verdict store_close(struct store *s)
 {
-    bool more;
+    bool more = false;
     enum store_verdict v = store_write(s);
-    for (unsigned i = 0; i < 4 && v == STORE_FINE && s->checkpoint_lsn != s->lsn; i++) {
+    s->is_closing = true;
+    s->was_closed = false;
+    for (unsigned i = 0; i < 4 && v == STORE_FINE && !s->was_closed; i++) {
         v = sync_all(s);
         if (v == STORE_FINE && s->is_group_open)
             v = journal_end_group(s);

@@ -79,10 +79,18 @@ struct store_reader {
 };
 void store_read(struct store *s, const struct store_reader *r);
 
+/* The messages of a queue from a position on, at once and without writing: for those who read a store and do not work
+ * with it.  What cannot be read is told to the witness and counted.  The caller owns it. */
+struct load *store_load(struct store *s, uint64_t queue, uint64_t position, uint32_t messages_max, uint32_t bytes_max);
+
 /* A number that no queue has or had. */
 uint64_t store_next_queue(const struct store *s);
 
 /* --- at work */
+
+/* Before anything is served: says in the journal that the broker is at work, so that a crash is known for one.  There may
+ * be no room for that; nothing follows from it. */
+enum store_verdict store_begin(struct store *s);
 
 /* Takes the records over (the sheaf is empty afterwards); they are encoded and written by store_write().  That is also
  * where LOADs are answered, each with its load, in order. */

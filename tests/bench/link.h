@@ -75,6 +75,9 @@ bool link_wait(const struct link *l, short events, int ms);
  * max_length 0: no limit. */
 void link_declare(struct link *l, const char *queue, bool durable, int64_t max_length);
 
+/* Declares a durable queue of this x-queue-type, or NULL; it vanishes likewise, or, if it is to stay, not. */
+void link_declare_durable(struct link *l, const char *queue, const char *type, bool stays);
+
 /* Consumes from it on channel 1; with prefetch 0 there is no limit. */
 void link_consume(struct link *l, const char *queue, bool no_ack, unsigned prefetch);
 #endif
