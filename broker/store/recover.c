@@ -42,8 +42,13 @@ struct recovery {
     bool is_second;
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
-    uint64_t *gaps; /* owned: first LSNs of what is missing */
+    uint64_t last_batch; /* LSN of the last BATCH so far */
+    struct gap *gaps;    /* owned: what is missing */
     size_t n_gaps, gaps_room;
+};
+
+struct gap {
+    uint64_t lsn, batch; /* of the first item that is missing, and of the last BATCH before it */
 };
 
 struct tx_item {
@@ -375,6 +380,7 @@ static void on_item(struct recovery *r, const struct segment *g, uint64_t offset
     if (item->type == ITEM_BATCH && batch_meta_read(&c, &batch)) {
         if (!r->is_second && batch.durable > r->durable)
             r->durable = batch.durable;
+        r->last_batch = item->lsn;
         if (batch.wall_ms > r->s->wall_ms)
             r->s->wall_ms = batch.wall_ms;
     }
@@ -404,7 +410,7 @@ static void on_gap(struct recovery *r, const struct segment *g, uint64_t offset,
             r->gaps_room = alloc_grown(r->gaps_room, r->n_gaps + 1);
             r->gaps = alloc_array(r->gaps, r->gaps_room, sizeof *r->gaps);
         }
-        r->gaps[r->n_gaps++] = from;
+        r->gaps[r->n_gaps++] = (struct gap){.lsn = from, .batch = r->last_batch};
         return;
     }
     if (from >= r->end)
@@ -467,6 +473,7 @@ static void walk(struct recovery *r)
 {
     struct image *im = &r->s->image;
     r->expected = r->s->checkpoint_lsn + 1;
+    r->last_batch = r->s->checkpoint_lsn;
     bool first = r->s->checkpoint_lsn == 0;
     for (size_t i = 0; i < im->n_segments && r->expected < r->end; i++) {
         struct segment *g = im->segments[i];
@@ -490,15 +497,20 @@ static void walk(struct recovery *r)
     }
     if (r->is_second)
         tx_forget(r);
+    if (r->expected > r->end)
+        r->expected = r->end;
 }
 
-/* Where reading ends: at the first thing missing that was never said to be durable. */
+/* Where reading ends: behind the last group that is whole, and before the first thing missing that was never said to be
+ * durable. */
 static void find_end(struct recovery *r)
 {
-    r->end = UINT64_MAX;
+    r->end = r->last_batch + 1;
     for (size_t i = 0; i < r->n_gaps; i++)
-        if (r->gaps[i] > r->durable && r->gaps[i] < r->end)
-            r->end = r->gaps[i];
+        if (r->gaps[i].lsn > r->durable && r->gaps[i].batch < r->end)
+            r->end = r->gaps[i].batch + 1;
+    if (r->end <= r->durable)
+        r->end = r->durable + 1;
 }
 
 static void close_segments(struct recovery *r)
