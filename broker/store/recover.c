@@ -468,6 +468,17 @@ static void walk_segment(struct recovery *r, struct segment *g, uint64_t next_ls
     }
 }
 
+/* Where the segments behind this one begin; 0: there are none.  Not always the very next: what lay behind the end that an
+ * earlier recovery found is passed by. */
+static uint64_t next_first_lsn(const struct image *im, size_t i)
+{
+    uint64_t next = 0;
+    while (++i < im->n_segments)
+        if (im->segments[i]->file >= 0 && (next == 0 || im->segments[i]->first_lsn < next))
+            next = im->segments[i]->first_lsn;
+    return next;
+}
+
 /* All segments that have something behind the checkpoint. */
 static void walk(struct recovery *r)
 {
@@ -479,11 +490,8 @@ static void walk(struct recovery *r)
         struct segment *g = im->segments[i];
         if (g == NULL || g->file < 0)
             continue;
-        uint64_t next = 0;
-        for (size_t k = i + 1; k < im->n_segments && next == 0; k++)
-            if (im->segments[k]->file >= 0)
-                next = im->segments[k]->first_lsn;
-        if (next != 0 && next <= r->expected)
+        uint64_t next = next_first_lsn(im, i);
+        if (next != 0 && (next <= r->expected || next <= g->first_lsn))
             continue;
         if (first && g->first_lsn > 1)
             r->expected = g->first_lsn; /* nobody knows what was before */
@@ -522,7 +530,7 @@ static void close_segments(struct recovery *r)
         if (g == NULL)
             continue;
         g->last_lsn = last;
-        if (g->file >= 0 && g->first_lsn > 0)
+        if (g->file >= 0 && g->first_lsn > 0 && g->first_lsn <= last)
             last = g->first_lsn - 1;
     }
 }
