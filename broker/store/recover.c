@@ -341,6 +341,10 @@ static void apply(struct recovery *r, const struct tx_item *t)
     case ITEM_CHUNK:
         apply_chunk(r->s, t->meta);
         break;
+    case ITEM_RESTART:
+        image_return_all(im);
+        image_drop_undefined(im);
+        break;
     default:
         break;
     }
