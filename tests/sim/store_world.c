@@ -419,7 +419,7 @@ static void pin(struct world *w)
 static void end(struct world *w)
 {
     const uint64_t bound = (STORE_SPARE_SEGMENTS + 2) * SEGMENT + PACK;
-    if (sim_disk_is_off(w->disk))
+    if (sim_disk_is_off(w->disk) || sim_disk_has_failed(w->disk))
         crash(w);
     sim_disk_cut(w->disk, 0);
     sim_disk_fail(w->disk, FAULT_ANY, 0, 0);
