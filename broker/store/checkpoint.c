@@ -167,6 +167,8 @@ static void checkpoint_take(struct store *s)
     s->next.at = w.at;
     s->next.len = w.len;
     s->journal_since = 0;
+    if (s->is_backing_up && s->backup.checkpoint == 0)
+        backup_plan(s);
 }
 
 void checkpoint_free(struct store *s)
@@ -188,6 +190,8 @@ static void checkpoint_give_up(struct store *s)
             file_name(name, kinds[i], s->next.number);
             file_doom(s, name, s->next.size, 0);
         }
+    if (s->backup.checkpoint == s->next.number)
+        backup_fini(&s->backup); /* the next one will be its mark */
     checkpoint_free(s);
 }
 
@@ -294,6 +298,7 @@ enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
 {
     bool is_idle = s->idle_lsn == s->lsn;
     s->idle_lsn = s->lsn;
+    force |= s->is_backing_up && s->backup.checkpoint == 0;
     if (s->next.number == 0) {
         if (s->is_group_open || s->n_waiting > 0 || s->in_tx || (s->lsn == s->checkpoint_lsn && !force) ||
             !is_due(s, force, is_idle))

@@ -36,6 +36,8 @@ struct errand {
 struct keeper {
     struct disk *disk; /* borrowed */
     struct keeper_ear ear;
+    void (*on_tick)(void *arg, bool is_last);
+    void *tick_arg;
     atomic_ullong pending;
     pthread_t journal, syncer;
 
@@ -114,6 +116,8 @@ struct keeper *keeper_create(const struct keeper_config *config)
     uint64_t available = UINT64_MAX, total = 0;
     k->store = config->store;
     k->disk = config->disk;
+    k->on_tick = config->on_tick;
+    k->tick_arg = config->tick_arg;
     k->space = (struct space){.limit = config->disk_limit, .is_chosen = config->is_disk_limit_chosen};
     if (k->disk->calls->space(k->disk, &available, &total) != 0)
         total = 0;
@@ -426,6 +430,8 @@ static void journal_tick(struct keeper *k)
         return;
     k->tick_ms = now + KEEPER_TICK_MS;
     k->has_debt = true;
+    if (k->on_tick != NULL)
+        k->on_tick(k->tick_arg, false);
     if (k->is_syncing)
         journal_warn_of_slow_sync(k, now - k->synced_from_ms);
     journal_look_at_space(k);
@@ -455,6 +461,8 @@ static void journal_finish(struct keeper *k)
     bool is_late = clock_ms() >= k->stop_ms + k->drain_ms;
     if (k->has_group && !is_late)
         return; /* the file system is full */
+    if (k->on_tick != NULL)
+        k->on_tick(k->tick_arg, true);
     bool has_no_room = found_no_room(k, store_close(k->store), "the store cannot be closed");
     k->is_stopped = !has_no_room || is_late;
     k->is_clean = !has_no_room && !k->has_group;

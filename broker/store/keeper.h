@@ -45,6 +45,10 @@ struct keeper_config {
     uint64_t disk_limit;       /* bytes that must be free, or the alarm is raised … */
     bool is_disk_limit_chosen; /* … if it is; otherwise space_default_limit() */
     uint64_t drain_ms;         /* 0: KEEPER_DRAIN_MS */
+    /* Every KEEPER_TICK_MS on the journal thread, between groups; is_last: the store is about to be closed.  Must not
+     * wait.  NULL is allowed. */
+    void (*on_tick)(void *arg, bool is_last);
+    void *tick_arg;
 };
 
 /* Who is told what follows; called on the keeper's threads, and must not wait. */

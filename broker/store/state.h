@@ -2,6 +2,7 @@
 #ifndef BROKER_STORE_STATE_H
 #define BROKER_STORE_STATE_H
 
+#include "broker/store/backup.h"
 #include "broker/store/format.h"
 #include "broker/store/image.h"
 #include "broker/store/store.h"
@@ -78,6 +79,7 @@ struct store {
     bool is_tight; /* the last allocation failed */
     bool names_changed;
     bool is_backing_up; /* no file may go */
+    struct backup backup; /* while that is so: the plan; checkpoint 0: none yet */
     struct doomed_file *doomed; /* owned */
 
     /* Packs. */
@@ -171,6 +173,9 @@ void checkpoint_synced(struct store *s);
 /* The one that recovery used: it may never have been synced, so it is in force when it has been. */
 void checkpoint_adopt(struct store *s, uint64_t number, uint64_t lsn);
 void checkpoint_free(struct store *s);
+
+/* backup.c */
+void backup_plan(struct store *s); /* of the state that the checkpoint has that was just taken */
 
 /* load.c */
 struct load *load_messages(struct store *s, const struct record *r);

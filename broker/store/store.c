@@ -60,6 +60,7 @@ void store_destroy(struct store *s)
         if (p->file >= 0)
             s->disk->calls->close(s->disk, p->file);
     checkpoint_free(s);
+    backup_fini(&s->backup);
     append_free(s);
     for (struct pending_chunk *w = s->pending, *next; w != NULL; w = next) {
         next = w->next;

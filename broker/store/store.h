@@ -136,7 +136,5 @@ struct store_stats {
 };
 struct store_stats store_stats(const struct store *s);
 
-/* A consistent copy, of what is durable now, in another folder of the same file system (hard links) or anywhere
- * (copies); the folder must not exist.  Later slices of store_tend() do nothing to the files meanwhile. */
-enum store_verdict store_backup(struct store *s, struct disk *to);
+/* A copy of it all while it works: broker/store/backup.h. */
 #endif
