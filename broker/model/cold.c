@@ -11,10 +11,17 @@ static uint64_t given_or(uint64_t n, uint64_t otherwise)
     return n > 0 ? n : otherwise;
 }
 
+/* Queues go cold long before publishers are blocked. */
+static uint64_t default_window(const struct broker_config *config)
+{
+    uint64_t share = config->memory_high / COLD_WINDOW_SHARE;
+    return share > 0 && share < COLD_WINDOW_BYTES ? share : COLD_WINDOW_BYTES;
+}
+
 void cold_state_init(struct cold_state *s, const struct broker_config *config)
 {
     *s = (struct cold_state){
-        .window_bytes = given_or(config->window_bytes, COLD_WINDOW_BYTES),
+        .window_bytes = given_or(config->window_bytes, default_window(config)),
         .window_messages = given_or(config->window_messages, COLD_WINDOW_MESSAGES),
         .window_queue_bytes = given_or(config->window_queue_bytes, COLD_WINDOW_QUEUE_BYTES),
     };

@@ -22,6 +22,7 @@ struct queue;
 
 enum {
     COLD_WINDOW_BYTES = 64 << 20,        /* memory of all messages, while no more is taken queues may be long … */
+    COLD_WINDOW_SHARE = 4,               /* … and no more than this part of memory_high … */
     COLD_WINDOW_MESSAGES = 1024,         /* … and so many of a queue … */
     COLD_WINDOW_QUEUE_BYTES = 512 << 10, /* … in so many bytes (message_cost()), and always one, whatever others do */
     COLD_LOADS_MAX = 64,                 /* loads under way at once */
