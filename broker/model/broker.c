@@ -143,24 +143,23 @@ void broker_fail(struct broker *b, const struct command *c, enum reason reason, 
 
 static void carry_out_for_stream(struct broker *b, struct command *c, struct stream *s);
 
-/* What the stream has said before it ends, though it waits behind a GET: that alone is dropped, nobody will read its
- * answer. */
-static void carry_out_parked(struct broker *b, struct stream *s)
+/* What the client has said before it ended is carried out, though it waits behind a GET: that alone is dropped, nobody
+ * will read its answer. */
+static void carry_out_parked(struct broker *b, struct outlet *o)
 {
     struct command c;
-    while (parked_take(s, &c)) {
-        carry_out_for_stream(b, &c, s);
-        broker_finish(b);
-    }
+    for (size_t i = 0; i < o->stream_count; i++)
+        while (o->streams[i] != NULL && parked_take(o->streams[i], &c)) {
+            carry_out_for_stream(b, &c, o->streams[i]);
+            broker_finish(b);
+        }
 }
 
 static void detach(struct broker *b, struct command *c, struct outlet *o)
 {
     uint64_t after = 0;
-    for (size_t i = 0; o != NULL && i < o->stream_count; i++)
-        if (o->streams[i] != NULL)
-            carry_out_parked(b, o->streams[i]);
     if (o != NULL) {
+        carry_out_parked(b, o);
         after = remember_last_stamp(o);
         outlet_delete(b, o);
     }
@@ -230,14 +229,10 @@ static void broker_carry_out(struct broker *b, struct command *c)
         return;
     }
     struct stream *s = outlet_stream(o, c->from.stream);
-    if (list_is_empty(&s->parked)) {
+    if (list_is_empty(&s->parked))
         carry_out_for_stream(b, c, s);
-    } else if (c->verb != RESET) {
+    else
         parked_follow(s, c);
-    } else {
-        carry_out_parked(b, s);
-        carry_out_for_stream(b, c, s);
-    }
 }
 
 /* Goes on with what had to wait behind a GET. */

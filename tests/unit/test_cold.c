@@ -692,6 +692,29 @@ TEST(a_get_waits_for_the_load_and_its_stream_for_it)
     pair_fini(&p);
 }
 
+TEST(gets_behind_one_that_waits_may_have_to_wait_themselves)
+{
+    struct pair p;
+    pair_init_with(&p, 1, 1); /* a load brings one message */
+    queue(&p, "q", plain);
+    publish(&p, 0, 5);
+    drain_memory(&p, 1);
+    take(&p);
+    world_forget(&p.w);
+    for (unsigned i = 1; i < 5; i++) {
+        get(&p, 0);
+        world_do(&p.w, (struct command){.verb = ECHO}, 0, 0);
+    }
+    world_expect_nothing(&p.w);
+    serve(&p);
+    for (unsigned i = 1; i < 5; i++) {
+        expect_got(&p, 0, i);
+        expect_what(&p, DONE);
+    }
+    world_expect_nothing(&p.w);
+    pair_fini(&p);
+}
+
 TEST(a_get_is_answered_from_what_comes_back)
 {
     struct pair p;
@@ -744,32 +767,46 @@ TEST(a_get_whose_queue_goes_fails_and_poisons_its_stream)
     pair_fini(&p);
 }
 
-TEST(what_waits_behind_a_get_is_carried_out_before_its_stream_ends)
+TEST(what_waits_behind_a_get_is_carried_out_before_its_client_ends)
 {
-    for (unsigned detach = 0; detach < 2; detach++) {
-        struct pair p;
-        pair_init(&p);
-        queue(&p, "q", plain);
-        world_queue(&p.w, 0, "other", NULL);
-        publish(&p, 0, 6);
-        drain_memory(&p, 4);
-        get(&p, 0);
-        world_publish(&p.w, "", "other", "x");
-        get(&p, 0);
-        world_forget(&p.w);
-        if (detach)
-            world_detach(&p.w, 0);
-        else
-            world_do(&p.w, (struct command){.verb = RESET}, 0, 0);
-        expect_what(&p, detach ? DETACHED : DONE);
-        world_expect_nothing(&p.w);
-        if (detach)
-            world_attach(&p.w, 0);
-        serve(&p);
-        assert_int_equal(world_count(&p.w, "other"), 1);
-        assert_int_equal(count(&p), 2);
-        pair_fini(&p);
-    }
+    struct pair p;
+    pair_init(&p);
+    queue(&p, "q", plain);
+    world_queue(&p.w, 0, "other", NULL);
+    publish(&p, 0, 6);
+    drain_memory(&p, 4);
+    get(&p, 0);
+    world_publish(&p.w, "", "other", "x");
+    get(&p, 0);
+    world_do(&p.w, (struct command){.verb = RESET}, 0, 0);
+    world_forget(&p.w);
+    world_detach(&p.w, 0);
+    expect_what(&p, DONE); /* of the RESET; but nobody is there for the messages any more */
+    expect_what(&p, DETACHED);
+    world_expect_nothing(&p.w);
+    world_attach(&p.w, 0);
+    serve(&p);
+    assert_int_equal(world_count(&p.w, "other"), 1);
+    assert_int_equal(count(&p), 2);
+    pair_fini(&p);
+}
+
+TEST(a_stream_does_not_end_before_its_get_is_answered)
+{
+    struct pair p;
+    pair_init(&p);
+    queue(&p, "q", plain);
+    publish(&p, 0, 6);
+    drain_memory(&p, 4);
+    world_forget(&p.w);
+    world_do(&p.w, (struct command){.verb = GET, .spec = spec_create(&(struct spec){.name = BYTES("q")})}, 0, 0);
+    world_do(&p.w, (struct command){.verb = RESET}, 0, 0);
+    world_expect_nothing(&p.w);
+    serve(&p);
+    expect_got(&p, 0, 4);
+    expect_what(&p, DONE);
+    assert_int_equal(count(&p), 2); /* it came back */
+    pair_fini(&p);
 }
 
 TEST(a_broker_may_end_with_a_get_that_waits)
@@ -846,10 +883,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_cold_expires_when_it_is_at_the_head),
         cmocka_unit_test(a_clock_that_jumps_neither_keeps_nor_kills),
         cmocka_unit_test(a_get_waits_for_the_load_and_its_stream_for_it),
+        cmocka_unit_test(gets_behind_one_that_waits_may_have_to_wait_themselves),
         cmocka_unit_test(a_get_is_answered_from_what_comes_back),
         cmocka_unit_test(a_get_whose_queue_is_purged_finds_it_empty),
         cmocka_unit_test(a_get_whose_queue_goes_fails_and_poisons_its_stream),
-        cmocka_unit_test(what_waits_behind_a_get_is_carried_out_before_its_stream_ends),
+        cmocka_unit_test(what_waits_behind_a_get_is_carried_out_before_its_client_ends),
+        cmocka_unit_test(a_stream_does_not_end_before_its_get_is_answered),
         cmocka_unit_test(a_broker_may_end_with_a_get_that_waits),
         cmocka_unit_test(dead_letters_go_cold_too),
     };
