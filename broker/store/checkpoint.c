@@ -167,6 +167,8 @@ static void checkpoint_take(struct store *s)
     s->next.at = w.at;
     s->next.len = w.len;
     s->journal_since = 0;
+    if (s->is_backing_up && s->backup.checkpoint == 0)
+        backup_plan(s);
 }
 
 void checkpoint_free(struct store *s)
@@ -188,6 +190,8 @@ static void checkpoint_give_up(struct store *s)
             file_name(name, kinds[i], s->next.number);
             file_doom(s, name, s->next.size, 0);
         }
+    if (s->backup.checkpoint == s->next.number)
+        backup_fini(&s->backup); /* the next one will be its mark */
     checkpoint_free(s);
 }
 
@@ -254,6 +258,23 @@ void checkpoint_synced(struct store *s)
     checkpoint_free(s);
 }
 
+void checkpoint_adopt(struct store *s, uint64_t number, uint64_t lsn)
+{
+    s->next.number = number;
+    s->next.lsn = lsn;
+    s->next.len = s->checkpoint_size;
+    s->next.size = s->checkpoint_file_size;
+    s->next.is_written = true;
+    for (unsigned i = 0; i < COPIES; i++) {
+        char name[NAME_MAX_BYTES];
+        file_name(name, kinds[i], number);
+        s->next.files[i] = s->disk->calls->open(s->disk, name, DISK_WRITE);
+        if (s->next.files[i] < 0 && s->next.files[i] != -ENOENT)
+            store_fail(s, "cannot open", name, s->next.files[i]);
+    }
+    s->checkpoint = s->checkpoint_lsn = 0;
+}
+
 /* Would it set anything free?  Then it is worth its while when there is nothing else to do. */
 static bool has_garbage(const struct store *s)
 {
@@ -277,6 +298,7 @@ enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
 {
     bool is_idle = s->idle_lsn == s->lsn;
     s->idle_lsn = s->lsn;
+    force |= s->is_backing_up && s->backup.checkpoint == 0;
     if (s->next.number == 0) {
         if (s->is_group_open || s->n_waiting > 0 || s->in_tx || (s->lsn == s->checkpoint_lsn && !force) ||
             !is_due(s, force, is_idle))
@@ -458,13 +480,13 @@ bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole)
         if (there && item.type == ITEM_END)
             break;
     }
-    s->checkpoint_size = copies[0].len;
+    s->checkpoint_size = copies[0].len > copies[1].len ? copies[0].len : copies[1].len;
     if (has_end)
         for (unsigned i = 0; i < COPIES; i++)
             if (!copies[i].has_end || copies[i].n != n) {
                 file_name(name, kinds[i], number);
-                store_note(s, true, "%s is damaged; %s", name,
-                           lost == 0 ? "the other copy was used" : "so is the other copy");
+                store_note(s, copies[i].has_end || lost > 0, "%s is not whole; %s", name,
+                           lost == 0 ? "the other copy was used" : "nor is the other copy");
             }
     for (unsigned i = 0; i < COPIES; i++)
         copy_free(&copies[i]);

@@ -43,8 +43,13 @@ struct recovery {
     bool is_sealed; /* the last item was an END: another segment must follow */
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
-    uint64_t *gaps; /* owned: first LSNs of what is missing */
+    uint64_t last_batch; /* LSN of the last BATCH so far */
+    struct gap *gaps;    /* owned: what is missing */
     size_t n_gaps, gaps_room;
+};
+
+struct gap {
+    uint64_t lsn, batch; /* of the first item that is missing, and of the last BATCH before it */
 };
 
 struct tx_item {
@@ -339,6 +344,10 @@ static void apply(struct recovery *r, const struct tx_item *t)
     case ITEM_CHUNK:
         apply_chunk(r->s, t->meta);
         break;
+    case ITEM_RESTART:
+        image_return_all(im);
+        image_drop_undefined(im);
+        break;
     default:
         break;
     }
@@ -378,6 +387,7 @@ static void on_item(struct recovery *r, const struct segment *g, uint64_t offset
     if (item->type == ITEM_BATCH && batch_meta_read(&c, &batch)) {
         if (!r->is_second && batch.durable > r->durable)
             r->durable = batch.durable;
+        r->last_batch = item->lsn;
         if (batch.wall_ms > r->s->wall_ms)
             r->s->wall_ms = batch.wall_ms;
     }
@@ -408,7 +418,7 @@ static void on_gap(struct recovery *r, const struct segment *g, uint64_t offset,
             r->gaps_room = alloc_grown(r->gaps_room, r->n_gaps + 1);
             r->gaps = alloc_array(r->gaps, r->gaps_room, sizeof *r->gaps);
         }
-        r->gaps[r->n_gaps++] = from;
+        r->gaps[r->n_gaps++] = (struct gap){.lsn = from, .batch = r->last_batch};
         return;
     }
     if (from >= r->end)
@@ -466,21 +476,30 @@ static void walk_segment(struct recovery *r, struct segment *g, uint64_t next_ls
     }
 }
 
+/* Where the segments behind this one begin; 0: there are none.  Not always the very next: what lay behind the end that an
+ * earlier recovery found is passed by. */
+static uint64_t next_first_lsn(const struct image *im, size_t i)
+{
+    uint64_t next = 0;
+    while (++i < im->n_segments)
+        if (im->segments[i]->file >= 0 && (next == 0 || im->segments[i]->first_lsn < next))
+            next = im->segments[i]->first_lsn;
+    return next;
+}
+
 /* All segments that have something behind the checkpoint. */
 static void walk(struct recovery *r)
 {
     struct image *im = &r->s->image;
     r->expected = r->s->checkpoint_lsn + 1;
+    r->last_batch = r->s->checkpoint_lsn;
     bool first = r->s->checkpoint_lsn == 0;
     for (size_t i = 0; i < im->n_segments && r->expected < r->end; i++) {
         struct segment *g = im->segments[i];
         if (g == NULL || g->file < 0)
             continue;
-        uint64_t next = 0;
-        for (size_t k = i + 1; k < im->n_segments && next == 0; k++)
-            if (im->segments[k]->file >= 0)
-                next = im->segments[k]->first_lsn;
-        if (next != 0 && next <= r->expected)
+        uint64_t next = next_first_lsn(im, i);
+        if (next != 0 && (next <= r->expected || next <= g->first_lsn))
             continue;
         if (first && g->first_lsn > 1)
             r->expected = g->first_lsn; /* nobody knows what was before */
@@ -494,15 +513,20 @@ static void walk(struct recovery *r)
     }
     if (r->is_second)
         tx_forget(r);
+    if (r->expected > r->end)
+        r->expected = r->end;
 }
 
-/* Where reading ends: at the first thing missing that was never said to be durable. */
+/* Where reading ends: behind the last group that is whole, and before the first thing missing that was never said to be
+ * durable. */
 static void find_end(struct recovery *r)
 {
-    r->end = UINT64_MAX;
+    r->end = r->last_batch + 1;
     for (size_t i = 0; i < r->n_gaps; i++)
-        if (r->gaps[i] > r->durable && r->gaps[i] < r->end)
-            r->end = r->gaps[i];
+        if (r->gaps[i].lsn > r->durable && r->gaps[i].batch < r->end)
+            r->end = r->gaps[i].batch + 1;
+    if (r->end <= r->durable)
+        r->end = r->durable + 1;
 }
 
 static void close_segments(struct recovery *r)
@@ -514,7 +538,7 @@ static void close_segments(struct recovery *r)
         if (g == NULL)
             continue;
         g->last_lsn = last;
-        if (g->file >= 0 && g->first_lsn > 0)
+        if (g->file >= 0 && g->first_lsn > 0 && g->first_lsn <= last)
             last = g->first_lsn - 1;
     }
 }
@@ -578,7 +602,8 @@ static void drop_empty_packs(struct image *im)
             image_drop_pack(im, p);
 }
 
-/* Files that nothing refers to: spares, and those that were made in vain. */
+/* Files that nothing refers to: spares, and those that were made in vain.  They go when what was recovered is durable.
+ */
 static void sort_out(struct recovery *r, bool is_trusted)
 {
     struct store *s = r->s;
@@ -592,7 +617,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
         if (f->size == s->config.segment_bytes && s->n_spares < STORE_SPARE_SEGMENTS)
             s->spares[s->n_spares++] = f->number;
         else
-            file_doom(s, name, 0, 0);
+            file_doom(s, name, 0, s->lsn);
     }
     for (size_t i = 0; i < r->files[FOUND_PACK].n; i++) {
         const struct found_file *f = &r->files[FOUND_PACK].at[i];
@@ -607,7 +632,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
         }
         file_name(name, "pack", f->number);
         if (is_trusted)
-            file_doom(s, name, f->size, 0);
+            file_doom(s, name, f->size, s->lsn);
         else
             move_aside(s, name);
     }
@@ -621,7 +646,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
             if (number == s->checkpoint)
                 s->checkpoint_file_size = k == FOUND_CHECKPOINT_A ? r->files[k].at[i].size : s->checkpoint_file_size;
             else if (is_trusted)
-                file_doom(s, name, r->files[k].at[i].size, 0);
+                file_doom(s, name, r->files[k].at[i].size, s->lsn);
             else
                 move_aside(s, name);
         }
@@ -685,6 +710,8 @@ enum store_verdict recover(struct store *s, char **text)
         image_drop_undefined(&s->image);
         sort_out(&r, is_trusted);
         s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
+        if (s->checkpoint != 0)
+            checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
         v = s->verdict;
     }
     tx_forget(&r);

@@ -60,6 +60,7 @@ void store_destroy(struct store *s)
         if (p->file >= 0)
             s->disk->calls->close(s->disk, p->file);
     checkpoint_free(s);
+    backup_fini(&s->backup);
     append_free(s);
     for (struct pending_chunk *w = s->pending, *next; w != NULL; w = next) {
         next = w->next;
@@ -259,7 +260,7 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
     *more = false;
     if (v == STORE_FAILED)
         return v;
-    v = files_tend(s, budget, more);
+    v = files_tend(s, more);
     if (v == STORE_FINE && !s->in_tx && s->n_waiting == 0) {
         v = pack_enforce(s);
         if (v == STORE_FINE)
@@ -304,7 +305,7 @@ enum store_verdict store_close(struct store *s)
     }
     if (v == STORE_FINE) {
         journal_tend(s);
-        v = files_tend(s, 0, &more);
+        v = files_tend(s, &more);
     }
     if (v == STORE_FINE)
         v = sync_all(s);

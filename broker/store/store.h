@@ -30,7 +30,8 @@ enum {
     STORE_SEGMENT_BYTES = 16 << 20,
     STORE_SEGMENTS_KEPT = 3,  /* sealed ones with live messages, before these are moved to packs */
     STORE_SPARE_SEGMENTS = 3, /* kept ready: the next one, and two for a full disk (reliability D26) */
-    STORE_CHECKPOINT_BYTES = 64 << 20,
+    STORE_SPARES_MAX = 6,     /* while there is much to write: overwriting costs less than making files anew */
+    STORE_CHECKPOINT_BYTES = 32 << 20,
     STORE_PACK_BYTES = 16 << 20,
     STORE_CHUNK_BYTES = 512 << 10,
     STORE_CHUNK_MESSAGES = 4096,
@@ -135,7 +136,5 @@ struct store_stats {
 };
 struct store_stats store_stats(const struct store *s);
 
-/* A consistent copy, of what is durable now, in another folder of the same file system (hard links) or anywhere
- * (copies); the folder must not exist.  Later slices of store_tend() do nothing to the files meanwhile. */
-enum store_verdict store_backup(struct store *s, struct disk *to);
+/* A copy of it all while it works: broker/store/backup.h. */
 #endif

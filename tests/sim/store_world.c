@@ -99,22 +99,26 @@ static enum store_verdict open_store(struct world *w)
     if (v != STORE_FINE && !sim_disk_is_off(w->disk))
         verdict_fail("the store cannot be opened: %d %s", (int)v, text ? text : "");
     free(text);
-    if (v == STORE_FINE && w->store->checkpoint != 0)
+    if (v == STORE_FINE && w->store->next.number != 0)
         mark_hit(MARK_checkpoint_read);
     return v;
 }
 
-/* Opens what is left, sometimes in spite of another power cut. */
-static void recover_world(struct world *w)
+/* Opens what is left, sometimes in spite of another power cut.  True: the power went, on the way. */
+static bool recover_world(struct world *w)
 {
+    bool was_cut = false;
     if (rng_one_in(&w->rng, 3))
         sim_disk_cut(w->disk, 1 + rng_below(&w->rng, 6));
     while (open_store(w) != STORE_FINE || sim_disk_is_off(w->disk)) {
         mark_hit(MARK_cut_in_recovery);
         store_destroy(w->store);
-        sim_disk_restart(w->disk, any_crash(w));
+        enum crash how = any_crash(w);
+        was_cut |= how != CRASH_KILL;
+        sim_disk_restart(w->disk, how);
     }
     sim_disk_cut(w->disk, 0);
+    return was_cut;
 }
 
 static void crash_with(struct world *w, enum crash how)
@@ -129,9 +133,11 @@ static void crash_with(struct world *w, enum crash how)
 static void recover_twice(struct world *w)
 {
     enum crash how = w->is_settled ? any_crash(w) : CRASH_KILL;
+    bool was_settled = w->is_settled;
     crash_with(w, how);
-    recover_world(w);
-    check_recovered(w, true);
+    bool was_cut = recover_world(w);
+    check_recovered(w, was_settled || !was_cut);
+    w->is_settled = was_settled || was_cut;
     mark_hit(MARK_twice);
 }
 
@@ -153,9 +159,9 @@ static void crash(struct world *w)
         rot(w);
         return;
     }
-    recover_world(w);
+    bool was_cut = recover_world(w);
     check_recovered(w, false);
-    w->is_settled = how != CRASH_KILL;
+    w->is_settled = how != CRASH_KILL || was_cut;
     if (odds == 0)
         recover_twice(w);
 }
@@ -413,7 +419,7 @@ static void pin(struct world *w)
 static void end(struct world *w)
 {
     const uint64_t bound = (STORE_SPARE_SEGMENTS + 2) * SEGMENT + PACK;
-    if (sim_disk_is_off(w->disk))
+    if (sim_disk_is_off(w->disk) || sim_disk_has_failed(w->disk))
         crash(w);
     sim_disk_cut(w->disk, 0);
     sim_disk_fail(w->disk, FAULT_ANY, 0, 0);

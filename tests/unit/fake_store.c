@@ -185,7 +185,7 @@ struct store_stats store_stats(const struct store *s)
 {
     (void)s;
     fake_store_lock();
-    struct store_stats stats = {.segments = fake_store.segments};
+    struct store_stats stats = {.segments = fake_store.segments, .is_tight = fake_store.is_tight};
     fake_store_unlock();
     return stats;
 }

@@ -320,7 +320,7 @@ TEST(what_was_loaded_is_settled_too)
 TEST(a_load_is_asked_for_when_memory_runs_low)
 {
     struct pair p;
-    pair_init(&p);
+    pair_init_with(&p, 600, 1 << 20); /* about three messages */
     queue(&p, "q", plain);
     publish(&p, 0, 5);
     take(&p);
@@ -332,6 +332,37 @@ TEST(a_load_is_asked_for_when_memory_runs_low)
     expect_records(&p, "settle 1:2, load 1:4");
     get(&p, 0);
     expect_records(&p, "settle 1:3"); /* one at a time */
+    pair_fini(&p);
+}
+
+TEST(where_memory_is_scant_a_queue_that_nobody_reads_brings_little)
+{
+    struct pair p;
+    world_init_with(&p.w, &(struct broker_config){.memory_high = UINT64_MAX, .records = true, .window_bytes = 1});
+    world_attach(&p.w, 1);
+    world_queue(&p.w, 0, "other", NULL);
+    world_publish(&p.w, "", "other", "x"); /* takes all there is */
+    world_forget(&p.w);
+    keepsake_init(&p.k);
+    queue(&p, "q", plain);
+    publish(&p, 0, 2000);
+    take(&p);
+    drain_memory(&p, 1000);
+    assert_int_equal(p.w.effects.records.records[p.w.effects.records.n - 1].kind, RECORD_SETTLE);
+    for (unsigned i = 1000; i < 1023; i++)
+        get(&p, 0);
+    assert_int_equal(p.w.effects.records.n, 1023); /* no load while there is one message */
+    get(&p, 0);
+    const struct record *r = &p.w.effects.records.records[1024];
+    assert_int_equal(r->kind, RECORD_LOAD);
+    assert_int_equal(r->load.messages_max, 32);
+    assert_int_equal(r->load.bytes_max, 32 << 10);
+    serve(&p);
+    world_consume(&p.w, 1, "q", 0, 1, false); /* but now it is read */
+    r = &p.w.effects.records.records[p.w.effects.records.n - 1];
+    assert_int_equal(r->kind, RECORD_LOAD);
+    assert_int_equal(r->load.messages_max, 1024);
+    assert_int_equal(r->load.bytes_max, 512 << 10);
     pair_fini(&p);
 }
 
@@ -798,6 +829,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_comes_back_comes_before_what_is_cold),
         cmocka_unit_test(what_was_loaded_is_settled_too),
         cmocka_unit_test(a_load_is_asked_for_when_memory_runs_low),
+        cmocka_unit_test(where_memory_is_scant_a_queue_that_nobody_reads_brings_little),
         cmocka_unit_test(no_more_than_so_many_loads_are_under_way),
         cmocka_unit_test(lost_messages_are_not_counted_any_more),
         cmocka_unit_test(a_queue_whose_cold_messages_are_all_lost_is_empty),
