@@ -132,7 +132,7 @@ class Ledger:
         self.marks = {}
         self.lost_by_queue = {}
         self.newest_confirmed = {}  # epoch: when the newest message was sent that was confirmed in it
-        self.stalls = {}            # epoch: the longest that something else had to wait for the disk, or for a processor
+        self.stalls = {}            # epoch: how long this machine kept a write waiting, for disk and processor
         self.examples = dict.fromkeys(VERDICTS, 0)
         self.is_draining = False
         self.drain_last = {}
@@ -183,7 +183,7 @@ class Ledger:
     def undone(self, epoch, when, verdict, text):
         """Something that the broker was known to have done at that moment of that life was undone by its end.  That is
         wrong if it was on disk for sure, because something behind it in the journal was; or if it had time enough to get
-        there, and nothing else on this machine had to wait for so long."""
+        there, and the machine was not too busy for it."""
         if epoch == self.epoch:
             self.blame(verdict, f"{text} in the same life")
             return
@@ -197,7 +197,8 @@ class Ledger:
             self.blame(verdict, f"{ago}, and what was sent {(self.newest_confirmed[epoch] - when) * 1000:.0f} ms after it "
                                 "was confirmed")
         elif when < ended - DURABLE_S - self.stalls.get(epoch, 0):
-            self.blame("slow", f"{ago}; others waited {self.stalls.get(epoch, 0) * 1000:.0f} ms at most")
+            self.blame("slow", f"{ago}; for disk and processor it had to wait "
+                               f"{self.stalls.get(epoch, 0) * 1000:.0f} ms at most")
         else:
             self.mark("young undone")
 
