@@ -482,7 +482,6 @@ void sim_disk_fail(struct sim_disk *d, enum disk_fault what, uint64_t n, int err
     d->fault = what;
     d->fail_in = n;
     d->error = error;
-    d->has_failed = false;
 }
 
 bool sim_disk_has_failed(const struct sim_disk *d)
