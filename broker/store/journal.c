@@ -157,20 +157,28 @@ enum store_verdict journal_end_group(struct store *s)
         journal_put_batch(s);
         s->is_group_open = false;
         s->is_mark_due = false;
+        s->group_lsn = s->lsn;
         s->stats.groups++;
     }
     enum store_verdict v = journal_flush(s);
     if (v == STORE_FINE) {
-        s->written_lsn = s->lsn;
+        s->written_lsn = s->group_lsn;
         s->written_position = s->position;
     }
     return v;
 }
 
-/* Says how much is durable when nothing else is to be said, so that damage to it will not be taken for a torn tail. */
+/* Runs may still wait to be written in the group that is open. */
+uint64_t journal_image_lsn(const struct store *s)
+{
+    return s->is_group_open ? s->lsn + 1 : s->group_lsn;
+}
+
+/* Says how much is durable when nothing else is to be said, so that damage to it will not be taken for a torn tail.  It
+ * needs no sync of its own, and nobody waits for it. */
 enum store_verdict journal_mark(struct store *s)
 {
-    if (!s->is_mark_due || s->is_group_open || s->open == NULL ||
+    if (!s->is_mark_due || s->is_group_open || s->open == NULL || s->buffered > 0 ||
         s->open->used + 2 * SEGMENT_TAIL_BYTES > s->open->size)
         return STORE_FINE;
     journal_put_batch(s);
@@ -178,8 +186,7 @@ enum store_verdict journal_mark(struct store *s)
     s->is_mark_due = false;
     bool was_dirty = s->open->is_dirty;
     enum store_verdict v = journal_flush(s);
-    s->open->is_dirty = was_dirty; /* it needs no sync of its own */
-    s->written_lsn = s->lsn;
+    s->open->is_dirty = was_dirty;
     return v;
 }
 
@@ -191,7 +198,7 @@ void journal_tend(struct store *s)
         if (g == NULL || g == s->open || g->live > 0 || g->last_lsn == 0 || g->last_lsn > s->checkpoint_lsn)
             continue;
         if (g->dead_since_lsn == 0)
-            g->dead_since_lsn = s->lsn;
+            g->dead_since_lsn = journal_image_lsn(s);
         if (g->dead_since_lsn > s->durable_lsn || g->is_dirty)
             continue;
         char name[NAME_MAX_BYTES];

@@ -685,7 +685,7 @@ enum store_verdict recover(struct store *s, char **text)
         find_end(&r);
         r.is_second = true;
         walk(&r);
-        s->lsn = s->written_lsn = r.expected - 1;
+        s->lsn = s->written_lsn = s->group_lsn = r.expected - 1;
         close_segments(&r);
         image_return_all(&s->image);
         lose_missing(&r);

@@ -55,6 +55,7 @@ struct store {
     uint64_t lsn;              /* of the last item */
     uint64_t durable_lsn;
     uint64_t written_lsn;
+    uint64_t group_lsn; /* of the last BATCH that ended something: marks behind it change nothing */
     uint64_t position, written_position, durable_position; /* the model's */
     uint64_t group_first_lsn, wall_ms;
     uint8_t *buffer; /* owned: for the open segment, from buffer_at on */
@@ -150,6 +151,8 @@ enum store_verdict journal_end_group(struct store *s);
 enum store_verdict journal_flush(struct store *s);
 enum store_verdict journal_mark(struct store *s);
 void journal_tend(struct store *s);
+/* The image is what it is when everything up to this item is durable. */
+uint64_t journal_image_lsn(const struct store *s);
 
 /* append.c: records to items. */
 void append_free(struct store *s);

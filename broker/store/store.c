@@ -280,7 +280,7 @@ enum store_verdict store_close(struct store *s)
 {
     bool more = false;
     enum store_verdict v = store_write(s);
-    for (unsigned i = 0; i < 4 && v == STORE_FINE && s->checkpoint_lsn != s->lsn; i++) {
+    for (unsigned i = 0; i < 4 && v == STORE_FINE && s->checkpoint_lsn != s->group_lsn; i++) {
         v = sync_all(s);
         if (v == STORE_FINE && s->is_group_open)
             v = journal_end_group(s);
