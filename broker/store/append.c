@@ -251,9 +251,12 @@ enum store_verdict store_write(struct store *s)
         v = put_runs(s, 0);
     if (v == STORE_FINE)
         v = journal_end_group(s);
-    else if (v == STORE_FULL && journal_flush(s) == STORE_FINE)
+    else if (v == STORE_FULL && journal_flush(s) == STORE_FAILED)
+        v = STORE_FAILED;
+    if (v == STORE_FAILED || s->buffered > 0) /* what is not written yet cannot be loaded */
+        return v;
+    answer_loads(s);
+    if (v == STORE_FULL)
         answer_stuck_loads(s);
-    if (v != STORE_FAILED)
-        answer_loads(s);
     return v;
 }
