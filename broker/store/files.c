@@ -97,6 +97,12 @@ enum store_verdict file_take(struct store *s, const char *name, uint64_t *size, 
     return *file < 0 ? store_fail(s, "cannot open", name, *file) : STORE_FINE;
 }
 
+void file_untake(struct store *s, const char *name, int file)
+{
+    s->disk->calls->close(s->disk, file);
+    s->disk->calls->unlink(s->disk, name);
+}
+
 enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n, uint64_t offset)
 {
     const uint8_t *at = from;

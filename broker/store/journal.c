@@ -59,11 +59,14 @@ void journal_put(struct store *s, enum item_type type, uint8_t flags, size_t met
     s->is_group_open = true;
 }
 
-/* Nothing more is written to the open segment. */
+/* Nothing more is written to the open segment but the end of a group.  STORE_FULL: it is sealed all the same. */
 static enum store_verdict journal_seal(struct store *s)
 {
-    buffer_reserve(s, item_size(0, 0));
-    journal_put(s, ITEM_END, 0, 0, 0, 0);
+    if (s->open->last_lsn == 0) {
+        buffer_reserve(s, item_size(0, 0));
+        journal_put(s, ITEM_END, 0, 0, 0, 0);
+        s->open->last_lsn = s->lsn;
+    }
     enum store_verdict v = journal_flush(s);
     if (v == STORE_FINE)
         s->open->last_lsn = s->lsn;
@@ -82,8 +85,11 @@ static enum store_verdict journal_next_segment(struct store *s, size_t item)
         size = s->config.segment_bytes;
     file_name(name, "journal", number);
     enum store_verdict v = file_take(s, name, &size, &file);
-    if (v == STORE_FINE && s->open != NULL)
+    if (v == STORE_FINE && s->open != NULL) {
         v = journal_seal(s);
+        if (v == STORE_FULL)
+            file_untake(s, name, file);
+    }
     if (v != STORE_FINE)
         return v;
     struct segment *g = image_add_segment(&s->image, number);
@@ -114,7 +120,8 @@ uint8_t *journal_room(struct store *s, size_t size, enum store_verdict *verdict)
     *verdict = STORE_FINE;
     if (s->buffered >= BUFFER_BYTES)
         *verdict = journal_flush(s);
-    if (*verdict == STORE_FINE && (s->open == NULL || s->open->used + size + SEGMENT_TAIL_BYTES > s->open->size))
+    bool is_over = s->open == NULL || s->open->last_lsn != 0;
+    if (*verdict == STORE_FINE && (is_over || s->open->used + size + SEGMENT_TAIL_BYTES > s->open->size))
         *verdict = journal_next_segment(s, size);
     if (*verdict != STORE_FINE)
         return NULL;
@@ -178,7 +185,7 @@ uint64_t journal_image_lsn(const struct store *s)
  * needs no sync of its own, and nobody waits for it. */
 enum store_verdict journal_mark(struct store *s)
 {
-    if (!s->is_mark_due || s->is_group_open || s->open == NULL || s->buffered > 0 ||
+    if (!s->is_mark_due || s->is_group_open || s->open == NULL || s->open->last_lsn != 0 || s->buffered > 0 ||
         s->open->used + 2 * SEGMENT_TAIL_BYTES > s->open->size)
         return STORE_FINE;
     journal_put_batch(s);

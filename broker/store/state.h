@@ -124,6 +124,7 @@ enum store_verdict store_fail(struct store *s, const char *what, const char *nam
 void store_note(struct store *s, bool is_warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A file of that name with room for size bytes, from the pool if it can be: its handle in *file. */
 enum store_verdict file_take(struct store *s, const char *name, uint64_t *size, int *file);
+void file_untake(struct store *s, const char *name, int file); /* it is not wanted after all */
 enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n,
                               uint64_t offset);
 void file_doom(struct store *s, const char *name, uint64_t size, uint64_t lsn);
