@@ -479,8 +479,9 @@ bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole)
             }
     for (unsigned i = 0; i < COPIES; i++)
         copy_free(&copies[i]);
+    file_name(name, "checkpoint", number);
     if (lost > 0)
-        store_note(s, true, "%zu items of checkpoint %llu are lost", lost, (unsigned long long)number);
+        store_lose(s, NULL, 0, lost, 0, name, 0, "neither copy can be read");
     *is_whole = has_end && lost == 0;
     return has_end;
 }

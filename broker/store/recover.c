@@ -658,7 +658,10 @@ static bool read_checkpoints(struct recovery *r)
         }
     }
     if (has_any && r->files[FOUND_PACK].n + r->files[FOUND_JOURNAL].n > 0 && !journal_is_complete(r)) {
+        const struct found_files *j = &r->files[FOUND_JOURNAL];
+        uint64_t first = j->n > 0 ? j->at[0].header.first_lsn : 0;
         store_note(r->s, true, "no checkpoint can be read; going on with what the journal knows");
+        store_lose_items(r->s, 1, first > 1 ? first - 1 : 1, "checkpoint", 0, "no checkpoint can be read");
         return false;
     }
     return true;
