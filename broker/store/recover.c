@@ -697,6 +697,7 @@ enum store_verdict recover(struct store *s, char **text)
         s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
         if (s->checkpoint != 0)
             checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
+        s->names_changed = true; /* by the process before, for all that is known */
         v = s->verdict;
     }
     tx_forget(&r);

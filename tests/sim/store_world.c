@@ -264,6 +264,8 @@ static void job_run(struct world *w)
 {
     if (w->job_state == JOB_BEGUN)
         w->job_state = sync_job_run(sim_disk_table(w->disk), &w->job) == 0 ? JOB_RUN : JOB_FAILED;
+    if (w->job_state != JOB_NONE)
+        verdict_note("sync ran");
 }
 
 static void job_end(struct world *w)
@@ -277,6 +279,7 @@ static void job_end(struct world *w)
     } else if (w->job_state == JOB_RUN) {
         struct store before = *w->store;
         store_sync_end(w->store, &w->job);
+        verdict_note("sync ended: durable up to %llu", (unsigned long long)store_durable(w->store));
         w->job_state = JOB_NONE;
         if (w->store->written_position > w->job.position)
             mark_hit(MARK_written_behind);
