@@ -185,7 +185,10 @@ static const struct found_file *found(const struct found_files *f, uint64_t numb
 static bool journal_is_complete(const struct recovery *r)
 {
     const struct found_files *f = &r->files[FOUND_JOURNAL];
-    return f->n > 0 && f->at[0].header.first_lsn == 1;
+    size_t i = 0;
+    while (i < f->n && f->at[i].is_unwritten)
+        i++;
+    return i < f->n && f->at[i].header.first_lsn == 1;
 }
 
 /* --- segments */
@@ -489,7 +492,6 @@ static void walk(struct recovery *r)
     struct image *im = &r->s->image;
     r->expected = r->s->checkpoint_lsn + 1;
     r->last_batch = r->s->checkpoint_lsn;
-    bool first = r->s->checkpoint_lsn == 0;
     for (size_t i = 0; i < im->n_segments && r->expected < r->end; i++) {
         struct segment *g = im->segments[i];
         if (g == NULL || g->file < 0)
@@ -497,11 +499,8 @@ static void walk(struct recovery *r)
         uint64_t next = next_first_lsn(im, i);
         if (next != 0 && (next <= r->expected || next <= g->first_lsn))
             continue;
-        if (first && g->first_lsn > 1)
-            r->expected = g->first_lsn; /* nobody knows what was before */
-        first = false;
         if (g->first_lsn > r->expected) {
-            on_gap(r, g, 0, r->expected, g->first_lsn, "a file of the journal is missing");
+            on_gap(r, g, 0, r->expected, g->first_lsn, r->expected == 1 ? "no checkpoint can be read" : "a file of the journal is missing");
             r->expected = g->first_lsn;
         }
         walk_segment(r, g, next);
@@ -658,10 +657,7 @@ static bool read_checkpoints(struct recovery *r)
         }
     }
     if (has_any && r->files[FOUND_PACK].n + r->files[FOUND_JOURNAL].n > 0 && !journal_is_complete(r)) {
-        const struct found_files *j = &r->files[FOUND_JOURNAL];
-        uint64_t first = j->n > 0 ? j->at[0].header.first_lsn : 0;
         store_note(r->s, true, "no checkpoint can be read; going on with what the journal knows");
-        store_lose_items(r->s, 1, first > 1 ? first - 1 : 1, "checkpoint", 0, "no checkpoint can be read");
         return false;
     }
     return true;
