@@ -185,8 +185,13 @@ uint64_t journal_image_lsn(const struct store *s)
  * needs no sync of its own, and nobody waits for it. */
 enum store_verdict journal_mark(struct store *s)
 {
-    if (!s->is_mark_due || s->is_group_open || s->open == NULL || s->open->last_lsn != 0 || s->buffered > 0 ||
-        s->open->used + 2 * SEGMENT_TAIL_BYTES > s->open->size)
+    if (!s->is_mark_due || s->is_group_open || s->buffered > 0)
+        return STORE_FINE;
+    if (s->open == NULL) { /* after recovery: a group of its own */
+        enum store_verdict v = journal_begin_segment(s);
+        return v == STORE_FINE ? journal_end_group(s) : v;
+    }
+    if (s->open->last_lsn != 0 || s->open->used + 2 * SEGMENT_TAIL_BYTES > s->open->size)
         return STORE_FINE;
     journal_put_batch(s);
     s->is_group_open = false;
