@@ -97,6 +97,12 @@ enum store_verdict file_take(struct store *s, const char *name, uint64_t *size, 
     return *file < 0 ? store_fail(s, "cannot open", name, *file) : STORE_FINE;
 }
 
+void file_untake(struct store *s, const char *name, int file)
+{
+    s->disk->calls->close(s->disk, file);
+    s->disk->calls->unlink(s->disk, name);
+}
+
 enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n, uint64_t offset)
 {
     const uint8_t *at = from;
@@ -194,7 +200,7 @@ static enum store_verdict spare_make(struct store *s)
 enum store_verdict files_tend(struct store *s, bool *more)
 {
     enum store_verdict v = s->is_backing_up ? STORE_FINE : doomed_tend(s);
-    bool is_idle = s->idle_lsn == s->lsn;
+    bool is_idle = s->idle_lsn == s->group_lsn;
     if (v != STORE_FINE)
         return v;
     if (s->n_spares < STORE_SPARE_SEGMENTS)

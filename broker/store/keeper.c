@@ -361,6 +361,8 @@ static void journal_write(struct keeper *k)
 {
     if (!k->has_group || (k->is_full && clock_ms() < k->retry_ms))
         return;
+    if (k->is_syncing && !k->is_full && store_gather(k->store))
+        return; /* the next group; it is written when this sync ends */
     uint64_t from = clock_us();
     if (found_no_room(k, store_write(k->store), "the journal cannot be written")) {
         journal_on_full(k);

@@ -40,6 +40,7 @@ struct recovery {
     /* Both. */
     uint64_t expected; /* LSN of the next item */
     bool is_second;
+    bool has_more; /* something happened after the checkpoint */
     bool is_sealed; /* the last item was an END: another segment must follow */
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
@@ -186,7 +187,10 @@ static const struct found_file *found(const struct found_files *f, uint64_t numb
 static bool journal_is_complete(const struct recovery *r)
 {
     const struct found_files *f = &r->files[FOUND_JOURNAL];
-    return f->n > 0 && f->at[0].header.first_lsn == 1;
+    size_t i = 0;
+    while (i < f->n && f->at[i].is_unwritten)
+        i++;
+    return i < f->n && f->at[i].header.first_lsn == 1;
 }
 
 /* --- segments */
@@ -394,6 +398,7 @@ static void on_item(struct recovery *r, const struct segment *g, uint64_t offset
     r->is_sealed = item->type == ITEM_END;
     if (!r->is_second || item->type == ITEM_BATCH || item->type == ITEM_END || item->type == ITEM_PAD)
         return;
+    r->has_more = true;
     const struct tx_item t = {.type = item->type,
                               .is_bad_body = is_bad_body,
                               .segment = g->number,
@@ -493,7 +498,6 @@ static void walk(struct recovery *r)
     struct image *im = &r->s->image;
     r->expected = r->s->checkpoint_lsn + 1;
     r->last_batch = r->s->checkpoint_lsn;
-    bool first = r->s->checkpoint_lsn == 0;
     for (size_t i = 0; i < im->n_segments && r->expected < r->end; i++) {
         struct segment *g = im->segments[i];
         if (g == NULL || g->file < 0)
@@ -501,11 +505,8 @@ static void walk(struct recovery *r)
         uint64_t next = next_first_lsn(im, i);
         if (next != 0 && (next <= r->expected || next <= g->first_lsn))
             continue;
-        if (first && g->first_lsn > 1)
-            r->expected = g->first_lsn; /* nobody knows what was before */
-        first = false;
         if (g->first_lsn > r->expected) {
-            on_gap(r, g, 0, r->expected, g->first_lsn, "a file of the journal is missing");
+            on_gap(r, g, 0, r->expected, g->first_lsn, r->expected == 1 ? "no checkpoint can be read" : "a file of the journal is missing");
             r->expected = g->first_lsn;
         }
         walk_segment(r, g, next);
@@ -701,9 +702,9 @@ enum store_verdict recover(struct store *s, char **text)
         walk(&r);
         if (r.is_sealed)
             store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
-        s->lsn = s->written_lsn = r.expected - 1;
+        s->lsn = s->written_lsn = s->group_lsn = r.expected - 1;
         close_segments(&r);
-        if (s->lsn != s->checkpoint_lsn || !s->was_closed)
+        if (r.has_more || !s->was_closed)
             image_suspect_all(&s->image);
         image_return_all(&s->image);
         lose_missing(&r);
@@ -712,6 +713,7 @@ enum store_verdict recover(struct store *s, char **text)
         s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
         if (s->checkpoint != 0)
             checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
+        s->names_changed = true; /* by the process before, for all that is known */
         v = s->verdict;
     }
     tx_forget(&r);

@@ -145,12 +145,7 @@ void store_lose_items(struct store *s, uint64_t first_lsn, uint64_t last_lsn, co
 enum store_verdict store_begin(struct store *s)
 {
     s->is_mark_due = true;
-    enum store_verdict v = s->open == NULL ? journal_begin_segment(s) : STORE_FINE;
-    if (v == STORE_FINE)
-        v = journal_mark(s);
-    if (v == STORE_FINE)
-        s->open->is_dirty = true; /* this one is to be synced */
-    return v;
+    return journal_mark(s);
 }
 
 /* --- syncs */
@@ -266,7 +261,7 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
         if (v == STORE_FINE)
             v = pack_tend(s, budget, more);
         if (v == STORE_FINE && s->is_group_open)
-            v = journal_end_group(s);
+            v = append_end(s);
         if (v == STORE_FINE)
             v = checkpoint_tend(s, false, more);
         if (v == STORE_FINE)

@@ -98,6 +98,10 @@ enum store_verdict store_begin(struct store *s);
 typedef void store_answer_fn(void *arg, struct load *l);
 void store_append(struct store *s, struct sheaf *records, store_answer_fn *answer, void *arg);
 
+/* While a sync is under way: encodes what was appended and leaves it in the write buffer, for the next group.  False:
+ * better not, somebody waits for a load, or it is much. */
+bool store_gather(struct store *s);
+
 /* Ends the group and writes it.  STORE_FULL: nothing is lost, it stays in the buffer; call again when there is space.
  */
 enum store_verdict store_write(struct store *s);
