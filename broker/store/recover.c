@@ -304,6 +304,30 @@ static void apply_definition(struct image *im, uint8_t type, struct bytes meta)
         image_undefine(im, what, queue, key);
 }
 
+/* Those of them before a position that are in segments that are gone. */
+static void lose_missing_spots(struct store *s, struct image_queue *q, uint64_t before)
+{
+    uint64_t lost = 0, bytes = 0, segment = 0;
+    char name[NAME_MAX_BYTES];
+    for (size_t i = 0; i < q->n_spots && queue_spot(q, i)->position < before;) {
+        const struct spot *spot = queue_spot(q, i);
+        const struct segment *g = image_spot_segment(&s->image, spot);
+        if ((spot->fate & FATE_DEAD) || (g != NULL && g->file >= 0)) {
+            i++;
+            continue;
+        }
+        lost++;
+        bytes += spot->bytes;
+        segment = spot->segment;
+        uint64_t position = spot->position;
+        image_settle(&s->image, q->id, position);
+        i = queue_find_spot(q, position);
+    }
+    file_name(name, "journal", segment);
+    if (lost > 0)
+        store_lose(s, q, 0, lost, bytes, name, 0, "the file is missing");
+}
+
 static void apply_chunk(struct store *s, struct bytes meta)
 {
     struct cursor c = cursor_over(meta);
@@ -315,6 +339,10 @@ static void apply_chunk(struct store *s, struct bytes meta)
         p = image_add_pack(&s->image, m.pack);
         p->is_sealed = true;
     }
+    /* What is before it was moved before it.  If that was not to be read, its segment may be gone. */
+    struct image_queue *q = image_queue_find(&s->image, m.queue);
+    if (q != NULL && m.replaces == 0)
+        lose_missing_spots(s, q, m.first);
     image_move(&s->image, &m, p);
 }
 
@@ -558,24 +586,7 @@ static void lose_missing(struct recovery *r)
                        f == NULL ? "the file is missing" : "the file is too short");
             image_drop_chunk(&s->image, c);
         }
-        uint64_t lost = 0, bytes = 0, segment = 0;
-        for (size_t i = 0; i < q->n_spots;) {
-            const struct spot *spot = queue_spot(q, i);
-            const struct segment *g = image_segment(&s->image, spot->segment);
-            if ((spot->fate & FATE_DEAD) || (g != NULL && g->file >= 0)) {
-                i++;
-                continue;
-            }
-            lost++;
-            bytes += spot->bytes;
-            segment = spot->segment;
-            uint64_t position = spot->position;
-            image_settle(&s->image, q->id, position);
-            i = queue_find_spot(q, position);
-        }
-        file_name(name, "journal", segment);
-        if (lost > 0)
-            store_lose(s, q, 0, lost, bytes, name, 0, "the file is missing");
+        lose_missing_spots(s, q, UINT64_MAX);
     }
 }
 
