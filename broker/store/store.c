@@ -250,11 +250,13 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
         return v;
     v = files_tend(s, budget, more);
     if (v == STORE_FINE && !s->in_tx && s->n_waiting == 0) {
-        v = pack_enforce(s);
+        v = s->is_group_open ? append_end_group(s) : STORE_FINE;
+        if (v == STORE_FINE)
+            v = pack_enforce(s);
         if (v == STORE_FINE)
             v = pack_tend(s, budget, more);
         if (v == STORE_FINE && s->is_group_open)
-            v = journal_end_group(s);
+            v = append_end_group(s);
         if (v == STORE_FINE)
             v = checkpoint_tend(s, false, more);
         if (v == STORE_FINE)
@@ -283,7 +285,7 @@ enum store_verdict store_close(struct store *s)
     for (unsigned i = 0; i < 4 && v == STORE_FINE && s->checkpoint_lsn != s->group_lsn; i++) {
         v = sync_all(s);
         if (v == STORE_FINE && s->is_group_open)
-            v = journal_end_group(s);
+            v = append_end_group(s);
         if (v == STORE_FINE)
             v = checkpoint_tend(s, true, &more);
         if (v == STORE_FINE)
