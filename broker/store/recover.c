@@ -32,6 +32,7 @@ struct recovery {
     struct store *s;
     struct found_files files[FOUND_KINDS];
     unsigned foreign;
+    uint64_t highest; /* number that any file bears as a segment of the journal, whatever its name is now */
 
     /* First pass. */
     uint64_t durable; /* the highest LSN that any BATCH calls durable */
@@ -149,6 +150,7 @@ static void guess_header(struct store *s, const char *name, struct found_file *f
     f->is_unwritten = is_zero(at, sizeof at);
 }
 
+/* file_kind 0: spares, which may bear anything. */
 static enum store_verdict read_headers(struct recovery *r, enum found_kind kind, enum file_kind file_kind, char **text)
 {
     for (size_t i = 0; i < r->files[kind].n; i++) {
@@ -158,16 +160,20 @@ static enum store_verdict read_headers(struct recovery *r, enum found_kind kind,
         int error = read_header(r->s, name, &f->header, &f->verdict);
         if (error < 0)
             return store_fail(r->s, "cannot open", name, error);
-        if (f->verdict == HEADER_NEWER) {
+        if (f->verdict == HEADER_NEWER && file_kind != 0) {
             *text = str_format("%s was written by a newer version (format %u.%u, this is %u.%u)", name,
                                f->header.major, f->header.minor, FORMAT_MAJOR, FORMAT_MINOR);
             return STORE_NEWER;
         }
         if (f->verdict == HEADER_FINE) {
+            if (f->header.kind == FILE_JOURNAL && f->header.number > r->highest)
+                r->highest = f->header.number;
             f->is_unwritten = f->header.number != f->number || f->header.kind != file_kind;
             memcpy(r->s->node, f->header.node, sizeof r->s->node);
             continue;
         }
+        if (file_kind == 0)
+            continue;
         guess_header(r->s, name, f);
         if (!f->is_unwritten)
             store_note(r->s, true, "%s: its header is damaged", name);
@@ -684,8 +690,7 @@ enum store_verdict recover(struct store *s, char **text)
     for (unsigned k = 0; k < FOUND_KINDS && v == STORE_FINE; k++) {
         if (r.files[k].n > 1)
             qsort(r.files[k].at, r.files[k].n, sizeof *r.files[k].at, by_number);
-        if (kinds[k] != 0)
-            v = read_headers(&r, k, kinds[k], text);
+        v = read_headers(&r, k, kinds[k], text);
     }
     if (v == STORE_FINE) {
         bool is_trusted = read_checkpoints(&r);
@@ -701,6 +706,8 @@ enum store_verdict recover(struct store *s, char **text)
         lose_missing(&r);
         image_drop_undefined(&s->image);
         sort_out(&r, is_trusted);
+        if (r.highest >= s->next_segment)
+            s->next_segment = r.highest + 1;
         s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
         if (s->checkpoint != 0)
             checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
