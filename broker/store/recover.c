@@ -566,7 +566,7 @@ static void close_segments(struct recovery *r)
         struct segment *g = im->segments[i];
         if (g == NULL)
             continue;
-        g->last_lsn = last;
+        g->last_lsn = last > 0 ? last : 1; /* 0 would be an open one */
         if (g->file >= 0 && g->first_lsn > 0 && g->first_lsn <= last)
             last = g->first_lsn - 1;
     }
