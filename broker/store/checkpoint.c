@@ -59,7 +59,7 @@ static struct pen writer_pen(struct writer *w, size_t meta_max)
 static void write_state(struct store *s, struct writer *w)
 {
     struct pen p = writer_pen(w, 8 * VARINT_MAX);
-    pen_varint(&p, s->lsn);
+    pen_varint(&p, s->group_lsn);
     pen_varint(&p, s->image.first_segment);
     pen_varint(&p, s->image.next_queue);
     pen_varint(&p, s->image.next_chunk);
@@ -150,13 +150,13 @@ static void write_queues(const struct store *s, struct writer *w)
 static void checkpoint_take(struct store *s)
 {
     s->next.number = s->next_checkpoint++;
-    s->next.lsn = s->lsn;
+    s->next.lsn = s->group_lsn;
     s->next.files[0] = s->next.files[1] = -1;
     s->next.is_written = false;
     s->next.is_last = s->is_closing;
     s->next.serial = 0;
     struct writer w = {.epoch = store_random_epoch(s)};
-    const struct file_header h = store_header(s, FILE_CHECKPOINT, s->next.number, w.epoch, s->lsn);
+    const struct file_header h = store_header(s, FILE_CHECKPOINT, s->next.number, w.epoch, s->group_lsn);
     file_header_encode(writer_room(&w, FORMAT_FILE_HEADER), &h);
     w.len = FORMAT_FILE_HEADER;
     write_state(s, &w);
@@ -258,6 +258,23 @@ void checkpoint_synced(struct store *s)
     checkpoint_free(s);
 }
 
+void checkpoint_adopt(struct store *s, uint64_t number, uint64_t lsn)
+{
+    s->next.number = number;
+    s->next.lsn = lsn;
+    s->next.len = s->checkpoint_size;
+    s->next.size = s->checkpoint_file_size;
+    s->next.is_written = true;
+    for (unsigned i = 0; i < COPIES; i++) {
+        char name[NAME_MAX_BYTES];
+        file_name(name, kinds[i], number);
+        s->next.files[i] = s->disk->calls->open(s->disk, name, DISK_WRITE);
+        if (s->next.files[i] < 0 && s->next.files[i] != -ENOENT)
+            store_fail(s, "cannot open", name, s->next.files[i]);
+    }
+    s->checkpoint = s->checkpoint_lsn = 0;
+}
+
 /* Would it set anything free?  Then it is worth its while when there is nothing else to do. */
 static bool has_garbage(const struct store *s)
 {
@@ -279,11 +296,11 @@ static bool is_due(struct store *s, bool force, bool is_idle)
 
 enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
 {
-    bool is_idle = s->idle_lsn == s->lsn;
-    s->idle_lsn = s->lsn;
+    bool is_idle = s->idle_lsn == s->group_lsn;
+    s->idle_lsn = s->group_lsn;
     force |= s->is_backing_up && s->backup.checkpoint == 0;
     if (s->next.number == 0) {
-        if (s->is_group_open || s->n_waiting > 0 || s->in_tx || (s->lsn == s->checkpoint_lsn && !force) ||
+        if (s->is_group_open || s->n_waiting > 0 || s->in_tx || (s->group_lsn == s->checkpoint_lsn && !force) ||
             !is_due(s, force, is_idle))
             return STORE_FINE;
         checkpoint_take(s);
@@ -463,21 +480,19 @@ bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole)
         if (there && item.type == ITEM_END)
             break;
     }
-    s->checkpoint_size = copies[0].len;
+    s->checkpoint_size = copies[0].len > copies[1].len ? copies[0].len : copies[1].len;
     if (has_end)
         for (unsigned i = 0; i < COPIES; i++)
             if (!copies[i].has_end || copies[i].n != n) {
                 file_name(name, kinds[i], number);
-                store_note(s, true, "%s is damaged; %s", name,
-                           lost == 0 ? "the other copy was used" : "so is the other copy");
+                store_note(s, copies[i].has_end || lost > 0, "%s is not whole; %s", name,
+                           lost == 0 ? "the other copy was used" : "nor is the other copy");
             }
     for (unsigned i = 0; i < COPIES; i++)
         copy_free(&copies[i]);
+    file_name(name, "checkpoint", number);
     if (lost > 0)
-        store_note(s, true, "%zu items of checkpoint %llu are lost", lost, (unsigned long long)number);
-    file_name(name, kinds[0], number);
-    if (lost > 0)
-        store_lose(s, NULL, 0, 0, 0, name, 0, "a part of the checkpoint cannot be read in either copy");
+        store_lose(s, NULL, 0, lost, 0, name, 0, "neither copy can be read");
     *is_whole = has_end && lost == 0;
     return has_end;
 }

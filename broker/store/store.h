@@ -30,7 +30,8 @@ enum {
     STORE_SEGMENT_BYTES = 16 << 20,
     STORE_SEGMENTS_KEPT = 3,  /* sealed ones with live messages, before these are moved to packs */
     STORE_SPARE_SEGMENTS = 3, /* kept ready: the next one, and two for a full disk (reliability D26) */
-    STORE_CHECKPOINT_BYTES = 64 << 20,
+    STORE_SPARES_MAX = 6,     /* while there is much to write: overwriting costs less than making files anew */
+    STORE_CHECKPOINT_BYTES = 32 << 20,
     STORE_PACK_BYTES = 16 << 20,
     STORE_CHUNK_BYTES = 512 << 10,
     STORE_CHUNK_MESSAGES = 4096,
@@ -96,6 +97,10 @@ enum store_verdict store_begin(struct store *s);
  * where LOADs are answered, each with its load, in order. */
 typedef void store_answer_fn(void *arg, struct load *l);
 void store_append(struct store *s, struct sheaf *records, store_answer_fn *answer, void *arg);
+
+/* While a sync is under way: encodes what was appended and leaves it in the write buffer, for the next group.  False:
+ * better not, somebody waits for a load, or it is much. */
+bool store_gather(struct store *s);
 
 /* Ends the group and writes it.  STORE_FULL: nothing is lost, it stays in the buffer; call again when there is space.
  */
