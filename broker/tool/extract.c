@@ -175,10 +175,10 @@ int command_extract(struct folder *f, const struct command *c)
     int status = view_open(&v, f->disk, f->path);
     if (status != 0)
         return status;
-    if (x.to != NULL)
-        make_folder(&x, x.to);
     for (size_t i = 0; i < v.n_queues; i++)
         if (is_wanted(&v.queues[i], c)) {
+            if (x.to != NULL && queues == 0)
+                make_folder(&x, x.to);
             extract_queue(&x, &v, &v.queues[i]);
             queues++;
         }

@@ -15,13 +15,14 @@
 #include "broker/tool/text.h"
 #include "broker/tool/view.h"
 
-enum { GROUP_BYTES = 4 << 20, TEND_BYTES = 4 << 20 };
+enum { GROUP_BYTES = 4 << 20, TEND_BYTES = 4 << 20, SYNCS = 4 };
 
 struct repair {
     struct disk *disk;   /* borrowed */
     struct store *store; /* owned: the new one */
     struct sheaf sheaf;
     uint64_t position, messages;
+    bool has_suspects; /* that may have been out when the broker crashed, and nobody knows */
     enum store_verdict verdict;
 };
 
@@ -86,8 +87,8 @@ static void on_message(void *arg, const struct view_queue *q, const struct load_
     publish->msg = message_ref(e->msg);
     publish->transient = !e->persistent;
     sheaf_place(&r->sheaf, (struct place){.queue = q->id, .position = e->position, .ttl_ms = e->ttl_ms});
-    unsigned returns = e->deliveries > 0 ? e->deliveries : e->redelivered;
-    for (unsigned i = 0; i < returns; i++)
+    r->has_suspects |= e->redelivered && e->deliveries == 0;
+    for (unsigned i = 0; i < e->deliveries; i++)
         sheaf_add(&r->sheaf, RECORD_RETURN)->at = (struct place){.queue = q->id, .position = e->position};
     r->messages++;
 }
@@ -97,12 +98,19 @@ static void on_message(void *arg, const struct view_queue *q, const struct load_
 static void copy_all(struct repair *r, struct view *v)
 {
     const struct store_reader reader = {.arg = r, .definition = on_definition, .queue = on_queue};
+    bool more = false;
     store_read(v->store, &reader);
     flush(r);
     for (size_t i = 0; i < v->n_queues && r->verdict == STORE_FINE; i++)
         view_read_queue(v, &v->queues[i], on_message, r);
     flush(r);
-    if (r->verdict == STORE_FINE)
+    /* A store that was not closed has suspects. */
+    for (unsigned i = 0; i < SYNCS && r->has_suspects && r->verdict == STORE_FINE; i++) {
+        sync_store(r);
+        if (r->verdict == STORE_FINE)
+            r->verdict = store_tend(r->store, TEND_BYTES, &more);
+    }
+    if (r->verdict == STORE_FINE && !r->has_suspects)
         r->verdict = store_close(r->store);
 }
 
