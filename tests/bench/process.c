@@ -31,22 +31,66 @@ static uint64_t read_number(const char *path)
     return n;
 }
 
-static uint64_t read_cpu(pid_t pid)
+/* Calls each with the number of every thread of a process. */
+static void each_thread(pid_t pid, void (*each)(void *arg, pid_t pid, int thread), void *arg)
 {
     char path[PATH_ROOM];
-    uint64_t sum = 0;
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *d = opendir(path);
     if (d == NULL)
         die("no process %d", (int)pid);
-    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
-        if (e->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)pid, e->d_name);
-        sum += read_number(path);
-    }
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        if (e->d_name[0] != '.')
+            each(arg, pid, (int)strtol(e->d_name, NULL, 10));
     closedir(d);
+}
+
+static uint64_t thread_cpu(pid_t pid, int thread)
+{
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/schedstat", (int)pid, thread);
+    return read_number(path);
+}
+
+static void add_cpu(void *arg, pid_t pid, int thread)
+{
+    *(uint64_t *)arg += thread_cpu(pid, thread);
+}
+
+static uint64_t read_cpu(pid_t pid)
+{
+    uint64_t sum = 0;
+    each_thread(pid, add_cpu, &sum);
     return sum;
+}
+
+struct threads {
+    struct thread_usage *to;
+    unsigned n;
+};
+
+static void note_thread(void *arg, pid_t pid, int thread)
+{
+    struct threads *all = arg;
+    char path[PATH_ROOM];
+    if (all->n == THREADS_MAX)
+        return;
+    struct thread_usage *t = &all->to[all->n++];
+    *t = (struct thread_usage){.id = thread, .cpu_ns = thread_cpu(pid, thread), .name = "?"};
+    snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)pid, thread);
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return;
+    if (fscanf(f, "%15s", t->name) != 1)
+        strcpy(t->name, "?");
+    fclose(f);
+}
+
+unsigned process_threads(pid_t pid, struct thread_usage to[THREADS_MAX])
+{
+    struct threads all = {.to = to};
+    each_thread(pid, note_thread, &all);
+    return all.n;
 }
 
 static void read_memory(pid_t pid, struct usage *u)

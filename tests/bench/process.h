@@ -17,6 +17,15 @@ struct usage {
 /* From /proc; dies if there is no such process. */
 struct usage process_usage(pid_t pid);
 
+/* What each of its threads has used, of the first THREADS_MAX; answers how many these are. */
+enum { THREADS_MAX = 16 };
+struct thread_usage {
+    char name[16];
+    int id;
+    uint64_t cpu_ns;
+};
+unsigned process_threads(pid_t pid, struct thread_usage to[THREADS_MAX]);
+
 /* The memory alone, once it has not changed by more than a page in SETTLED_MS, but after SETTLE_MS at the latest. */
 enum { SETTLED_MS = 500, SETTLE_MS = 10000 };
 struct usage process_settle(pid_t pid);
