@@ -305,7 +305,7 @@ static void finish(const struct options *o, struct pair *p)
 }
 
 struct sample {
-    uint64_t ns, published, consumed, client_ns;
+    uint64_t ns, published, consumed, received, client_ns;
     struct usage broker;
     struct thread_usage threads[THREADS_MAX];
     unsigned threads_count;
@@ -320,6 +320,8 @@ static struct sample sample(const struct bench *b)
     for (unsigned i = 0; i < b->o.pairs; i++) {
         s.published += __atomic_load_n(&b->pairs[i].sent, __ATOMIC_RELAXED) / b->publish_len;
         s.consumed += atomic_load(&b->pairs[i].consumed);
+        s.received += __atomic_load_n(&b->pairs[i].publisher.received, __ATOMIC_RELAXED) +
+                      __atomic_load_n(&b->pairs[i].consumer.received, __ATOMIC_RELAXED);
     }
     if (b->o.pid > 0)
         s.broker = process_usage((pid_t)b->o.pid);
@@ -348,12 +350,14 @@ static void print(const struct options *o, const struct sample *from, const stru
     double seconds = (double)(to->ns - from->ns) / 1e9;
     double in = (double)(to->published - from->published), out = (double)(to->consumed - from->consumed);
     double messages = in + out > 0 ? (in + out) / 2 : 1;
-    double bytes = in * (double)o->size, written = (double)(to->broker.written - from->broker.written);
+    double bytes = in > 0 && o->size > 0 ? in * (double)o->size : 1;
+    double written = (double)(to->broker.written - from->broker.written);
+    double filed = (double)(to->broker.said - from->broker.said) - (double)(to->received - from->received);
     printf("%9.0f published/s %9.0f consumed/s %7.0f broker-ns/message %7.1f MiB-RSS %6.0f client-ns/message "
-           "%5.2f written/published\n",
+           "%5.2f written/published %5.2f filed/published\n",
            in / seconds, out / seconds, (double)(to->broker.cpu_ns - from->broker.cpu_ns) / messages,
-           (double)to->broker.rss / (1 << 20), (double)(to->client_ns - from->client_ns) / messages,
-           bytes > 0 ? written / bytes : 0);
+           (double)to->broker.rss / (1 << 20), (double)(to->client_ns - from->client_ns) / messages, written / bytes,
+           filed > 0 ? filed / bytes : 0);
     for (unsigned i = 0; i < to->threads_count && i < from->threads_count; i++)
         if (to->threads[i].id == from->threads[i].id)
             printf("          %-16s %7.0f ns/message, busy %3.0f %%\n", to->threads[i].name,
@@ -411,7 +415,9 @@ static const char usage[] =
     "usage: bench_broker [--host A] [--port N] [--pid BROKER | --start PROGRAM [--set KEY=VALUE]…]\n"
     "    [--size BYTES] [--seconds S] [--count MESSAGES] [--queues N] [--confirm WINDOW] [--acks N]\n"
     "    [--prefetch N] [--durable] [--persistent] [--queue-type TYPE] [--by-thread]\n"
-    "persistent messages and a queue type want durable queues; bytes written to disk are the broker's own";
+    "persistent messages and a queue type want durable queues; written: pages that go to disk, filed: what was written "
+    "to\n"
+    "files; both for each byte of a body that was published";
 
 static void parse_options(struct options *o, int argc, char **argv)
 {

@@ -114,25 +114,24 @@ static void read_memory(pid_t pid, struct usage *u)
     fclose(f);
 }
 
-/* The kernel counts pages as they are made dirty, so this is what the disk gets, sooner or later. */
-static uint64_t read_written(pid_t pid)
+static void read_io(pid_t pid, struct usage *u)
 {
     char path[PATH_ROOM], line[256];
-    uint64_t n = 0;
     snprintf(path, sizeof path, "/proc/%d/io", (int)pid);
     FILE *f = fopen(path, "re");
     if (f == NULL)
-        return 0; /* somebody else's process: only its owner and root may know */
-    while (fgets(line, sizeof line, f) != NULL)
-        if (sscanf(line, "write_bytes: %" SCNu64, &n) == 1)
-            break;
+        return; /* somebody else's process: only its owner and root may know */
+    while (fgets(line, sizeof line, f) != NULL) {
+        sscanf(line, "wchar: %" SCNu64, &u->said);
+        sscanf(line, "write_bytes: %" SCNu64, &u->written);
+    }
     fclose(f);
-    return n;
 }
 
 struct usage process_usage(pid_t pid)
 {
-    struct usage u = {.cpu_ns = read_cpu(pid), .written = read_written(pid)};
+    struct usage u = {.cpu_ns = read_cpu(pid)};
+    read_io(pid, &u);
     read_memory(pid, &u);
     return u;
 }
