@@ -94,7 +94,7 @@ bool parked_next(struct broker *b, struct stream **s, struct command *c)
 bool parked_take(struct stream *s, struct command *c)
 {
     struct parked *p;
-    while ((p = first_of_stream(s)) != NULL) {
+    list_each (p, &s->parked, struct parked, in_stream) {
         *c = unpark(p);
         if (c->verb != GET)
             return true;
@@ -105,9 +105,11 @@ bool parked_take(struct stream *s, struct command *c)
 
 void parked_drop(struct stream *s)
 {
-    struct command c;
-    while (parked_take(s, &c))
+    struct parked *p;
+    list_each (p, &s->parked, struct parked, in_stream) {
+        struct command c = unpark(p);
         command_drop(&c);
+    }
     list_remove(&s->resumed);
 }
 

@@ -26,7 +26,7 @@ static void write_key(struct pen *p, enum definition_class what, struct bytes vh
     pen_longstr(p, vhost);
     if (what == DEFINE_BINDING) {
         pen_longstr(p, s->source);
-        pen_u8(p, s->to_exchange);
+        pen_u8(p, s->to_exchange ? 1 : 0);
     }
     pen_longstr(p, s->name);
     if (what == DEFINE_BINDING) {

@@ -122,8 +122,9 @@ static enum store_verdict put_commit(struct store *s)
 
 static enum store_verdict put_record(struct store *s, const struct record *r, const struct place *places)
 {
+    enum store_verdict v;
     if (r->tx && !s->in_tx) {
-        enum store_verdict v = put_runs(s, 0);
+        v = put_runs(s, 0);
         if (v != STORE_FINE)
             return v;
         s->in_tx = true;
@@ -139,6 +140,9 @@ static enum store_verdict put_record(struct store *s, const struct record *r, co
         image_settle(&s->image, r->at.queue, r->at.position);
         break;
     case RECORD_DELIVER:
+        v = s->returns.len + s->returns.run.count > 0 ? put_runs(s, r->tx ? ITEM_TX : 0) : STORE_FINE;
+        if (v != STORE_FINE) /* what is out again was given back before */
+            return v;
         run_add(&s->delivers, r->at.queue, r->at.position, 0);
         image_deliver(&s->image, r->at.queue, r->at.position);
         break;

@@ -66,6 +66,7 @@ enum item_type {
     ITEM_PLACES = 13,  /* checkpoint: meta: struct run with locations; see image.c */
     ITEM_STATE = 14,   /* checkpoint: meta: number of state, see checkpoint.c */
     ITEM_END = 15,     /* checkpoint: it is whole; journal segment: it is sealed */
+    ITEM_RESTART = 16, /* no meta: the broker began anew: what was out was given back, undefined queues are gone */
     ITEM_COMPATIBLE = 128,
 };
 

@@ -268,7 +268,7 @@ static void spot_die(struct image *im, struct image_queue *q, struct spot *s)
     q->dead_spots++;
 }
 
-static void spots_resize(struct image_queue *q, size_t room)
+static void spots_resize(struct image *im, struct image_queue *q, size_t room)
 {
     struct spot *spots = alloc_array(NULL, room, sizeof *spots);
     size_t n = 0;
@@ -278,6 +278,7 @@ static void spots_resize(struct image_queue *q, size_t room)
             spots[n++] = *s;
     }
     free(q->spots);
+    im->n_spots -= q->n_spots - n;
     q->spots = spots;
     q->first_spot = 0;
     q->n_spots = n;
@@ -288,22 +289,21 @@ static void spots_resize(struct image_queue *q, size_t room)
 /* The first spot is alive, and not too many dead ones lie between. */
 static void spots_tidy(struct image *im, struct image_queue *q)
 {
-    size_t was = q->n_spots;
     while (q->n_spots > 0 && (queue_spot(q, 0)->fate & FATE_DEAD)) {
         q->first_spot = (q->first_spot + 1) & (q->spot_room - 1);
         q->n_spots--;
+        im->n_spots--;
         q->dead_spots--;
     }
     if (q->dead_spots > 64 && q->dead_spots > q->n_spots / 2)
-        spots_resize(q, q->spot_room);
+        spots_resize(im, q, q->spot_room);
     if (q->n_spots == 0 && q->spot_room > 4096) {
         free(q->spots);
         q->spots = NULL;
         q->spot_room = 0;
     } else if (q->spot_room > 4096 && q->n_spots < q->spot_room / 8) {
-        spots_resize(q, q->spot_room / 4);
+        spots_resize(im, q, q->spot_room / 4);
     }
-    im->n_spots -= was - q->n_spots;
 }
 
 static void queue_drop(struct image *im, struct image_queue *q)
@@ -342,7 +342,7 @@ void image_publish(struct image *im, uint64_t queue, const struct spot *spot)
     if (spot->position < q->next_position || s == NULL)
         return; /* positions rise, else it is damage */
     if (q->n_spots == q->spot_room)
-        spots_resize(q, q->spot_room == 0 ? 8 : q->spot_room * 2);
+        spots_resize(im, q, q->spot_room == 0 ? 8 : q->spot_room * 2);
     if (q->n_spots == 0)
         q->first_spot = 0;
     q->n_spots++;
@@ -583,9 +583,11 @@ void image_load_fates(struct image *im, struct chunk *c, struct bytes fates, uin
     c->pack->live_bytes -= before - chunk_live_size(c);
 }
 
-void image_restore_queue(struct image *im, uint64_t queue, uint64_t next_position)
+void image_restore_queue(struct image *im, uint64_t queue, uint64_t next_position, uint64_t suspect_before)
 {
     struct image_queue *q = queue_make(im, queue);
+    if (suspect_before > q->suspect_before)
+        q->suspect_before = suspect_before;
     if (next_position > q->next_position)
         q->next_position = next_position;
 }
@@ -685,6 +687,14 @@ struct chunk *image_move(struct image *im, const struct chunk_meta *m, struct pa
 }
 
 /* --- the whole */
+
+void image_suspect_all(struct image *im)
+{
+    for (struct map_node *n = map_walk(&im->queues, NULL); n != NULL; n = map_walk(&im->queues, n)) {
+        struct image_queue *q = item_of(n, struct image_queue, by_id);
+        q->suspect_before = q->next_position;
+    }
+}
 
 void image_return_all(struct image *im)
 {

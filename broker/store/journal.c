@@ -91,13 +91,16 @@ static enum store_verdict journal_next_segment(struct store *s, size_t item)
     g->size = size;
     g->epoch = store_random_epoch(s);
     g->first_lsn = s->lsn + 1;
+    bool is_first = s->open == NULL;
     const struct file_header h = store_header(s, FILE_JOURNAL, number, g->epoch, g->first_lsn);
-    buffer_reserve(s, FORMAT_FILE_HEADER);
+    buffer_reserve(s, FORMAT_FILE_HEADER + item_size(0, 0));
     file_header_encode(s->buffer, &h);
     s->next_segment = number + 1;
     s->open = g;
     s->buffer_at = 0;
     s->buffered = g->used = FORMAT_FILE_HEADER;
+    if (is_first && s->lsn > 0)
+        journal_put(s, ITEM_RESTART, 0, 0, 0, 0);
     return STORE_FINE;
 }
 
@@ -193,7 +196,8 @@ void journal_tend(struct store *s)
             continue;
         char name[NAME_MAX_BYTES];
         file_name(name, "journal", g->number);
-        s->disk->calls->close(s->disk, g->file);
+        if (g->file >= 0)
+            s->disk->calls->close(s->disk, g->file);
         if (s->block.number == g->number)
             s->block.number = 0;
         if (s->load_block.number == g->number)

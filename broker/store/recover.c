@@ -40,10 +40,16 @@ struct recovery {
     /* Both. */
     uint64_t expected; /* LSN of the next item */
     bool is_second;
+    bool is_sealed; /* the last item was an END: another segment must follow */
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
-    uint64_t *gaps; /* owned: first LSNs of what is missing */
+    uint64_t last_batch; /* LSN of the last BATCH so far */
+    struct gap *gaps;    /* owned: what is missing */
     size_t n_gaps, gaps_room;
+};
+
+struct gap {
+    uint64_t lsn, batch; /* of the first item that is missing, and of the last BATCH before it */
 };
 
 struct tx_item {
@@ -85,6 +91,8 @@ uint8_t *store_read_file(struct store *s, const char *name, uint64_t *size)
 {
     enum { PIECE = 16 << 20 };
     int file = s->disk->calls->open(s->disk, name, DISK_READ);
+    if (file < 0 && file != -ENOENT)
+        store_fail(s, "cannot open", name, file);
     if (file < 0)
         return NULL;
     uint8_t *at = NULL;
@@ -104,15 +112,17 @@ uint8_t *store_read_file(struct store *s, const char *name, uint64_t *size)
     return at;
 }
 
-static enum header_verdict read_header(struct store *s, const char *name, struct file_header *h)
+/* -errno: it cannot be opened, which is no damage. */
+static int read_header(struct store *s, const char *name, struct file_header *h, enum header_verdict *verdict)
 {
     uint8_t bytes[FORMAT_FILE_HEADER];
     int file = s->disk->calls->open(s->disk, name, DISK_READ);
     if (file < 0)
-        return HEADER_DAMAGED;
+        return file;
     ssize_t got = s->disk->calls->read(s->disk, file, bytes, sizeof bytes, 0);
     s->disk->calls->close(s->disk, file);
-    return got == (ssize_t)sizeof bytes ? file_header_decode(bytes, h) : HEADER_DAMAGED;
+    *verdict = got == (ssize_t)sizeof bytes ? file_header_decode(bytes, h) : HEADER_DAMAGED;
+    return 0;
 }
 
 static bool is_zero(const uint8_t *at, size_t n)
@@ -146,7 +156,9 @@ static enum store_verdict read_headers(struct recovery *r, enum found_kind kind,
         struct found_file *f = &r->files[kind].at[i];
         char name[NAME_MAX_BYTES];
         file_name(name, kind_names[kind], f->number);
-        f->verdict = read_header(r->s, name, &f->header);
+        int error = read_header(r->s, name, &f->header, &f->verdict);
+        if (error < 0)
+            return store_fail(r->s, "cannot open", name, error);
         if (f->verdict == HEADER_NEWER) {
             *text = str_format("%s was written by a newer version (format %u.%u, this is %u.%u)", name,
                                f->header.major, f->header.minor, FORMAT_MAJOR, FORMAT_MINOR);
@@ -202,6 +214,8 @@ bool recover_segments(struct store *s, uint64_t first)
         char name[NAME_MAX_BYTES];
         file_name(name, "journal", n);
         g->file = s->disk->calls->open(s->disk, name, DISK_WRITE);
+        if (g->file < 0)
+            store_fail(s, "cannot open", name, g->file);
         g->size = g->used = file->size;
         g->epoch = file->header.epoch;
         g->first_lsn = file->header.first_lsn;
@@ -221,7 +235,7 @@ static void lose_places(struct recovery *r, const struct message_meta *m, struct
     struct place p;
     file_name(name, "journal", segment);
     for (uint32_t i = 0; i < m->n_places && place_read(&c, &p); i++) {
-        image_restore_queue(&s->image, p.queue, p.position + 1);
+        image_restore_queue(&s->image, p.queue, p.position + 1, 0);
         store_lose(s, image_queue_find(&s->image, p.queue), 0, 1, m->body_size, name, offset,
                    "its checksum does not hold");
     }
@@ -299,6 +313,8 @@ static void apply_chunk(struct store *s, struct bytes meta)
         p = image_add_pack(&s->image, m.pack);
         p->is_sealed = true;
     }
+    if (m.pack >= s->next_pack)
+        s->next_pack = m.pack + 1; /* though it may be gone again */
     image_move(&s->image, &m, p);
 }
 
@@ -327,6 +343,10 @@ static void apply(struct recovery *r, const struct tx_item *t)
         break;
     case ITEM_CHUNK:
         apply_chunk(r->s, t->meta);
+        break;
+    case ITEM_RESTART:
+        image_return_all(im);
+        image_drop_undefined(im);
         break;
     default:
         break;
@@ -367,9 +387,11 @@ static void on_item(struct recovery *r, const struct segment *g, uint64_t offset
     if (item->type == ITEM_BATCH && batch_meta_read(&c, &batch)) {
         if (!r->is_second && batch.durable > r->durable)
             r->durable = batch.durable;
+        r->last_batch = item->lsn;
         if (batch.wall_ms > r->s->wall_ms)
             r->s->wall_ms = batch.wall_ms;
     }
+    r->is_sealed = item->type == ITEM_END;
     if (!r->is_second || item->type == ITEM_BATCH || item->type == ITEM_END || item->type == ITEM_PAD)
         return;
     const struct tx_item t = {.type = item->type,
@@ -396,7 +418,7 @@ static void on_gap(struct recovery *r, const struct segment *g, uint64_t offset,
             r->gaps_room = alloc_grown(r->gaps_room, r->n_gaps + 1);
             r->gaps = alloc_array(r->gaps, r->gaps_room, sizeof *r->gaps);
         }
-        r->gaps[r->n_gaps++] = from;
+        r->gaps[r->n_gaps++] = (struct gap){.lsn = from, .batch = r->last_batch};
         return;
     }
     if (from >= r->end)
@@ -454,21 +476,30 @@ static void walk_segment(struct recovery *r, struct segment *g, uint64_t next_ls
     }
 }
 
+/* Where the segments behind this one begin; 0: there are none.  Not always the very next: what lay behind the end that an
+ * earlier recovery found is passed by. */
+static uint64_t next_first_lsn(const struct image *im, size_t i)
+{
+    uint64_t next = 0;
+    while (++i < im->n_segments)
+        if (im->segments[i]->file >= 0 && (next == 0 || im->segments[i]->first_lsn < next))
+            next = im->segments[i]->first_lsn;
+    return next;
+}
+
 /* All segments that have something behind the checkpoint. */
 static void walk(struct recovery *r)
 {
     struct image *im = &r->s->image;
     r->expected = r->s->checkpoint_lsn + 1;
+    r->last_batch = r->s->checkpoint_lsn;
     bool first = r->s->checkpoint_lsn == 0;
     for (size_t i = 0; i < im->n_segments && r->expected < r->end; i++) {
         struct segment *g = im->segments[i];
         if (g == NULL || g->file < 0)
             continue;
-        uint64_t next = 0;
-        for (size_t k = i + 1; k < im->n_segments && next == 0; k++)
-            if (im->segments[k]->file >= 0)
-                next = im->segments[k]->first_lsn;
-        if (next != 0 && next <= r->expected)
+        uint64_t next = next_first_lsn(im, i);
+        if (next != 0 && (next <= r->expected || next <= g->first_lsn))
             continue;
         if (first && g->first_lsn > 1)
             r->expected = g->first_lsn; /* nobody knows what was before */
@@ -482,15 +513,20 @@ static void walk(struct recovery *r)
     }
     if (r->is_second)
         tx_forget(r);
+    if (r->expected > r->end)
+        r->expected = r->end;
 }
 
-/* Where reading ends: at the first thing missing that was never said to be durable. */
+/* Where reading ends: behind the last group that is whole, and before the first thing missing that was never said to be
+ * durable. */
 static void find_end(struct recovery *r)
 {
-    r->end = UINT64_MAX;
+    r->end = r->last_batch + 1;
     for (size_t i = 0; i < r->n_gaps; i++)
-        if (r->gaps[i] > r->durable && r->gaps[i] < r->end)
-            r->end = r->gaps[i];
+        if (r->gaps[i].lsn > r->durable && r->gaps[i].batch < r->end)
+            r->end = r->gaps[i].batch + 1;
+    if (r->end <= r->durable)
+        r->end = r->durable + 1;
 }
 
 static void close_segments(struct recovery *r)
@@ -502,7 +538,7 @@ static void close_segments(struct recovery *r)
         if (g == NULL)
             continue;
         g->last_lsn = last;
-        if (g->file >= 0 && g->first_lsn > 0)
+        if (g->file >= 0 && g->first_lsn > 0 && g->first_lsn <= last)
             last = g->first_lsn - 1;
     }
 }
@@ -557,7 +593,17 @@ static int move_aside(struct store *s, const char *name)
     return s->disk->calls->rename(s->disk, name, aside);
 }
 
-/* Files that nothing refers to: spares, and those that were made in vain. */
+/* Those that the journal speaks of, and nothing lives in any more: their files are gone, or go. */
+static void drop_empty_packs(struct image *im)
+{
+    struct pack *p;
+    list_each (p, &im->packs, struct pack, in_order)
+        if (list_is_empty(&p->chunks))
+            image_drop_pack(im, p);
+}
+
+/* Files that nothing refers to: spares, and those that were made in vain.  They go when what was recovered is durable.
+ */
 static void sort_out(struct recovery *r, bool is_trusted)
 {
     struct store *s = r->s;
@@ -571,14 +617,14 @@ static void sort_out(struct recovery *r, bool is_trusted)
         if (f->size == s->config.segment_bytes && s->n_spares < STORE_SPARE_SEGMENTS)
             s->spares[s->n_spares++] = f->number;
         else
-            file_doom(s, name, 0, 0);
+            file_doom(s, name, 0, s->lsn);
     }
     for (size_t i = 0; i < r->files[FOUND_PACK].n; i++) {
         const struct found_file *f = &r->files[FOUND_PACK].at[i];
         if (f->number >= s->next_pack)
             s->next_pack = f->number + 1;
         struct pack *p = image_pack(im, f->number);
-        if (p != NULL) {
+        if (p != NULL && !list_is_empty(&p->chunks)) {
             p->size = p->used = f->size;
             p->epoch = f->header.epoch;
             p->is_sealed = true;
@@ -586,10 +632,11 @@ static void sort_out(struct recovery *r, bool is_trusted)
         }
         file_name(name, "pack", f->number);
         if (is_trusted)
-            file_doom(s, name, f->size, 0);
+            file_doom(s, name, f->size, s->lsn);
         else
             move_aside(s, name);
     }
+    drop_empty_packs(im);
     for (enum found_kind k = FOUND_CHECKPOINT_A; k <= FOUND_CHECKPOINT_B; k++)
         for (size_t i = 0; i < r->files[k].n; i++) {
             uint64_t number = r->files[k].at[i].number;
@@ -599,7 +646,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
             if (number == s->checkpoint)
                 s->checkpoint_file_size = k == FOUND_CHECKPOINT_A ? r->files[k].at[i].size : s->checkpoint_file_size;
             else if (is_trusted)
-                file_doom(s, name, r->files[k].at[i].size, 0);
+                file_doom(s, name, r->files[k].at[i].size, s->lsn);
             else
                 move_aside(s, name);
         }
@@ -652,13 +699,20 @@ enum store_verdict recover(struct store *s, char **text)
         find_end(&r);
         r.is_second = true;
         walk(&r);
+        if (r.is_sealed)
+            store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
         s->lsn = s->written_lsn = r.expected - 1;
         close_segments(&r);
+        if (s->lsn != s->checkpoint_lsn || !s->was_closed)
+            image_suspect_all(&s->image);
         image_return_all(&s->image);
         lose_missing(&r);
         image_drop_undefined(&s->image);
         sort_out(&r, is_trusted);
         s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
+        if (s->checkpoint != 0)
+            checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
+        v = s->verdict;
     }
     tx_forget(&r);
     free(r.tx);

@@ -2,6 +2,7 @@
 #ifndef BROKER_STORE_STATE_H
 #define BROKER_STORE_STATE_H
 
+#include "broker/store/backup.h"
 #include "broker/store/format.h"
 #include "broker/store/image.h"
 #include "broker/store/store.h"
@@ -73,11 +74,12 @@ struct store {
 
     /* Files. */
     uint64_t next_spare, next_pack, next_checkpoint, next_segment;
-    uint64_t spares[STORE_SPARE_SEGMENTS];
+    uint64_t spares[STORE_SPARES_MAX];
     unsigned n_spares;
     bool is_tight; /* the last allocation failed */
     bool names_changed;
     bool is_backing_up; /* no file may go */
+    struct backup backup; /* while that is so: the plan; checkpoint 0: none yet */
     struct doomed_file *doomed; /* owned */
 
     /* Packs. */
@@ -106,11 +108,13 @@ struct store {
         size_t len;
         uint64_t size;   /* of each of its files */
         int files[2];    /* -1: not open */
-        bool is_written;
+        bool is_written, is_last;
         uint64_t serial; /* of the sync job that makes it durable; 0: not begun */
     } next; /* the checkpoint that is being made */
     uint64_t checkpoint, checkpoint_lsn, checkpoint_size, checkpoint_file_size; /* the one in force; 0: none */
     uint64_t journal_since; /* bytes since it */
+    bool is_closing;        /* the checkpoint that is taken is the last: nothing is out any more */
+    bool was_closed;        /* the one in force is such a one */
     uint64_t idle_lsn;      /* at the last look */
 
     struct recovery *recovery; /* borrowed: while it goes on */
@@ -126,7 +130,7 @@ enum store_verdict file_take(struct store *s, const char *name, uint64_t *size, 
 enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n,
                               uint64_t offset);
 void file_doom(struct store *s, const char *name, uint64_t size, uint64_t lsn);
-enum store_verdict files_tend(struct store *s, uint64_t budget, bool *more);
+enum store_verdict files_tend(struct store *s, bool *more);
 /* So many messages of q from this position on cannot be read: they are gone, and somebody is told. */
 void store_lose(struct store *s, struct image_queue *q, uint64_t position, uint64_t messages, uint64_t bytes,
                 const char *file, uint64_t offset, const char *reason);
@@ -166,7 +170,12 @@ enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more);
 /* Fills the image from the newest one that can be read; false: there is none. */
 bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole);
 void checkpoint_synced(struct store *s);
+/* The one that recovery used: it may never have been synced, so it is in force when it has been. */
+void checkpoint_adopt(struct store *s, uint64_t number, uint64_t lsn);
 void checkpoint_free(struct store *s);
+
+/* backup.c */
+void backup_plan(struct store *s); /* of the state that the checkpoint has that was just taken */
 
 /* load.c */
 struct load *load_messages(struct store *s, const struct record *r);

@@ -181,7 +181,7 @@ class Drainer(wire.Link):
         self.ack = ack
         self.queue_of = {}
         self.missing = []
-        self.expect = {}
+        self.expect, self.left = {}, {}
         for n, q in enumerate(queues, 2):
             self.queue_of[n] = q
             self.call(n, wire.channel_open(n))
@@ -191,17 +191,21 @@ class Drainer(wire.Link):
                 continue
             self.expect[q] = answer.counts()[0]
             self.call(n, wire.basic_consume(n, q, q))
-        end = time.monotonic() + seconds
         self.is_done = False
+        end, n, still = time.monotonic() + seconds, 0, 0
         while not self.is_done and not self.is_gone and time.monotonic() < end:
             self.loop.step(0.005)
-            if all(len(self.got[q]) >= n for q, n in self.expect.items()):
-                self.is_done = self.is_quiet()
+            before, n = n, sum(map(len, self.got.values()))
+            still = still + 1 if n == before else 0
+            if n >= sum(self.expect.values()) or still % 10 == 9:
+                self.is_done = self.is_quiet() and n == sum(map(len, self.got.values()))
         self.last_answers()
 
     def is_quiet(self):
-        """Nothing is left, which is known when it was answered behind the last delivery."""
-        return not any(self.call(1, wire.queue_declare(1, q, passive=True)).counts()[0] for q in self.expect)
+        """Nothing is left; what can not be read is left out sooner or later."""
+        self.left = {q: self.call(n, wire.queue_declare(n, q, passive=True)).counts()[0]
+                     for n, q in self.queue_of.items() if q in self.expect}
+        return not any(self.left.values())
 
     def last_answers(self):
         for n, q in self.queue_of.items():

@@ -8,7 +8,7 @@ static const struct {
     const char *name, *text;
 } marks[] = {
 #define MARK(name, text) {#name, text},
-#include "tests/sim/marks.def"
+#include MARKS
 };
 
 void mark_hit(enum mark m)

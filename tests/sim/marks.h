@@ -2,9 +2,13 @@
 #ifndef SIM_MARKS_H
 #define SIM_MARKS_H
 
+#ifndef MARKS /* which, as an include's name */
+#define MARKS "tests/sim/marks.def"
+#endif
+
 enum mark {
 #define MARK(name, text) MARK_##name,
-#include "tests/sim/marks.def"
+#include MARKS
     MARK_COUNT
 };
 
