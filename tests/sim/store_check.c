@@ -336,8 +336,13 @@ static uint64_t missing_in(const struct naive *found, const struct naive *should
         if (!should->queues[i].is_defined)
             continue;
         struct naive_queue *f = naive_find((struct naive *)(uintptr_t)found, should->queues[i].id);
-        for (size_t k = 0; k < should->queues[i].n; k++)
-            n += naive_entry(f, should->queues[i].entries[k].position) == NULL;
+        for (size_t k = 0; k < should->queues[i].n; k++) {
+            if (naive_entry(f, should->queues[i].entries[k].position) != NULL)
+                continue;
+            n++;
+            verdict_note("missing: queue %llu at %llu", (llu)should->queues[i].id,
+                         (llu)should->queues[i].entries[k].position);
+        }
     }
     return n;
 }
