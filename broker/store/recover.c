@@ -555,6 +555,10 @@ static void find_end(struct recovery *r)
             r->end = r->gaps[i].batch + 1;
     if (r->end <= r->durable)
         r->end = r->durable + 1;
+    if (r->end < r->expected)
+        store_note(r->s, false, "the journal ends with item %llu of %llu; up to %llu it was known to be durable",
+                   (unsigned long long)r->end - 1, (unsigned long long)r->expected - 1,
+                   (unsigned long long)r->durable);
 }
 
 static void close_segments(struct recovery *r)
