@@ -17,6 +17,7 @@ struct found_file {
     struct file_header header;
     enum header_verdict verdict;
     bool is_unwritten; /* a spare that got its name and nothing else */
+    bool is_guessed;   /* the header, from its items */
 };
 
 struct found_files {
@@ -142,8 +143,47 @@ static void guess_header(struct store *s, const char *name, struct found_file *f
         if (item.lsn < lsn_min)
             break;
         f->is_unwritten = false;
+        f->is_guessed = true;
     }
     free(at);
+}
+
+/* The highest LSN that a segment calls durable. */
+static uint64_t durable_in(struct store *s, const struct found_file *f)
+{
+    char name[NAME_MAX_BYTES];
+    uint64_t size = 0, durable = 0;
+    file_name(name, kind_names[FOUND_JOURNAL], f->number);
+    uint8_t *at = store_read_file(s, name, &size);
+    struct bytes all = bytes_of(at, (size_t)size);
+    for (size_t i = item_find(all, FORMAT_FILE_HEADER, f->header.epoch, 0), need = 0; i < all.len;
+         i = item_find(all, i + need, f->header.epoch, 0)) {
+        struct item item;
+        struct batch_meta batch;
+        item_decode(bytes_of(all.at + i, all.len - i), &item, &need);
+        struct cursor c = cursor_over(item.meta);
+        if (item.type == ITEM_BATCH && batch_meta_read(&c, &batch) && batch.durable > durable)
+            durable = batch.durable;
+    }
+    free(at);
+    return durable;
+}
+
+/* A segment without a header was damaged, or never synced: then its items may go on where those of another life end that
+ * was cut off there.  What was durable is known to be. */
+static void doubt_guesses(struct recovery *r)
+{
+    const struct found_files *f = &r->files[FOUND_JOURNAL];
+    uint64_t durable = 0;
+    bool any = false;
+    for (size_t i = 0; i < f->n; i++)
+        any |= f->at[i].is_guessed;
+    for (size_t i = 0; i < f->n && any; i++) {
+        uint64_t d = f->at[i].is_unwritten ? 0 : durable_in(r->s, &f->at[i]);
+        durable = d > durable ? d : durable;
+    }
+    for (size_t i = 0; i < f->n; i++)
+        f->at[i].is_unwritten |= f->at[i].is_guessed && f->at[i].header.first_lsn > durable;
 }
 
 /* file_kind 0: spares, which may bear anything. */
@@ -696,6 +736,7 @@ enum store_verdict recover(struct store *s, char **text)
         v = read_headers(&r, k, kinds[k], text);
     }
     if (v == STORE_FINE) {
+        doubt_guesses(&r);
         bool is_trusted = read_checkpoints(&r);
         if (s->image.n_segments == 0 && r.files[FOUND_JOURNAL].n > 0)
             recover_segments(s, r.files[FOUND_JOURNAL].at[0].number);

@@ -126,6 +126,7 @@ static void crash_with(struct world *w, enum crash how)
     store_destroy(w->store);
     w->store = NULL;
     drop_work(w);
+    w->crashes++;
     sim_disk_restart(w->disk, how);
 }
 
@@ -150,10 +151,12 @@ static void rot(struct world *w)
     bool is_marked = !rng_one_in(&w->rng, 4);
     uint32_t n = 1 + rng_below(&w->rng, 3);
     enum crash how = is_marked ? CRASH_KILL : any_crash(w);
+    unsigned crashes = w->crashes;
     if (is_marked) {
         world_write(w);
         sync_now(w);
         tend(w);
+        is_marked = w->crashes == crashes;
     }
     crash_with(w, how);
     for (uint32_t i = 0; i < n; i++)
