@@ -235,7 +235,7 @@ void store_sync_end(struct store *s, const struct sync_job *job)
     s->durable_position = job->position;
     if (job->lsn > s->durable_lsn) {
         s->durable_lsn = job->lsn;
-        s->is_mark_due = true;
+        s->is_mark_due |= job->n_files > 0; /* else it was a mark itself, and that would go on for ever */
     }
     pack_synced(s, job->serial);
     close_sealed_packs(s);
