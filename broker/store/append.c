@@ -122,8 +122,9 @@ static enum store_verdict put_commit(struct store *s)
 
 static enum store_verdict put_record(struct store *s, const struct record *r, const struct place *places)
 {
+    enum store_verdict v;
     if (r->tx && !s->in_tx) {
-        enum store_verdict v = put_runs(s, 0);
+        v = put_runs(s, 0);
         if (v != STORE_FINE)
             return v;
         s->in_tx = true;
@@ -139,6 +140,9 @@ static enum store_verdict put_record(struct store *s, const struct record *r, co
         image_settle(&s->image, r->at.queue, r->at.position);
         break;
     case RECORD_DELIVER:
+        v = s->returns.len + s->returns.run.count > 0 ? put_runs(s, r->tx ? ITEM_TX : 0) : STORE_FINE;
+        if (v != STORE_FINE) /* what is out again was given back before */
+            return v;
         run_add(&s->delivers, r->at.queue, r->at.position, 0);
         image_deliver(&s->image, r->at.queue, r->at.position);
         break;
@@ -238,18 +242,32 @@ static void answer_stuck_loads(struct store *s)
         }
 }
 
+enum store_verdict append_end_group(struct store *s)
+{
+    enum store_verdict v = put_runs(s, 0);
+    return v == STORE_FINE ? journal_end_group(s) : v;
+}
+
+bool store_gather(struct store *s)
+{
+    if (s->verdict == STORE_FAILED || put_waiting(s) != STORE_FINE)
+        return false;
+    return s->n_loads == 0 && s->buffered < GATHER_BYTES;
+}
+
 enum store_verdict store_write(struct store *s)
 {
     if (s->verdict == STORE_FAILED)
         return STORE_FAILED;
     enum store_verdict v = put_waiting(s);
-    if (v == STORE_FINE && !s->in_tx)
-        v = put_runs(s, 0);
     if (v == STORE_FINE)
-        v = journal_end_group(s);
-    else if (v == STORE_FULL && journal_flush(s) == STORE_FINE)
+        v = append_end_group(s);
+    else if (v == STORE_FULL && journal_flush(s) == STORE_FAILED)
+        v = STORE_FAILED;
+    if (v == STORE_FAILED || s->buffered > 0) /* what is not written yet cannot be loaded */
+        return v;
+    answer_loads(s);
+    if (v == STORE_FULL)
         answer_stuck_loads(s);
-    if (v != STORE_FAILED)
-        answer_loads(s);
     return v;
 }

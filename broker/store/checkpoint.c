@@ -59,7 +59,7 @@ static struct pen writer_pen(struct writer *w, size_t meta_max)
 static void write_state(struct store *s, struct writer *w)
 {
     struct pen p = writer_pen(w, 8 * VARINT_MAX);
-    pen_varint(&p, s->lsn);
+    pen_varint(&p, s->group_lsn);
     pen_varint(&p, s->image.first_segment);
     pen_varint(&p, s->image.next_queue);
     pen_varint(&p, s->image.next_chunk);
@@ -150,13 +150,13 @@ static void write_queues(const struct store *s, struct writer *w)
 static void checkpoint_take(struct store *s)
 {
     s->next.number = s->next_checkpoint++;
-    s->next.lsn = s->lsn;
+    s->next.lsn = s->group_lsn;
     s->next.files[0] = s->next.files[1] = -1;
     s->next.is_written = false;
     s->next.is_last = s->is_closing;
     s->next.serial = 0;
     struct writer w = {.epoch = store_random_epoch(s)};
-    const struct file_header h = store_header(s, FILE_CHECKPOINT, s->next.number, w.epoch, s->lsn);
+    const struct file_header h = store_header(s, FILE_CHECKPOINT, s->next.number, w.epoch, s->group_lsn);
     file_header_encode(writer_room(&w, FORMAT_FILE_HEADER), &h);
     w.len = FORMAT_FILE_HEADER;
     write_state(s, &w);
@@ -167,6 +167,8 @@ static void checkpoint_take(struct store *s)
     s->next.at = w.at;
     s->next.len = w.len;
     s->journal_since = 0;
+    if (s->is_backing_up && s->backup.checkpoint == 0)
+        backup_plan(s);
 }
 
 void checkpoint_free(struct store *s)
@@ -188,6 +190,8 @@ static void checkpoint_give_up(struct store *s)
             file_name(name, kinds[i], s->next.number);
             file_doom(s, name, s->next.size, 0);
         }
+    if (s->backup.checkpoint == s->next.number)
+        backup_fini(&s->backup); /* the next one will be its mark */
     checkpoint_free(s);
 }
 
@@ -292,10 +296,11 @@ static bool is_due(struct store *s, bool force, bool is_idle)
 
 enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
 {
-    bool is_idle = s->idle_lsn == s->lsn;
-    s->idle_lsn = s->lsn;
+    bool is_idle = s->idle_lsn == s->group_lsn;
+    s->idle_lsn = s->group_lsn;
+    force |= s->is_backing_up && s->backup.checkpoint == 0;
     if (s->next.number == 0) {
-        if (s->is_group_open || s->n_waiting > 0 || s->in_tx || (s->lsn == s->checkpoint_lsn && !force) ||
+        if (s->is_group_open || s->n_waiting > 0 || s->in_tx || (s->group_lsn == s->checkpoint_lsn && !force) ||
             !is_due(s, force, is_idle))
             return STORE_FINE;
         checkpoint_take(s);
@@ -485,11 +490,9 @@ bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole)
             }
     for (unsigned i = 0; i < COPIES; i++)
         copy_free(&copies[i]);
+    file_name(name, "checkpoint", number);
     if (lost > 0)
-        store_note(s, true, "%zu items of checkpoint %llu are lost", lost, (unsigned long long)number);
-    file_name(name, kinds[0], number);
-    if (lost > 0)
-        store_lose(s, NULL, 0, 0, 0, name, 0, "a part of the checkpoint cannot be read in either copy");
+        store_lose(s, NULL, 0, lost, 0, name, 0, "neither copy can be read");
     *is_whole = has_end && lost == 0;
     return has_end;
 }

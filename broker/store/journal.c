@@ -59,11 +59,14 @@ void journal_put(struct store *s, enum item_type type, uint8_t flags, size_t met
     s->is_group_open = true;
 }
 
-/* Nothing more is written to the open segment. */
+/* Nothing more is written to the open segment but the end of a group.  STORE_FULL: it is sealed all the same. */
 static enum store_verdict journal_seal(struct store *s)
 {
-    buffer_reserve(s, item_size(0, 0));
-    journal_put(s, ITEM_END, 0, 0, 0, 0);
+    if (s->open->last_lsn == 0) {
+        buffer_reserve(s, item_size(0, 0));
+        journal_put(s, ITEM_END, 0, 0, 0, 0);
+        s->open->last_lsn = s->lsn;
+    }
     enum store_verdict v = journal_flush(s);
     if (v == STORE_FINE)
         s->open->last_lsn = s->lsn;
@@ -82,8 +85,11 @@ static enum store_verdict journal_next_segment(struct store *s, size_t item)
         size = s->config.segment_bytes;
     file_name(name, "journal", number);
     enum store_verdict v = file_take(s, name, &size, &file);
-    if (v == STORE_FINE && s->open != NULL)
+    if (v == STORE_FINE && s->open != NULL) {
         v = journal_seal(s);
+        if (v == STORE_FULL)
+            file_untake(s, name, file);
+    }
     if (v != STORE_FINE)
         return v;
     struct segment *g = image_add_segment(&s->image, number);
@@ -91,13 +97,16 @@ static enum store_verdict journal_next_segment(struct store *s, size_t item)
     g->size = size;
     g->epoch = store_random_epoch(s);
     g->first_lsn = s->lsn + 1;
+    bool is_first = s->open == NULL;
     const struct file_header h = store_header(s, FILE_JOURNAL, number, g->epoch, g->first_lsn);
-    buffer_reserve(s, FORMAT_FILE_HEADER);
+    buffer_reserve(s, FORMAT_FILE_HEADER + item_size(0, 0));
     file_header_encode(s->buffer, &h);
     s->next_segment = number + 1;
     s->open = g;
     s->buffer_at = 0;
     s->buffered = g->used = FORMAT_FILE_HEADER;
+    if (is_first && s->lsn > 0)
+        journal_put(s, ITEM_RESTART, 0, 0, 0, 0);
     return STORE_FINE;
 }
 
@@ -111,7 +120,8 @@ uint8_t *journal_room(struct store *s, size_t size, enum store_verdict *verdict)
     *verdict = STORE_FINE;
     if (s->buffered >= BUFFER_BYTES)
         *verdict = journal_flush(s);
-    if (*verdict == STORE_FINE && (s->open == NULL || s->open->used + size + SEGMENT_TAIL_BYTES > s->open->size))
+    bool is_over = s->open == NULL || s->open->last_lsn != 0;
+    if (*verdict == STORE_FINE && (is_over || s->open->used + size + SEGMENT_TAIL_BYTES > s->open->size))
         *verdict = journal_next_segment(s, size);
     if (*verdict != STORE_FINE)
         return NULL;
@@ -154,29 +164,41 @@ enum store_verdict journal_end_group(struct store *s)
         journal_put_batch(s);
         s->is_group_open = false;
         s->is_mark_due = false;
+        s->group_lsn = s->lsn;
         s->stats.groups++;
     }
     enum store_verdict v = journal_flush(s);
     if (v == STORE_FINE) {
-        s->written_lsn = s->lsn;
+        s->written_lsn = s->group_lsn;
         s->written_position = s->position;
     }
     return v;
 }
 
-/* Says how much is durable when nothing else is to be said, so that damage to it will not be taken for a torn tail. */
+/* Runs may still wait to be written in the group that is open. */
+uint64_t journal_image_lsn(const struct store *s)
+{
+    return s->is_group_open ? s->lsn + 1 : s->group_lsn;
+}
+
+/* Says how much is durable when nothing else is to be said, so that damage to it will not be taken for a torn tail.  It
+ * needs no sync of its own, and nobody waits for it. */
 enum store_verdict journal_mark(struct store *s)
 {
-    if (!s->is_mark_due || s->is_group_open || s->open == NULL ||
-        s->open->used + 2 * SEGMENT_TAIL_BYTES > s->open->size)
+    if (!s->is_mark_due || s->is_group_open || s->buffered > 0)
+        return STORE_FINE;
+    if (s->open == NULL) { /* after recovery: a group of its own */
+        enum store_verdict v = journal_begin_segment(s);
+        return v == STORE_FINE ? journal_end_group(s) : v;
+    }
+    if (s->open->last_lsn != 0 || s->open->used + 2 * SEGMENT_TAIL_BYTES > s->open->size)
         return STORE_FINE;
     journal_put_batch(s);
     s->is_group_open = false;
     s->is_mark_due = false;
     bool was_dirty = s->open->is_dirty;
     enum store_verdict v = journal_flush(s);
-    s->open->is_dirty = was_dirty; /* it needs no sync of its own */
-    s->written_lsn = s->lsn;
+    s->open->is_dirty = was_dirty;
     return v;
 }
 
@@ -188,7 +210,7 @@ void journal_tend(struct store *s)
         if (g == NULL || g == s->open || g->live > 0 || g->last_lsn == 0 || g->last_lsn > s->checkpoint_lsn)
             continue;
         if (g->dead_since_lsn == 0)
-            g->dead_since_lsn = s->lsn;
+            g->dead_since_lsn = journal_image_lsn(s);
         if (g->dead_since_lsn > s->durable_lsn || g->is_dirty)
             continue;
         char name[NAME_MAX_BYTES];

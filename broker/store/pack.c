@@ -451,7 +451,7 @@ static void drop_dead_packs(struct store *s)
         if (!list_is_empty(&p->chunks) || p->pending > 0 || (p == s->pack && p->used == FORMAT_FILE_HEADER))
             continue;
         if (p->dead_since_lsn == 0)
-            p->dead_since_lsn = s->lsn;
+            p->dead_since_lsn = journal_image_lsn(s);
         if (p->dead_since_lsn > s->durable_lsn || p->is_dirty)
             continue;
         char name[NAME_MAX_BYTES];

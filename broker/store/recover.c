@@ -32,6 +32,7 @@ struct recovery {
     struct store *s;
     struct found_files files[FOUND_KINDS];
     unsigned foreign;
+    uint64_t highest; /* number that any file bears as a segment of the journal, whatever its name is now */
 
     /* First pass. */
     uint64_t durable; /* the highest LSN that any BATCH calls durable */
@@ -40,11 +41,17 @@ struct recovery {
     /* Both. */
     uint64_t expected; /* LSN of the next item */
     bool is_second;
+    bool has_more; /* something happened after the checkpoint */
     bool is_sealed; /* the last item was an END: another segment must follow */
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
-    uint64_t *gaps; /* owned: first LSNs of what is missing */
+    uint64_t last_batch; /* LSN of the last BATCH so far */
+    struct gap *gaps;    /* owned: what is missing */
     size_t n_gaps, gaps_room;
+};
+
+struct gap {
+    uint64_t lsn, batch; /* of the first item that is missing, and of the last BATCH before it */
 };
 
 struct tx_item {
@@ -145,6 +152,7 @@ static void guess_header(struct store *s, const char *name, struct found_file *f
     f->is_unwritten = is_zero(at, sizeof at);
 }
 
+/* file_kind 0: spares, which may bear anything. */
 static enum store_verdict read_headers(struct recovery *r, enum found_kind kind, enum file_kind file_kind, char **text)
 {
     for (size_t i = 0; i < r->files[kind].n; i++) {
@@ -154,16 +162,20 @@ static enum store_verdict read_headers(struct recovery *r, enum found_kind kind,
         int error = read_header(r->s, name, &f->header, &f->verdict);
         if (error < 0)
             return store_fail(r->s, "cannot open", name, error);
-        if (f->verdict == HEADER_NEWER) {
+        if (f->verdict == HEADER_NEWER && file_kind != 0) {
             *text = str_format("%s was written by a newer version (format %u.%u, this is %u.%u)", name,
                                f->header.major, f->header.minor, FORMAT_MAJOR, FORMAT_MINOR);
             return STORE_NEWER;
         }
         if (f->verdict == HEADER_FINE) {
+            if (f->header.kind == FILE_JOURNAL && f->header.number > r->highest)
+                r->highest = f->header.number;
             f->is_unwritten = f->header.number != f->number || f->header.kind != file_kind;
             memcpy(r->s->node, f->header.node, sizeof r->s->node);
             continue;
         }
+        if (file_kind == 0)
+            continue;
         guess_header(r->s, name, f);
         if (!f->is_unwritten)
             store_note(r->s, true, "%s: its header is damaged", name);
@@ -181,7 +193,10 @@ static const struct found_file *found(const struct found_files *f, uint64_t numb
 static bool journal_is_complete(const struct recovery *r)
 {
     const struct found_files *f = &r->files[FOUND_JOURNAL];
-    return f->n > 0 && f->at[0].header.first_lsn == 1;
+    size_t i = 0;
+    while (i < f->n && f->at[i].is_unwritten)
+        i++;
+    return i < f->n && f->at[i].header.first_lsn == 1;
 }
 
 /* --- segments */
@@ -297,6 +312,30 @@ static void apply_definition(struct image *im, uint8_t type, struct bytes meta)
         image_undefine(im, what, queue, key);
 }
 
+/* Those of them before a position that are in segments that are gone. */
+static void lose_missing_spots(struct store *s, struct image_queue *q, uint64_t before)
+{
+    uint64_t lost = 0, bytes = 0, segment = 0;
+    char name[NAME_MAX_BYTES];
+    for (size_t i = 0; i < q->n_spots && queue_spot(q, i)->position < before;) {
+        const struct spot *spot = queue_spot(q, i);
+        const struct segment *g = image_spot_segment(&s->image, spot);
+        if ((spot->fate & FATE_DEAD) || (g != NULL && g->file >= 0)) {
+            i++;
+            continue;
+        }
+        lost++;
+        bytes += spot->bytes;
+        segment = spot->segment;
+        uint64_t position = spot->position;
+        image_settle(&s->image, q->id, position);
+        i = queue_find_spot(q, position);
+    }
+    file_name(name, "journal", segment);
+    if (lost > 0)
+        store_lose(s, q, 0, lost, bytes, name, 0, "the file is missing");
+}
+
 static void apply_chunk(struct store *s, struct bytes meta)
 {
     struct cursor c = cursor_over(meta);
@@ -310,6 +349,10 @@ static void apply_chunk(struct store *s, struct bytes meta)
     }
     if (m.pack >= s->next_pack)
         s->next_pack = m.pack + 1; /* though it may be gone again */
+    /* What is before it was moved before it.  If that was not to be read, its segment may be gone. */
+    struct image_queue *q = image_queue_find(&s->image, m.queue);
+    if (q != NULL && m.replaces == 0)
+        lose_missing_spots(s, q, m.first);
     image_move(&s->image, &m, p);
 }
 
@@ -338,6 +381,10 @@ static void apply(struct recovery *r, const struct tx_item *t)
         break;
     case ITEM_CHUNK:
         apply_chunk(r->s, t->meta);
+        break;
+    case ITEM_RESTART:
+        image_return_all(im);
+        image_drop_undefined(im);
         break;
     default:
         break;
@@ -378,12 +425,14 @@ static void on_item(struct recovery *r, const struct segment *g, uint64_t offset
     if (item->type == ITEM_BATCH && batch_meta_read(&c, &batch)) {
         if (!r->is_second && batch.durable > r->durable)
             r->durable = batch.durable;
+        r->last_batch = item->lsn;
         if (batch.wall_ms > r->s->wall_ms)
             r->s->wall_ms = batch.wall_ms;
     }
     r->is_sealed = item->type == ITEM_END;
     if (!r->is_second || item->type == ITEM_BATCH || item->type == ITEM_END || item->type == ITEM_PAD)
         return;
+    r->has_more = true;
     const struct tx_item t = {.type = item->type,
                               .is_bad_body = is_bad_body,
                               .segment = g->number,
@@ -408,7 +457,7 @@ static void on_gap(struct recovery *r, const struct segment *g, uint64_t offset,
             r->gaps_room = alloc_grown(r->gaps_room, r->n_gaps + 1);
             r->gaps = alloc_array(r->gaps, r->gaps_room, sizeof *r->gaps);
         }
-        r->gaps[r->n_gaps++] = from;
+        r->gaps[r->n_gaps++] = (struct gap){.lsn = from, .batch = r->last_batch};
         return;
     }
     if (from >= r->end)
@@ -466,27 +515,32 @@ static void walk_segment(struct recovery *r, struct segment *g, uint64_t next_ls
     }
 }
 
+/* Where the segments behind this one begin; 0: there are none.  Not always the very next: what lay behind the end that an
+ * earlier recovery found is passed by. */
+static uint64_t next_first_lsn(const struct image *im, size_t i)
+{
+    uint64_t next = 0;
+    while (++i < im->n_segments)
+        if (im->segments[i]->file >= 0 && (next == 0 || im->segments[i]->first_lsn < next))
+            next = im->segments[i]->first_lsn;
+    return next;
+}
+
 /* All segments that have something behind the checkpoint. */
 static void walk(struct recovery *r)
 {
     struct image *im = &r->s->image;
     r->expected = r->s->checkpoint_lsn + 1;
-    bool first = r->s->checkpoint_lsn == 0;
+    r->last_batch = r->s->checkpoint_lsn;
     for (size_t i = 0; i < im->n_segments && r->expected < r->end; i++) {
         struct segment *g = im->segments[i];
         if (g == NULL || g->file < 0)
             continue;
-        uint64_t next = 0;
-        for (size_t k = i + 1; k < im->n_segments && next == 0; k++)
-            if (im->segments[k]->file >= 0)
-                next = im->segments[k]->first_lsn;
-        if (next != 0 && next <= r->expected)
+        uint64_t next = next_first_lsn(im, i);
+        if (next != 0 && (next <= r->expected || next <= g->first_lsn))
             continue;
-        if (first && g->first_lsn > 1)
-            r->expected = g->first_lsn; /* nobody knows what was before */
-        first = false;
         if (g->first_lsn > r->expected) {
-            on_gap(r, g, 0, r->expected, g->first_lsn, "a file of the journal is missing");
+            on_gap(r, g, 0, r->expected, g->first_lsn, r->expected == 1 ? "no checkpoint can be read" : "a file of the journal is missing");
             r->expected = g->first_lsn;
         }
         walk_segment(r, g, next);
@@ -494,15 +548,20 @@ static void walk(struct recovery *r)
     }
     if (r->is_second)
         tx_forget(r);
+    if (r->expected > r->end)
+        r->expected = r->end;
 }
 
-/* Where reading ends: at the first thing missing that was never said to be durable. */
+/* Where reading ends: behind the last group that is whole, and before the first thing missing that was never said to be
+ * durable. */
 static void find_end(struct recovery *r)
 {
-    r->end = UINT64_MAX;
+    r->end = r->last_batch + 1;
     for (size_t i = 0; i < r->n_gaps; i++)
-        if (r->gaps[i] > r->durable && r->gaps[i] < r->end)
-            r->end = r->gaps[i];
+        if (r->gaps[i].lsn > r->durable && r->gaps[i].batch < r->end)
+            r->end = r->gaps[i].batch + 1;
+    if (r->end <= r->durable)
+        r->end = r->durable + 1;
 }
 
 static void close_segments(struct recovery *r)
@@ -513,8 +572,8 @@ static void close_segments(struct recovery *r)
         struct segment *g = im->segments[i];
         if (g == NULL)
             continue;
-        g->last_lsn = last;
-        if (g->file >= 0 && g->first_lsn > 0)
+        g->last_lsn = last > 0 ? last : 1; /* 0 would be an open one */
+        if (g->file >= 0 && g->first_lsn > 0 && g->first_lsn <= last)
             last = g->first_lsn - 1;
     }
 }
@@ -539,24 +598,7 @@ static void lose_missing(struct recovery *r)
                        f == NULL ? "the file is missing" : "the file is too short");
             image_drop_chunk(&s->image, c);
         }
-        uint64_t lost = 0, bytes = 0, segment = 0;
-        for (size_t i = 0; i < q->n_spots;) {
-            const struct spot *spot = queue_spot(q, i);
-            const struct segment *g = image_segment(&s->image, spot->segment);
-            if ((spot->fate & FATE_DEAD) || (g != NULL && g->file >= 0)) {
-                i++;
-                continue;
-            }
-            lost++;
-            bytes += spot->bytes;
-            segment = spot->segment;
-            uint64_t position = spot->position;
-            image_settle(&s->image, q->id, position);
-            i = queue_find_spot(q, position);
-        }
-        file_name(name, "journal", segment);
-        if (lost > 0)
-            store_lose(s, q, 0, lost, bytes, name, 0, "the file is missing");
+        lose_missing_spots(s, q, UINT64_MAX);
     }
 }
 
@@ -664,8 +706,7 @@ enum store_verdict recover(struct store *s, char **text)
     for (unsigned k = 0; k < FOUND_KINDS && v == STORE_FINE; k++) {
         if (r.files[k].n > 1)
             qsort(r.files[k].at, r.files[k].n, sizeof *r.files[k].at, by_number);
-        if (kinds[k] != 0)
-            v = read_headers(&r, k, kinds[k], text);
+        v = read_headers(&r, k, kinds[k], text);
     }
     if (v == STORE_FINE) {
         bool is_trusted = read_checkpoints(&r);
@@ -677,17 +718,20 @@ enum store_verdict recover(struct store *s, char **text)
         walk(&r);
         if (r.is_sealed)
             store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
-        s->lsn = s->written_lsn = r.expected - 1;
+        s->lsn = s->written_lsn = s->group_lsn = r.expected - 1;
         close_segments(&r);
-        if (s->lsn != s->checkpoint_lsn || !s->was_closed)
+        if (r.has_more || !s->was_closed)
             image_suspect_all(&s->image);
         image_return_all(&s->image);
         lose_missing(&r);
         image_drop_undefined(&s->image);
         sort_out(&r, is_trusted);
+        if (r.highest >= s->next_segment)
+            s->next_segment = r.highest + 1;
         s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
         if (s->checkpoint != 0)
             checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
+        s->names_changed = true; /* by the process before, for all that is known */
         v = s->verdict;
     }
     tx_forget(&r);

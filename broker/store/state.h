@@ -2,6 +2,7 @@
 #ifndef BROKER_STORE_STATE_H
 #define BROKER_STORE_STATE_H
 
+#include "broker/store/backup.h"
 #include "broker/store/format.h"
 #include "broker/store/image.h"
 #include "broker/store/store.h"
@@ -11,6 +12,7 @@ struct recovery;
 enum {
     NAME_MAX_BYTES = 40,        /* of a file's */
     BUFFER_BYTES = 1 << 20,     /* written at once, when there is more to write */
+    GATHER_BYTES = 256 << 10,   /* of a group, that may wait for the sync of the one before it */
     BLOCK_BYTES = 1 << 20,      /* read at once */
     SEGMENT_TAIL_BYTES = 4096,  /* kept free at the end of a segment, for what ends a group and the segment */
     LOADS_MAX = 64,             /* that one group is asked for and answered with */
@@ -55,6 +57,7 @@ struct store {
     uint64_t lsn;              /* of the last item */
     uint64_t durable_lsn;
     uint64_t written_lsn;
+    uint64_t group_lsn; /* of the last BATCH that ended something: marks behind it change nothing */
     uint64_t position, written_position, durable_position; /* the model's */
     uint64_t group_first_lsn, wall_ms;
     uint8_t *buffer; /* owned: for the open segment, from buffer_at on */
@@ -73,11 +76,12 @@ struct store {
 
     /* Files. */
     uint64_t next_spare, next_pack, next_checkpoint, next_segment;
-    uint64_t spares[STORE_SPARE_SEGMENTS];
+    uint64_t spares[STORE_SPARES_MAX];
     unsigned n_spares;
     bool is_tight; /* the last allocation failed */
     bool names_changed;
     bool is_backing_up; /* no file may go */
+    struct backup backup; /* while that is so: the plan; checkpoint 0: none yet */
     struct doomed_file *doomed; /* owned */
 
     /* Packs. */
@@ -125,10 +129,11 @@ enum store_verdict store_fail(struct store *s, const char *what, const char *nam
 void store_note(struct store *s, bool is_warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A file of that name with room for size bytes, from the pool if it can be: its handle in *file. */
 enum store_verdict file_take(struct store *s, const char *name, uint64_t *size, int *file);
+void file_untake(struct store *s, const char *name, int file); /* it is not wanted after all */
 enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n,
                               uint64_t offset);
 void file_doom(struct store *s, const char *name, uint64_t size, uint64_t lsn);
-enum store_verdict files_tend(struct store *s, uint64_t budget, bool *more);
+enum store_verdict files_tend(struct store *s, bool *more);
 /* So many messages of q from this position on cannot be read: they are gone, and somebody is told. */
 void store_lose(struct store *s, struct image_queue *q, uint64_t position, uint64_t messages, uint64_t bytes,
                 const char *file, uint64_t offset, const char *reason);
@@ -152,9 +157,13 @@ enum store_verdict journal_end_group(struct store *s);
 enum store_verdict journal_flush(struct store *s);
 enum store_verdict journal_mark(struct store *s);
 void journal_tend(struct store *s);
+/* The image is what it is when everything up to this item is durable. */
+uint64_t journal_image_lsn(const struct store *s);
 
 /* append.c: records to items. */
 void append_free(struct store *s);
+/* Writes what was gathered, and ends the group.  All records that were appended are in it. */
+enum store_verdict append_end_group(struct store *s);
 
 /* pack.c */
 enum store_verdict pack_tend(struct store *s, uint64_t budget, bool *more);
@@ -171,6 +180,9 @@ void checkpoint_synced(struct store *s);
 /* The one that recovery used: it may never have been synced, so it is in force when it has been. */
 void checkpoint_adopt(struct store *s, uint64_t number, uint64_t lsn);
 void checkpoint_free(struct store *s);
+
+/* backup.c */
+void backup_plan(struct store *s); /* of the state that the checkpoint has that was just taken */
 
 /* load.c */
 struct load *load_messages(struct store *s, const struct record *r);

@@ -60,6 +60,7 @@ void store_destroy(struct store *s)
         if (p->file >= 0)
             s->disk->calls->close(s->disk, p->file);
     checkpoint_free(s);
+    backup_fini(&s->backup);
     append_free(s);
     for (struct pending_chunk *w = s->pending, *next; w != NULL; w = next) {
         next = w->next;
@@ -144,12 +145,7 @@ void store_lose_items(struct store *s, uint64_t first_lsn, uint64_t last_lsn, co
 enum store_verdict store_begin(struct store *s)
 {
     s->is_mark_due = true;
-    enum store_verdict v = s->open == NULL ? journal_begin_segment(s) : STORE_FINE;
-    if (v == STORE_FINE)
-        v = journal_mark(s);
-    if (v == STORE_FINE)
-        s->open->is_dirty = true; /* this one is to be synced */
-    return v;
+    return journal_mark(s);
 }
 
 /* --- syncs */
@@ -259,13 +255,15 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
     *more = false;
     if (v == STORE_FAILED)
         return v;
-    v = files_tend(s, budget, more);
+    v = files_tend(s, more);
     if (v == STORE_FINE && !s->in_tx && s->n_waiting == 0) {
-        v = pack_enforce(s);
+        v = s->is_group_open ? append_end_group(s) : STORE_FINE;
+        if (v == STORE_FINE)
+            v = pack_enforce(s);
         if (v == STORE_FINE)
             v = pack_tend(s, budget, more);
         if (v == STORE_FINE && s->is_group_open)
-            v = journal_end_group(s);
+            v = append_end_group(s);
         if (v == STORE_FINE)
             v = checkpoint_tend(s, false, more);
         if (v == STORE_FINE)
@@ -296,7 +294,7 @@ enum store_verdict store_close(struct store *s)
     for (unsigned i = 0; i < 4 && v == STORE_FINE && !s->was_closed; i++) {
         v = sync_all(s);
         if (v == STORE_FINE && s->is_group_open)
-            v = journal_end_group(s);
+            v = append_end_group(s);
         if (v == STORE_FINE)
             v = checkpoint_tend(s, true, &more);
         if (v == STORE_FINE)
@@ -304,7 +302,7 @@ enum store_verdict store_close(struct store *s)
     }
     if (v == STORE_FINE) {
         journal_tend(s);
-        v = files_tend(s, 0, &more);
+        v = files_tend(s, &more);
     }
     if (v == STORE_FINE)
         v = sync_all(s);

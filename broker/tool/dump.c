@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "broker/port/definition.h"
 #include "broker/store/format.h"
 #include "broker/tool/commands.h"
 #include "broker/tool/text.h"
-#include "broker/tool/view.h"
 #include "broker/tool/walk.h"
 
 struct dump {
@@ -95,7 +95,7 @@ static void tell_definition(json_t *o, const struct item *item)
     text_set(o, "class", json_string(classes[what]));
     if (queue != 0)
         text_set_number(o, "queue", queue);
-    if (value.len == 0 || !view_names(what, key, value, &vhost, &name)) {
+    if (!definition_read_key(what, key, &vhost, &name)) {
         text_set(o, "key", text_of(key));
         return;
     }

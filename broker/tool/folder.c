@@ -80,21 +80,3 @@ int folder_refuse_use(const struct folder *f)
         fprintf(stderr, "millrace-store: %s: in use by a broker\n", f->path);
     return TOOL_IN_USE;
 }
-
-struct disk *folder_make(const char *dir, int *status)
-{
-    enum { PRIVATE = 0700 };
-    struct disk *d = NULL;
-    int error = mkdir(dir, PRIVATE) != 0 ? errno : 0;
-    char *store = str_format("%s/store", dir);
-    if (error == 0 && mkdir(store, PRIVATE) != 0)
-        error = errno;
-    if (error == 0)
-        d = disk_real_create(store, &error);
-    if (d == NULL) {
-        fprintf(stderr, "millrace-store: %s: %s\n", dir, strerrordesc_np(error));
-        *status = TOOL_CANNOT;
-    }
-    free(store);
-    return d;
-}

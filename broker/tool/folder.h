@@ -33,8 +33,4 @@ void folder_close(struct folder *f);
 
 /* 0, or TOOL_IN_USE after saying so. */
 int folder_refuse_use(const struct folder *f);
-
-/* Makes a data folder that was not there, and the folder "store" in it, whose disk it answers; NULL: *status is an exit
- * code, after saying why on standard error. */
-struct disk *folder_make(const char *dir, int *status);
 #endif

@@ -9,7 +9,34 @@
 
 static const char USAGE[] =
     "Usage: millrace-store verify  [--json] [--force] DIR\n"
-    "       millrace-store dump    [--json] [--force] DIR\n";
+    "       millrace-store stat    [--json] [--force] DIR\n"
+    "       millrace-store dump    [--json] [--force] DIR\n"
+    "       millrace-store extract [--vhost V] [--queue Q] [--to FOLDER] [--force] DIR\n"
+    "       millrace-store repair  DIR NEWDIR\n"
+    "       millrace-store backup  DIR NEWDIR\n"
+    "Looks at what a Millrace broker keeps on disk.  DIR is the broker's data_dir.  Nothing below it is ever changed.\n"
+    "\n"
+    "  verify   reads every file wholly, as it lies there and as the broker would, and says what is damaged, where, and\n"
+    "           how many messages of which queue that costs\n"
+    "  stat     sizes of all kinds of files, and queues with their counts\n"
+    "  dump     every item of every file, a line each: file, offset, type, what it says\n"
+    "  extract  messages, in order, as lines of JSON on standard output (the body in base64), or with --to as two files\n"
+    "           each in a new folder: the body, and what there is to say of it\n"
+    "  repair   makes NEWDIR, a data folder with all that can still be read\n"
+    "  backup   makes NEWDIR, a copy that was read back and verified.  A broker that runs makes it itself, of one\n"
+    "           moment, while it works; it must be able to write there (later: millracectl backup)\n"
+    "\n"
+    "      --json         JSON: verify and stat one object, dump one a line\n"
+    "      --force        look although a broker is using it: what it writes meanwhile may look like damage\n"
+    "      --vhost V      only the queues of this virtual host\n"
+    "      --queue Q      only the queues of this name\n"
+    "      --to FOLDER    where extract puts files; it must not exist\n"
+    "      --version      print the version and stop\n"
+    "      --help         print this and stop\n"
+    "\n"
+    "Exit status: 0 all is well; 1 nothing is lost, but not all is as it should be, as after a crash; 2 something is\n"
+    "lost; 3 there is no store, or of a newer version, or the disk answers errors; 4 a broker is using it; 5 what was\n"
+    "to be written cannot be; 64 wrong usage.\n";
 
 enum need { NEEDS_NEW_DIR = 1 << 0, MAY_FORCE = 1 << 1, MAY_RUN = 1 << 2 /* beside a broker */ };
 
@@ -18,8 +45,9 @@ static const struct verb {
     int (*run)(struct folder *f, const struct command *c);
     unsigned needs; /* enum need */
 } verbs[] = {
-    {"verify", command_verify, MAY_FORCE},
-    {"dump", command_dump, MAY_FORCE},
+    {"verify", command_verify, MAY_FORCE},   {"stat", command_stat, MAY_FORCE},
+    {"dump", command_dump, MAY_FORCE},       {"extract", command_extract, MAY_FORCE},
+    {"repair", command_repair, NEEDS_NEW_DIR}, {"backup", command_backup, NEEDS_NEW_DIR | MAY_RUN},
 };
 
 struct arguments {

@@ -8,27 +8,8 @@
 #include "base/alloc.h"
 #include "broker/port/definition.h"
 #include "broker/tool/text.h"
-#include "codec/cursor.h"
 
 enum { PAGE_MESSAGES = 1024, PAGE_BYTES = 16 << 20 };
-
-bool view_names(enum definition_class what, struct bytes key, struct bytes value, struct bytes *vhost,
-                struct bytes *name)
-{
-    /* Views into value, where spec's are into a copy. */
-    struct spec *s = definition_read_spec(what, key, value, vhost);
-    if (s == NULL)
-        return false;
-    struct cursor c = cursor_over(key);
-    cursor_longstr(&c);
-    if (what == DEFINE_BINDING) {
-        cursor_longstr(&c);
-        cursor_u8(&c);
-    }
-    *name = what == DEFINE_VHOST ? *vhost : cursor_longstr(&c);
-    free(s);
-    return !c.bad;
-}
 
 /* --- what the store says */
 
@@ -64,6 +45,7 @@ static void on_note(void *arg, bool is_warning, const char *text)
 
 static void on_definition(void *arg, enum definition_class what, uint64_t queue, struct bytes key, struct bytes value)
 {
+    (void)value;
     struct view *v = arg;
     if (what != DEFINE_QUEUE)
         return;
@@ -73,7 +55,7 @@ static void on_definition(void *arg, enum definition_class what, uint64_t queue,
     }
     struct view_queue *q = &v->queues[v->n_queues++];
     *q = (struct view_queue){.id = queue};
-    if (!view_names(what, key, value, &q->raw_vhost, &q->raw_name))
+    if (!definition_read_key(what, key, &q->raw_vhost, &q->raw_name))
         q->raw_name = key;
     q->vhost = text_of(q->raw_vhost);
     q->name = text_of(q->raw_name);

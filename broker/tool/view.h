@@ -37,8 +37,4 @@ struct view_queue *view_find(struct view *v, uint64_t id); /* NULL: there is non
 struct load_entry;
 typedef void view_message_fn(void *arg, const struct view_queue *q, const struct load_entry *e);
 void view_read_queue(struct view *v, struct view_queue *q, view_message_fn *each, void *arg);
-
-/* What a definition names: its virtual host and its name; false: nonsense. */
-bool view_names(enum definition_class what, struct bytes key, struct bytes value, struct bytes *vhost,
-                struct bytes *name);
 #endif

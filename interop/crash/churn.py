@@ -148,11 +148,11 @@ class Admin(load.Publisher):
     def purge(self, queue, now):
         sure = [p for p in queue.places.values() if p.message.confirmed and p.purged is None and not p.settled]
         for p in queue.places.values():
-            p.is_in_doubt = True  # until it is answered
-        self.is_busy = True
+            p.is_in_doubt = True
+        self.is_busy = queue.is_purging = True
 
         def purged(answer):
-            self.is_busy = False
+            self.is_busy = queue.is_purging = False
             then = time.monotonic()
             for p in sure:
                 p.purged, p.purged_epoch = then, self.ledger.epoch

@@ -22,8 +22,9 @@ VERDICTS = {
     "dead": "a dead letter is in exactly one queue",
     "tx": "a transaction happens as a whole or not at all",
     "definitions": "what was declared, bound or deleted with an -ok stays so",
-    "acks": "an acknowledgement that was read 50 ms before the kill holds",
-    "purge": "a purge that was answered 50 ms before the kill holds",
+    "acks": "an acknowledgement holds, if a publish behind it was confirmed",
+    "purge": "a purge holds, if a publish behind it was confirmed",
+    "slow": "what was read 50 ms before the kill holds, whatever it was",
     "ttl": "messages expire in time, and not before",
     "confirms": "every publish is answered once",
     "broker": "the broker starts, stays, and stops when told to",
@@ -104,6 +105,7 @@ class Queue:
         self.name, self.kind, self.ttl_s, self.dead, self.arguments = name, kind, ttl_s, dead, arguments
         self.source = None
         self.places = {}
+        self.is_purging = False  # a purge was sent and is not answered: what is published now may go with it
         self.last_first = {}   # publisher: the highest sequence that was ever delivered first, in an earlier life
         self.next_first = {}   # the same, in this life
         if dead:
@@ -129,6 +131,8 @@ class Ledger:
         self.checked = dict.fromkeys(VERDICTS, 0)
         self.marks = {}
         self.lost_by_queue = {}
+        self.newest_confirmed = {}  # epoch: when the newest message was sent that was confirmed in it
+        self.stalls = {}            # epoch: how long this machine kept a write waiting, for disk and processor
         self.examples = dict.fromkeys(VERDICTS, 0)
         self.is_draining = False
         self.drain_last = {}
@@ -153,6 +157,7 @@ class Ledger:
         m.group = group
         for q in queues:
             p = Place(m, q)
+            p.is_in_doubt = q.is_purging
             m.places.append(p)
             q.places[publisher << 40 | sequence] = p
             if group:
@@ -170,16 +175,37 @@ class Ledger:
         self.ends[self.epoch] = (now, is_clean)
         self.epoch += 1
         for q in self.queues.values():
+            q.is_purging = False
             for publisher, sequence in q.next_first.items():
                 q.last_first[publisher] = max(sequence, q.last_first.get(publisher, -1))
             q.next_first = {}
 
-    def is_old(self, epoch, when):
-        """What was known to be done then must have survived the end of that life."""
-        if when is None or epoch not in self.ends:
-            return False
+    def undone(self, epoch, when, verdict, text):
+        """Something that the broker was known to have done at that moment of that life was undone by its end.  That is
+        wrong if it was on disk for sure, because something behind it in the journal was; or if it had time enough to get
+        there, and the machine was not too busy for it."""
+        if epoch == self.epoch:
+            self.blame(verdict, f"{text} in the same life")
+            return
         ended, is_clean = self.ends[epoch]
-        return is_clean or when < ended - DURABLE_S
+        ago = f"{text}; it was {(ended - when) * 1000:.0f} ms old at the end of life {epoch}" if when else text
+        if when is None:
+            self.mark("young undone")
+        elif is_clean:
+            self.blame(verdict, f"{ago}, which was a clean one")
+        elif when < self.newest_confirmed.get(epoch, 0):
+            self.blame(verdict, f"{ago}, and what was sent {(self.newest_confirmed[epoch] - when) * 1000:.0f} ms after it "
+                                "was confirmed")
+        elif when < ended - DURABLE_S - self.stalls.get(epoch, 0):
+            self.blame("slow", f"{ago}; for disk and processor it had to wait "
+                               f"{self.stalls.get(epoch, 0) * 1000:.0f} ms at most")
+        else:
+            self.mark("young undone")
+
+    def confirmed(self, m, now):
+        m.confirmed = now
+        if m.places and (m.places[0] is not None):
+            self.newest_confirmed[self.epoch] = max(m.sent, self.newest_confirmed.get(self.epoch, 0))
 
     # ---- What we saw.
 
@@ -213,8 +239,8 @@ class Ledger:
                 self.check_not_dead(p)
         self.checked["unflagged"] += p.seen > 0
         if p.seen > 0 and not content.redelivered:
-            if queue.source and not self.is_old(p.seen_epoch, p.seen_at) and p.seen_epoch != self.epoch:
-                self.mark("young move undone")  # died once more, by itself
+            if queue.source and p.seen_epoch != self.epoch:
+                self.undone(p.seen_epoch, p.seen_at, "dead", f"{p}: died once more")
             else:
                 self.blame("unflagged", f"{p}: comes again and does not say so; {self.last_seen(p)}")
         if queue.ttl_s and p.message.confirmed and not content.redelivered:
@@ -250,10 +276,7 @@ class Ledger:
     def check_return(self, p, now):
         """Nothing comes back that was settled, unless its settling was lost with the broker."""
         if p.purged is not None:
-            if p.purged_epoch == self.epoch or self.is_old(p.purged_epoch, p.purged):
-                self.blame("purge", f"{p}: is back")
-            else:
-                self.mark("young purge undone")
+            self.undone(p.purged_epoch, p.purged, "purge", f"{p}: was purged, and is back")
             p.purged = None
         if p.settled is None:
             return
@@ -262,12 +285,8 @@ class Ledger:
         elif p.in_tx:
             if p.in_tx.is_committed:
                 self.blame("tx", f"{p}: was acknowledged in a transaction that was committed, and is back")
-        elif self.is_old(p.settled_epoch, p.proven):
-            ended = self.ends[p.settled_epoch][0]
-            self.blame("acks", f"{p}: is back; read by the broker {(ended - p.proven) * 1000:.0f} ms before the end of "
-                               f"life {p.settled_epoch}")
         else:
-            self.mark("young settle undone")
+            self.undone(p.settled_epoch, p.proven, "acks", f"{p}: is back")
         p.settled = None
 
     def dead_place(self, queue, key):
@@ -304,12 +323,7 @@ class Ledger:
         d = p.dead
         if d.seen == 0:
             return
-        if d.seen_epoch == self.epoch:
-            self.blame("dead", f"{p}: comes after it had come as a dead letter")
-        elif self.is_old(d.seen_epoch, d.seen_at):
-            self.blame("dead", f"{p}: its death was undone; the dead letter had been there long before the kill")
-        else:
-            self.mark("young move undone")
+        self.undone(d.seen_epoch, d.seen_at, "dead", f"{p}: its death was undone, and the dead letter had come")
         d.seen, d.settled, d.is_out = 0, None, False
 
     def check_order(self, p, content, last_of_channel):

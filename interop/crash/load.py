@@ -104,7 +104,7 @@ class Publisher(Actor):
                 m.refused = True
                 self.ledger.mark("nacked")
             else:
-                m.confirmed = now
+                self.ledger.confirmed(m, now)
                 if not m.places and m.sequence not in self.returned:
                     self.ledger.blame("confirms", f"{self.name}: {m.sequence} could not be routed, and was confirmed "
                                                   "without being returned")
@@ -160,7 +160,7 @@ class Committer(Actor):
         now = time.monotonic()
         group.is_committed = True
         for p in group.places:
-            p.message.confirmed = now
+            self.ledger.confirmed(p.message, now)
         self.is_busy = False
         self.ledger.mark("committed" if group.source is None else "moved in a transaction")
         self.world.happened("commit-ok")

@@ -32,10 +32,11 @@ class Tap:
     def __init__(self):
         self.n = self.failed = 0
 
-    def ok(self, good, text):
+    def ok(self, good, text, todo=None):
+        """todo: it is known not to hold."""
         self.n += 1
-        self.failed += not good
-        say(f"{'ok' if good else 'not ok'} {self.n} - {text}")
+        self.failed += not good and not todo
+        say(f"{'ok' if good else 'not ok'} {self.n} - {text}{' # TODO' if todo and not good else ''}")
         return good
 
     def skip(self, text, why):

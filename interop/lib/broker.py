@@ -104,6 +104,20 @@ class Broker:
             self.crash()
         return status
 
+    def threads(self):
+        """Its threads: (name, seconds that it ran, seconds that it waited for a processor)."""
+        out = []
+        try:
+            for task in sorted(os.listdir(f"/proc/{self.pid}/task"), key=int):
+                with open(f"/proc/{self.pid}/task/{task}/comm", encoding="utf-8") as f:
+                    name = f.read().strip()
+                with open(f"/proc/{self.pid}/task/{task}/schedstat", encoding="utf-8") as f:
+                    ran, waited, _ = map(int, f.read().split())
+                out.append((name, ran / 1e9, waited / 1e9))
+        except OSError:
+            pass
+        return out
+
     def last_words(self, lines=15):
         try:
             with open(self.log_path, "rb") as log:

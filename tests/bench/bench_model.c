@@ -70,8 +70,8 @@ static void start(struct bench *x, bool records, bool consume, bool no_ack)
     memset(x, 0, sizeof *x);
     x->now = (struct instant){.ms = 1, .wall_ms = 1};
     effects_init(&x->effects);
-    x->broker = broker_create(&(struct broker_config){
-        .default_vhost = "/", .hash_seed = 5, .memory_high = UINT64_MAX, .records = records});
+    x->broker = broker_create(
+        &(struct broker_config){.default_vhost = "/", .hash_seed = 5, .memory_high = UINT64_MAX, .records = records});
     say(x, (struct command){.verb = ATTACH, .spec = spec_create(&(struct spec){.name = BYTES("/")})});
     declare(x, "q");
     if (consume)

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/map.h"
+#include "tests/sim/verdict.h"
 
 enum { PAGE = 4096, SECTOR = 512, NAME = 64, NODES = 256, NAMES = 1024, HANDLES = 256, SHORT_WRITE_IN = 12 };
 
@@ -207,11 +208,12 @@ static int new_handle(struct sim_disk *d, struct node *n, bool may_write)
 
 static void name_change(struct sim_disk *d, struct node *n, const char *to)
 {
-    snprintf(n->name, sizeof n->name, "%s", to);
     CHECK(d->n_changes < NAMES);
+    verdict_note("disk: %s %s%s", n->name, to[0] != '\0' ? "becomes " : "goes", to);
     struct name_change *c = &d->changes[d->n_changes++];
     c->node = n;
     snprintf(c->to, sizeof c->to, "%s", to);
+    memcpy(n->name, c->to, sizeof n->name);
     mix(d, hash_bytes(bytes_of_string(to), 3));
 }
 
@@ -341,6 +343,7 @@ static int on_sync(struct disk *disk, int file)
         return -EBADF;
     if (error < 0 || d->is_off)
         return error < 0 ? error : -EIO;
+    verdict_note("disk: %s is synced", f->name);
     node_sync(f);
     mix(d, 5);
     return 0;
@@ -382,6 +385,8 @@ static int on_make_folder(struct disk *disk, const char *path)
 
 static void apply_change(struct sim_disk *d, const struct name_change *c)
 {
+    if (strcmp(c->node->safe_name, c->to) == 0)
+        return;
     for (size_t i = 0; i < d->n_nodes && c->to[0] != '\0'; i++)
         if (strcmp(d->nodes[i]->safe_name, c->to) == 0)
             d->nodes[i]->safe_name[0] = '\0';
@@ -397,6 +402,7 @@ static int on_sync_folder(struct disk *disk, const char *path)
         return error < 0 ? error : -EIO;
     for (size_t i = 0; i < d->n_changes; i++)
         apply_change(d, &d->changes[i]);
+    verdict_note("disk: the folder is synced");
     d->n_changes = 0;
     forget_unwanted(d);
     mix(d, 6);
@@ -482,7 +488,6 @@ void sim_disk_fail(struct sim_disk *d, enum disk_fault what, uint64_t n, int err
     d->fault = what;
     d->fail_in = n;
     d->error = error;
-    d->has_failed = false;
 }
 
 bool sim_disk_has_failed(const struct sim_disk *d)

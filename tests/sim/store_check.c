@@ -343,7 +343,7 @@ static uint64_t missing_in(const struct naive *found, const struct naive *should
 }
 
 /* After damage: everything that is missing was reported, and what is there is right. */
-void check_damaged(struct world *w)
+void check_damaged(struct world *w, bool is_marked)
 {
     struct naive found;
     const char *text = NULL;
@@ -352,16 +352,17 @@ void check_damaged(struct world *w)
     find_all(w, &found);
     bool is_told = w->lost + w->lost_anyhow > 0;
     size_t kept = find_prefix(w, &found, false, &text);
-    if (kept == SIZE_MAX && !is_told) {
+    if (kept == SIZE_MAX && !is_told && is_marked) {
         tell_prefixes(w, &found);
         verdict_fail("damage changed what was recovered, and nobody was told: %s", text);
     }
     uint64_t missing = missing_in(&found, &w->base);
-    if (missing > w->lost && w->lost_anyhow == 0 && kept == SIZE_MAX) {
+    if (missing > w->lost && w->lost_anyhow == 0 && kept == SIZE_MAX && is_marked) {
         tell_prefixes(w, &found);
         verdict_fail("%llu messages are missing, %llu were reported", (llu)missing, (llu)w->lost);
     }
-    mark_hit(is_told ? MARK_rot_lost : MARK_rot_nothing);
+    if (is_marked)
+        mark_hit(is_told ? MARK_rot_lost : MARK_rot_nothing);
     verdict_note("damage: %llu messages missing, %llu reported, and %llu items", (llu)missing, (llu)w->lost,
                  (llu)w->lost_anyhow);
     forget_back(w, w->n_log);

@@ -49,6 +49,7 @@ struct world {
     struct sync_job job;
     enum { JOB_NONE, JOB_BEGUN, JOB_RUN, JOB_FAILED } job_state;
     bool is_full, may_publish, is_recovering;
+    bool is_damaged;
     uint64_t lost, lost_anyhow; /* messages, and items of nobody knows whom, that were reported */
     unsigned warnings;
     uint64_t pinned_queue, pinned_position; /* it is never settled */
@@ -64,7 +65,7 @@ void world_remember(struct world *w, const struct naive_record *r);
 /* store_check.c: what must be so. */
 void check_answers(struct world *w, bool is_exact);
 void check_recovered(struct world *w, bool is_all);
-void check_damaged(struct world *w);
+void check_damaged(struct world *w, bool is_marked); /* the journal said how much was durable */
 void world_durable(struct world *w);
 
 /* store_world.c */

@@ -222,7 +222,7 @@ static bool is_same(const struct stock_message *m, const struct load_entry *e)
 {
     /* What was out has been given back. */
     return !m->is_gone && sum_of(e->msg) == m->sum && e->deliveries == m->returned + m->is_out &&
-           e->redelivered == (m->returned + m->is_out > 0);
+           (e->redelivered || m->returned + m->is_out == 0); /* after a crash anything may have been out */
 }
 
 uint64_t stock_count(const struct stock *k)

@@ -4,6 +4,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +13,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/check.h"
 #include "base/str.h"
+#include "broker/store/backup.h"
 #include "broker/store/crc32c.h"
+#include "broker/store/format.h"
 #include "tests/tool/stock.h"
 
-static char work[] = "/tmp/millrace-tool-XXXXXX";
+static char work[64]; /* in memory where there is such a place: nothing here is about the disk itself */
 static const char *tool = "./millrace-store";
 
 /* --- programs */
@@ -145,9 +150,219 @@ TEST(nothing_below_the_folder_changes)
     verify(path);
     run("%s dump %s >/dev/null", tool, path);
     run("%s dump --json %s >/dev/null", tool, path);
+    run("%s stat %s >/dev/null", tool, path);
+    run("%s extract %s >/dev/null", tool, path);
+    assert_int_equal(run("%s repair %s %s-repaired >/dev/null", tool, path, path), 0);
+    assert_int_equal(run("%s backup %s %s-copy >/dev/null", tool, path, path), 0);
     assert_int_equal(fingerprint(path), before);
     stock_free(&k);
     free(path);
+}
+
+TEST(a_folder_that_is_no_store_has_an_exit_code)
+{
+    assert_int_equal(verify("/nonexistent/millrace"), 3);
+    assert_int_equal(run("%s verify 2>/dev/null", tool), 64);
+    assert_int_equal(run("%s nonsense . 2>/dev/null", tool), 64);
+}
+
+TEST(a_newer_format_is_not_guessed_at)
+{
+    struct stock k;
+    char *path = folder("newer");
+    fill(&k, path, 20, 10, true);
+    /* A new major version with the right sum. */
+    char *file = str_format("%s/checkpoint-a-0000000000000001", path);
+    uint8_t header[FORMAT_FILE_HEADER];
+    struct file_header h;
+    int fd = open(file, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pread(fd, header, sizeof header, 0), sizeof header);
+    assert_int_equal(file_header_decode(header, &h), HEADER_FINE);
+    h.major++;
+    file_header_encode(header, &h);
+    assert_int_equal(pwrite(fd, header, sizeof header, 0), sizeof header);
+    close(fd);
+    assert_int_equal(verify(path), 3);
+    stock_free(&k);
+    free(file);
+    free(path);
+}
+
+static uint64_t count_lines(const char *file)
+{
+    char *path = str_format("%s/%s", work, file);
+    FILE *f = fopen(path, "re");
+    uint64_t n = 0;
+    assert_non_null(f);
+    for (int c; (c = getc(f)) != EOF;)
+        n += c == '\n';
+    fclose(f);
+    free(path);
+    return n;
+}
+
+TEST(all_messages_are_extracted)
+{
+    struct stock k;
+    char *path = folder("extract");
+    fill(&k, path, 21, 2000, true);
+    assert_int_equal(run("%s extract %s >%s/lines", tool, path, work), 0);
+    assert_int_equal(count_lines("lines"), stock_count(&k));
+    assert_int_equal(run("%s extract --vhost / --queue orders --to %s/files %s", tool, work, path), 0);
+    assert_int_equal(run("cd %s/files/queue-1 && ls | sed -n 's/.body$//p' >%s/names", work, work), 0);
+    uint64_t orders = 0;
+    for (size_t i = 0; i < k.queues[0].n; i++)
+        orders += !k.queues[0].messages[i].is_gone;
+    assert_int_equal(count_lines("names"), orders);
+    assert_int_equal(run("%s extract --queue unknown %s 2>/dev/null", tool, path), 5);
+    stock_free(&k);
+    free(path);
+}
+
+TEST(json_is_json)
+{
+    struct stock k;
+    char *path = folder("json");
+    fill(&k, path, 22, 500, false);
+    assert_int_equal(run("%s verify --json %s >%s/v && %s stat --json %s >%s/s && %s dump --json %s >%s/d", tool, path,
+                         work, tool, path, work, tool, path, work),
+                     0);
+    assert_int_equal(count_lines("v"), 1);
+    assert_int_equal(count_lines("s"), 1);
+    assert_int_equal(run("grep -q '^{\"verdict\":\"clean\",\"lost_messages\":0,' %s/v", work), 0);
+    assert_int_equal(run("! grep -v '^{.*}$' %s/d", work), 0);
+    stock_free(&k);
+    free(path);
+}
+
+/* --- repair and backup */
+
+TEST(a_repaired_store_has_what_the_old_one_had)
+{
+    for (unsigned is_clean = 0; is_clean < 2; is_clean++) {
+        struct stock k;
+        char *path = folder("old"), *new = str_format("%s/new-%u", work, is_clean);
+        char *store = str_format("%s/store", new);
+        fill(&k, path, 23 + is_clean, 2500, is_clean);
+        assert_int_equal(run("%s repair %s %s >/dev/null", tool, path, new), 0);
+        assert_int_equal(verify(new), 0);
+        assert_int_equal(open_for_real(&k, store).wrong, 0);
+        assert_int_equal(run("%s repair %s %s >/dev/null 2>&1", tool, path, new), 5);
+        stock_free(&k);
+        free(store);
+        free(new);
+        free(path);
+    }
+}
+
+TEST(a_copy_of_a_store_that_is_not_at_work_is_like_it)
+{
+    struct stock k;
+    char *path = folder("still");
+    fill(&k, path, 30, 2500, false);
+    assert_int_equal(run("%s backup %s %s/still-copy >/dev/null", tool, path, work), 0);
+    assert_int_equal(run("test $(stat -c %%a %s/still-copy) = 700", work), 0);
+    char *copy = str_format("%s/still-copy/store", work);
+    assert_int_equal(verify(copy), 0);
+    assert_int_equal(open_for_real(&k, copy).wrong, 0);
+    assert_int_equal(run("%s backup %s %s/still-copy 2>/dev/null", tool, path, work), 5);
+    stock_free(&k);
+    free(copy);
+    free(path);
+}
+
+/* What must be in a stock at one moment. */
+static void remember(struct stock *to, const struct stock *k)
+{
+    *to = *k;
+    to->store = NULL;
+    to->disk = NULL;
+    for (unsigned i = 0; i < STOCK_QUEUES; i++) {
+        const struct stock_queue *q = &k->queues[i];
+        to->queues[i].messages = q->n == 0 ? NULL : alloc_copy(q->messages, q->n * sizeof *q->messages);
+    }
+}
+
+/* Works on until the plan is there; what must be in the copy is in *then.  The mark is where the plan says. */
+static const struct backup *reach_mark(struct stock *k, struct stock *then)
+{
+    const struct backup *b = NULL;
+    struct stock moments[40];
+    unsigned n = 0;
+    store_backup_begin(k->store);
+    while (b == NULL && n < sizeof moments / sizeof moments[0]) {
+        remember(&moments[n++], k);
+        stock_fill(k, 10); /* in one group */
+        b = store_backup_ready(k->store);
+    }
+    assert_non_null(b);
+    bool is_known = false;
+    for (unsigned i = 0; i < n; i++) {
+        if (!is_known && moments[i].position == b->position) {
+            *then = moments[i];
+            is_known = true;
+        } else {
+            stock_free(&moments[i]);
+        }
+    }
+    assert_true(is_known);
+    return b;
+}
+
+struct copying {
+    const struct backup *backup;
+    struct disk *from, *to;
+    struct backup_result result;
+    char *text;
+    bool is_fine;
+    atomic_bool is_over;
+};
+
+static void *copy_run(void *arg)
+{
+    struct copying *c = arg;
+    c->is_fine = backup_copy(c->backup, c->from, c->to, NULL, &c->result, &c->text);
+    atomic_store(&c->is_over, true);
+    return NULL;
+}
+
+TEST(a_copy_that_is_made_at_work_is_the_state_at_its_mark)
+{
+    for (uint64_t seed = 40; seed < 50; seed++) {
+        struct stock k, then;
+        struct copying c = {0};
+        struct backup_target t;
+        pthread_t thread;
+        char *path = folder("busy"), *copy = str_format("%s/busy-%llu", work, (unsigned long long)seed);
+        stock_open(&k, path, seed);
+        stock_fill(&k, 1500);
+        c.backup = reach_mark(&k, &then);
+        assert_int_equal(backup_target_make(&t, copy), 0);
+        c.from = k.disk;
+        c.to = t.disk;
+        stock_fill(&k, 1000); /* segments fill, packs come and go */
+        assert_int_equal(pthread_create(&thread, NULL, copy_run, &c), 0);
+        while (!atomic_load(&c.is_over))
+            stock_fill(&k, 20);
+        pthread_join(thread, NULL);
+        if (!c.is_fine)
+            print_message("# %s\n", c.text);
+        assert_true(c.is_fine);
+        assert_int_equal(c.result.lost, 0);
+        store_backup_end(k.store);
+        assert_int_equal(backup_target_keep(&t), 0);
+        assert_int_equal(verify(copy), 0);
+        char *store = str_format("%s/store", copy);
+        assert_int_equal(open_for_real(&then, store).wrong, 0);
+        stock_close(&k, true);
+        assert_int_equal(verify(path), 0);
+        assert_int_equal(open_for_real(&k, path).wrong, 0);
+        stock_free(&then);
+        stock_free(&k);
+        free(store);
+        free(copy);
+        free(path);
+    }
 }
 
 /* --- damage */
@@ -217,6 +432,23 @@ static bool judge(const struct stock *k, const char *path, bool is_clean, const 
     return is_right;
 }
 
+/* Whatever there still is can be had, and what comes out is whole. */
+static bool repairs(const struct stock *k, const char *path, const char *what)
+{
+    char *new = str_format("%s/repaired", work), *store = str_format("%s/store", new);
+    run("rm -rf %s", new);
+    int status = run("%s repair %s %s >/dev/null 2>&1", tool, path, new);
+    const struct outcome was = open_for_real(k, path);
+    bool is_right = !was.is_open || (status == (was.losses > 0 ? 2 : 0) || (status == 0 && was.wrong > 0));
+    if (was.is_open)
+        is_right = is_right && verify(new) == 0 && open_for_real(k, store).wrong == was.wrong;
+    if (!is_right)
+        print_message("# %s: repair says %d\n", what, status);
+    free(store);
+    free(new);
+    return is_right;
+}
+
 static void harm_many(const char *name, bool is_clean, unsigned times)
 {
     struct stock k;
@@ -226,7 +458,12 @@ static void harm_many(const char *name, bool is_clean, unsigned times)
     for (unsigned i = 0; i < times; i++) {
         assert_int_equal(run("rm -rf %s && cp -r %s %s", path, whole, path), 0);
         char *said = harm(path, i * 7919 + is_clean);
+        char *copy = str_format("%s/second", work);
+        assert_int_equal(run("rm -rf %s && cp -r %s %s", copy, path, copy), 0);
         wrong += !judge(&k, path, is_clean, said);
+        if (i % 20 == 0)
+            wrong += !repairs(&k, copy, said);
+        free(copy);
         free(said);
     }
     assert_int_equal(wrong, 0);
@@ -237,17 +474,19 @@ static void harm_many(const char *name, bool is_clean, unsigned times)
 
 TEST(verify_finds_all_that_the_broker_would_lose)
 {
-    harm_many("whole", true, 300);
+    harm_many("whole", true, 250);
 }
 
 TEST(so_it_does_after_a_crash)
 {
-    harm_many("crashed", false, 200);
+    harm_many("crashed", false, 150);
 }
 
 static int begin(void **state)
 {
     (void)state;
+    bool has_memory = access("/dev/shm", W_OK) == 0;
+    snprintf(work, sizeof work, "%s/millrace-tool-XXXXXX", has_memory ? "/dev/shm" : "/tmp");
     return mkdtemp(work) == NULL;
 }
 
@@ -263,6 +502,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_store_that_was_closed_is_clean),
         cmocka_unit_test(one_whose_broker_was_killed_has_lost_nothing),
         cmocka_unit_test(nothing_below_the_folder_changes),
+        cmocka_unit_test(a_folder_that_is_no_store_has_an_exit_code),
+        cmocka_unit_test(a_newer_format_is_not_guessed_at),
+        cmocka_unit_test(all_messages_are_extracted),
+        cmocka_unit_test(json_is_json),
+        cmocka_unit_test(a_repaired_store_has_what_the_old_one_had),
+        cmocka_unit_test(a_copy_of_a_store_that_is_not_at_work_is_like_it),
+        cmocka_unit_test(a_copy_that_is_made_at_work_is_the_state_at_its_mark),
         cmocka_unit_test(verify_finds_all_that_the_broker_would_lose),
         cmocka_unit_test(so_it_does_after_a_crash),
     };

@@ -151,6 +151,12 @@ const char *store_trouble(const struct store *s)
     return "so it was told";
 }
 
+bool store_gather(struct store *s)
+{
+    (void)s;
+    return false;
+}
+
 enum store_verdict store_begin(struct store *s)
 {
     (void)s;
@@ -185,7 +191,7 @@ struct store_stats store_stats(const struct store *s)
 {
     (void)s;
     fake_store_lock();
-    struct store_stats stats = {.segments = fake_store.segments};
+    struct store_stats stats = {.segments = fake_store.segments, .is_tight = fake_store.is_tight};
     fake_store_unlock();
     return stats;
 }

@@ -320,7 +320,7 @@ TEST(what_was_loaded_is_settled_too)
 TEST(a_load_is_asked_for_when_memory_runs_low)
 {
     struct pair p;
-    pair_init(&p);
+    pair_init_with(&p, 600, 1 << 20); /* about three messages */
     queue(&p, "q", plain);
     publish(&p, 0, 5);
     take(&p);
@@ -332,6 +332,37 @@ TEST(a_load_is_asked_for_when_memory_runs_low)
     expect_records(&p, "settle 1:2, load 1:4");
     get(&p, 0);
     expect_records(&p, "settle 1:3"); /* one at a time */
+    pair_fini(&p);
+}
+
+TEST(where_memory_is_scant_a_queue_that_nobody_reads_brings_little)
+{
+    struct pair p;
+    world_init_with(&p.w, &(struct broker_config){.memory_high = UINT64_MAX, .records = true, .window_bytes = 1});
+    world_attach(&p.w, 1);
+    world_queue(&p.w, 0, "other", NULL);
+    world_publish(&p.w, "", "other", "x"); /* takes all there is */
+    world_forget(&p.w);
+    keepsake_init(&p.k);
+    queue(&p, "q", plain);
+    publish(&p, 0, 2000);
+    take(&p);
+    drain_memory(&p, 1000);
+    assert_int_equal(p.w.effects.records.records[p.w.effects.records.n - 1].kind, RECORD_SETTLE);
+    for (unsigned i = 1000; i < 1023; i++)
+        get(&p, 0);
+    assert_int_equal(p.w.effects.records.n, 1023); /* no load while there is one message */
+    get(&p, 0);
+    const struct record *r = &p.w.effects.records.records[1024];
+    assert_int_equal(r->kind, RECORD_LOAD);
+    assert_int_equal(r->load.messages_max, 32);
+    assert_int_equal(r->load.bytes_max, 32 << 10);
+    serve(&p);
+    world_consume(&p.w, 1, "q", 0, 1, false); /* but now it is read */
+    r = &p.w.effects.records.records[p.w.effects.records.n - 1];
+    assert_int_equal(r->kind, RECORD_LOAD);
+    assert_int_equal(r->load.messages_max, 1024);
+    assert_int_equal(r->load.bytes_max, 512 << 10);
     pair_fini(&p);
 }
 
@@ -661,6 +692,29 @@ TEST(a_get_waits_for_the_load_and_its_stream_for_it)
     pair_fini(&p);
 }
 
+TEST(gets_behind_one_that_waits_may_have_to_wait_themselves)
+{
+    struct pair p;
+    pair_init_with(&p, 1, 1); /* a load brings one message */
+    queue(&p, "q", plain);
+    publish(&p, 0, 5);
+    drain_memory(&p, 1);
+    take(&p);
+    world_forget(&p.w);
+    for (unsigned i = 1; i < 5; i++) {
+        get(&p, 0);
+        world_do(&p.w, (struct command){.verb = ECHO}, 0, 0);
+    }
+    world_expect_nothing(&p.w);
+    serve(&p);
+    for (unsigned i = 1; i < 5; i++) {
+        expect_got(&p, 0, i);
+        expect_what(&p, DONE);
+    }
+    world_expect_nothing(&p.w);
+    pair_fini(&p);
+}
+
 TEST(a_get_is_answered_from_what_comes_back)
 {
     struct pair p;
@@ -713,32 +767,46 @@ TEST(a_get_whose_queue_goes_fails_and_poisons_its_stream)
     pair_fini(&p);
 }
 
-TEST(what_waits_behind_a_get_is_carried_out_before_its_stream_ends)
+TEST(what_waits_behind_a_get_is_carried_out_before_its_client_ends)
 {
-    for (unsigned detach = 0; detach < 2; detach++) {
-        struct pair p;
-        pair_init(&p);
-        queue(&p, "q", plain);
-        world_queue(&p.w, 0, "other", NULL);
-        publish(&p, 0, 6);
-        drain_memory(&p, 4);
-        get(&p, 0);
-        world_publish(&p.w, "", "other", "x");
-        get(&p, 0);
-        world_forget(&p.w);
-        if (detach)
-            world_detach(&p.w, 0);
-        else
-            world_do(&p.w, (struct command){.verb = RESET}, 0, 0);
-        expect_what(&p, detach ? DETACHED : DONE);
-        world_expect_nothing(&p.w);
-        if (detach)
-            world_attach(&p.w, 0);
-        serve(&p);
-        assert_int_equal(world_count(&p.w, "other"), 1);
-        assert_int_equal(count(&p), 2);
-        pair_fini(&p);
-    }
+    struct pair p;
+    pair_init(&p);
+    queue(&p, "q", plain);
+    world_queue(&p.w, 0, "other", NULL);
+    publish(&p, 0, 6);
+    drain_memory(&p, 4);
+    get(&p, 0);
+    world_publish(&p.w, "", "other", "x");
+    get(&p, 0);
+    world_do(&p.w, (struct command){.verb = RESET}, 0, 0);
+    world_forget(&p.w);
+    world_detach(&p.w, 0);
+    expect_what(&p, DONE); /* of the RESET; but nobody is there for the messages any more */
+    expect_what(&p, DETACHED);
+    world_expect_nothing(&p.w);
+    world_attach(&p.w, 0);
+    serve(&p);
+    assert_int_equal(world_count(&p.w, "other"), 1);
+    assert_int_equal(count(&p), 2);
+    pair_fini(&p);
+}
+
+TEST(a_stream_does_not_end_before_its_get_is_answered)
+{
+    struct pair p;
+    pair_init(&p);
+    queue(&p, "q", plain);
+    publish(&p, 0, 6);
+    drain_memory(&p, 4);
+    world_forget(&p.w);
+    world_do(&p.w, (struct command){.verb = GET, .spec = spec_create(&(struct spec){.name = BYTES("q")})}, 0, 0);
+    world_do(&p.w, (struct command){.verb = RESET}, 0, 0);
+    world_expect_nothing(&p.w);
+    serve(&p);
+    expect_got(&p, 0, 4);
+    expect_what(&p, DONE);
+    assert_int_equal(count(&p), 2); /* it came back */
+    pair_fini(&p);
 }
 
 TEST(a_broker_may_end_with_a_get_that_waits)
@@ -798,6 +866,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_comes_back_comes_before_what_is_cold),
         cmocka_unit_test(what_was_loaded_is_settled_too),
         cmocka_unit_test(a_load_is_asked_for_when_memory_runs_low),
+        cmocka_unit_test(where_memory_is_scant_a_queue_that_nobody_reads_brings_little),
         cmocka_unit_test(no_more_than_so_many_loads_are_under_way),
         cmocka_unit_test(lost_messages_are_not_counted_any_more),
         cmocka_unit_test(a_queue_whose_cold_messages_are_all_lost_is_empty),
@@ -814,10 +883,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_cold_expires_when_it_is_at_the_head),
         cmocka_unit_test(a_clock_that_jumps_neither_keeps_nor_kills),
         cmocka_unit_test(a_get_waits_for_the_load_and_its_stream_for_it),
+        cmocka_unit_test(gets_behind_one_that_waits_may_have_to_wait_themselves),
         cmocka_unit_test(a_get_is_answered_from_what_comes_back),
         cmocka_unit_test(a_get_whose_queue_is_purged_finds_it_empty),
         cmocka_unit_test(a_get_whose_queue_goes_fails_and_poisons_its_stream),
-        cmocka_unit_test(what_waits_behind_a_get_is_carried_out_before_its_stream_ends),
+        cmocka_unit_test(what_waits_behind_a_get_is_carried_out_before_its_client_ends),
+        cmocka_unit_test(a_stream_does_not_end_before_its_get_is_answered),
         cmocka_unit_test(a_broker_may_end_with_a_get_that_waits),
         cmocka_unit_test(dead_letters_go_cold_too),
     };
