@@ -52,7 +52,9 @@ static void on_random(void *to, size_t n)
 
 static void on_lost(void *arg, const struct store_loss *loss)
 {
-    (void)arg;
+    const struct storage *s = arg;
+    if (sim_disk_is_off(s->disk))
+        return; /* it only looks like that */
     verdict_fail("the store lost %llu messages or items of queue %llu, in %s at %llu: %s",
                  (unsigned long long)loss->messages, (unsigned long long)loss->queue, loss->file ? loss->file : "?",
                  (unsigned long long)loss->offset, loss->reason);
@@ -214,7 +216,7 @@ struct broker *storage_open(struct storage *s, const struct broker_config *confi
 
 bool storage_is_dead(const struct storage *s)
 {
-    return s->is_dead;
+    return s->is_dead || sim_disk_is_off(s->disk); /* nobody may have noticed yet */
 }
 
 /* It must have been the disk. */
@@ -372,6 +374,8 @@ void storage_trouble(struct storage *s)
 
 void storage_calm(struct storage *s)
 {
+    if (s->job_state == JOB_FAILED)
+        on_failed(s, "a sync");
     sim_disk_cut(s->disk, 0);
     sim_disk_fail(s->disk, FAULT_ANY, 0, 0);
     sim_disk_limit(s->disk, 0);

@@ -621,6 +621,7 @@ void world_trouble(struct world *w)
 void world_calm(struct world *w)
 {
     storage_calm(w->storage);
+    after(w, true);
 }
 
 /* All that the disk has to do, now. */
@@ -741,8 +742,9 @@ void world_crash(struct world *w)
 
 void world_stop(struct world *w)
 {
-    unsigned life = w->lives;
-    storage_calm(w->storage);
+    unsigned life;
+    world_calm(w);
+    life = w->lives;
     broker_shut_down(w->broker);
     for (unsigned i = 0; i < CONNS; i++)
         if (w->conns[i].session != NULL) {
@@ -751,6 +753,9 @@ void world_stop(struct world *w)
             session_force_close(w->conns[i].session, "broker forced connection closure with reason 'shutdown'",
                                 w->now.ms);
         }
+    world_settle(w);
+    for (unsigned i = 0; i <= CLIENTS; i++)
+        w->clients[i].wants_to_drop = w->of_client[i] != NULL; /* one that lingers */
     world_settle(w);
     CHECK(life == w->lives && world_connections(w) == 0);
     struct broker_totals was = broker_totals(w->broker);
