@@ -127,34 +127,31 @@ static int read_header(struct store *s, const char *name, struct file_header *h,
     return 0;
 }
 
-static bool is_zero(const uint8_t *at, size_t n)
+/* The header is not to be read: the first item that is knows most of what it said.  Items that a recycled file had before
+ * are older than what the segments before it hold: those are nothing. */
+static void guess_header(struct store *s, const char *name, struct found_file *f, uint64_t lsn_min)
 {
-    for (size_t i = 0; i < n; i++)
-        if (at[i] != 0)
-            return false;
-    return true;
-}
-
-/* The header is not to be read: the first item knows most of what it said. */
-static void guess_header(struct store *s, const char *name, struct found_file *f)
-{
-    uint8_t at[FORMAT_FILE_HEADER + FORMAT_ITEM_HEADER] = {0};
-    struct item_head head;
-    int file = s->disk->calls->open(s->disk, name, DISK_READ);
-    if (file < 0)
-        return;
-    s->disk->calls->read(s->disk, file, at, sizeof at, 0);
-    s->disk->calls->close(s->disk, file);
-    if (item_head_decode(at + FORMAT_FILE_HEADER, &head)) {
-        f->header = (struct file_header){.number = f->number, .epoch = head.epoch, .first_lsn = head.lsn};
-        return;
+    uint64_t size = 0;
+    uint8_t *at = store_read_file(s, name, &size);
+    f->is_unwritten = true;
+    for (size_t i = FORMAT_FILE_HEADER; i + FORMAT_ITEM_HEADER <= size && f->is_unwritten; i += FORMAT_ALIGN) {
+        struct item item;
+        size_t need;
+        enum item_verdict v = item_decode(bytes_of(at + i, (size_t)size - i), &item, &need);
+        if (v != ITEM_FINE && v != ITEM_BAD_BODY)
+            continue;
+        f->header = (struct file_header){.number = f->number, .epoch = item.epoch, .first_lsn = item.lsn};
+        if (item.lsn < lsn_min)
+            break;
+        f->is_unwritten = false;
     }
-    f->is_unwritten = is_zero(at, sizeof at);
+    free(at);
 }
 
 /* file_kind 0: spares, which may bear anything. */
 static enum store_verdict read_headers(struct recovery *r, enum found_kind kind, enum file_kind file_kind, char **text)
 {
+    uint64_t lsn = 0;
     for (size_t i = 0; i < r->files[kind].n; i++) {
         struct found_file *f = &r->files[kind].at[i];
         char name[NAME_MAX_BYTES];
@@ -172,11 +169,13 @@ static enum store_verdict read_headers(struct recovery *r, enum found_kind kind,
                 r->highest = f->header.number;
             f->is_unwritten = f->header.number != f->number || f->header.kind != file_kind;
             memcpy(r->s->node, f->header.node, sizeof r->s->node);
+            if (file_kind == FILE_JOURNAL && !f->is_unwritten && f->header.first_lsn > lsn)
+                lsn = f->header.first_lsn;
             continue;
         }
         if (file_kind == 0)
             continue;
-        guess_header(r->s, name, f);
+        guess_header(r->s, name, f, file_kind == FILE_JOURNAL ? lsn + 1 : 0);
         if (!f->is_unwritten)
             store_note(r->s, true, "%s: its header is damaged", name);
     }
@@ -562,6 +561,10 @@ static void find_end(struct recovery *r)
             r->end = r->gaps[i].batch + 1;
     if (r->end <= r->durable)
         r->end = r->durable + 1;
+    if (r->end < r->expected)
+        store_note(r->s, false, "the journal ends with item %llu of %llu; up to %llu it was known to be durable",
+                   (unsigned long long)r->end - 1, (unsigned long long)r->expected - 1,
+                   (unsigned long long)r->durable);
 }
 
 static void close_segments(struct recovery *r)

@@ -408,6 +408,8 @@ static uint64_t calm(struct world *w)
 
 static void check_space(struct world *w, uint64_t used, uint64_t bound, const char *what)
 {
+    if (w->store->open != NULL && w->store->open->size > SEGMENT)
+        bound += w->store->open->size - SEGMENT + (4 << 10);
     unsigned open_files = sim_disk_open_files(w->disk);
     verdict_note("%s: %llu bytes, %u files open", what, (unsigned long long)used, open_files);
     if (used > bound && !w->is_damaged)
