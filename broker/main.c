@@ -18,6 +18,7 @@
 #include "broker/net/login.h"
 #include "broker/net/server.h"
 #include "broker/recovery.h"
+#include "broker/store/backup_desk.h"
 #include "broker/store/keeper.h"
 
 struct options {
@@ -39,9 +40,8 @@ static const char USAGE[] =
     "      --version           print the version and stop\n"
     "      --help              print this and stop\n"
     "\n"
-    "Exit status: 0; 64 wrong usage; 69 a port or the data folder is in use; 70 the disk failed while it served; 73 "
-    "no\n"
-    "data folder; 74 the disk failed, or was full, at the start or the end; 76 data of a newer version; 78 wrong\n"
+    "Exit status: 0; 64 wrong usage; 69 a port or the data folder is in use; 70 the disk failed to sync or to write;\n"
+    "73 no data folder; 74 the disk cannot be read, or was full at the end; 76 data of a newer version; 78 wrong\n"
     "configuration.\n";
 
 /* -1: go on; otherwise the exit status. */
@@ -297,9 +297,17 @@ static uint64_t disk_limit(const struct config *c, bool *has_limit)
     return *has_limit ? (uint64_t)((double)memory_total(c) * config_fraction(c, KEY_DISK_LIMIT_RELATIVE)) : 0;
 }
 
-static struct keeper *create_keeper(const struct config *c, const struct recovery *r)
+static void on_tick(void *desk, bool is_last)
 {
-    struct keeper_config kc = {.store = r->store, .disk = r->disk};
+    if (is_last)
+        backup_desk_end(desk);
+    else
+        backup_desk_tend(desk);
+}
+
+static struct keeper *create_keeper(const struct config *c, const struct recovery *r, struct backup_desk *desk)
+{
+    struct keeper_config kc = {.store = r->store, .disk = r->disk, .on_tick = on_tick, .tick_arg = desk};
     kc.disk_limit = disk_limit(c, &kc.is_disk_limit_chosen);
     return keeper_create(&kc);
 }
@@ -346,7 +354,8 @@ static int serve_recovered(const struct config *c, struct recovery *r)
 {
     struct wiring w;
     wire(&w, c);
-    struct keeper *k = create_keeper(c, r);
+    struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
+    struct keeper *k = create_keeper(c, r, desk);
     const struct hub_keeper keeper = {.keep = keep,
                                       .pending = pending,
                                       .pending_max = KEEPER_PENDING_MAX,
@@ -362,6 +371,7 @@ static int serve_recovered(const struct config *c, struct recovery *r)
         status = run(s, k);
     server_destroy(s);
     keeper_destroy(k);
+    backup_desk_destroy(desk);
     free(error);
     free((void *)w.listeners);
     free(w.loopback_users);

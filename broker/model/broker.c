@@ -143,24 +143,23 @@ void broker_fail(struct broker *b, const struct command *c, enum reason reason, 
 
 static void carry_out_for_stream(struct broker *b, struct command *c, struct stream *s);
 
-/* What the stream has said before it ends, though it waits behind a GET: that alone is dropped, nobody will read its
- * answer. */
-static void carry_out_parked(struct broker *b, struct stream *s)
+/* What the client has said before it ended is carried out, though it waits behind a GET: that alone is dropped, nobody
+ * will read its answer. */
+static void carry_out_parked(struct broker *b, struct outlet *o)
 {
     struct command c;
-    while (parked_take(s, &c)) {
-        carry_out_for_stream(b, &c, s);
-        broker_finish(b);
-    }
+    for (size_t i = 0; i < o->stream_count; i++)
+        while (o->streams[i] != NULL && parked_take(o->streams[i], &c)) {
+            carry_out_for_stream(b, &c, o->streams[i]);
+            broker_finish(b);
+        }
 }
 
 static void detach(struct broker *b, struct command *c, struct outlet *o)
 {
     uint64_t after = 0;
-    for (size_t i = 0; o != NULL && i < o->stream_count; i++)
-        if (o->streams[i] != NULL)
-            carry_out_parked(b, o->streams[i]);
     if (o != NULL) {
+        carry_out_parked(b, o);
         after = remember_last_stamp(o);
         outlet_delete(b, o);
     }
@@ -230,22 +229,17 @@ static void broker_carry_out(struct broker *b, struct command *c)
         return;
     }
     struct stream *s = outlet_stream(o, c->from.stream);
-    if (list_is_empty(&s->parked)) {
+    if (list_is_empty(&s->parked))
         carry_out_for_stream(b, c, s);
-    } else if (c->verb != RESET) {
+    else
         parked_follow(s, c);
-    } else {
-        carry_out_parked(b, s);
-        carry_out_for_stream(b, c, s);
-    }
 }
 
-/* Finishes the command, and goes on with what had to wait for it. */
-static void broker_end_command(struct broker *b)
+/* Goes on with what had to wait behind a GET. */
+static void broker_resume(struct broker *b)
 {
     struct command c;
     struct stream *s;
-    broker_finish(b);
     while (parked_next(b, &s, &c)) {
         carry_out_for_stream(b, &c, s);
         broker_finish(b);
@@ -296,10 +290,13 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
     b->now = *now;
     b->effects = out;
     fire_due(b);
-    broker_end_command(b);
+    broker_finish(b);
+    broker_resume(b);
     for (size_t i = 0; i < n; i++) {
         broker_carry_out(b, &commands[i]);
-        broker_end_command(b);
+        broker_finish(b);
+        if (!list_is_empty(&b->resumed))
+            broker_resume(b);
     }
     check_alarms(b);
     cold_ask(b);
@@ -313,49 +310,4 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
 struct broker_totals broker_totals(const struct broker *b)
 {
     return b->totals;
-}
-
-/* --- invariants
- * -----------------------------------------------------------------------------------------------------*/
-
-static void outlet_check(const struct broker *b, const struct outlet *o)
-{
-    for (size_t i = 0; i < o->stream_count; i++) {
-        const struct stream *s = o->streams[i];
-        uint32_t used = 0;
-        struct entry *e;
-        if (s == NULL)
-            continue;
-        parked_check(s);
-        CHECK(s->after <= s->stamped && s->stamped <= b->position);
-        list_each (e, &s->out, struct entry, in_stream) {
-            CHECK(e->state == ENTRY_OUT && e->stream == s);
-            CHECK(b->tickets.at[e->ticket_slot].item == e);
-            used += e->consumer != NULL;
-        }
-        CHECK(used == s->credit_used);
-    }
-}
-
-void broker_check(const struct broker *b)
-{
-    uint64_t ready = 0, out = 0, queues = 0;
-    for (struct map_node *v = map_walk(&b->vhosts, NULL); v != NULL; v = map_walk(&b->vhosts, v)) {
-        const struct vhost *vhost = item_of(v, struct vhost, in_broker);
-        for (struct map_node *n = map_walk(&vhost->queues, NULL); n != NULL; n = map_walk(&vhost->queues, n)) {
-            const struct queue *q = item_of(n, struct queue, in_vhost);
-            queue_check(b, q);
-            ready += q->ready_count;
-            out += q->out_count;
-            queues++;
-        }
-    }
-    for (size_t i = 0; i < b->outlet_count; i++)
-        if (b->outlets[i] != NULL)
-            outlet_check(b, b->outlets[i]);
-    CHECK(ready == b->totals.messages_ready && out == b->totals.messages_out && queues == b->totals.queues);
-    CHECK(out == b->tickets.used);
-    CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->doomed));
-    CHECK(b->queues_by_id.count == queues && (b->records || b->position == 0));
-    CHECK(ready + out > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
 }

@@ -11,10 +11,17 @@ static uint64_t given_or(uint64_t n, uint64_t otherwise)
     return n > 0 ? n : otherwise;
 }
 
+/* Queues go cold long before publishers are blocked. */
+static uint64_t default_window(const struct broker_config *config)
+{
+    uint64_t share = config->memory_high / COLD_WINDOW_SHARE;
+    return share > 0 && share < COLD_WINDOW_BYTES ? share : COLD_WINDOW_BYTES;
+}
+
 void cold_state_init(struct cold_state *s, const struct broker_config *config)
 {
     *s = (struct cold_state){
-        .window_bytes = given_or(config->window_bytes, COLD_WINDOW_BYTES),
+        .window_bytes = given_or(config->window_bytes, default_window(config)),
         .window_messages = given_or(config->window_messages, COLD_WINDOW_MESSAGES),
         .window_queue_bytes = given_or(config->window_queue_bytes, COLD_WINDOW_QUEUE_BYTES),
     };
@@ -93,10 +100,17 @@ void cold_purge(struct broker *b, struct queue *q)
 /* --- loading
  * --------------------------------------------------------------------------------------------------------*/
 
+/* There is no memory to spare, and nobody waits for what is cold: after a restart, many queues may be so. */
+static bool is_scant(const struct broker *b, const struct queue *q)
+{
+    return b->totals.message_bytes >= b->cold.window_bytes && q->consumer_count == 0 && list_is_empty(&q->parked);
+}
+
 static bool is_low(const struct broker *b, const struct queue *q)
 {
     uint64_t warm = warm_count(q);
-    return warm == 0 || (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2);
+    return warm == 0 || (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2 &&
+                         !is_scant(b, q));
 }
 
 void cold_look(struct broker *b, struct queue *q)
@@ -111,6 +125,11 @@ bool cold_is_due(const struct broker *b)
     return b->cold.loads < COLD_LOADS_MAX && !list_is_empty(&b->cold.wanting);
 }
 
+static uint32_t at_most(uint64_t n, uint32_t max)
+{
+    return n < max ? (uint32_t)n : max;
+}
+
 void cold_ask(struct broker *b)
 {
     struct cold_state *s = &b->cold;
@@ -120,7 +139,9 @@ void cold_ask(struct broker *b)
         q->cold.is_loading = true;
         q->cold.late_count = q->cold.late_bytes = 0;
         s->loads++;
-        remember_load(b, q, (uint32_t)s->window_messages, (uint32_t)s->window_queue_bytes);
+        bool scant = is_scant(b, q);
+        remember_load(b, q, at_most(s->window_messages, scant ? COLD_SCANT_MESSAGES : UINT32_MAX),
+                      at_most(s->window_queue_bytes, scant ? COLD_SCANT_BYTES : UINT32_MAX));
     }
 }
 
@@ -210,5 +231,6 @@ void cold_check(const struct broker *b, const struct queue *q, uint64_t warm, ui
     CHECK(!c->is_loading || b->cold.loads > 0);
     CHECK(c->count == 0 || c->from <= q->next_position);
     /* Nothing stays cold that could be wanted. */
-    CHECK(c->count == 0 || c->is_loading || link_is_linked(&c->wanting) || !is_low(b, q));
+    CHECK(c->count == 0 || c->is_loading || link_is_linked(&c->wanting) ||
+          (q->consumer_count > 0 ? !is_low(b, q) : warm > 0));
 }

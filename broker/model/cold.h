@@ -22,9 +22,12 @@ struct queue;
 
 enum {
     COLD_WINDOW_BYTES = 64 << 20,        /* memory of all messages, while no more is taken queues may be long … */
+    COLD_WINDOW_SHARE = 4,               /* … and no more than this part of memory_high … */
     COLD_WINDOW_MESSAGES = 1024,         /* … and so many of a queue … */
     COLD_WINDOW_QUEUE_BYTES = 512 << 10, /* … in so many bytes (message_cost()), and always one, whatever others do */
     COLD_LOADS_MAX = 64,                 /* loads under way at once */
+    COLD_SCANT_MESSAGES = 32,            /* what a load brings when there is no memory to spare, for a queue … */
+    COLD_SCANT_BYTES = 32 << 10,         /* … that nobody reads: enough to see what expires */
 };
 
 /* A queue's. */

@@ -18,7 +18,7 @@ static struct message *write_letter(const struct broker *b, const struct entry *
     const struct message *died = e->msg;
     const struct queue_options *o = &e->queue->spec->options;
     const struct death_record record = {
-        .msg = died, .queue = e->queue->name, .death = (enum death)e->death, .wall_ms = b->now.wall_ms};
+        .msg = died, .queue = e->queue->name, .death = e->death, .wall_ms = b->now.wall_ms};
     struct message_spec spec = {
         .exchange = x->name,
         .routing_key = o->has_dead_letter_routing_key ? o->dead_letter_routing_key : message_key(died),

@@ -39,10 +39,12 @@ struct entry {
     uint64_t expires_at;       /* instant.ms; ENTRY_NEVER */
     struct consumer *consumer; /* OUT: with whom; NULL: fetched by GET */
     struct stream *stream;     /* OUT */
-    uint32_t ticket_slot;      /* OUT */
-    uint16_t deliveries;       /* how often it was given back; no more than UINT16_MAX */
-    uint8_t state : 4;         /* enum entry_state */
-    uint8_t death : 4;         /* DYING: enum death */
+    union {
+        uint32_t ticket_slot; /* OUT */
+        enum death death;     /* DYING */
+    };
+    uint16_t deliveries; /* how often it was given back; no more than UINT16_MAX */
+    uint8_t state;       /* enum entry_state */
     bool redelivered : 1;
     bool held : 1;   /* OUT: a transaction has settled it */
     bool stored : 1; /* there is a record of it */

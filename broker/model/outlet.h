@@ -36,17 +36,17 @@ struct held_routes {
 struct stream {
     struct outlet *outlet; /* borrowed */
     uint16_t number;
-    bool poisoned;   /* ignored until RESET */
-    struct list out; /* its entries that are out, oldest first */
+    bool poisoned;      /* ignored until RESET */
+    struct list parked; /* commands that wait for a GET, itself the first (parked.h) */
+    uint64_t after;     /* position that the last answer waits for: what is told behind it waits too */
+    struct list out;    /* its entries that are out, oldest first */
     struct list consumers;
     struct list starved;            /* consumers that wait for its credit */
     uint32_t credit_limit;          /* 0: none */
     uint32_t credit_used;           /* what its consumers have out */
     struct remembered_route *route; /* owned; NULL until the first publish */
     struct held_routes held;
-    struct list parked;  /* commands that wait for a GET, itself the first (parked.h) */
     struct link resumed; /* on broker->resumed */
-    uint64_t after;      /* position that the last answer waits for: what is told behind it waits too */
     uint64_t stamped;    /* the highest position that anything told to it waits for */
 };
 

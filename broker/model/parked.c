@@ -16,25 +16,29 @@ struct parked {
     struct command command;
 };
 
-static struct parked *park(struct stream *s, const struct command *c)
+static struct parked *parked_create(struct stream *s, const struct command *c)
 {
     struct parked *p = alloc(sizeof *p);
     p->stream = s;
     p->command = *c;
     link_init(&p->in_queue);
-    list_append(&s->parked, &p->in_stream);
     return p;
 }
 
 void parked_get(struct queue *q, struct stream *s, const struct command *c)
 {
-    CHECK(c->verb == GET && list_is_empty(&s->parked));
-    list_append(&q->parked, &park(s, c)->in_queue);
+    struct parked *p = parked_create(s, c);
+    struct list first;
+    CHECK(c->verb == GET);
+    list_init(&first);
+    list_append(&first, &p->in_stream);
+    list_prepend_all(&s->parked, &first); /* what is there already has come behind it */
+    list_append(&q->parked, &p->in_queue);
 }
 
 void parked_follow(struct stream *s, const struct command *c)
 {
-    park(s, c);
+    list_append(&s->parked, &parked_create(s, c)->in_stream);
 }
 
 static struct parked *first_of_stream(const struct stream *s)
@@ -94,7 +98,7 @@ bool parked_next(struct broker *b, struct stream **s, struct command *c)
 bool parked_take(struct stream *s, struct command *c)
 {
     struct parked *p;
-    while ((p = first_of_stream(s)) != NULL) {
+    list_each (p, &s->parked, struct parked, in_stream) {
         *c = unpark(p);
         if (c->verb != GET)
             return true;
@@ -105,9 +109,11 @@ bool parked_take(struct stream *s, struct command *c)
 
 void parked_drop(struct stream *s)
 {
-    struct command c;
-    while (parked_take(s, &c))
+    struct parked *p;
+    list_each (p, &s->parked, struct parked, in_stream) {
+        struct command c = unpark(p);
         command_drop(&c);
+    }
     list_remove(&s->resumed);
 }
 

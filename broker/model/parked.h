@@ -1,5 +1,5 @@
 /* Commands that wait: a GET on a queue that has nothing in memory but messages that are cold, and behind it whatever
- * else its stream has said meanwhile, so that answers stay in order.
+ * else its stream has said meanwhile, RESET too, so that answers stay in order.
  *
  * A GET that waits is on queue->parked and is the first on stream->parked.  When it can be answered it is, at once;
  * what is behind it goes on between two commands (broker->resumed), never inside of one.

@@ -85,14 +85,6 @@ char *queue_describe(const struct queue *q)
 /* --- what is ready
  * --------------------------------------------------------------------------------------------------*/
 
-static struct entry *queue_head(const struct queue *q)
-{
-    struct heap_node *n = heap_top(&q->returned);
-    if (n != NULL)
-        return item_of(n, struct entry, in_returned);
-    return list_is_empty(&q->ready) ? NULL : item_of(q->ready.ring.next, struct entry, in_queue);
-}
-
 static void ready_count_add(struct broker *b, struct queue *q, const struct entry *e)
 {
     q->ready_count++;
@@ -131,7 +123,7 @@ static void queue_die(struct broker *b, struct entry *e, enum death death)
         return;
     }
     e->state = ENTRY_DYING;
-    e->death = death & 0xf;
+    e->death = death;
     q->pins++;
     list_append(&b->fresh, &e->in_queue);
 }
@@ -181,7 +173,7 @@ struct entry *queue_take(struct broker *b, struct queue *q)
     return head;
 }
 
-static bool queue_is_over(const struct queue *q)
+bool queue_is_over(const struct queue *q)
 {
     const struct queue_options *o = &q->spec->options;
     return q->ready_count > o->max_length || q->ready_bytes > o->max_length_bytes;
@@ -488,46 +480,4 @@ void queue_clean_dirty(struct broker *b)
         list_remove(&q->dirty);
         queue_clean(b, q);
     }
-}
-
-/* --- invariants
- * -----------------------------------------------------------------------------------------------------*/
-
-void queue_check(const struct broker *b, const struct queue *q)
-{
-    uint64_t ready = q->returned.count, bytes = q->cold.bytes, out = 0, consumers = 0, last = 0, cost = 0;
-    struct entry *e;
-    struct consumer *c;
-    for (size_t i = 0; i < q->returned.count; i++) {
-        e = item_of(q->returned.nodes[i], struct entry, in_returned);
-        CHECK(e->state == ENTRY_RETURNED && e->queue == q && e->redelivered && e->position < q->next_position);
-        CHECK(e->deliveries > 0);
-        bytes += e->msg->body_size;
-        cost += message_cost(e->msg);
-    }
-    list_each (e, &q->ready, struct entry, in_queue) {
-        CHECK(e->state == ENTRY_READY && e->queue == q && e->position < q->next_position);
-        CHECK(ready == q->returned.count || e->position > last);
-        last = e->position;
-        CHECK(q->cold.count == 0 || e->position < q->cold.from);
-        CHECK(!e->stored || q->was_stored);
-        bytes += e->msg->body_size;
-        cost += message_cost(e->msg);
-        ready++;
-    }
-    list_each (e, &q->out, struct entry, in_queue) {
-        CHECK(e->state == ENTRY_OUT && e->queue == q && e->stream != NULL);
-        out++;
-    }
-    list_each (c, &q->consumers, struct consumer, in_queue) {
-        CHECK(c->queue == q && !c->gone);
-        consumers++;
-        /* P11: nothing waits while somebody could take it. */
-        CHECK(queue_head(q) == NULL || !consumer_can_take(c) || link_is_linked(&q->dirty) || heap_has(&q->expiry.node));
-    }
-    cold_check(b, q, ready, cost);
-    CHECK(list_is_empty(&q->parked) || (ready == 0 && q->cold.count > 0));
-    CHECK(queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id);
-    CHECK(bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
-    CHECK(!queue_is_over(q) || q->spec->options.overflow != OVERFLOW_DROP_HEAD || ready == 0);
 }

@@ -75,6 +75,18 @@ void queue_delete(struct broker *b, struct queue *q);
  * The message is the one that remember_begin() was told of. */
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg);
 
+/* The next message, overdue or not; NULL: there is none in memory. */
+static inline struct entry *queue_head(const struct queue *q)
+{
+    struct heap_node *n = heap_top(&q->returned);
+    if (n != NULL)
+        return item_of(n, struct entry, in_returned);
+    return list_is_empty(&q->ready) ? NULL : item_of(q->ready.ring.next, struct entry, in_queue);
+}
+
+/* Is it longer than it may be? */
+bool queue_is_over(const struct queue *q);
+
 /* Dead-letters all that is overdue at the head.  Is there a head? */
 bool queue_has_head(struct broker *b, struct queue *q);
 

@@ -26,7 +26,7 @@ static void write_key(struct pen *p, enum definition_class what, struct bytes vh
     pen_longstr(p, vhost);
     if (what == DEFINE_BINDING) {
         pen_longstr(p, s->source);
-        pen_u8(p, s->to_exchange);
+        pen_u8(p, s->to_exchange ? 1 : 0);
     }
     pen_longstr(p, s->name);
     if (what == DEFINE_BINDING) {
@@ -152,8 +152,10 @@ static void read_value(struct cursor *c, enum definition_class what, struct spec
     c->bad |= cursor_u8(c) != DEFINITION_VERSION;
     *vhost = read_name(c);
     s->name = read_name(c);
-    if (what == DEFINE_VHOST)
+    if (what == DEFINE_VHOST) {
+        c->bad |= !bytes_equal(*vhost, s->name);
         return;
+    }
     read_flags(c, what, s);
     s->arguments = cursor_longstr(c);
     if (!c->bad && !table_check(s->arguments, TABLE_DEPTH_MAX))

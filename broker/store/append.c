@@ -248,6 +248,13 @@ enum store_verdict append_end_group(struct store *s)
     return v == STORE_FINE ? journal_end_group(s) : v;
 }
 
+bool store_gather(struct store *s)
+{
+    if (s->verdict == STORE_FAILED || put_waiting(s) != STORE_FINE)
+        return false;
+    return s->n_loads == 0 && s->buffered < GATHER_BYTES;
+}
+
 enum store_verdict store_write(struct store *s)
 {
     if (s->verdict == STORE_FAILED)

@@ -66,6 +66,7 @@ static void write_state(struct store *s, struct writer *w)
     pen_varint(&p, s->next_pack);
     pen_varint(&p, s->next_segment);
     pen_varint(&p, s->wall_ms);
+    pen_varint(&p, s->is_closing);
     writer_put(w, ITEM_STATE, pen_written(&p).len, 0);
 }
 
@@ -135,9 +136,10 @@ static void write_queues(const struct store *s, struct writer *w)
 {
     for (struct map_node *n = map_walk(&s->image.queues, NULL); n != NULL; n = map_walk(&s->image.queues, n)) {
         const struct image_queue *q = item_of(n, struct image_queue, by_id);
-        struct pen p = writer_pen(w, 2 * VARINT_MAX);
+        struct pen p = writer_pen(w, 3 * VARINT_MAX);
         pen_varint(&p, q->id);
         pen_varint(&p, q->next_position);
+        pen_varint(&p, q->suspect_before);
         writer_put(w, ITEM_QUEUE, pen_written(&p).len, 0);
         for (size_t i = 0; i < q->n_chunks; i++)
             write_chunk(w, q->chunks[i]);
@@ -151,6 +153,7 @@ static void checkpoint_take(struct store *s)
     s->next.lsn = s->group_lsn;
     s->next.files[0] = s->next.files[1] = -1;
     s->next.is_written = false;
+    s->next.is_last = s->is_closing;
     s->next.serial = 0;
     struct writer w = {.epoch = store_random_epoch(s)};
     const struct file_header h = store_header(s, FILE_CHECKPOINT, s->next.number, w.epoch, s->group_lsn);
@@ -164,6 +167,8 @@ static void checkpoint_take(struct store *s)
     s->next.at = w.at;
     s->next.len = w.len;
     s->journal_since = 0;
+    if (s->is_backing_up && s->backup.checkpoint == 0)
+        backup_plan(s);
 }
 
 void checkpoint_free(struct store *s)
@@ -185,6 +190,8 @@ static void checkpoint_give_up(struct store *s)
             file_name(name, kinds[i], s->next.number);
             file_doom(s, name, s->next.size, 0);
         }
+    if (s->backup.checkpoint == s->next.number)
+        backup_fini(&s->backup); /* the next one will be its mark */
     checkpoint_free(s);
 }
 
@@ -243,6 +250,7 @@ void checkpoint_synced(struct store *s)
     if (s->next.number == 0 || s->next.serial == 0 || s->next.serial > s->synced_serial)
         return;
     doom_checkpoint(s, s->checkpoint, s->checkpoint_file_size);
+    s->was_closed = s->next.is_last;
     s->checkpoint = s->next.number;
     s->checkpoint_lsn = s->next.lsn;
     s->checkpoint_size = s->next.len;
@@ -290,9 +298,10 @@ enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
 {
     bool is_idle = s->idle_lsn == s->group_lsn;
     s->idle_lsn = s->group_lsn;
+    force |= s->is_backing_up && s->backup.checkpoint == 0;
     if (s->next.number == 0) {
-        if (s->is_group_open || s->n_waiting > 0 || s->in_tx ||
-            s->group_lsn == s->checkpoint_lsn || !is_due(s, force, is_idle))
+        if (s->is_group_open || s->n_waiting > 0 || s->in_tx || (s->group_lsn == s->checkpoint_lsn && !force) ||
+            !is_due(s, force, is_idle))
             return STORE_FINE;
         checkpoint_take(s);
     }
@@ -313,6 +322,7 @@ static bool read_state(struct store *s, struct bytes meta)
     uint64_t lsn = cursor_varint(&c), first = cursor_varint(&c), queue = cursor_varint(&c), chunk = cursor_varint(&c), pack = cursor_varint(&c),
              segment = cursor_varint(&c);
     s->wall_ms = cursor_varint(&c);
+    s->was_closed = cursor_varint(&c) != 0;
     if (c.bad || queue == 0 || chunk == 0)
         return false;
     s->lsn = s->checkpoint_lsn = lsn;
@@ -365,7 +375,7 @@ static bool read_item(struct store *s, const struct item *item)
     struct cursor c = cursor_over(item->meta);
     enum definition_class what;
     struct bytes key, value;
-    uint64_t queue, position;
+    uint64_t queue, position, suspect;
     switch (item->type) {
     case ITEM_STATE:
         return read_state(s, item->meta);
@@ -377,8 +387,9 @@ static bool read_item(struct store *s, const struct item *item)
     case ITEM_QUEUE:
         queue = cursor_varint(&c);
         position = cursor_varint(&c);
+        suspect = cursor_varint(&c);
         if (!c.bad)
-            image_restore_queue(&s->image, queue, position);
+            image_restore_queue(&s->image, queue, position, suspect);
         return !c.bad;
     case ITEM_CHUNK:
         return read_chunk(s, item);

@@ -42,4 +42,8 @@ struct disk {
 /* The file system, below folder, which is there and is held open; NULL: *error_number says why. */
 struct disk *disk_real_create(const char *folder, int *error_number);
 void disk_real_destroy(struct disk *d);
+
+/* What reads is passed on to the disk `of`, which is borrowed; what writes is refused with -EROFS. */
+struct disk *disk_readonly_create(struct disk *of);
+void disk_readonly_destroy(struct disk *d); /* NULL is allowed */
 #endif

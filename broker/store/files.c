@@ -136,7 +136,7 @@ void file_doom(struct store *s, const char *name, uint64_t size, uint64_t lsn)
 static enum store_verdict doomed_end(struct store *s, const struct doomed_file *d)
 {
     s->names_changed = true;
-    if (d->size == s->config.segment_bytes && s->n_spares < STORE_SPARE_SEGMENTS) {
+    if (d->size == s->config.segment_bytes && s->n_spares < STORE_SPARES_MAX) {
         char spare[NAME_MAX_BYTES];
         file_name(spare, "spare", s->next_spare);
         int error = s->disk->calls->rename(s->disk, d->name, spare);
@@ -170,21 +170,43 @@ static enum store_verdict doomed_tend(struct store *s)
     return STORE_FINE;
 }
 
-enum store_verdict files_tend(struct store *s, uint64_t budget, bool *more)
+/* More were kept than are needed when nothing happens. */
+static enum store_verdict spare_drop(struct store *s)
 {
-    (void)budget;
-    enum store_verdict v = s->is_backing_up ? STORE_FINE : doomed_tend(s);
-    if (v != STORE_FINE || s->n_spares == STORE_SPARE_SEGMENTS)
-        return v;
+    char name[NAME_MAX_BYTES];
+    file_name(name, "spare", s->spares[s->n_spares - 1]);
+    int error = s->disk->calls->unlink(s->disk, name);
+    if (error < 0)
+        return store_fail(s, "cannot delete", name, error);
+    s->n_spares--;
+    s->names_changed = true;
+    return STORE_FINE;
+}
+
+static enum store_verdict spare_make(struct store *s)
+{
     char name[NAME_MAX_BYTES];
     int file;
     file_name(name, "spare", s->next_spare);
-    v = file_create(s, name, s->config.segment_bytes, &file);
+    enum store_verdict v = file_create(s, name, s->config.segment_bytes, &file);
     s->is_tight = v == STORE_FULL;
     if (v == STORE_FINE) {
         s->disk->calls->close(s->disk, file);
         s->spares[s->n_spares++] = s->next_spare++;
-        *more |= s->n_spares < STORE_SPARE_SEGMENTS;
     }
     return v == STORE_FULL ? STORE_FINE : v;
+}
+
+enum store_verdict files_tend(struct store *s, bool *more)
+{
+    enum store_verdict v = s->is_backing_up ? STORE_FINE : doomed_tend(s);
+    bool is_idle = s->idle_lsn == s->group_lsn;
+    if (v != STORE_FINE)
+        return v;
+    if (s->n_spares < STORE_SPARE_SEGMENTS)
+        v = spare_make(s);
+    else if (s->n_spares > STORE_SPARE_SEGMENTS && is_idle)
+        v = spare_drop(s);
+    *more |= !s->is_tight && (s->n_spares < STORE_SPARE_SEGMENTS || (s->n_spares > STORE_SPARE_SEGMENTS && is_idle));
+    return v;
 }

@@ -123,8 +123,22 @@ size_t item_find(struct bytes b, size_t from, uint32_t epoch, uint64_t lsn_min);
  * that is bad has read it: each reader answers false then, and also if a number is out of its range. */
 
 enum { VARINT_MAX = 10 };
-void pen_varint(struct pen *p, uint64_t v);
-uint64_t cursor_varint(struct cursor *c);
+void pen_long_varint(struct pen *p, uint64_t v);
+uint64_t cursor_long_varint(struct cursor *c);
+
+/* Most of them are a byte long. */
+static inline void pen_varint(struct pen *p, uint64_t v)
+{
+    if (v < 0x80 && p->at < p->end && !p->full)
+        *p->at++ = (uint8_t)v;
+    else
+        pen_long_varint(p, v);
+}
+
+static inline uint64_t cursor_varint(struct cursor *c)
+{
+    return !c->bad && c->at < c->end && *c->at < 0x80 ? *c->at++ : cursor_long_varint(c);
+}
 
 /* A message where it is published, and in a chunk (there with one place and what became of it). */
 struct message_meta {

@@ -1,6 +1,6 @@
 #include "broker/store/format.h"
 
-void pen_varint(struct pen *p, uint64_t v)
+void pen_long_varint(struct pen *p, uint64_t v)
 {
     uint8_t bytes[VARINT_MAX];
     size_t n = 0;
@@ -11,7 +11,7 @@ void pen_varint(struct pen *p, uint64_t v)
 }
 
 /* Only the shortest form of a number is one. */
-uint64_t cursor_varint(struct cursor *c)
+uint64_t cursor_long_varint(struct cursor *c)
 {
     uint64_t v = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {

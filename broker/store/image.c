@@ -582,9 +582,11 @@ void image_load_fates(struct image *im, struct chunk *c, struct bytes fates, uin
     c->pack->live_bytes -= before - chunk_live_size(c);
 }
 
-void image_restore_queue(struct image *im, uint64_t queue, uint64_t next_position)
+void image_restore_queue(struct image *im, uint64_t queue, uint64_t next_position, uint64_t suspect_before)
 {
     struct image_queue *q = queue_make(im, queue);
+    if (suspect_before > q->suspect_before)
+        q->suspect_before = suspect_before;
     if (next_position > q->next_position)
         q->next_position = next_position;
 }
@@ -697,6 +699,14 @@ struct chunk *image_move(struct image *im, const struct chunk_meta *m, struct pa
 }
 
 /* --- the whole */
+
+void image_suspect_all(struct image *im)
+{
+    for (struct map_node *n = map_walk(&im->queues, NULL); n != NULL; n = map_walk(&im->queues, n)) {
+        struct image_queue *q = item_of(n, struct image_queue, by_id);
+        q->suspect_before = q->next_position;
+    }
+}
 
 void image_return_all(struct image *im)
 {

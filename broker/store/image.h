@@ -71,6 +71,7 @@ struct image_queue {
     size_t first_spot, n_spots, spot_room; /* room is a power of two */
     size_t dead_spots;
     uint64_t moved_to; /* spots before this position are being copied */
+    uint64_t suspect_before; /* messages before this position may have been out when the broker crashed */
 
     struct chunk **chunks; /* owned: by position, and before all spots */
     size_t n_chunks, chunk_room;
@@ -156,7 +157,7 @@ struct chunk *image_add_chunk(struct image *im, const struct chunk_meta *m, stru
 /* Two bytes a position, little-endian; bytes: of the bodies of those that live. */
 void image_load_fates(struct image *im, struct chunk *c, struct bytes fates, uint64_t bytes);
 void image_restore_spot(struct image *im, uint64_t queue, const struct spot *spot);
-void image_restore_queue(struct image *im, uint64_t queue, uint64_t next_position);
+void image_restore_queue(struct image *im, uint64_t queue, uint64_t next_position, uint64_t suspect_before);
 uint16_t chunk_fate(const struct chunk *c, uint64_t position);
 void image_drop_chunk(struct image *im, struct chunk *c); /* with all that lives in it */
 
@@ -170,6 +171,9 @@ static inline struct spot *queue_spot(const struct image_queue *q, size_t i)
 size_t queue_find_spot(const struct image_queue *q, uint64_t position);
 /* Index of the first chunk whose last position is at or behind this one; n_chunks: none. */
 size_t queue_find_chunk(const struct image_queue *q, uint64_t position);
+
+/* What was out when the broker crashed is not known for certain: it may have been given out a moment before. */
+void image_suspect_all(struct image *im);
 
 /* After a crash nobody has anything any more: what was out has been given back. */
 void image_return_all(struct image *im);

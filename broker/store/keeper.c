@@ -36,29 +36,34 @@ struct errand {
 struct keeper {
     struct disk *disk; /* borrowed */
     struct keeper_ear ear;
+    void (*on_tick)(void *arg, bool is_last);
+    void *tick_arg;
     atomic_ullong pending;
     pthread_t journal, syncer;
-    bool is_started;
 
     /* The journal thread's. */
     struct store *store; /* owned */
     struct lane inbox;
     struct space space;
     struct errand errand;
+    uint64_t synced_from_ms; /* since when the errand is out */
+    uint64_t unwritten;      /* bytes of publishes appended since the last write */
+    uint64_t retry_ms;       /* when to try again, if it is full */
+    uint64_t bytes_untended; /* of publishes, written since the last slice */
+    uint64_t segments;       /* of the journal, when space was looked at */
+    uint64_t tick_ms;        /* when the next is due */
+    uint64_t alarm_ms;       /* when the ear was last told of the alarm */
+    uint64_t stop_ms, drain_ms;
+    unsigned groups_untended; /* written since the last slice */
     bool is_syncing;          /* the errand is out … */
     bool is_sync_slow;        /* … and was complained about */
-    uint64_t synced_from_ms;  /* since when */
-    uint64_t unwritten;       /* bytes of publishes appended since the last write */
-    bool has_group;           /* something was appended since */
+    bool has_group;           /* something was appended since the last write */
     bool is_full;             /* the last write found no room */
-    uint64_t retry_ms;        /* when to try again */
+    bool is_tight;            /* there was no room for a file in reserve */
     bool has_debt;            /* there may be something to tend */
-    unsigned groups_untended; /* written since the last slice */
-    uint64_t segments;        /* of the journal, when space was looked at */
-    uint64_t tick_ms;         /* when the next is due */
     bool is_alarm_set;        /* as the ear was told */
     bool is_stopping, is_stopped, is_clean;
-    uint64_t stop_ms, drain_ms;
+    bool is_started; /* the hub's thread */
 
     /* The sync thread's. */
     struct lane jobs;
@@ -111,11 +116,13 @@ struct keeper *keeper_create(const struct keeper_config *config)
     uint64_t available = UINT64_MAX, total = 0;
     k->store = config->store;
     k->disk = config->disk;
+    k->on_tick = config->on_tick;
+    k->tick_arg = config->tick_arg;
     k->space = (struct space){.limit = config->disk_limit, .is_chosen = config->is_disk_limit_chosen};
     if (k->disk->calls->space(k->disk, &available, &total) != 0)
         total = 0;
     if (!k->space.is_chosen)
-        k->space.limit = space_default_limit(total);
+        k->space.limit = space_limit_at_start(total, available);
     atomic_init(&k->pending, 0);
     lane_init(&k->inbox);
     lane_init(&k->jobs);
@@ -299,9 +306,13 @@ static bool journal_collect(struct keeper *k)
 
 /* ---- The journal thread: room on disk. */
 
+/* The alarm is set at once.  It stays for a while: room that comes and goes with every file would set it off and on,
+ * and every publisher is told each time. */
 static void journal_tell_alarm(struct keeper *k)
 {
-    bool is_set = k->is_full || k->space.is_low;
+    bool is_set = k->is_full || k->is_tight || k->space.is_low;
+    uint64_t now = clock_ms();
+    is_set |= k->is_alarm_set && now < k->alarm_ms + KEEPER_ALARM_MS; /* looked at again at the next tick */
     pthread_mutex_lock(&k->lock);
     k->stats.is_disk_alarm = is_set;
     k->stats.disk_available = k->space.available;
@@ -309,6 +320,7 @@ static void journal_tell_alarm(struct keeper *k)
     if (is_set == k->is_alarm_set)
         return;
     k->is_alarm_set = is_set;
+    k->alarm_ms = now;
     log_info("store", "Free disk space is %s. Free bytes: %" PRIu64 ". Limit: %" PRIu64,
              is_set ? "insufficient" : "sufficient", k->space.available, k->space.limit);
     k->ear.disk_alarm(k->ear.arg, is_set);
@@ -319,6 +331,7 @@ static void journal_look_at_space(struct keeper *k)
     uint64_t available = 0, total = 0;
     if (k->disk->calls->space(k->disk, &available, &total) == 0)
         space_judge(&k->space, available);
+    k->is_tight = store_stats(k->store).is_tight;
     journal_tell_alarm(k);
 }
 
@@ -348,6 +361,8 @@ static void journal_write(struct keeper *k)
 {
     if (!k->has_group || (k->is_full && clock_ms() < k->retry_ms))
         return;
+    if (k->is_syncing && !k->is_full && store_gather(k->store))
+        return; /* the next group; it is written when this sync ends */
     uint64_t from = clock_us();
     if (found_no_room(k, store_write(k->store), "the journal cannot be written")) {
         journal_on_full(k);
@@ -358,6 +373,7 @@ static void journal_write(struct keeper *k)
     k->is_full = k->has_group = false;
     k->has_debt = true;
     k->groups_untended++;
+    k->bytes_untended += k->unwritten;
     pthread_mutex_lock(&k->lock);
     histogram_add(&k->stats.write_us, clock_us() - from);
     pthread_mutex_unlock(&k->lock);
@@ -392,15 +408,21 @@ static uint64_t journal_files(const struct keeper *k)
 static void journal_tend(struct keeper *k, bool is_idle)
 {
     bool more = false;
-    if (!k->has_debt || (k->is_stopping && !k->is_full) || (!is_idle && k->groups_untended < KEEPER_TEND_GROUPS))
+    bool is_time = k->groups_untended >= KEEPER_TEND_GROUPS || k->bytes_untended >= KEEPER_TEND_BUSY_BYTES;
+    if (!k->has_debt || (k->is_stopping && !k->is_full) || (!is_idle && !is_time))
         return;
     uint64_t files = journal_files(k);
-    k->groups_untended = 0;
     uint64_t budget = is_idle ? KEEPER_TEND_BYTES : KEEPER_TEND_BUSY_BYTES;
+    if (budget < 2 * k->bytes_untended)
+        budget = 2 * k->bytes_untended; /* the debt is paid faster than it grows */
+    k->groups_untended = 0;
+    k->bytes_untended = 0;
     bool has_no_room = found_no_room(k, store_tend(k->store, budget, &more), "the store cannot be written");
     k->has_debt = more && !has_no_room; /* or at the next tick */
     if (k->is_full && journal_files(k) < files)
         k->retry_ms = 0; /* there may be room now */
+    if (store_stats(k->store).is_tight != k->is_tight)
+        journal_look_at_space(k);
 }
 
 static void journal_tick(struct keeper *k)
@@ -410,6 +432,8 @@ static void journal_tick(struct keeper *k)
         return;
     k->tick_ms = now + KEEPER_TICK_MS;
     k->has_debt = true;
+    if (k->on_tick != NULL)
+        k->on_tick(k->tick_arg, false);
     if (k->is_syncing)
         journal_warn_of_slow_sync(k, now - k->synced_from_ms);
     journal_look_at_space(k);
@@ -439,6 +463,8 @@ static void journal_finish(struct keeper *k)
     bool is_late = clock_ms() >= k->stop_ms + k->drain_ms;
     if (k->has_group && !is_late)
         return; /* the file system is full */
+    if (k->on_tick != NULL)
+        k->on_tick(k->tick_arg, true);
     bool has_no_room = found_no_room(k, store_close(k->store), "the store cannot be closed");
     k->is_stopped = !has_no_room || is_late;
     k->is_clean = !has_no_room && !k->has_group;
@@ -464,6 +490,7 @@ void keeper_start(struct keeper *k, const struct keeper_ear *ear)
     sigset_t all, before; /* signals are the main thread's */
     k->ear = *ear;
     k->is_started = true;
+    found_no_room(k, store_begin(k->store), "the journal cannot be written");
     log_info("store", "Disk free limit set to %" PRIu64 "MB", k->space.limit / 1000000);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

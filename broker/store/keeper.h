@@ -27,6 +27,7 @@ enum {
     KEEPER_PENDING_MAX = 64 << 20,  /* message bytes on their way to the journal: above, publishers should pause … */
     KEEPER_PENDING_EASY = 32 << 20, /* … until there are no more than these */
     KEEPER_TICK_MS = 1000,          /* at least so often it looks at the disk's space, and at what has no hurry */
+    KEEPER_ALARM_MS = 1000,         /* the disk alarm does not clear before */
     KEEPER_RETRY_MS = 100,          /* between attempts to write to a full file system */
     KEEPER_TEND_BYTES = 1 << 20,    /* of what has no hurry, when there is nothing else … */
     KEEPER_TEND_BUSY_BYTES = 256 << 10, /* … and when there is, … */
@@ -44,6 +45,10 @@ struct keeper_config {
     uint64_t disk_limit;       /* bytes that must be free, or the alarm is raised … */
     bool is_disk_limit_chosen; /* … if it is; otherwise space_default_limit() */
     uint64_t drain_ms;         /* 0: KEEPER_DRAIN_MS */
+    /* Every KEEPER_TICK_MS on the journal thread, between groups; is_last: the store is about to be closed.  Must not
+     * wait.  NULL is allowed. */
+    void (*on_tick)(void *arg, bool is_last);
+    void *tick_arg;
 };
 
 /* Who is told what follows; called on the keeper's threads, and must not wait. */

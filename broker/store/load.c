@@ -11,10 +11,13 @@ struct reading {
     struct image_queue *q;
     struct load *l;
     uint64_t bytes, bytes_max;
-    uint64_t lost[LOADS_MAX]; /* positions, until the walk is over */
+    struct {
+        uint64_t position, file, offset;
+        const char *kind; /* of the file */
+    } lost[LOADS_MAX];    /* until the walk is over */
     unsigned n_lost;
-    const char *file;
-    uint64_t offset;
+    const char *kind; /* what is being read: a file of this kind … */
+    uint64_t file, offset;
 };
 
 static bool is_full(const struct reading *r)
@@ -24,7 +27,10 @@ static bool is_full(const struct reading *r)
 
 static void lose(struct reading *r, uint64_t position)
 {
-    r->lost[r->n_lost++] = position;
+    r->lost[r->n_lost].position = position;
+    r->lost[r->n_lost].kind = r->kind;
+    r->lost[r->n_lost].file = r->file;
+    r->lost[r->n_lost++].offset = r->offset;
     r->l->next = position + 1;
 }
 
@@ -52,7 +58,8 @@ static bool take(struct reading *r, struct bytes bytes, uint64_t position, uint1
                                                    .ttl_ms = place.ttl_ms,
                                                    .written_ms = m.wall_ms,
                                                    .deliveries = (uint16_t)deliveries,
-                                                   .redelivered = (fate & (FATE_OUT | FATE_REDELIVERED)) != 0,
+                                                   .redelivered = (fate & (FATE_OUT | FATE_REDELIVERED)) != 0 ||
+                                                                  position < r->q->suspect_before,
                                                    .persistent = (msg->flags & MESSAGE_PERSISTENT) != 0};
     r->l->next = position + 1;
     r->bytes += message_cost(msg);
@@ -133,6 +140,8 @@ static bool read_chunk(struct reading *r, const struct chunk *c)
     struct store *s = r->s;
     uint64_t expected = r->l->next > c->first ? r->l->next : c->first, position;
     struct bytes bytes;
+    r->kind = "pack";
+    r->file = c->pack->number;
     r->offset = c->offset;
     bool is_there = cache_fill(s, c);
     if (s->cache.position > expected) { /* it was read further than is wanted now */
@@ -172,9 +181,12 @@ static bool read_spot(struct reading *r, const struct spot *spot)
     struct segment *g = image_spot_segment(&s->image, spot);
     uint64_t offset = (uint64_t)spot->offset * FORMAT_ALIGN;
     struct item_head head;
+    r->kind = "journal";
+    r->file = spot->segment;
+    r->offset = offset;
     if (g == NULL || g->file < 0)
         return false;
-    r->offset = offset;
+    r->file = g->number;
     /* What is still in the write buffer cannot be asked for: loads are answered when it is empty. */
     uint64_t end = g == s->open ? s->buffer_at : g->used;
     struct bytes at = block_at(s, &s->load_block, g->file, g->number, offset, FORMAT_ITEM_HEADER, end);
@@ -201,9 +213,12 @@ static void read_spots(struct reading *r)
 static void tell_lost(struct reading *r)
 {
     struct store *s = r->s;
+    char name[NAME_MAX_BYTES];
     for (unsigned i = 0; i < r->n_lost; i++) {
+        file_name(name, r->lost[i].kind, r->lost[i].file);
         uint64_t before = r->q->bytes, messages = r->q->messages;
-        store_lose(s, r->q, r->lost[i], 1, 0, r->file, r->offset, "its checksum does not hold");
+        store_lose(s, r->q, r->lost[i].position, 1, 0, name, r->lost[i].offset,
+                   "its checksum does not hold");
         r->l->lost++;
         if (messages > 0)
             r->l->lost_bytes += before - r->q->bytes;
@@ -224,18 +239,21 @@ struct load *load_messages(struct store *s, const struct record *record)
         return l;
     }
     bool is_over = true;
-    char name[NAME_MAX_BYTES] = "";
-    for (size_t i = queue_find_chunk(r.q, l->next); i < r.q->n_chunks && is_over && !is_full(&r); i++) {
-        const struct chunk *c = r.q->chunks[i];
-        unsigned lost = r.n_lost;
-        is_over = read_chunk(&r, c);
-        if (r.n_lost > lost || name[0] == '\0')
-            file_name(name, "pack", c->pack->number);
-    }
+    for (size_t i = queue_find_chunk(r.q, l->next); i < r.q->n_chunks && is_over && !is_full(&r); i++)
+        is_over = read_chunk(&r, r.q->chunks[i]);
     size_t i = queue_find_chunk(r.q, l->next);
-    r.file = r.n_lost > 0 ? name : "journal";
     if (is_over && i >= r.q->n_chunks)
         read_spots(&r);
     tell_lost(&r);
+    return l;
+}
+
+struct load *store_load(struct store *s, uint64_t queue, uint64_t position, uint32_t messages_max, uint32_t bytes_max)
+{
+    const struct record r = {.kind = RECORD_LOAD,
+                             .at = {.queue = queue, .position = position},
+                             .load = {.messages_max = messages_max, .bytes_max = bytes_max}};
+    struct load *l = load_messages(s, &r);
+    run_clear(&s->settles); /* what was lost is not settled: that is for those who write */
     return l;
 }

@@ -42,6 +42,8 @@ struct recovery {
     /* Both. */
     uint64_t expected; /* LSN of the next item */
     bool is_second;
+    bool has_more; /* something happened after the checkpoint */
+    bool is_sealed; /* the last item was an END: another segment must follow */
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
     uint64_t last_batch; /* LSN of the last BATCH so far */
@@ -282,7 +284,7 @@ static void lose_places(struct recovery *r, const struct message_meta *m, struct
     struct place p;
     file_name(name, "journal", segment);
     for (uint32_t i = 0; i < m->n_places && place_read(&c, &p); i++) {
-        image_restore_queue(&s->image, p.queue, p.position + 1);
+        image_restore_queue(&s->image, p.queue, p.position + 1, 0);
         store_lose(s, image_queue_find(&s->image, p.queue), 0, 1, m->body_size, name, offset,
                    "its checksum does not hold");
     }
@@ -384,6 +386,8 @@ static void apply_chunk(struct store *s, struct bytes meta)
         p = image_add_pack(&s->image, m.pack);
         p->is_sealed = true;
     }
+    if (m.pack >= s->next_pack)
+        s->next_pack = m.pack + 1; /* though it may be gone again */
     /* What is before it was moved before it.  If that was not to be read, its segment may be gone. */
     struct image_queue *q = image_queue_find(&s->image, m.queue);
     if (q != NULL && m.replaces == 0)
@@ -464,8 +468,10 @@ static void on_item(struct recovery *r, const struct segment *g, uint64_t offset
         if (batch.wall_ms > r->s->wall_ms)
             r->s->wall_ms = batch.wall_ms;
     }
+    r->is_sealed = item->type == ITEM_END;
     if (!r->is_second || item->type == ITEM_BATCH || item->type == ITEM_END || item->type == ITEM_PAD)
         return;
+    r->has_more = true;
     const struct tx_item t = {.type = item->type,
                               .is_bad_body = is_bad_body,
                               .segment = g->number,
@@ -648,6 +654,15 @@ static int move_aside(struct store *s, const char *name)
     return s->disk->calls->rename(s->disk, name, aside);
 }
 
+/* Those that the journal speaks of, and nothing lives in any more: their files are gone, or go. */
+static void drop_empty_packs(struct image *im)
+{
+    struct pack *p;
+    list_each (p, &im->packs, struct pack, in_order)
+        if (list_is_empty(&p->chunks))
+            image_drop_pack(im, p);
+}
+
 /* Files that nothing refers to: spares, and those that were made in vain.  They go when what was recovered is durable.
  */
 static void sort_out(struct recovery *r, bool is_trusted)
@@ -670,7 +685,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
         if (f->number >= s->next_pack)
             s->next_pack = f->number + 1;
         struct pack *p = image_pack(im, f->number);
-        if (p != NULL) {
+        if (p != NULL && !list_is_empty(&p->chunks)) {
             p->size = p->used = f->size;
             p->epoch = f->header.epoch;
             p->is_sealed = true;
@@ -682,6 +697,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
         else
             move_aside(s, name);
     }
+    drop_empty_packs(im);
     for (enum found_kind k = FOUND_CHECKPOINT_A; k <= FOUND_CHECKPOINT_B; k++)
         for (size_t i = 0; i < r->files[k].n; i++) {
             uint64_t number = r->files[k].at[i].number;
@@ -744,8 +760,12 @@ enum store_verdict recover(struct store *s, char **text)
         find_end(&r);
         r.is_second = true;
         walk(&r);
+        if (r.is_sealed)
+            store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
         s->lsn = s->written_lsn = s->group_lsn = r.expected - 1;
         close_segments(&r);
+        if (r.has_more || !s->was_closed)
+            image_suspect_all(&s->image);
         image_return_all(&s->image);
         image_drop_undefined(&s->image);
         lose_missing(&r);

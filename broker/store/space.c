@@ -9,6 +9,14 @@ uint64_t space_default_limit(uint64_t total)
     return limit < SPACE_LIMIT_MAX ? limit : SPACE_LIMIT_MAX;
 }
 
+uint64_t space_limit_at_start(uint64_t total, uint64_t available)
+{
+    uint64_t limit = space_default_limit(total), half = available / 2;
+    if (half >= limit || limit <= SPACE_LIMIT_LEAST)
+        return limit;
+    return half > SPACE_LIMIT_LEAST ? half : SPACE_LIMIT_LEAST;
+}
+
 /* How much must be available for the alarm to clear: more than what raised it, or it would come and go. */
 static uint64_t space_clear_at(const struct space *s)
 {

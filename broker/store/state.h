@@ -2,6 +2,7 @@
 #ifndef BROKER_STORE_STATE_H
 #define BROKER_STORE_STATE_H
 
+#include "broker/store/backup.h"
 #include "broker/store/format.h"
 #include "broker/store/image.h"
 #include "broker/store/store.h"
@@ -11,6 +12,7 @@ struct recovery;
 enum {
     NAME_MAX_BYTES = 40,        /* of a file's */
     BUFFER_BYTES = 1 << 20,     /* written at once, when there is more to write */
+    GATHER_BYTES = 256 << 10,   /* of a group, that may wait for the sync of the one before it */
     BLOCK_BYTES = 1 << 20,      /* read at once */
     SEGMENT_TAIL_BYTES = 4096,  /* kept free at the end of a segment, for what ends a group and the segment */
     LOADS_MAX = 64,             /* that one group is asked for and answered with */
@@ -74,11 +76,12 @@ struct store {
 
     /* Files. */
     uint64_t next_spare, next_pack, next_checkpoint, next_segment;
-    uint64_t spares[STORE_SPARE_SEGMENTS];
+    uint64_t spares[STORE_SPARES_MAX];
     unsigned n_spares;
     bool is_tight; /* the last allocation failed */
     bool names_changed;
     bool is_backing_up; /* no file may go */
+    struct backup backup; /* while that is so: the plan; checkpoint 0: none yet */
     struct doomed_file *doomed; /* owned */
 
     /* Packs. */
@@ -107,11 +110,13 @@ struct store {
         size_t len;
         uint64_t size;   /* of each of its files */
         int files[2];    /* -1: not open */
-        bool is_written;
+        bool is_written, is_last;
         uint64_t serial; /* of the sync job that makes it durable; 0: not begun */
     } next; /* the checkpoint that is being made */
     uint64_t checkpoint, checkpoint_lsn, checkpoint_size, checkpoint_file_size; /* the one in force; 0: none */
     uint64_t journal_since; /* bytes since it */
+    bool is_closing;        /* the checkpoint that is taken is the last: nothing is out any more */
+    bool was_closed;        /* the one in force is such a one */
     uint64_t idle_lsn;      /* at the last look */
 
     struct recovery *recovery; /* borrowed: while it goes on */
@@ -128,7 +133,7 @@ void file_untake(struct store *s, const char *name, int file); /* it is not want
 enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n,
                               uint64_t offset);
 void file_doom(struct store *s, const char *name, uint64_t size, uint64_t lsn);
-enum store_verdict files_tend(struct store *s, uint64_t budget, bool *more);
+enum store_verdict files_tend(struct store *s, bool *more);
 /* So many messages of q from this position on cannot be read: they are gone, and somebody is told. */
 void store_lose(struct store *s, struct image_queue *q, uint64_t position, uint64_t messages, uint64_t bytes,
                 const char *file, uint64_t offset, const char *reason);
@@ -175,6 +180,9 @@ void checkpoint_synced(struct store *s);
 /* The one that recovery used: it may never have been synced, so it is in force when it has been. */
 void checkpoint_adopt(struct store *s, uint64_t number, uint64_t lsn);
 void checkpoint_free(struct store *s);
+
+/* backup.c */
+void backup_plan(struct store *s); /* of the state that the checkpoint has that was just taken */
 
 /* load.c */
 struct load *load_messages(struct store *s, const struct record *r);

@@ -60,6 +60,7 @@ void store_destroy(struct store *s)
         if (p->file >= 0)
             s->disk->calls->close(s->disk, p->file);
     checkpoint_free(s);
+    backup_fini(&s->backup);
     append_free(s);
     for (struct pending_chunk *w = s->pending, *next; w != NULL; w = next) {
         next = w->next;
@@ -139,6 +140,12 @@ void store_lose_items(struct store *s, uint64_t first_lsn, uint64_t last_lsn, co
                                     .offset = offset,
                                     .reason = reason};
     s->witness.lost(s->witness.arg, &loss);
+}
+
+enum store_verdict store_begin(struct store *s)
+{
+    s->is_mark_due = true;
+    return journal_mark(s);
 }
 
 /* --- syncs */
@@ -228,7 +235,7 @@ void store_sync_end(struct store *s, const struct sync_job *job)
     s->durable_position = job->position;
     if (job->lsn > s->durable_lsn) {
         s->durable_lsn = job->lsn;
-        s->is_mark_due = true;
+        s->is_mark_due |= job->n_files > 0; /* else it was a mark itself, and that would go on for ever */
     }
     pack_synced(s, job->serial);
     close_sealed_packs(s);
@@ -248,7 +255,7 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
     *more = false;
     if (v == STORE_FAILED)
         return v;
-    v = files_tend(s, budget, more);
+    v = files_tend(s, more);
     if (v == STORE_FINE && !s->in_tx && s->n_waiting == 0) {
         v = s->is_group_open ? append_end_group(s) : STORE_FINE;
         if (v == STORE_FINE)
@@ -282,7 +289,9 @@ enum store_verdict store_close(struct store *s)
 {
     bool more = false;
     enum store_verdict v = store_write(s);
-    for (unsigned i = 0; i < 4 && v == STORE_FINE && s->checkpoint_lsn != s->group_lsn; i++) {
+    s->is_closing = true;
+    s->was_closed = false;
+    for (unsigned i = 0; i < 4 && v == STORE_FINE && !s->was_closed; i++) {
         v = sync_all(s);
         if (v == STORE_FINE && s->is_group_open)
             v = append_end_group(s);
@@ -293,7 +302,7 @@ enum store_verdict store_close(struct store *s)
     }
     if (v == STORE_FINE) {
         journal_tend(s);
-        v = files_tend(s, 0, &more);
+        v = files_tend(s, &more);
     }
     if (v == STORE_FINE)
         v = sync_all(s);

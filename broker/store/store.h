@@ -30,7 +30,8 @@ enum {
     STORE_SEGMENT_BYTES = 16 << 20,
     STORE_SEGMENTS_KEPT = 3,  /* sealed ones with live messages, before these are moved to packs */
     STORE_SPARE_SEGMENTS = 3, /* kept ready: the next one, and two for a full disk (reliability D26) */
-    STORE_CHECKPOINT_BYTES = 64 << 20,
+    STORE_SPARES_MAX = 6,     /* while there is much to write: overwriting costs less than making files anew */
+    STORE_CHECKPOINT_BYTES = 32 << 20,
     STORE_PACK_BYTES = 16 << 20,
     STORE_CHUNK_BYTES = 512 << 10,
     STORE_CHUNK_MESSAGES = 4096,
@@ -79,15 +80,27 @@ struct store_reader {
 };
 void store_read(struct store *s, const struct store_reader *r);
 
+/* The messages of a queue from a position on, at once and without writing: for those who read a store and do not work
+ * with it.  What cannot be read is told to the witness and counted.  The caller owns it. */
+struct load *store_load(struct store *s, uint64_t queue, uint64_t position, uint32_t messages_max, uint32_t bytes_max);
+
 /* A number that no queue has or had. */
 uint64_t store_next_queue(const struct store *s);
 
 /* --- at work */
 
+/* Before anything is served: says in the journal that the broker is at work, so that a crash is known for one.  There may
+ * be no room for that; nothing follows from it. */
+enum store_verdict store_begin(struct store *s);
+
 /* Takes the records over (the sheaf is empty afterwards); they are encoded and written by store_write().  That is also
  * where LOADs are answered, each with its load, in order. */
 typedef void store_answer_fn(void *arg, struct load *l);
 void store_append(struct store *s, struct sheaf *records, store_answer_fn *answer, void *arg);
+
+/* While a sync is under way: encodes what was appended and leaves it in the write buffer, for the next group.  False:
+ * better not, somebody waits for a load, or it is much. */
+bool store_gather(struct store *s);
 
 /* Ends the group and writes it.  STORE_FULL: nothing is lost, it stays in the buffer; call again when there is space.
  */
@@ -127,7 +140,5 @@ struct store_stats {
 };
 struct store_stats store_stats(const struct store *s);
 
-/* A consistent copy, of what is durable now, in another folder of the same file system (hard links) or anywhere
- * (copies); the folder must not exist.  Later slices of store_tend() do nothing to the files meanwhile. */
-enum store_verdict store_backup(struct store *s, struct disk *to);
+/* A copy of it all while it works: broker/store/backup.h. */
 #endif

@@ -38,7 +38,8 @@ enum {
 struct options {
     const char *host;
     uint64_t port, size, seconds, acks, prefetch, window, pid, pairs, count;
-    bool persistent;
+    bool durable, persistent, by_thread;
+    const char *type;    /* x-queue-type; NULL: the broker's default */
     const char *program; /* a broker to start; NULL: one is there */
     const char *settings[SETTINGS_MAX + 1];
     unsigned settings_count;
@@ -277,7 +278,10 @@ static void prepare(struct bench *b, struct pair *p, unsigned i)
     link_init(&p->publisher, &to);
     link_init(&p->consumer, &to);
     link_reserve(&p->consumer, READ_ROOM);
-    link_declare(&p->consumer, p->queue, o->persistent, 0);
+    if (o->durable)
+        link_declare_durable(&p->consumer, p->queue, o->type, false);
+    else
+        link_declare(&p->consumer, p->queue, false, 0);
     link_consume(&p->consumer, p->queue, o->acks == 0, (unsigned)o->prefetch);
     setsockopt(p->consumer.fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
     if (o->window > 0) {
@@ -301,8 +305,10 @@ static void finish(const struct options *o, struct pair *p)
 }
 
 struct sample {
-    uint64_t ns, published, consumed, client_ns;
+    uint64_t ns, published, consumed, received, client_ns;
     struct usage broker;
+    struct thread_usage threads[THREADS_MAX];
+    unsigned threads_count;
 };
 
 static struct sample sample(const struct bench *b)
@@ -314,9 +320,13 @@ static struct sample sample(const struct bench *b)
     for (unsigned i = 0; i < b->o.pairs; i++) {
         s.published += __atomic_load_n(&b->pairs[i].sent, __ATOMIC_RELAXED) / b->publish_len;
         s.consumed += atomic_load(&b->pairs[i].consumed);
+        s.received += __atomic_load_n(&b->pairs[i].publisher.received, __ATOMIC_RELAXED) +
+                      __atomic_load_n(&b->pairs[i].consumer.received, __ATOMIC_RELAXED);
     }
     if (b->o.pid > 0)
         s.broker = process_usage((pid_t)b->o.pid);
+    if (b->o.pid > 0 && b->o.by_thread)
+        s.threads_count = process_threads((pid_t)b->o.pid, s.threads);
     return s;
 }
 
@@ -335,14 +345,24 @@ static void wait_for_end(const struct bench *b)
         die("only %llu of %llu messages came in time", (unsigned long long)s.consumed, (unsigned long long)all);
 }
 
-static void print(const struct sample *from, const struct sample *to)
+static void print(const struct options *o, const struct sample *from, const struct sample *to)
 {
     double seconds = (double)(to->ns - from->ns) / 1e9;
     double in = (double)(to->published - from->published), out = (double)(to->consumed - from->consumed);
     double messages = in + out > 0 ? (in + out) / 2 : 1;
-    printf("%9.0f published/s %9.0f consumed/s %7.0f broker-ns/message %7.1f MiB-RSS %6.0f client-ns/message\n",
+    double bytes = in > 0 && o->size > 0 ? in * (double)o->size : 1;
+    double written = (double)(to->broker.written - from->broker.written);
+    double filed = (double)(to->broker.said - from->broker.said) - (double)(to->received - from->received);
+    printf("%9.0f published/s %9.0f consumed/s %7.0f broker-ns/message %7.1f MiB-RSS %6.0f client-ns/message "
+           "%5.2f written/published %5.2f filed/published\n",
            in / seconds, out / seconds, (double)(to->broker.cpu_ns - from->broker.cpu_ns) / messages,
-           (double)to->broker.rss / (1 << 20), (double)(to->client_ns - from->client_ns) / messages);
+           (double)to->broker.rss / (1 << 20), (double)(to->client_ns - from->client_ns) / messages, written / bytes,
+           filed > 0 ? filed / bytes : 0);
+    for (unsigned i = 0; i < to->threads_count && i < from->threads_count; i++)
+        if (to->threads[i].id == from->threads[i].id)
+            printf("          %-16s %7.0f ns/message, busy %3.0f %%\n", to->threads[i].name,
+                   (double)(to->threads[i].cpu_ns - from->threads[i].cpu_ns) / messages,
+                   (double)(to->threads[i].cpu_ns - from->threads[i].cpu_ns) / seconds / 1e7);
 }
 
 static void run(struct bench *b)
@@ -371,7 +391,7 @@ static void run(struct bench *b)
     for (unsigned i = 0; i < o->pairs; i++)
         finish(o, &b->pairs[i]);
     close(b->progress);
-    print(&from, &to);
+    print(o, &from, &to);
 }
 
 static uint64_t parse(const char *option, uint64_t least, uint64_t most)
@@ -393,8 +413,11 @@ static void add_setting(struct options *o)
 
 static const char usage[] =
     "usage: bench_broker [--host A] [--port N] [--pid BROKER | --start PROGRAM [--set KEY=VALUE]…]\n"
-    "    [--size BYTES] [--seconds S] [--count MESSAGES] [--queues N] [--persistent] [--confirm WINDOW]\n"
-    "    [--acks N] [--prefetch N]";
+    "    [--size BYTES] [--seconds S] [--count MESSAGES] [--queues N] [--confirm WINDOW] [--acks N]\n"
+    "    [--prefetch N] [--durable] [--persistent] [--queue-type TYPE] [--by-thread]\n"
+    "persistent messages and a queue type want durable queues; written: pages that go to disk, filed: what was written "
+    "to\n"
+    "files; both for each byte of a body that was published";
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
@@ -406,13 +429,23 @@ static void parse_options(struct options *o, int argc, char **argv)
         {&o->acks, 0, UINT16_MAX},     {&o->prefetch, 0, UINT16_MAX}, {&o->window, 0, CONFIRM_MAX / 2},
     };
     const struct option known[] = {
-        {"port", required_argument, NULL, 0},    {"pid", required_argument, NULL, 0},
-        {"size", required_argument, NULL, 0},    {"seconds", required_argument, NULL, 0},
-        {"count", required_argument, NULL, 0},   {"queues", required_argument, NULL, 0},
-        {"acks", required_argument, NULL, 0},    {"prefetch", required_argument, NULL, 0},
-        {"confirm", required_argument, NULL, 0}, {"host", required_argument, NULL, 'h'},
-        {"start", required_argument, NULL, 'b'}, {"set", required_argument, NULL, 's'},
-        {"persistent", no_argument, NULL, 'p'},  {0},
+        {"port", required_argument, NULL, 0},
+        {"pid", required_argument, NULL, 0},
+        {"size", required_argument, NULL, 0},
+        {"seconds", required_argument, NULL, 0},
+        {"count", required_argument, NULL, 0},
+        {"queues", required_argument, NULL, 0},
+        {"acks", required_argument, NULL, 0},
+        {"prefetch", required_argument, NULL, 0},
+        {"confirm", required_argument, NULL, 0},
+        {"host", required_argument, NULL, 'h'},
+        {"start", required_argument, NULL, 'b'},
+        {"set", required_argument, NULL, 's'},
+        {"persistent", no_argument, NULL, 'p'},
+        {"durable", no_argument, NULL, 'd'},
+        {"by-thread", no_argument, NULL, 'T'},
+        {"queue-type", required_argument, NULL, 't'},
+        {0},
     };
     for (int c, at = 0; (c = getopt_long(argc, argv, "", known, &at)) != -1;) {
         if (c == 0)
@@ -424,7 +457,13 @@ static void parse_options(struct options *o, int argc, char **argv)
         else if (c == 's')
             add_setting(o);
         else if (c == 'p')
-            o->persistent = true;
+            o->persistent = o->durable = true;
+        else if (c == 'T')
+            o->by_thread = true;
+        else if (c == 'd')
+            o->durable = true;
+        else if (c == 't')
+            o->type = optarg, o->durable = true;
         else
             die("%s", usage);
     }
@@ -443,6 +482,8 @@ int main(int argc, char **argv)
     struct process broker;
     if (b.o.program != NULL) {
         process_start(&broker, b.o.program, b.o.settings);
+        if (b.o.durable && !folder_is_on_disk(broker.dir))
+            die("%s is not on a disk; BENCH_DIR may name a folder that is", broker.dir);
         b.o.port = broker.port;
         b.o.pid = (uint64_t)broker.pid;
     }

@@ -40,7 +40,7 @@ static void step(struct bench *x, size_t n)
         }
         event_drop(e);
     }
-    effects_clear(&x->effects);
+    effects_clear(&x->effects); /* the records too */
     if (window > 0) {
         struct command c = {.verb = WINDOW, .from = me, .window = {.bytes = window}};
         broker_step(x->broker, &x->now, &c, 1, &x->effects);
@@ -57,6 +57,7 @@ static void say(struct bench *x, struct command c)
 static void declare(struct bench *x, const char *name)
 {
     struct spec s = {.name = bytes_of_string(name),
+                     .durable = true,
                      .options = {.message_ttl_ms = SPEC_NONE,
                                  .expires_ms = SPEC_NONE,
                                  .max_length = SPEC_NONE,
@@ -64,12 +65,13 @@ static void declare(struct bench *x, const char *name)
     say(x, (struct command){.verb = DECLARE_QUEUE, .spec = spec_create(&s)});
 }
 
-static void start(struct bench *x, bool consume, bool no_ack)
+static void start(struct bench *x, bool records, bool consume, bool no_ack)
 {
     memset(x, 0, sizeof *x);
     x->now = (struct instant){.ms = 1, .wall_ms = 1};
     effects_init(&x->effects);
-    x->broker = broker_create(&(struct broker_config){.default_vhost = "/", .hash_seed = 5, .memory_high = UINT64_MAX});
+    x->broker = broker_create(
+        &(struct broker_config){.default_vhost = "/", .hash_seed = 5, .memory_high = UINT64_MAX, .records = records});
     say(x, (struct command){.verb = ATTACH, .spec = spec_create(&(struct spec){.name = BYTES("/")})});
     declare(x, "q");
     if (consume)
@@ -99,6 +101,7 @@ static void fill_publishes(struct bench *x, const char *exchange, const char *ke
                                                                   .routing_key = bytes_of_string(key),
                                                                   .properties = bytes_of("\0\0", 2),
                                                                   .body_size = sizeof body,
+                                                                  .flags = MESSAGE_PERSISTENT,
                                                                   .expiration_ms = MESSAGE_NO_EXPIRATION});
         message_fill(m, bytes_of(body, sizeof body));
         x->commands[i] = (struct command){.verb = PUBLISH, .from = me, .publish = {.msg = m}};
@@ -115,10 +118,10 @@ static void settle_all(struct bench *x)
 }
 
 /* Publishes through to a consumer; with settle each delivery is acknowledged too. */
-static void through(const char *what, bool settle)
+static void through(const char *what, bool records, bool settle)
 {
     struct bench *x = alloc(sizeof *x);
-    start(x, true, !settle);
+    start(x, records, true, !settle);
     double began = cpu_ns();
     for (unsigned r = 0; r < ROUNDS; r++) {
         fill_publishes(x, "", "q");
@@ -132,10 +135,10 @@ static void through(const char *what, bool settle)
 }
 
 /* Publishes into a queue that nobody reads. */
-static void pile_up(const char *what)
+static void pile_up(const char *what, bool records)
 {
     struct bench *x = alloc(sizeof *x);
-    start(x, false, false);
+    start(x, records, false, false);
     double began = cpu_ns();
     for (unsigned r = 0; r < ROUNDS; r++) {
         fill_publishes(x, "", "q");
@@ -151,7 +154,7 @@ static void topic(unsigned bindings)
 {
     struct bench *x = alloc(sizeof *x);
     char key[64], what[64];
-    start(x, true, true);
+    start(x, false, true, true);
     for (unsigned i = 0; i < bindings; i++) {
         snprintf(key, sizeof key, "other.%u.*.#", i);
         struct spec s = {.name = BYTES("q"), .source = BYTES("amq.topic"), .key = bytes_of_string(key)};
@@ -183,9 +186,12 @@ static void topic(unsigned bindings)
 int main(void)
 {
     printf("The model alone, CPU per message (message made and freed included)\n");
-    through("publish through to a no-ack consumer", false);
-    through("publish, deliver, acknowledge", true);
-    pile_up("publish into a queue, freed at the end");
+    through("publish through to a no-ack consumer", false, false);
+    through("… with records, of which there are none", true, false);
+    through("publish, deliver, acknowledge", false, true);
+    through("… with records", true, true);
+    pile_up("publish into a queue, freed at the end", false);
+    pile_up("… with records: most of it cold", true);
     for (unsigned n = 1; n <= 1000000; n *= 100)
         topic(n);
     return 0;

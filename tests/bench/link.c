@@ -173,6 +173,7 @@ size_t link_fill(struct link *l, int flags)
     if (n < 0 && errno != EINTR && errno != EAGAIN)
         die("read: %s", strerror(errno));
     l->end += n > 0 ? (size_t)n : 0;
+    l->received += n > 0 ? (uint64_t)n : 0;
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -235,6 +236,17 @@ bool link_wait(const struct link *l, short events, int ms)
     return poll(&p, 1, ms) > 0;
 }
 
+static void declare(struct link *l, const char *queue, bool durable, struct bytes arguments)
+{
+    link_call(l, 1,
+              &(struct queue_declare){.id = METHOD_queue_declare,
+                                      .queue = bytes_of_string(queue),
+                                      .durable = durable,
+                                      .auto_delete = !durable,
+                                      .arguments = arguments},
+              METHOD_queue_declare_ok);
+}
+
 void link_declare(struct link *l, const char *queue, bool durable, int64_t max_length)
 {
     uint8_t room[METHOD_ROOM];
@@ -242,13 +254,18 @@ void link_declare(struct link *l, const char *queue, bool durable, int64_t max_l
     table_put_i64(&p, BYTES("x-expires"), QUEUE_EXPIRES_MS);
     if (max_length > 0)
         table_put_i64(&p, BYTES("x-max-length"), max_length);
-    link_call(l, 1,
-              &(struct queue_declare){.id = METHOD_queue_declare,
-                                      .queue = bytes_of_string(queue),
-                                      .durable = durable,
-                                      .auto_delete = !durable,
-                                      .arguments = pen_written(&p)},
-              METHOD_queue_declare_ok);
+    declare(l, queue, durable, pen_written(&p));
+}
+
+void link_declare_durable(struct link *l, const char *queue, const char *type, bool stays)
+{
+    uint8_t room[METHOD_ROOM];
+    struct pen p = pen_over(room, sizeof room);
+    if (!stays)
+        table_put_i64(&p, BYTES("x-expires"), QUEUE_EXPIRES_MS);
+    if (type != NULL)
+        table_put_string(&p, BYTES("x-queue-type"), bytes_of_string(type));
+    declare(l, queue, true, pen_written(&p));
 }
 
 void link_consume(struct link *l, const char *queue, bool no_ack, unsigned prefetch)

@@ -22,7 +22,8 @@ struct link {
     uint32_t frame_max;
     uint8_t *in; /* owned; from start to end are bytes that came and nobody has cut yet */
     size_t in_room, start, end;
-    uint8_t *out; /* owned; what waits for link_flush() */
+    uint64_t received; /* bytes, since the connection was made */
+    uint8_t *out;      /* owned; what waits for link_flush() */
     size_t out_room, out_len;
 };
 
@@ -74,6 +75,9 @@ bool link_wait(const struct link *l, short events, int ms);
 /* Declares a queue: not durable and auto-delete, or durable; it vanishes by itself in a minute, if the benchmark dies.
  * max_length 0: no limit. */
 void link_declare(struct link *l, const char *queue, bool durable, int64_t max_length);
+
+/* Declares a durable queue of this x-queue-type, or NULL; it vanishes likewise, or, if it is to stay, not. */
+void link_declare_durable(struct link *l, const char *queue, const char *type, bool stays);
 
 /* Consumes from it on channel 1; with prefetch 0 there is no limit. */
 void link_consume(struct link *l, const char *queue, bool no_ack, unsigned prefetch);

@@ -6,16 +6,17 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/bench/bench.h"
 
-enum { PATH_ROOM = 320, ARGUMENTS_MAX = 32, READY_MS = 30000, STOP_MS = 30000, PAGE = 4096 };
+enum { PATH_ROOM = 512, ARGUMENTS_MAX = 32, READY_MS = 120000, STOP_MS = 30000, STOP_LOOK_MS = 2, PAGE = 4096 };
 
 /* The first number of a file of one line, e.g. a thread's nanoseconds on a processor. */
 static uint64_t read_number(const char *path)
@@ -30,22 +31,66 @@ static uint64_t read_number(const char *path)
     return n;
 }
 
-static uint64_t read_cpu(pid_t pid)
+/* Calls each with the number of every thread of a process. */
+static void each_thread(pid_t pid, void (*each)(void *arg, pid_t pid, int thread), void *arg)
 {
     char path[PATH_ROOM];
-    uint64_t sum = 0;
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *d = opendir(path);
     if (d == NULL)
         die("no process %d", (int)pid);
-    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
-        if (e->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)pid, e->d_name);
-        sum += read_number(path);
-    }
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        if (e->d_name[0] != '.')
+            each(arg, pid, (int)strtol(e->d_name, NULL, 10));
     closedir(d);
+}
+
+static uint64_t thread_cpu(pid_t pid, int thread)
+{
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/schedstat", (int)pid, thread);
+    return read_number(path);
+}
+
+static void add_cpu(void *arg, pid_t pid, int thread)
+{
+    *(uint64_t *)arg += thread_cpu(pid, thread);
+}
+
+static uint64_t read_cpu(pid_t pid)
+{
+    uint64_t sum = 0;
+    each_thread(pid, add_cpu, &sum);
     return sum;
+}
+
+struct threads {
+    struct thread_usage *to;
+    unsigned n;
+};
+
+static void note_thread(void *arg, pid_t pid, int thread)
+{
+    struct threads *all = arg;
+    char path[PATH_ROOM];
+    if (all->n == THREADS_MAX)
+        return;
+    struct thread_usage *t = &all->to[all->n++];
+    *t = (struct thread_usage){.id = thread, .cpu_ns = thread_cpu(pid, thread), .name = "?"};
+    snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)pid, thread);
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return;
+    if (fscanf(f, "%15s", t->name) != 1)
+        strcpy(t->name, "?");
+    fclose(f);
+}
+
+unsigned process_threads(pid_t pid, struct thread_usage to[THREADS_MAX])
+{
+    struct threads all = {.to = to};
+    each_thread(pid, note_thread, &all);
+    return all.n;
 }
 
 static void read_memory(pid_t pid, struct usage *u)
@@ -61,8 +106,24 @@ static void read_memory(pid_t pid, struct usage *u)
             continue;
         if (strcmp(word, "Rss") == 0)
             u->rss = kib * 1024;
+        if (strcmp(word, "Anonymous") == 0)
+            u->anon = kib * 1024;
         if (strcmp(word, "Private_Clean") == 0 || strcmp(word, "Private_Dirty") == 0)
             u->unshared += kib * 1024;
+    }
+    fclose(f);
+}
+
+static void read_io(pid_t pid, struct usage *u)
+{
+    char path[PATH_ROOM], line[256];
+    snprintf(path, sizeof path, "/proc/%d/io", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return; /* somebody else's process: only its owner and root may know */
+    while (fgets(line, sizeof line, f) != NULL) {
+        sscanf(line, "wchar: %" SCNu64, &u->said);
+        sscanf(line, "write_bytes: %" SCNu64, &u->written);
     }
     fclose(f);
 }
@@ -70,6 +131,7 @@ static void read_memory(pid_t pid, struct usage *u)
 struct usage process_usage(pid_t pid)
 {
     struct usage u = {.cpu_ns = read_cpu(pid)};
+    read_io(pid, &u);
     read_memory(pid, &u);
     return u;
 }
@@ -143,12 +205,19 @@ static unsigned read_port(int fd)
     return port;
 }
 
-void process_start(struct process *p, const char *program, const char *const *settings)
+void process_make_folder(struct process *p)
+{
+    const char *in = getenv("BENCH_DIR");
+    int n = snprintf(p->dir, sizeof p->dir, "%s/bench-data-XXXXXX", in != NULL && *in != '\0' ? in : ".");
+    if (n >= (int)sizeof p->dir || mkdtemp(p->dir) == NULL)
+        die("no folder %s: %s", p->dir, strerror(errno));
+}
+
+void process_launch(struct process *p, const char *program, const char *const *settings)
 {
     int ends[2];
-    strcpy(p->dir, "/tmp/millrace-bench-XXXXXX");
-    if (mkdtemp(p->dir) == NULL || pipe2(ends, O_CLOEXEC) != 0)
-        die("no data folder or no pipe: %s", strerror(errno));
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        die("no pipe: %s", strerror(errno));
     p->pid = fork();
     if (p->pid < 0)
         die("fork: %s", strerror(errno));
@@ -163,19 +232,13 @@ void process_start(struct process *p, const char *program, const char *const *se
     p->port = read_port(p->out);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *walk)
-{
-    (void)st, (void)kind, (void)walk;
-    return remove(path);
-}
-
-void process_stop(struct process *p)
+void process_end(struct process *p)
 {
     int status = 0;
     pid_t ended = 0;
     kill(p->pid, SIGTERM);
-    for (int ms = 0; ms < STOP_MS && (ended = waitpid(p->pid, &status, WNOHANG)) == 0; ms += 10)
-        pause_ms(10);
+    for (int ms = 0; ms < STOP_MS && (ended = waitpid(p->pid, &status, WNOHANG)) == 0; ms += STOP_LOOK_MS)
+        pause_ms(STOP_LOOK_MS);
     if (ended == 0) {
         kill(p->pid, SIGKILL);
         waitpid(p->pid, &status, 0);
@@ -184,6 +247,61 @@ void process_stop(struct process *p)
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         die("the broker did not end well: %s %d", WIFSIGNALED(status) ? "signal" : "status",
             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+void process_kill(struct process *p)
+{
+    int status = 0;
+    if (kill(p->pid, SIGKILL) != 0 || waitpid(p->pid, &status, 0) != p->pid)
+        die("the broker cannot be killed: %s", strerror(errno));
+    close(p->out);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+        die("the broker was dead before it was killed");
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *walk)
+{
+    (void)st, (void)kind, (void)walk;
+    return remove(path);
+}
+
+void process_remove_folder(struct process *p)
+{
     nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     running = NULL;
+}
+
+void process_start(struct process *p, const char *program, const char *const *settings)
+{
+    process_make_folder(p);
+    process_launch(p, program, settings);
+}
+
+void process_stop(struct process *p)
+{
+    process_end(p);
+    process_remove_folder(p);
+}
+
+static uint64_t walked;
+
+static int add_one(const char *path, const struct stat *st, int kind, struct FTW *walk)
+{
+    (void)path, (void)walk;
+    if (kind == FTW_F)
+        walked += (uint64_t)st->st_blocks * 512;
+    return 0;
+}
+
+uint64_t folder_bytes(const char *path)
+{
+    walked = 0;
+    nftw(path, add_one, 16, FTW_PHYS);
+    return walked;
+}
+
+bool folder_is_on_disk(const char *path)
+{
+    struct statfs fs;
+    return statfs(path, &fs) == 0 && fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC;
 }

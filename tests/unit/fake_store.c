@@ -151,6 +151,18 @@ const char *store_trouble(const struct store *s)
     return "so it was told";
 }
 
+bool store_gather(struct store *s)
+{
+    (void)s;
+    return false;
+}
+
+enum store_verdict store_begin(struct store *s)
+{
+    (void)s;
+    return STORE_FINE;
+}
+
 enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
 {
     (void)s;
@@ -179,7 +191,7 @@ struct store_stats store_stats(const struct store *s)
 {
     (void)s;
     fake_store_lock();
-    struct store_stats stats = {.segments = fake_store.segments};
+    struct store_stats stats = {.segments = fake_store.segments, .is_tight = fake_store.is_tight};
     fake_store_unlock();
     return stats;
 }

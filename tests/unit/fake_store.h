@@ -20,6 +20,7 @@ struct fake_store {
     int sync_error;  /* … and how they do */
     uint64_t available, total;
     uint64_t segments;
+    bool is_tight;
 
     /* What happened. */
     uint64_t appended, written, synced; /* positions */

@@ -1,4 +1,6 @@
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "tests/unit/keepsake.h"
 
 #include <stdio.h>
@@ -173,8 +175,9 @@ static void take_define(struct keepsake *k, struct record *r)
     kept->definition = definition_create(d->what, d->queue, d->key, d->value);
     list_append(&k->definitions, &kept->in_store);
     if (d->what == DEFINE_QUEUE) {
-        CHECK(d->queue >= k->next_queue);
-        k->next_queue = d->queue + 1;
+        CHECK(d->queue > 0 && find_queue(k, d->queue) == NULL);
+        if (d->queue >= k->next_queue)
+            k->next_queue = d->queue + 1;
     }
 }
 
@@ -200,6 +203,8 @@ static struct kept_queue *some_queue(struct keepsake *k, uint64_t id)
     *q = (struct kept_queue){.id = id};
     list_init(&q->messages);
     list_append(&k->queues, &q->in_store);
+    if (id >= k->next_queue)
+        k->next_queue = id + 1;
     return q;
 }
 

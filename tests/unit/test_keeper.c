@@ -189,6 +189,20 @@ TEST(too_little_space_raises_the_alarm_before_it_is_full)
     end(k);
 }
 
+TEST(no_room_for_the_reserve_raises_it_too)
+{
+    struct keeper *k = begin();
+    keeper_start(k, &ear);
+    tell_store(fake_store.is_tight = true);
+    keep(k, 1, 0);
+    wait_until(hub.alarm);
+    wait_until(hub.durable == 1); /* what came is kept all the same */
+    tell_store(fake_store.is_tight = false);
+    keep(k, 1, 0);
+    wait_until(!hub.alarm);
+    end(k);
+}
+
 TEST(what_has_no_hurry_is_done_under_load_too)
 {
     struct keeper *k = begin();
@@ -281,6 +295,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_asked_for_is_answered_in_order),
         cmocka_unit_test(a_full_file_system_raises_the_alarm_until_there_is_room),
         cmocka_unit_test(too_little_space_raises_the_alarm_before_it_is_full),
+        cmocka_unit_test(no_room_for_the_reserve_raises_it_too),
         cmocka_unit_test(what_has_no_hurry_is_done_under_load_too),
         cmocka_unit_test(the_end_waits_for_room_only_so_long),
     };

@@ -16,6 +16,14 @@ TEST(the_default_limit_goes_by_the_file_system)
     assert_int_equal(space_default_limit(0), 0);
 }
 
+TEST(where_there_is_little_to_begin_with_half_of_it_is_kept)
+{
+    assert_int_equal(space_limit_at_start(100 * GIB, 50 * GIB), 5 * GIB);
+    assert_int_equal(space_limit_at_start(100 * GIB, 4 * GIB), 2 * GIB);
+    assert_int_equal(space_limit_at_start(100 * GIB, 0), SPACE_LIMIT_LEAST);
+    assert_int_equal(space_limit_at_start(100 * MIB, 0), 25 * MIB);
+}
+
 TEST(the_alarm_clears_a_quarter_above_its_limit)
 {
     struct space s = {.limit = GIB};
@@ -49,6 +57,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_default_limit_goes_by_the_file_system),
+        cmocka_unit_test(where_there_is_little_to_begin_with_half_of_it_is_kept),
         cmocka_unit_test(the_alarm_clears_a_quarter_above_its_limit),
         cmocka_unit_test(a_limit_that_was_chosen_is_cleared_soon),
         cmocka_unit_test(a_limit_beyond_everything_is_never_kept),
