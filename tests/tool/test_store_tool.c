@@ -61,7 +61,8 @@ static uint32_t fingerprint(const char *path)
 {
     char command[500];
     snprintf(command, sizeof command,
-             "cd %s && { find . -printf '%%p %%s %%T@ %%C@ %%m\\n' | sort; find . -type f | sort | xargs -r cat; }", path);
+             "cd %s && { find . -printf '%%p %%s %%T@ %%C@ %%m\\n' | sort; find . -type f | sort | xargs -r cat; }",
+             path);
     FILE *f = popen(command, "r"); // NOLINT
     assert_non_null(f);
     uint32_t sum = 0;
