@@ -152,8 +152,10 @@ static void read_value(struct cursor *c, enum definition_class what, struct spec
     c->bad |= cursor_u8(c) != DEFINITION_VERSION;
     *vhost = read_name(c);
     s->name = read_name(c);
-    if (what == DEFINE_VHOST)
+    if (what == DEFINE_VHOST) {
+        c->bad |= !bytes_equal(*vhost, s->name);
         return;
+    }
     read_flags(c, what, s);
     s->arguments = cursor_longstr(c);
     if (!c->bad && !table_check(s->arguments, TABLE_DEPTH_MAX))

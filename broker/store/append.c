@@ -242,9 +242,9 @@ static void answer_stuck_loads(struct store *s)
         }
 }
 
-enum store_verdict append_end(struct store *s)
+enum store_verdict append_end_group(struct store *s)
 {
-    enum store_verdict v = s->in_tx ? STORE_FINE : put_runs(s, 0);
+    enum store_verdict v = put_runs(s, 0);
     return v == STORE_FINE ? journal_end_group(s) : v;
 }
 
@@ -261,7 +261,7 @@ enum store_verdict store_write(struct store *s)
         return STORE_FAILED;
     enum store_verdict v = put_waiting(s);
     if (v == STORE_FINE)
-        v = append_end(s);
+        v = append_end_group(s);
     else if (v == STORE_FULL && journal_flush(s) == STORE_FAILED)
         v = STORE_FAILED;
     if (v == STORE_FAILED || s->buffered > 0) /* what is not written yet cannot be loaded */

@@ -70,8 +70,7 @@ struct segment *image_segment(struct image *im, uint64_t number)
     return number >= im->first_segment && i < im->n_segments ? im->segments[i] : NULL;
 }
 
-/* The segment of a spot. */
-static struct segment *spot_segment(struct image *im, const struct spot *s)
+struct segment *image_spot_segment(struct image *im, const struct spot *s)
 {
     return image_segment(im, im->first_segment + (uint32_t)(s->segment - (uint32_t)im->first_segment));
 }
@@ -259,7 +258,7 @@ void image_drop_chunk(struct image *im, struct chunk *c)
 
 static void spot_die(struct image *im, struct image_queue *q, struct spot *s)
 {
-    struct segment *seg = spot_segment(im, s);
+    struct segment *seg = image_spot_segment(im, s);
     s->fate |= FATE_DEAD;
     if (seg != NULL && seg->live > 0)
         seg->live--;
@@ -338,7 +337,7 @@ static void segment_know_queue(struct segment *s, struct image_queue *q)
 void image_publish(struct image *im, uint64_t queue, const struct spot *spot)
 {
     struct image_queue *q = queue_make(im, queue);
-    struct segment *s = spot_segment(im, spot);
+    struct segment *s = image_spot_segment(im, spot);
     if (spot->position < q->next_position || s == NULL)
         return; /* positions rise, else it is damage */
     if (q->n_spots == q->spot_room)
@@ -642,6 +641,23 @@ static uint16_t *gather_fates(struct image_queue *q, const struct chunk_meta *m,
     return fates;
 }
 
+/* The chunk that it says to replace; NULL: none.  If damage took what made that one, its messages are still spots. */
+static struct chunk *chunk_replaced(const struct image_queue *q, const struct chunk_meta *m)
+{
+    size_t i = m->replaces != 0 ? queue_find_chunk(q, m->first) : q->n_chunks;
+    return i < q->n_chunks && q->chunks[i]->number == m->replaces ? q->chunks[i] : NULL;
+}
+
+/* Chunks do not overlap, and are before all spots: else there is damage. */
+static bool chunk_fits(const struct image_queue *q, const struct chunk_meta *m, const struct chunk *old)
+{
+    if (old != NULL)
+        return m->first >= old->first && m->last <= old->last;
+    size_t i = queue_find_chunk(q, m->first);
+    return (i == q->n_chunks || q->chunks[i]->first > m->last) &&
+           (q->n_spots == 0 || queue_spot(q, 0)->position >= m->first);
+}
+
 struct chunk *image_move(struct image *im, const struct chunk_meta *m, struct pack *p)
 {
     struct image_queue *q = image_queue_find(im, m->queue);
@@ -649,13 +665,9 @@ struct chunk *image_move(struct image *im, const struct chunk_meta *m, struct pa
         im->next_chunk = m->chunk + 1;
     if (q == NULL || !chunk_is_sane(m))
         return NULL;
-    struct chunk *old = NULL;
-    if (m->replaces != 0) {
-        size_t i = queue_find_chunk(q, m->first);
-        old = i < q->n_chunks && q->chunks[i]->number == m->replaces ? q->chunks[i] : NULL;
-        if (old == NULL)
-            return NULL;
-    }
+    struct chunk *old = chunk_replaced(q, m);
+    if (!chunk_fits(q, m, old))
+        return NULL;
     uint32_t live;
     uint64_t bytes;
     bool as_written;
@@ -668,13 +680,13 @@ struct chunk *image_move(struct image *im, const struct chunk_meta *m, struct pa
                 spot_die(im, q, queue_spot(q, i));
         spots_tidy(im, q);
     }
-    size_t at = queue_find_chunk(q, m->first);
-    if (live == 0 || live > m->count || (at < q->n_chunks && q->chunks[at]->first <= m->last)) {
+    if (live == 0) {
         free(fates);
         return NULL;
     }
     struct chunk *c = chunk_create(im, q, m, p);
     c->live = live;
+    c->count = c->count > live ? c->count : live; /* more than it holds: settles are lost, loads will tell */
     c->bytes = bytes;
     q->messages += live;
     q->bytes += bytes;

@@ -129,6 +129,7 @@ void image_fini(struct image *im);
 /* NULL: it is not known. */
 struct image_queue *image_queue_find(struct image *im, uint64_t id);
 struct segment *image_segment(struct image *im, uint64_t number);
+struct segment *image_spot_segment(struct image *im, const struct spot *s);
 struct pack *image_pack(struct image *im, uint64_t number);
 
 struct segment *image_add_segment(struct image *im, uint64_t number); /* the next, or any after it */
@@ -147,7 +148,7 @@ void image_return(struct image *im, uint64_t queue, uint64_t position);
 void image_purge(struct image *im, uint64_t queue, uint64_t from);
 
 /* A chunk is in force: it holds, of the positions from first to last, those that live now.  NULL: nothing lives any
- * more, or it makes no sense. */
+ * more, or it makes no sense, and its messages stay where they are. */
 struct chunk_meta;
 struct chunk *image_move(struct image *im, const struct chunk_meta *m, struct pack *p);
 

@@ -178,8 +178,7 @@ static bool read_chunk(struct reading *r, const struct chunk *c)
 static bool read_spot(struct reading *r, const struct spot *spot)
 {
     struct store *s = r->s;
-    struct segment *g = image_segment(&s->image, s->image.first_segment +
-                                                     (uint32_t)(spot->segment - (uint32_t)s->image.first_segment));
+    struct segment *g = image_spot_segment(&s->image, spot);
     uint64_t offset = (uint64_t)spot->offset * FORMAT_ALIGN;
     struct item_head head;
     r->kind = "journal";

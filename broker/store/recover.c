@@ -32,6 +32,7 @@ struct recovery {
     struct store *s;
     struct found_files files[FOUND_KINDS];
     unsigned foreign;
+    uint64_t highest; /* number that any file bears as a segment of the journal, whatever its name is now */
 
     /* First pass. */
     uint64_t durable; /* the highest LSN that any BATCH calls durable */
@@ -151,6 +152,7 @@ static void guess_header(struct store *s, const char *name, struct found_file *f
     f->is_unwritten = is_zero(at, sizeof at);
 }
 
+/* file_kind 0: spares, which may bear anything. */
 static enum store_verdict read_headers(struct recovery *r, enum found_kind kind, enum file_kind file_kind, char **text)
 {
     for (size_t i = 0; i < r->files[kind].n; i++) {
@@ -160,16 +162,20 @@ static enum store_verdict read_headers(struct recovery *r, enum found_kind kind,
         int error = read_header(r->s, name, &f->header, &f->verdict);
         if (error < 0)
             return store_fail(r->s, "cannot open", name, error);
-        if (f->verdict == HEADER_NEWER) {
+        if (f->verdict == HEADER_NEWER && file_kind != 0) {
             *text = str_format("%s was written by a newer version (format %u.%u, this is %u.%u)", name,
                                f->header.major, f->header.minor, FORMAT_MAJOR, FORMAT_MINOR);
             return STORE_NEWER;
         }
         if (f->verdict == HEADER_FINE) {
+            if (f->header.kind == FILE_JOURNAL && f->header.number > r->highest)
+                r->highest = f->header.number;
             f->is_unwritten = f->header.number != f->number || f->header.kind != file_kind;
             memcpy(r->s->node, f->header.node, sizeof r->s->node);
             continue;
         }
+        if (file_kind == 0)
+            continue;
         guess_header(r->s, name, f);
         if (!f->is_unwritten)
             store_note(r->s, true, "%s: its header is damaged", name);
@@ -306,6 +312,30 @@ static void apply_definition(struct image *im, uint8_t type, struct bytes meta)
         image_undefine(im, what, queue, key);
 }
 
+/* Those of them before a position that are in segments that are gone. */
+static void lose_missing_spots(struct store *s, struct image_queue *q, uint64_t before)
+{
+    uint64_t lost = 0, bytes = 0, segment = 0;
+    char name[NAME_MAX_BYTES];
+    for (size_t i = 0; i < q->n_spots && queue_spot(q, i)->position < before;) {
+        const struct spot *spot = queue_spot(q, i);
+        const struct segment *g = image_spot_segment(&s->image, spot);
+        if ((spot->fate & FATE_DEAD) || (g != NULL && g->file >= 0)) {
+            i++;
+            continue;
+        }
+        lost++;
+        bytes += spot->bytes;
+        segment = spot->segment;
+        uint64_t position = spot->position;
+        image_settle(&s->image, q->id, position);
+        i = queue_find_spot(q, position);
+    }
+    file_name(name, "journal", segment);
+    if (lost > 0)
+        store_lose(s, q, 0, lost, bytes, name, 0, "the file is missing");
+}
+
 static void apply_chunk(struct store *s, struct bytes meta)
 {
     struct cursor c = cursor_over(meta);
@@ -319,6 +349,10 @@ static void apply_chunk(struct store *s, struct bytes meta)
     }
     if (m.pack >= s->next_pack)
         s->next_pack = m.pack + 1; /* though it may be gone again */
+    /* What is before it was moved before it.  If that was not to be read, its segment may be gone. */
+    struct image_queue *q = image_queue_find(&s->image, m.queue);
+    if (q != NULL && m.replaces == 0)
+        lose_missing_spots(s, q, m.first);
     image_move(&s->image, &m, p);
 }
 
@@ -538,7 +572,7 @@ static void close_segments(struct recovery *r)
         struct segment *g = im->segments[i];
         if (g == NULL)
             continue;
-        g->last_lsn = last;
+        g->last_lsn = last > 0 ? last : 1; /* 0 would be an open one */
         if (g->file >= 0 && g->first_lsn > 0 && g->first_lsn <= last)
             last = g->first_lsn - 1;
     }
@@ -564,24 +598,7 @@ static void lose_missing(struct recovery *r)
                        f == NULL ? "the file is missing" : "the file is too short");
             image_drop_chunk(&s->image, c);
         }
-        uint64_t lost = 0, bytes = 0, segment = 0;
-        for (size_t i = 0; i < q->n_spots;) {
-            const struct spot *spot = queue_spot(q, i);
-            const struct segment *g = image_segment(&s->image, spot->segment);
-            if ((spot->fate & FATE_DEAD) || (g != NULL && g->file >= 0)) {
-                i++;
-                continue;
-            }
-            lost++;
-            bytes += spot->bytes;
-            segment = spot->segment;
-            uint64_t position = spot->position;
-            image_settle(&s->image, q->id, position);
-            i = queue_find_spot(q, position);
-        }
-        file_name(name, "journal", segment);
-        if (lost > 0)
-            store_lose(s, q, 0, lost, bytes, name, 0, "the file is missing");
+        lose_missing_spots(s, q, UINT64_MAX);
     }
 }
 
@@ -689,8 +706,7 @@ enum store_verdict recover(struct store *s, char **text)
     for (unsigned k = 0; k < FOUND_KINDS && v == STORE_FINE; k++) {
         if (r.files[k].n > 1)
             qsort(r.files[k].at, r.files[k].n, sizeof *r.files[k].at, by_number);
-        if (kinds[k] != 0)
-            v = read_headers(&r, k, kinds[k], text);
+        v = read_headers(&r, k, kinds[k], text);
     }
     if (v == STORE_FINE) {
         bool is_trusted = read_checkpoints(&r);
@@ -710,6 +726,8 @@ enum store_verdict recover(struct store *s, char **text)
         lose_missing(&r);
         image_drop_undefined(&s->image);
         sort_out(&r, is_trusted);
+        if (r.highest >= s->next_segment)
+            s->next_segment = r.highest + 1;
         s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
         if (s->checkpoint != 0)
             checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);

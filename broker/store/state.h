@@ -161,8 +161,9 @@ void journal_tend(struct store *s);
 uint64_t journal_image_lsn(const struct store *s);
 
 /* append.c: records to items. */
-enum store_verdict append_end(struct store *s); /* ends the group, with what was gathered for its end, and writes it */
 void append_free(struct store *s);
+/* Writes what was gathered, and ends the group.  All records that were appended are in it. */
+enum store_verdict append_end_group(struct store *s);
 
 /* pack.c */
 enum store_verdict pack_tend(struct store *s, uint64_t budget, bool *more);

@@ -257,11 +257,13 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
         return v;
     v = files_tend(s, more);
     if (v == STORE_FINE && !s->in_tx && s->n_waiting == 0) {
-        v = pack_enforce(s);
+        v = s->is_group_open ? append_end_group(s) : STORE_FINE;
+        if (v == STORE_FINE)
+            v = pack_enforce(s);
         if (v == STORE_FINE)
             v = pack_tend(s, budget, more);
         if (v == STORE_FINE && s->is_group_open)
-            v = append_end(s);
+            v = append_end_group(s);
         if (v == STORE_FINE)
             v = checkpoint_tend(s, false, more);
         if (v == STORE_FINE)
@@ -292,7 +294,7 @@ enum store_verdict store_close(struct store *s)
     for (unsigned i = 0; i < 4 && v == STORE_FINE && !s->was_closed; i++) {
         v = sync_all(s);
         if (v == STORE_FINE && s->is_group_open)
-            v = journal_end_group(s);
+            v = append_end_group(s);
         if (v == STORE_FINE)
             v = checkpoint_tend(s, true, &more);
         if (v == STORE_FINE)

@@ -8,7 +8,8 @@
  *   --most MB  --growth BYTES  --after-kill MS  --after-stop MS     bounds; 1 is the exit status if one is broken
  *
  * Every message is published with a confirm, and carries its number.  The lines that begin with "ok" or "not ok" are
- * TAP.  Times are from the start of the process, with what the kernel still has of its files in memory.
+ * TAP, and scripts/sum-results counts the sums at the end.  Times are from the start of the process, with what the
+ * kernel still has of its files in memory.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -179,7 +180,7 @@ static void print_step(const struct bench *b, uint64_t n, const struct usage *em
         n > b->begin_at && b->begin_at > 0 ? ((double)u->rss - (double)b->begin) / (double)(n - b->begin_at) : 0;
     printf("# %10llu %8.1f %9.1f %9.1f %9.2f %10.1f %8.2f\n", (unsigned long long)n, seconds_since(began),
            (double)u->rss / MB, (double)u->anon / MB, growth, disk_mb(b),
-           (double)(u->written - empty->written) / ((double)n * (double)b->o.size));
+           n > 0 ? (double)(u->written - empty->written) / ((double)n * (double)b->o.size) : 0);
     fflush(stdout);
 }
 
@@ -189,7 +190,7 @@ static void fill(struct bench *b)
     filler_init(&f, b);
     struct usage empty = process_usage(b->pid);
     printf("# %10s %8s %9s %9s %9s %10s %8s\n", "waiting", "seconds", "RSS MB", "anon MB", "B/message", "disk MB",
-           "written/published");
+           "written");
     uint64_t began = now_ns();
     print_step(b, 0, &empty, &empty, began);
     for (uint64_t i = 1; i <= STEPS; i++) {
@@ -371,7 +372,7 @@ static void run(struct bench *b)
     delete_queue(b);
     if (o->program != NULL)
         process_stop(&b->broker);
-    printf("1..%u\n", b->tests);
+    printf("1..%u\n# PASS:  %u\n# FAIL:  %u\n", b->tests, b->tests - b->broken, b->broken);
 }
 
 static const char usage[] =

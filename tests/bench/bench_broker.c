@@ -38,7 +38,7 @@ enum {
 struct options {
     const char *host;
     uint64_t port, size, seconds, acks, prefetch, window, pid, pairs, count;
-    bool durable, persistent;
+    bool durable, persistent, by_thread;
     const char *type;    /* x-queue-type; NULL: the broker's default */
     const char *program; /* a broker to start; NULL: one is there */
     const char *settings[SETTINGS_MAX + 1];
@@ -305,8 +305,10 @@ static void finish(const struct options *o, struct pair *p)
 }
 
 struct sample {
-    uint64_t ns, published, consumed, client_ns;
+    uint64_t ns, published, consumed, received, client_ns;
     struct usage broker;
+    struct thread_usage threads[THREADS_MAX];
+    unsigned threads_count;
 };
 
 static struct sample sample(const struct bench *b)
@@ -318,9 +320,13 @@ static struct sample sample(const struct bench *b)
     for (unsigned i = 0; i < b->o.pairs; i++) {
         s.published += __atomic_load_n(&b->pairs[i].sent, __ATOMIC_RELAXED) / b->publish_len;
         s.consumed += atomic_load(&b->pairs[i].consumed);
+        s.received += __atomic_load_n(&b->pairs[i].publisher.received, __ATOMIC_RELAXED) +
+                      __atomic_load_n(&b->pairs[i].consumer.received, __ATOMIC_RELAXED);
     }
     if (b->o.pid > 0)
         s.broker = process_usage((pid_t)b->o.pid);
+    if (b->o.pid > 0 && b->o.by_thread)
+        s.threads_count = process_threads((pid_t)b->o.pid, s.threads);
     return s;
 }
 
@@ -344,12 +350,19 @@ static void print(const struct options *o, const struct sample *from, const stru
     double seconds = (double)(to->ns - from->ns) / 1e9;
     double in = (double)(to->published - from->published), out = (double)(to->consumed - from->consumed);
     double messages = in + out > 0 ? (in + out) / 2 : 1;
-    double bytes = in * (double)o->size, written = (double)(to->broker.written - from->broker.written);
+    double bytes = in > 0 && o->size > 0 ? in * (double)o->size : 1;
+    double written = (double)(to->broker.written - from->broker.written);
+    double filed = (double)(to->broker.said - from->broker.said) - (double)(to->received - from->received);
     printf("%9.0f published/s %9.0f consumed/s %7.0f broker-ns/message %7.1f MiB-RSS %6.0f client-ns/message "
-           "%5.2f written/published\n",
+           "%5.2f written/published %5.2f filed/published\n",
            in / seconds, out / seconds, (double)(to->broker.cpu_ns - from->broker.cpu_ns) / messages,
-           (double)to->broker.rss / (1 << 20), (double)(to->client_ns - from->client_ns) / messages,
-           bytes > 0 ? written / bytes : 0);
+           (double)to->broker.rss / (1 << 20), (double)(to->client_ns - from->client_ns) / messages, written / bytes,
+           filed > 0 ? filed / bytes : 0);
+    for (unsigned i = 0; i < to->threads_count && i < from->threads_count; i++)
+        if (to->threads[i].id == from->threads[i].id)
+            printf("          %-16s %7.0f ns/message, busy %3.0f %%\n", to->threads[i].name,
+                   (double)(to->threads[i].cpu_ns - from->threads[i].cpu_ns) / messages,
+                   (double)(to->threads[i].cpu_ns - from->threads[i].cpu_ns) / seconds / 1e7);
 }
 
 static void run(struct bench *b)
@@ -401,8 +414,10 @@ static void add_setting(struct options *o)
 static const char usage[] =
     "usage: bench_broker [--host A] [--port N] [--pid BROKER | --start PROGRAM [--set KEY=VALUE]…]\n"
     "    [--size BYTES] [--seconds S] [--count MESSAGES] [--queues N] [--confirm WINDOW] [--acks N]\n"
-    "    [--prefetch N] [--durable] [--persistent] [--queue-type TYPE]\n"
-    "persistent messages and a queue type want durable queues; bytes written to disk are the broker's own";
+    "    [--prefetch N] [--durable] [--persistent] [--queue-type TYPE] [--by-thread]\n"
+    "persistent messages and a queue type want durable queues; written: pages that go to disk, filed: what was written "
+    "to\n"
+    "files; both for each byte of a body that was published";
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
@@ -414,14 +429,23 @@ static void parse_options(struct options *o, int argc, char **argv)
         {&o->acks, 0, UINT16_MAX},     {&o->prefetch, 0, UINT16_MAX}, {&o->window, 0, CONFIRM_MAX / 2},
     };
     const struct option known[] = {
-        {"port", required_argument, NULL, 0},         {"pid", required_argument, NULL, 0},
-        {"size", required_argument, NULL, 0},         {"seconds", required_argument, NULL, 0},
-        {"count", required_argument, NULL, 0},        {"queues", required_argument, NULL, 0},
-        {"acks", required_argument, NULL, 0},         {"prefetch", required_argument, NULL, 0},
-        {"confirm", required_argument, NULL, 0},      {"host", required_argument, NULL, 'h'},
-        {"start", required_argument, NULL, 'b'},      {"set", required_argument, NULL, 's'},
-        {"persistent", no_argument, NULL, 'p'},       {"durable", no_argument, NULL, 'd'},
-        {"queue-type", required_argument, NULL, 't'}, {0},
+        {"port", required_argument, NULL, 0},
+        {"pid", required_argument, NULL, 0},
+        {"size", required_argument, NULL, 0},
+        {"seconds", required_argument, NULL, 0},
+        {"count", required_argument, NULL, 0},
+        {"queues", required_argument, NULL, 0},
+        {"acks", required_argument, NULL, 0},
+        {"prefetch", required_argument, NULL, 0},
+        {"confirm", required_argument, NULL, 0},
+        {"host", required_argument, NULL, 'h'},
+        {"start", required_argument, NULL, 'b'},
+        {"set", required_argument, NULL, 's'},
+        {"persistent", no_argument, NULL, 'p'},
+        {"durable", no_argument, NULL, 'd'},
+        {"by-thread", no_argument, NULL, 'T'},
+        {"queue-type", required_argument, NULL, 't'},
+        {0},
     };
     for (int c, at = 0; (c = getopt_long(argc, argv, "", known, &at)) != -1;) {
         if (c == 0)
@@ -434,6 +458,8 @@ static void parse_options(struct options *o, int argc, char **argv)
             add_setting(o);
         else if (c == 'p')
             o->persistent = o->durable = true;
+        else if (c == 'T')
+            o->by_thread = true;
         else if (c == 'd')
             o->durable = true;
         else if (c == 't')

@@ -173,6 +173,7 @@ size_t link_fill(struct link *l, int flags)
     if (n < 0 && errno != EINTR && errno != EAGAIN)
         die("read: %s", strerror(errno));
     l->end += n > 0 ? (size_t)n : 0;
+    l->received += n > 0 ? (uint64_t)n : 0;
     return n > 0 ? (size_t)n : 0;
 }
 

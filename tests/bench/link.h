@@ -22,7 +22,8 @@ struct link {
     uint32_t frame_max;
     uint8_t *in; /* owned; from start to end are bytes that came and nobody has cut yet */
     size_t in_room, start, end;
-    uint8_t *out; /* owned; what waits for link_flush() */
+    uint64_t received; /* bytes, since the connection was made */
+    uint8_t *out;      /* owned; what waits for link_flush() */
     size_t out_room, out_len;
 };
 

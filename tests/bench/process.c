@@ -31,22 +31,66 @@ static uint64_t read_number(const char *path)
     return n;
 }
 
-static uint64_t read_cpu(pid_t pid)
+/* Calls each with the number of every thread of a process. */
+static void each_thread(pid_t pid, void (*each)(void *arg, pid_t pid, int thread), void *arg)
 {
     char path[PATH_ROOM];
-    uint64_t sum = 0;
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *d = opendir(path);
     if (d == NULL)
         die("no process %d", (int)pid);
-    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
-        if (e->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)pid, e->d_name);
-        sum += read_number(path);
-    }
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        if (e->d_name[0] != '.')
+            each(arg, pid, (int)strtol(e->d_name, NULL, 10));
     closedir(d);
+}
+
+static uint64_t thread_cpu(pid_t pid, int thread)
+{
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/schedstat", (int)pid, thread);
+    return read_number(path);
+}
+
+static void add_cpu(void *arg, pid_t pid, int thread)
+{
+    *(uint64_t *)arg += thread_cpu(pid, thread);
+}
+
+static uint64_t read_cpu(pid_t pid)
+{
+    uint64_t sum = 0;
+    each_thread(pid, add_cpu, &sum);
     return sum;
+}
+
+struct threads {
+    struct thread_usage *to;
+    unsigned n;
+};
+
+static void note_thread(void *arg, pid_t pid, int thread)
+{
+    struct threads *all = arg;
+    char path[PATH_ROOM];
+    if (all->n == THREADS_MAX)
+        return;
+    struct thread_usage *t = &all->to[all->n++];
+    *t = (struct thread_usage){.id = thread, .cpu_ns = thread_cpu(pid, thread), .name = "?"};
+    snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)pid, thread);
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return;
+    if (fscanf(f, "%15s", t->name) != 1)
+        strcpy(t->name, "?");
+    fclose(f);
+}
+
+unsigned process_threads(pid_t pid, struct thread_usage to[THREADS_MAX])
+{
+    struct threads all = {.to = to};
+    each_thread(pid, note_thread, &all);
+    return all.n;
 }
 
 static void read_memory(pid_t pid, struct usage *u)
@@ -70,25 +114,24 @@ static void read_memory(pid_t pid, struct usage *u)
     fclose(f);
 }
 
-/* The kernel counts pages as they are made dirty, so this is what the disk gets, sooner or later. */
-static uint64_t read_written(pid_t pid)
+static void read_io(pid_t pid, struct usage *u)
 {
     char path[PATH_ROOM], line[256];
-    uint64_t n = 0;
     snprintf(path, sizeof path, "/proc/%d/io", (int)pid);
     FILE *f = fopen(path, "re");
     if (f == NULL)
-        return 0; /* somebody else's process: only its owner and root may know */
-    while (fgets(line, sizeof line, f) != NULL)
-        if (sscanf(line, "write_bytes: %" SCNu64, &n) == 1)
-            break;
+        return; /* somebody else's process: only its owner and root may know */
+    while (fgets(line, sizeof line, f) != NULL) {
+        sscanf(line, "wchar: %" SCNu64, &u->said);
+        sscanf(line, "write_bytes: %" SCNu64, &u->written);
+    }
     fclose(f);
-    return n;
 }
 
 struct usage process_usage(pid_t pid)
 {
-    struct usage u = {.cpu_ns = read_cpu(pid), .written = read_written(pid)};
+    struct usage u = {.cpu_ns = read_cpu(pid)};
+    read_io(pid, &u);
     read_memory(pid, &u);
     return u;
 }

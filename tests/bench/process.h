@@ -11,11 +11,23 @@ struct usage {
     uint64_t rss;      /* bytes */
     uint64_t unshared; /* bytes of it that are nobody else's: private pages */
     uint64_t anon;     /* bytes of it that no file is behind */
-    uint64_t written;  /* bytes that it has had written to disk since its start; 0 on a file system without a disk */
+    /* Since its start: bytes of pages that it made dirty, or wrote past the page cache, so what a disk gets sooner or
+     * later (0 where there is none); but where the kernel keeps a file in large folios, all of a folio counts each time
+     * that a byte of it is dirty anew.  And bytes that it wrote with write() and its kin, to files and sockets. */
+    uint64_t written, said;
 };
 
 /* From /proc; dies if there is no such process. */
 struct usage process_usage(pid_t pid);
+
+/* What each of its threads has used, of the first THREADS_MAX; answers how many these are. */
+enum { THREADS_MAX = 16 };
+struct thread_usage {
+    char name[16];
+    int id;
+    uint64_t cpu_ns;
+};
+unsigned process_threads(pid_t pid, struct thread_usage to[THREADS_MAX]);
 
 /* The memory alone, once it has not changed by more than a page in SETTLED_MS, but after SETTLE_MS at the latest. */
 enum { SETTLED_MS = 500, SETTLE_MS = 10000 };

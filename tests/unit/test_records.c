@@ -216,7 +216,7 @@ TEST(what_goes_is_undefined_after_what_hangs_on_it)
     world_bind(&p.w, "b", "x", "");
     EXPECT(&p, "define exchange, define binding");
     struct event *e = say_spec(&p, UNBIND, 0, (struct spec){.name = BYTES("b"), .source = BYTES("x")});
-    assert_int_equal(e->after, broker_totals(p.w.broker).queues == 1 ? p.w.effects.records.last : 0);
+    assert_int_equal(e->after, p.w.effects.records.last);
     EXPECT(&p, "undefine binding, undefine exchange");
     pair_fini(&p);
 }
@@ -296,7 +296,7 @@ TEST(what_need_not_survive_is_not_recorded)
     world_consume(&p.w, 0, "q", 0, 0, false);
     world_settle(&p.w, 0, next_ticket(&p), REQUEUED);
     world_settle(&p.w, 0, next_ticket(&p), ACCEPTED);
-    world_get(&p.w, "t");
+    message_unref(world_get(&p.w, "t"));
     EXPECT(&p, "");
     assert_int_equal(publish_confirmed(&p, "", "t")->after, 0);
     assert_int_equal(publish_confirmed(&p, "", "nowhere")->after, 0);
