@@ -255,6 +255,8 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
     *more = false;
     if (v == STORE_FAILED)
         return v;
+    s->idle_tends = s->idle_lsn == s->group_lsn ? s->idle_tends + 1 : 0;
+    s->idle_lsn = s->group_lsn;
     v = files_tend(s, more);
     if (v == STORE_FINE && !s->in_tx && s->n_waiting == 0) {
         v = s->is_group_open ? append_end_group(s) : STORE_FINE;

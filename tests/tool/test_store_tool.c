@@ -61,7 +61,8 @@ static uint32_t fingerprint(const char *path)
 {
     char command[500];
     snprintf(command, sizeof command,
-             "cd %s && { find . -printf '%%p %%s %%T@ %%C@ %%m\\n' | sort; find . -type f | sort | xargs -r cat; }", path);
+             "cd %s && { find . -printf '%%p %%s %%T@ %%C@ %%m\\n' | sort; find . -type f | sort | xargs -r cat; }",
+             path);
     FILE *f = popen(command, "r"); // NOLINT
     assert_non_null(f);
     uint32_t sum = 0;
@@ -482,6 +483,19 @@ TEST(so_it_does_after_a_crash)
     harm_many("crashed", false, 150);
 }
 
+TEST(a_store_without_its_checkpoints_is_known_for_one)
+{
+    struct stock k;
+    char *path = folder("unchecked");
+    fill(&k, path, 31, 2500, true);
+    assert_int_equal(run("rm %s/checkpoint-*", path), 0);
+    assert_int_equal(verify(path), 2);
+    assert_true(open_for_real(&k, path).losses > 0);
+    assert_int_equal(run("ls %s/damaged-pack-* >/dev/null", path), 0); /* what nothing refers to is kept */
+    stock_free(&k);
+    free(path);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -510,6 +524,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_copy_of_a_store_that_is_not_at_work_is_like_it),
         cmocka_unit_test(a_copy_that_is_made_at_work_is_the_state_at_its_mark),
         cmocka_unit_test(verify_finds_all_that_the_broker_would_lose),
+        cmocka_unit_test(a_store_without_its_checkpoints_is_known_for_one),
         cmocka_unit_test(so_it_does_after_a_crash),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
