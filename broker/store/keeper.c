@@ -39,6 +39,7 @@ struct keeper {
     void (*on_tick)(void *arg, bool is_last);
     void *tick_arg;
     atomic_ullong pending;
+    uint64_t pending_max;
     pthread_t journal, syncer;
 
     /* The journal thread's. */
@@ -124,6 +125,7 @@ struct keeper *keeper_create(const struct keeper_config *config)
     if (!k->space.is_chosen)
         k->space.limit = space_limit_at_start(total, available);
     atomic_init(&k->pending, 0);
+    k->pending_max = store_segment_bytes(k->store);
     lane_init(&k->inbox);
     lane_init(&k->jobs);
     pthread_mutex_init(&k->lock, NULL);
@@ -183,6 +185,11 @@ void keeper_keep(struct keeper *k, struct sheaf *records)
 uint64_t keeper_pending(const struct keeper *k)
 {
     return atomic_load(&k->pending);
+}
+
+uint64_t keeper_pending_max(const struct keeper *k)
+{
+    return k->pending_max;
 }
 
 void keeper_stats(struct keeper *k, struct keeper_stats *to)
@@ -340,7 +347,8 @@ static void journal_look_at_space(struct keeper *k)
 static void journal_ease(struct keeper *k)
 {
     uint64_t before = atomic_fetch_sub(&k->pending, k->unwritten);
-    bool is_eased = before > KEEPER_PENDING_EASY && before - k->unwritten <= KEEPER_PENDING_EASY;
+    uint64_t easy = k->pending_max / 2;
+    bool is_eased = before > easy && before - k->unwritten <= easy;
     k->unwritten = 0;
     if (is_eased)
         k->ear.durable(k->ear.arg, store_durable(k->store));

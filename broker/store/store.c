@@ -98,6 +98,11 @@ void store_read(struct store *s, const struct store_reader *r)
     }
 }
 
+uint64_t store_segment_bytes(const struct store *s)
+{
+    return s->config.segment_bytes;
+}
+
 uint64_t store_next_queue(const struct store *s)
 {
     return s->image.next_queue;

@@ -84,6 +84,9 @@ void store_read(struct store *s, const struct store_reader *r);
  * with it.  What cannot be read is told to the witness and counted.  The caller owns it. */
 struct load *store_load(struct store *s, uint64_t queue, uint64_t position, uint32_t messages_max, uint32_t bytes_max);
 
+/* Of an ordinary segment of the journal, and of the reserve for a full disk's each part. */
+uint64_t store_segment_bytes(const struct store *s);
+
 /* A number that no queue has or had. */
 uint64_t store_next_queue(const struct store *s);
 

@@ -151,6 +151,12 @@ const char *store_trouble(const struct store *s)
     return "so it was told";
 }
 
+uint64_t store_segment_bytes(const struct store *s)
+{
+    (void)s;
+    return STORE_SEGMENT_BYTES;
+}
+
 bool store_gather(struct store *s)
 {
     (void)s;
