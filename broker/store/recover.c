@@ -371,7 +371,7 @@ static void lose_missing_spots(struct store *s, struct image_queue *q, uint64_t 
         i = queue_find_spot(q, position);
     }
     file_name(name, "journal", segment);
-    if (lost > 0)
+    if (lost > 0 && q->definition != NULL)
         store_lose(s, q, 0, lost, bytes, name, 0, "the file is missing");
 }
 
@@ -778,8 +778,8 @@ enum store_verdict recover(struct store *s, char **text)
         if (r.has_more || !s->was_closed)
             image_suspect_all(&s->image);
         image_return_all(&s->image);
-        lose_missing(&r);
         image_drop_undefined(&s->image);
+        lose_missing(&r);
         sort_out(&r, is_trusted);
         if (r.highest >= s->next_segment)
             s->next_segment = r.highest + 1;

@@ -273,7 +273,7 @@ static ssize_t on_write(struct disk *disk, int file, const void *from, size_t n,
     if (error < 0)
         return error;
     if (n > 1 && rng_one_in(d->rng, SHORT_WRITE_IN))
-        n = 1 + rng_below(d->rng, (uint32_t)n - 1);
+        n = 1 + rng_below(d->rng, (uint32_t)n);
     if (d->limit > 0 && charge(offset + n) > charge(f->size)) {
         uint64_t used = sim_disk_used(d), left = used < d->limit ? d->limit - used : 0;
         uint64_t end = charge(f->size) + left / PAGE * PAGE;
@@ -599,7 +599,7 @@ void sim_disk_restart(struct sim_disk *d, enum crash how)
 const char *sim_disk_rot(struct sim_disk *d)
 {
     struct node *n = NULL;
-    for (unsigned tries = 0; tries < 8 && (n == NULL || n->size == 0); tries++)
+    for (unsigned tries = 0; tries < 8 && d->n_nodes > 0 && (n == NULL || n->size == 0); tries++)
         n = d->nodes[rng_below(d->rng, (uint32_t)d->n_nodes)];
     if (n == NULL || n->size == 0)
         return "nothing";
