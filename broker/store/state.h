@@ -119,6 +119,13 @@ struct store {
     bool was_closed;        /* the one in force is such a one */
     uint64_t idle_lsn;      /* at the last look */
 
+    struct {
+        int file; /* -1: none */
+        bool is_in_packs; /* not in the journal */
+        uint64_t number, offset, end;
+        uint32_t epoch;
+    } scrub; /* what is being reread */
+
     struct recovery *recovery; /* borrowed: while it goes on */
     struct store_stats stats;
 };
@@ -183,6 +190,9 @@ void checkpoint_free(struct store *s);
 
 /* backup.c */
 void backup_plan(struct store *s); /* of the state that the checkpoint has that was just taken */
+
+/* scrub.c */
+void scrub_free(struct store *s);
 
 /* load.c */
 struct load *load_messages(struct store *s, const struct record *r);
