@@ -191,7 +191,7 @@ enum store_verdict journal_mark(struct store *s)
         enum store_verdict v = journal_begin_segment(s);
         return v == STORE_FINE ? journal_end_group(s) : v;
     }
-    if (s->open->last_lsn != 0 || s->open->used + 2 * SEGMENT_TAIL_BYTES > s->open->size)
+    if (s->open->last_lsn != 0 || s->open->used + SEGMENT_TAIL_BYTES / 2 > s->open->size)
         return STORE_FINE;
     journal_put_batch(s);
     s->is_group_open = false;

@@ -17,6 +17,7 @@ struct found_file {
     struct file_header header;
     enum header_verdict verdict;
     bool is_unwritten; /* a spare that got its name and nothing else */
+    bool is_guessed;   /* the header, from its items */
 };
 
 struct found_files {
@@ -127,34 +128,70 @@ static int read_header(struct store *s, const char *name, struct file_header *h,
     return 0;
 }
 
-static bool is_zero(const uint8_t *at, size_t n)
+/* The header is not to be read: the first item that is knows most of what it said.  Items that a recycled file had before
+ * are older than what the segments before it hold: those are nothing. */
+static void guess_header(struct store *s, const char *name, struct found_file *f, uint64_t lsn_min)
 {
-    for (size_t i = 0; i < n; i++)
-        if (at[i] != 0)
-            return false;
-    return true;
+    uint64_t size = 0;
+    uint8_t *at = store_read_file(s, name, &size);
+    f->is_unwritten = true;
+    for (size_t i = FORMAT_FILE_HEADER; i + FORMAT_ITEM_HEADER <= size && f->is_unwritten; i += FORMAT_ALIGN) {
+        struct item item;
+        size_t need;
+        enum item_verdict v = item_decode(bytes_of(at + i, (size_t)size - i), &item, &need);
+        if (v != ITEM_FINE && v != ITEM_BAD_BODY)
+            continue;
+        f->header = (struct file_header){.number = f->number, .epoch = item.epoch, .first_lsn = item.lsn};
+        if (item.lsn < lsn_min)
+            break;
+        f->is_unwritten = false;
+        f->is_guessed = true;
+    }
+    free(at);
 }
 
-/* The header is not to be read: the first item knows most of what it said. */
-static void guess_header(struct store *s, const char *name, struct found_file *f)
+/* The highest LSN that a segment calls durable. */
+static uint64_t durable_in(struct store *s, const struct found_file *f)
 {
-    uint8_t at[FORMAT_FILE_HEADER + FORMAT_ITEM_HEADER] = {0};
-    struct item_head head;
-    int file = s->disk->calls->open(s->disk, name, DISK_READ);
-    if (file < 0)
-        return;
-    s->disk->calls->read(s->disk, file, at, sizeof at, 0);
-    s->disk->calls->close(s->disk, file);
-    if (item_head_decode(at + FORMAT_FILE_HEADER, &head)) {
-        f->header = (struct file_header){.number = f->number, .epoch = head.epoch, .first_lsn = head.lsn};
-        return;
+    char name[NAME_MAX_BYTES];
+    uint64_t size = 0, durable = 0;
+    file_name(name, kind_names[FOUND_JOURNAL], f->number);
+    uint8_t *at = store_read_file(s, name, &size);
+    struct bytes all = bytes_of(at, (size_t)size);
+    for (size_t i = item_find(all, FORMAT_FILE_HEADER, f->header.epoch, 0), need = 0; i < all.len;
+         i = item_find(all, i + need, f->header.epoch, 0)) {
+        struct item item;
+        struct batch_meta batch;
+        item_decode(bytes_of(all.at + i, all.len - i), &item, &need);
+        struct cursor c = cursor_over(item.meta);
+        if (item.type == ITEM_BATCH && batch_meta_read(&c, &batch) && batch.durable > durable)
+            durable = batch.durable;
     }
-    f->is_unwritten = is_zero(at, sizeof at);
+    free(at);
+    return durable;
+}
+
+/* A segment without a header was damaged, or never synced: then its items may go on where those of another life end that
+ * was cut off there.  What was durable is known to be. */
+static void doubt_guesses(struct recovery *r)
+{
+    const struct found_files *f = &r->files[FOUND_JOURNAL];
+    uint64_t durable = 0;
+    bool any = false;
+    for (size_t i = 0; i < f->n; i++)
+        any |= f->at[i].is_guessed;
+    for (size_t i = 0; i < f->n && any; i++) {
+        uint64_t d = f->at[i].is_unwritten ? 0 : durable_in(r->s, &f->at[i]);
+        durable = d > durable ? d : durable;
+    }
+    for (size_t i = 0; i < f->n; i++)
+        f->at[i].is_unwritten |= f->at[i].is_guessed && f->at[i].header.first_lsn > durable;
 }
 
 /* file_kind 0: spares, which may bear anything. */
 static enum store_verdict read_headers(struct recovery *r, enum found_kind kind, enum file_kind file_kind, char **text)
 {
+    uint64_t lsn = 0;
     for (size_t i = 0; i < r->files[kind].n; i++) {
         struct found_file *f = &r->files[kind].at[i];
         char name[NAME_MAX_BYTES];
@@ -172,11 +209,13 @@ static enum store_verdict read_headers(struct recovery *r, enum found_kind kind,
                 r->highest = f->header.number;
             f->is_unwritten = f->header.number != f->number || f->header.kind != file_kind;
             memcpy(r->s->node, f->header.node, sizeof r->s->node);
+            if (file_kind == FILE_JOURNAL && !f->is_unwritten && f->header.first_lsn > lsn)
+                lsn = f->header.first_lsn;
             continue;
         }
         if (file_kind == 0)
             continue;
-        guess_header(r->s, name, f);
+        guess_header(r->s, name, f, file_kind == FILE_JOURNAL ? lsn + 1 : 0);
         if (!f->is_unwritten)
             store_note(r->s, true, "%s: its header is damaged", name);
     }
@@ -562,6 +601,10 @@ static void find_end(struct recovery *r)
             r->end = r->gaps[i].batch + 1;
     if (r->end <= r->durable)
         r->end = r->durable + 1;
+    if (r->end < r->expected)
+        store_note(r->s, false, "the journal ends with item %llu of %llu; up to %llu it was known to be durable",
+                   (unsigned long long)r->end - 1, (unsigned long long)r->expected - 1,
+                   (unsigned long long)r->durable);
 }
 
 static void close_segments(struct recovery *r)
@@ -720,6 +763,7 @@ enum store_verdict recover(struct store *s, char **text)
         v = read_headers(&r, k, kinds[k], text);
     }
     if (v == STORE_FINE) {
+        doubt_guesses(&r);
         bool is_trusted = read_checkpoints(&r);
         if (s->image.n_segments == 0 && r.files[FOUND_JOURNAL].n > 0)
             recover_segments(s, r.files[FOUND_JOURNAL].at[0].number);

@@ -236,7 +236,7 @@ void store_sync_end(struct store *s, const struct sync_job *job)
     s->durable_position = job->position;
     if (job->lsn > s->durable_lsn) {
         s->durable_lsn = job->lsn;
-        s->is_mark_due = true;
+        s->is_mark_due |= job->n_files > 0; /* else it was a mark itself, and that would go on for ever */
     }
     pack_synced(s, job->serial);
     close_sealed_packs(s);
@@ -256,6 +256,8 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
     *more = false;
     if (v == STORE_FAILED)
         return v;
+    s->idle_tends = s->idle_lsn == s->group_lsn ? s->idle_tends + 1 : 0;
+    s->idle_lsn = s->group_lsn;
     v = files_tend(s, more);
     if (v == STORE_FINE && !s->in_tx && s->n_waiting == 0) {
         v = s->is_group_open ? append_end_group(s) : STORE_FINE;

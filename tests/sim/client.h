@@ -119,6 +119,7 @@ struct client_world {
     const uint64_t *now;
     uint32_t *publishers; /* handed out so far */
     bool is_heavy;        /* large bodies */
+    bool is_mixed;        /* some messages are transient */
 };
 
 struct client {
@@ -153,6 +154,9 @@ void client_read(struct client *c);
 
 /* Starts to end the connection in an orderly way, or asks to be cut off. */
 void client_finish(struct client *c);
+
+/* The server may close the connection from now on, and whatever was sent may be in vain. */
+void client_expect_end(struct client *c);
 
 /* --- for those who make a client do certain things: channel is its first */
 void client_ask_passive(struct client *c, uint8_t queue);

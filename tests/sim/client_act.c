@@ -50,15 +50,22 @@ static size_t body_length(const struct client *c)
     return BODY_HEAD + rng_below(r, 100);
 }
 
-static void send_header(struct client *c, uint16_t channel, size_t length, uint32_t ttl_ms)
+struct aim {
+    struct bytes exchange, key;
+    uint8_t targets[2];
+    uint32_t ttl_ms;
+    bool mandatory, is_fault, is_transient;
+};
+
+static void send_header(struct client *c, uint16_t channel, size_t length, const struct aim *aim)
 {
     uint8_t room[256];
     char expiration[16];
     struct pen p = pen_over(room, sizeof room);
-    struct properties props = {.flags = PROPERTY_delivery_mode, .delivery_mode = 2};
+    struct properties props = {.flags = PROPERTY_delivery_mode, .delivery_mode = aim->is_transient ? 1 : 2};
     uint8_t *mark = frame_open(&p, FRAME_HEADER, channel);
-    if (ttl_ms > 0) {
-        snprintf(expiration, sizeof expiration, "%u", ttl_ms);
+    if (aim->ttl_ms > 0) {
+        snprintf(expiration, sizeof expiration, "%u", aim->ttl_ms);
         props.flags |= PROPERTY_expiration;
         props.expiration = bytes_of_string(expiration);
     }
@@ -93,13 +100,6 @@ static void send_body(struct client *c, const struct sim_channel *ch, uint32_t m
     free(body);
 }
 
-struct aim {
-    struct bytes exchange, key;
-    uint8_t targets[2];
-    uint32_t ttl_ms;
-    bool mandatory, is_fault;
-};
-
 /* How the message stands that is about to be sent, and what would change that. */
 static uint32_t record_publish(struct client *c, struct sim_channel *ch, const struct aim *aim)
 {
@@ -108,6 +108,7 @@ static uint32_t record_publish(struct client *c, struct sim_channel *ch, const s
     how.targets[0] = aim->targets[0];
     how.targets[1] = aim->targets[1];
     how.standing = in_vain || ch->mode == MODE_TX ? STANDING_NEVER : STANDING_SENT;
+    how.is_transient = aim->is_transient;
     uint32_t message = ledger_publish(c->world.ledger, &how, *c->world.now);
     if (in_vain) {
         if (!aim->is_fault)
@@ -134,7 +135,7 @@ static void publish(struct client *c, struct sim_channel *ch, const struct aim *
                                                   .exchange = aim->exchange,
                                                   .routing_key = aim->key,
                                                   .mandatory = aim->mandatory}});
-    send_header(c, ch->number, length, aim->ttl_ms);
+    send_header(c, ch->number, length, aim);
     send_body(c, ch, message, length);
     verdict_note("    message %u to '%.*s' '%.*s', %zu bytes", message, BYTES_ARG(aim->exchange), BYTES_ARG(aim->key),
                  length);
@@ -144,6 +145,7 @@ static void act_publish(struct client *c, struct sim_channel *ch)
 {
     struct rng *r = c->world.rng;
     struct aim aim = {.targets = {NO_QUEUE, NO_QUEUE}, .mandatory = rng_one_in(r, 4)};
+    aim.is_transient = c->world.is_mixed && rng_one_in(r, 4);
     unsigned what = rng_below(r, 24);
     if (what == 0) {
         aim.key = BYTES("nowhere");
@@ -422,7 +424,7 @@ static void declare(struct client *c, struct sim_channel *ch, uint8_t queue, boo
                 &(union method){.queue_declare = {.id = METHOD_queue_declare,
                                                   .queue = queue_name(c, queue),
                                                   .passive = passive,
-                                                  .durable = !q->is_passing,
+                                                  .durable = q->is_durable,
                                                   .auto_delete = q->is_passing,
                                                   .arguments = pen_written(&p)}});
     channel_expect(ch, METHOD_queue_declare_ok, queue, true);
@@ -501,17 +503,23 @@ static void act_fault(struct client *c, struct sim_channel *ch)
     channel_doom(c, ch);
 }
 
+/* What channels sent first may come after it. */
+void client_expect_end(struct client *c)
+{
+    for (unsigned i = 0; i < CHANNELS; i++)
+        if (c->channels[i].state != CHANNEL_NONE)
+            channel_risks(c, &c->channels[i]);
+    c->is_doomed = true;
+}
+
 static void act_on_connection(struct client *c)
 {
     struct rng *r = c->world.rng;
     unsigned what = rng_below(r, 12);
     if (what == 0 && !c->is_doomed) {
-        for (unsigned i = 0; i < CHANNELS; i++)
-            if (c->channels[i].state == CHANNEL_IN_USE)
-                channel_risks(c, &c->channels[i]); /* what other channels sent first may come after it */
+        client_expect_end(c);
         for (unsigned n = 0; n < 2; n++)           /* the second is one too many, if the first was not */
             client_send(c, 7, &(union method){.channel_open = {.id = METHOD_channel_open}});
-        c->is_doomed = true;
     } else if (what == 1 && !c->is_doomed) {
         for (unsigned i = 0; i < CHANNELS; i++)
             if (c->channels[i].held_count > 0)
@@ -576,6 +584,7 @@ void client_declare_all(struct client *c)
         client_send(c, ch->number,
                     &(union method){.exchange_declare = {.id = METHOD_exchange_declare,
                                                          .exchange = bytes_of_string(exchanges[i]),
+                                                         .durable = true,
                                                          .type = BYTES("fanout")}});
         channel_expect(ch, METHOD_exchange_declare_ok, 0, true);
     }

@@ -163,7 +163,7 @@ static void confirm_one(struct client *c, struct sim_channel *ch, uint64_t numbe
     if (refused)
         ledger_refused(c->world.ledger, f->message);
     else
-        ledger_stands(c->world.ledger, f->message, STANDING_SURE, *c->world.now);
+        ledger_confirmed(c->world.ledger, f->message, *c->world.now);
     mark_hit(refused ? MARK_refused : MARK_confirmed);
 }
 

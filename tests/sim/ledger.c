@@ -24,6 +24,8 @@ struct handing {
 
 struct copy {
     enum fate fate;
+    uint64_t position;   /* the records say so from here on, if it is settled or dead */
+    bool is_reborn;      /* maybe its death before was undone, and it is another one now: not redelivered */
     bool is_proven;      /* FATE_WAITING: it is sure that it was requeued */
     bool may_vanish;     /* purged, perhaps */
     bool is_unclear;     /* which of two handings a client has read cannot be told: nothing more is said of it */
@@ -44,6 +46,7 @@ struct line {
 struct record {
     struct publishing how;
     uint64_t sent_at, sure_at;
+    uint64_t position; /* it is on record from here on, if it is sure */
     struct line lines[2];
 };
 
@@ -53,6 +56,8 @@ struct ledger {
     bool *scopes;                    /* owned: true once one may be ending */
     uint32_t record_count, scope_count;
     uint64_t serial;
+    uint64_t position;  /* records so far */
+    uint32_t suspected; /* messages before this one may come flagged for no reason: there was a crash */
     uint32_t attempts[QUEUE_COUNT];
     uint32_t purges[QUEUE_COUNT]; /* under way */
     bool is_draining;
@@ -120,9 +125,18 @@ uint32_t ledger_publish(struct ledger *l, const struct publishing *p, uint64_t n
 
 void ledger_stands(struct ledger *l, uint32_t message, enum standing standing, uint64_t now)
 {
-    l->records[message].how.standing = standing;
-    if (standing == STANDING_SURE)
-        l->records[message].sure_at = now;
+    struct record *r = &l->records[message];
+    r->how.standing = standing;
+    if (standing != STANDING_SURE)
+        return;
+    r->sure_at = now;
+    r->position = l->position;
+}
+
+void ledger_confirmed(struct ledger *l, uint32_t message, uint64_t now)
+{
+    ledger_stands(l, message, STANDING_SURE, now);
+    l->records[message].position = 0;
 }
 
 bool ledger_was_overfull(const struct ledger *l, uint8_t queue)
@@ -195,6 +209,8 @@ static void bury_ancestors(struct ledger *l, uint32_t message, struct line *line
                          l->topology->queues[q].name, (int)c->fate);
         if (c->fate != FATE_DEAD && generation >= 3)
             mark_hit(MARK_letter_again);
+        if (c->fate != FATE_DEAD)
+            c->position = l->position;
         c->fate = FATE_DEAD;
     }
 }
@@ -244,11 +260,20 @@ static void check_may_leave(const struct ledger *l, const struct handout *h, con
         return;
     if (c->fate == FATE_ACCEPTED || c->fate == FATE_REJECTED || c->fate == FATE_DEAD)
         verdict_fail("message %u came back from %s after it was settled (fate %d)", h->message, name, (int)c->fate);
-    if (h->redelivered != (c->count > 0))
+    bool is_suspect = c->count == 0 && h->redelivered && h->message < l->suspected;
+    bool is_reborn = c->is_reborn && !h->redelivered;
+    if (h->redelivered != (c->count > 0) && !is_suspect && !is_reborn)
         verdict_fail("message %u left %s with redelivered=%d for time number %u", h->message, name, h->redelivered,
                      c->count + 1);
     if (c->fate == FATE_OUT && !c->requeue_asked && c->scope != NO_SCOPE && !l->scopes[c->scope])
         verdict_fail("message %u left %s while somebody else had it", h->message, name);
+}
+
+/* It is here, so if it died before the broker ended, that was undone. */
+static void forget_later(struct line *line, uint32_t generation)
+{
+    while (line->count > generation + 1)
+        free(line->copies[--line->count].out);
 }
 
 void ledger_handed_out(struct ledger *l, const struct handout *h, uint64_t now)
@@ -267,12 +292,15 @@ void ledger_handed_out(struct ledger *l, const struct handout *h, uint64_t now)
             verdict_fail("message %u left %s though it had expired", h->message, l->topology->queues[h->queue].name);
         check_order(l, h->message, h->queue, c->count == 0, now);
     }
+    forget_later(line, h->generation);
+    c->is_reborn = false;
     c->is_drained = l->is_draining;
     c->was_left = l->is_draining && c->count == 0;
     c->out = alloc_array(c->out, c->count + 1, sizeof *c->out);
     c->out[c->count++] =
         (struct handing){.serial = ++l->serial, .connection = h->connection, .redelivered = h->redelivered};
     c->fate = h->no_ack ? FATE_ACCEPTED : FATE_OUT;
+    c->position = l->position;
     c->is_proven = c->requeue_asked = false;
     c->scope = NO_SCOPE;
     if (h->redelivered)
@@ -354,6 +382,7 @@ void ledger_settled(struct ledger *l, const struct hold *h, enum outcome outcome
         c->is_proven = true;
     } else {
         c->fate = outcome == ACCEPTED ? FATE_ACCEPTED : FATE_REJECTED;
+        c->position = l->position;
     }
 }
 
@@ -391,6 +420,75 @@ void ledger_purge_ends(struct ledger *l, uint8_t queue)
 {
     l->purges[queue]--;
     may_vanish(l, queue);
+}
+
+/* --- the broker ends */
+
+void ledger_position(struct ledger *l, uint64_t position)
+{
+    l->position = position;
+}
+
+static void copy_crash(struct copy *c, uint64_t durable)
+{
+    bool is_kept = c->position <= durable;
+    c->requeue_asked = false;
+    c->scope = NO_SCOPE;
+    switch (c->fate) {
+    case FATE_WAITING:
+    case FATE_MAYBE_ACCEPTED:
+    case FATE_MAYBE_REJECTED:
+        break;
+    case FATE_OUT:
+        c->fate = FATE_WAITING;
+        c->is_proven = true;
+        mark_hit(MARK_crash_out);
+        break;
+    case FATE_ACCEPTED:
+        c->fate = is_kept ? FATE_ACCEPTED : FATE_MAYBE_ACCEPTED;
+        mark_hit(is_kept ? MARK_crash_settled : MARK_crash_settling);
+        break;
+    case FATE_REJECTED:
+    case FATE_DEAD:
+        if (!is_kept)
+            c->fate = FATE_MAYBE_REJECTED;
+        mark_hit(is_kept ? MARK_crash_dead : MARK_crash_dying);
+        break;
+    }
+    c->position = 0;
+}
+
+static void line_crash(struct line *line, uint64_t durable)
+{
+    bool may_be_undone = false;
+    for (uint32_t g = 0; g < line->count; g++) {
+        struct copy *c = &line->copies[g];
+        bool was_dead = c->fate == FATE_DEAD;
+        copy_crash(c, durable);
+        c->is_reborn |= may_be_undone;
+        may_be_undone |= was_dead && c->fate != FATE_DEAD;
+    }
+}
+
+void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean)
+{
+    for (uint32_t m = 0; m < l->record_count; m++) {
+        struct record *r = &l->records[m];
+        bool is_kept = r->position <= durable && !r->how.is_transient;
+        if (r->how.standing == STANDING_SURE && !is_kept)
+            r->how.standing = STANDING_SENT;
+        r->position = 0;
+        for (unsigned i = 0; i < 2; i++)
+            if (r->lines[i].target != NO_QUEUE)
+                line_crash(&r->lines[i], durable);
+    }
+    for (uint8_t q = 0; q < QUEUE_COUNT; q++) {
+        if (l->purges[q] > 0)
+            may_vanish(l, q);
+        l->purges[q] = 0;
+    }
+    if (!is_clean)
+        l->suspected = l->record_count;
 }
 
 /* --- the end */

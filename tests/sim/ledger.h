@@ -4,6 +4,9 @@
  * promise was broken.  A message goes to one or two queues; in each it has a line of copies: the n-th is the one after
  * n deaths, and the topology says in which queue that is.  What a client has asked for is in doubt until an answer to
  * a later request proves that it was carried out.
+ *
+ * When the broker ends, what is sure divides: what was confirmed or is durable by then stays as it is, everything else
+ * that has happened since may or may not have happened.
  */
 #ifndef SIM_LEDGER_H
 #define SIM_LEDGER_H
@@ -30,11 +33,15 @@ struct publishing {
     uint8_t targets[2];           /* queues; NO_QUEUE: none */
     uint32_t ttl_ms;              /* the message's own; 0: none */
     enum standing standing;
+    bool is_transient; /* it may vanish when the broker ends */
 };
 
 /* Answers the message's number, which its body carries. */
 uint32_t ledger_publish(struct ledger *l, const struct publishing *p, uint64_t now);
 void ledger_stands(struct ledger *l, uint32_t message, enum standing standing, uint64_t now);
+
+/* The broker has confirmed it: it stands, whatever happens. */
+void ledger_confirmed(struct ledger *l, uint32_t message, uint64_t now);
 
 /* A full queue has refused it: dies unless that is possible. */
 void ledger_refused(struct ledger *l, uint32_t message);
@@ -74,6 +81,12 @@ void ledger_scope_ends(struct ledger *l, uint32_t scope);
 /* Between the two, whatever is in the queue or comes into it may vanish. */
 void ledger_purge_begins(struct ledger *l, uint8_t queue);
 void ledger_purge_ends(struct ledger *l, uint8_t queue);
+
+/* How many records there are.  What the ledger is told from now on has been recorded by then. */
+void ledger_position(struct ledger *l, uint64_t position);
+
+/* The broker ends; a prefix of its records is kept that is at least this long.  is_clean: in an orderly way. */
+void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean);
 
 /* The message came back as unroutable: dies unless that is possible. */
 void ledger_returned(const struct ledger *l, uint32_t message);

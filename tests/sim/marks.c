@@ -3,12 +3,16 @@
 #include <stdio.h>
 
 static unsigned long counts[MARK_COUNT];
+static int has_no_disk;
 
 static const struct {
     const char *name, *text;
+    int wants_disk;
 } marks[] = {
-#define MARK(name, text) {#name, text},
+#define MARK(name, text) {#name, text, 0},
+#define DISK_MARK(name, text) {#name, text, 1},
 #include MARKS
+#undef DISK_MARK
 };
 
 void mark_hit(enum mark m)
@@ -16,10 +20,17 @@ void mark_hit(enum mark m)
     counts[m]++;
 }
 
+void marks_without_disk(void)
+{
+    has_no_disk = 1;
+}
+
 unsigned marks_report(int all)
 {
     unsigned never = 0;
     for (unsigned i = 0; i < MARK_COUNT; i++) {
+        if (marks[i].wants_disk && has_no_disk)
+            continue;
         if (counts[i] == 0)
             printf("# never: %s (%s)\n", marks[i].name, marks[i].text);
         else if (all)

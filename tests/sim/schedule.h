@@ -7,5 +7,8 @@
 #include <stdint.h>
 
 /* One run; answers its trace.  Ends the program if a promise was broken. */
-uint64_t schedule_run(uint64_t seed, unsigned steps, bool check);
+uint64_t schedule_run(uint64_t seed, unsigned steps, bool has_disk, bool check);
+
+/* The program: as many runs as the environment says.  The exit status. */
+int schedule_main(bool has_disk);
 #endif

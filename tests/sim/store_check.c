@@ -329,15 +329,24 @@ void check_recovered(struct world *w, bool is_all)
 
 /* --- damage */
 
-static uint64_t missing_in(const struct naive *found, const struct naive *should)
+/* Of what was durable and never was settled since. */
+static uint64_t missing_in(struct world *w, struct naive *found)
 {
     uint64_t n = 0;
+    const struct naive *should = &w->base;
     for (size_t i = 0; i < should->n_queues; i++) {
-        if (!should->queues[i].is_defined)
+        struct naive_queue *now = naive_find(&w->now, should->queues[i].id);
+        struct naive_queue *f = naive_find(found, should->queues[i].id);
+        if (!should->queues[i].is_defined || now == NULL)
             continue;
-        struct naive_queue *f = naive_find((struct naive *)(uintptr_t)found, should->queues[i].id);
-        for (size_t k = 0; k < should->queues[i].n; k++)
-            n += naive_entry(f, should->queues[i].entries[k].position) == NULL;
+        for (size_t k = 0; k < should->queues[i].n; k++) {
+            uint64_t position = should->queues[i].entries[k].position;
+            if (naive_entry(f, position) != NULL || naive_entry(now, position) == NULL)
+                continue;
+            n++;
+            verdict_note("missing: queue %llu at %llu", (llu)should->queues[i].id,
+                         (llu)position);
+        }
     }
     return n;
 }
@@ -356,7 +365,7 @@ void check_damaged(struct world *w, bool is_marked)
         tell_prefixes(w, &found);
         verdict_fail("damage changed what was recovered, and nobody was told: %s", text);
     }
-    uint64_t missing = missing_in(&found, &w->base);
+    uint64_t missing = missing_in(w, &found);
     if (missing > w->lost && w->lost_anyhow == 0 && kept == SIZE_MAX && is_marked) {
         tell_prefixes(w, &found);
         verdict_fail("%llu messages are missing, %llu were reported", (llu)missing, (llu)w->lost);

@@ -126,6 +126,7 @@ static void crash_with(struct world *w, enum crash how)
     store_destroy(w->store);
     w->store = NULL;
     drop_work(w);
+    w->crashes++;
     sim_disk_restart(w->disk, how);
 }
 
@@ -150,10 +151,12 @@ static void rot(struct world *w)
     bool is_marked = !rng_one_in(&w->rng, 4);
     uint32_t n = 1 + rng_below(&w->rng, 3);
     enum crash how = is_marked ? CRASH_KILL : any_crash(w);
+    unsigned crashes = w->crashes;
     if (is_marked) {
         world_write(w);
         sync_now(w);
         tend(w);
+        is_marked = w->crashes == crashes;
     }
     crash_with(w, how);
     for (uint32_t i = 0; i < n; i++)
@@ -408,6 +411,8 @@ static uint64_t calm(struct world *w)
 
 static void check_space(struct world *w, uint64_t used, uint64_t bound, const char *what)
 {
+    if (w->store->open != NULL && w->store->open->size > SEGMENT)
+        bound += w->store->open->size - SEGMENT + (4 << 10);
     unsigned open_files = sim_disk_open_files(w->disk);
     verdict_note("%s: %llu bytes, %u files open", what, (unsigned long long)used, open_files);
     if (used > bound && !w->is_damaged)

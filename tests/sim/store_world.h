@@ -50,6 +50,7 @@ struct world {
     enum { JOB_NONE, JOB_BEGUN, JOB_RUN, JOB_FAILED } job_state;
     bool is_full, may_publish, is_recovering;
     bool is_damaged;
+    unsigned crashes;
     uint64_t lost, lost_anyhow; /* messages, and items of nobody knows whom, that were reported */
     unsigned warnings;
     uint64_t pinned_queue, pinned_position; /* it is never settled */

@@ -29,9 +29,11 @@ void topology_init(struct topology *t, struct rng *r)
                 [Q_PASSING] = {.name = "passing", .is_passing = true},
             },
     };
-    for (unsigned i = 0; i < QUEUE_COUNT; i++)
+    for (unsigned i = 0; i < QUEUE_COUNT; i++) {
+        t->queues[i].is_durable = !t->queues[i].is_passing;
         if (t->queues[i].letters_exchange == NULL)
             t->queues[i].dead_to = NO_QUEUE;
+    }
 }
 
 uint8_t topology_find(const struct topology *t, const void *name, unsigned long len)

@@ -30,7 +30,7 @@ struct sim_queue {
     const char *letters_exchange, *letters_key; /* NULL: none */
     uint32_t ttl_ms, max_length;                /* 0: none */
     bool refuses;                               /* at max_length; else drops its head */
-    bool is_passing;
+    bool is_passing, is_durable;
     uint8_t dead_to; /* NO_QUEUE: nowhere */
 };
 

@@ -2,19 +2,31 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "amqp/session.h"
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/map.h"
 #include "broker/model/broker.h"
+#include "broker/net/gate.h"
 #include "broker/port/batch.h"
+#include "broker/port/load.h"
 #include "broker/port/message.h"
 #include "broker/port/spec.h"
 #include "tests/sim/history.h"
 #include "tests/sim/marks.h"
+#include "tests/sim/storage.h"
 #include "tests/sim/verdict.h"
 
 enum { GATHER_MAX = 16, NUMBERS = 4096, SETTLE_ROUNDS = 20000 };
+
+/* Which queue an answer to GET is from: that of the oldest command of its stream that is not answered. */
+struct asked_get {
+    uint16_t stream;
+    uint8_t queue;
+    bool is_reset; /* or a RESET: what was asked before it is answered before it, or never */
+};
 
 struct conn {
     struct session *session; /* owned; NULL: the slot is free */
@@ -25,6 +37,8 @@ struct conn {
     bool is_detached;          /* its last event has been sent */
     int64_t window;            /* what the model may still send */
     uint8_t queue_of[NUMBERS]; /* consumers' queues, by the session's number */
+    struct asked_get *gets;    /* owned: oldest first */
+    size_t n_gets;
 };
 
 /* Events on their way, oldest first. */
@@ -55,6 +69,15 @@ struct world {
     uint64_t trace;
     struct line_of_events gate; /* confirms that wait for a disk which is not there */
     bool check;
+
+    /* With a disk. */
+    struct storage *storage; /* owned; NULL: there is none */
+    struct broker_config broker_config;
+    struct gate real_gate;
+    uint64_t position; /* records so far, of this broker */
+    uint64_t boot_ms;  /* when it began */
+    unsigned lives;
+    bool is_exact; /* all is durable: what was there is there again */
 };
 
 /* --- the whole */
@@ -80,23 +103,39 @@ static void clients_init(struct world *w)
                                   .topology = &w->topology,
                                   .now = &w->now.ms,
                                   .publishers = &w->publishers,
-                                  .is_heavy = rng_one_in(&w->rng, 12)};
+                                  .is_heavy = rng_one_in(&w->rng, 12),
+                                  .is_mixed = w->storage != NULL && !w->is_exact};
     for (unsigned i = 0; i <= CLIENTS; i++)
         client_init(&w->clients[i], i, &shared);
 }
 
-struct world *world_create(uint64_t seed, bool check)
+static void begin_with_disk(struct world *w)
+{
+    w->is_exact = rng_one_in(&w->rng, 2);
+    w->topology.queues[Q_PASSING].is_durable = w->is_exact || rng_one_in(&w->rng, 2);
+    w->broker_config.window_bytes = 1 + rng_below(&w->rng, 4000);
+    w->broker_config.window_messages = 1 + rng_below(&w->rng, 8);
+    w->broker_config.window_queue_bytes = 1 + rng_below(&w->rng, 4000);
+    w->storage = storage_create(&w->rng);
+}
+
+struct world *world_create(uint64_t seed, bool has_disk, bool check)
 {
     struct world *w = alloc_zeroed(sizeof *w);
     w->rng.state = seed;
     w->names.state = ~seed;
     w->check = check;
+    w->lives = 1;
     topology_init(&w->topology, &w->rng);
     w->ledger = ledger_create(&w->topology);
-    clients_init(w);
     w->now = (struct instant){.ms = 1000, .wall_ms = UINT64_C(1700000000000)};
-    w->broker =
-        broker_create(&(struct broker_config){.default_vhost = "/", .hash_seed = seed, .memory_high = UINT64_MAX});
+    w->broker_config =
+        (struct broker_config){.default_vhost = "/", .hash_seed = seed, .memory_high = UINT64_MAX};
+    if (has_disk)
+        begin_with_disk(w);
+    clients_init(w);
+    w->broker = has_disk ? storage_open(w->storage, &w->broker_config) : broker_create(&w->broker_config);
+    gate_init(&w->real_gate, 0);
     effects_init(&w->effects);
     for (unsigned i = 0; i < LOOPS; i++)
         outbox_init(&w->loops[i].outbox);
@@ -123,12 +162,16 @@ void world_destroy(struct world *w)
         free(w->loops[i].events.at);
     }
     free(w->gate.at);
+    gate_fini(&w->real_gate);
     for (unsigned i = 0; i <= CLIENTS; i++)
         client_fini(&w->clients[i]);
-    for (unsigned i = 0; i < CONNS; i++)
+    for (unsigned i = 0; i < CONNS; i++) {
         buf_fini(&w->conns[i].in);
+        free(w->conns[i].gets);
+    }
     effects_fini(&w->effects);
     broker_destroy(w->broker);
+    storage_destroy(w->storage);
     ledger_destroy(w->ledger);
     free(w);
 }
@@ -155,7 +198,7 @@ uint64_t world_now(const struct world *w)
 
 uint64_t world_trace(const struct world *w)
 {
-    return w->trace;
+    return w->storage == NULL ? w->trace : hash_mix(w->trace, storage_trace(w->storage));
 }
 
 void world_pass(struct world *w, uint64_t ms)
@@ -180,6 +223,7 @@ bool world_connect(struct world *w, unsigned client)
     conn->client = &w->clients[client];
     conn->window = WINDOW_BYTES;
     conn->is_detached = false;
+    conn->n_gets = 0;
     conn->session = session_create(&w->config, (outlet_id){.slot = slot, .generation = conn->generation},
                                    &(struct session_peer){.name = "client -> sim", .is_loopback = true},
                                    &w->loops[conn->loop].outbox, w->now.ms);
@@ -315,6 +359,8 @@ bool world_post(struct world *w, unsigned loop)
 /* What the model is about to be told, as far as the ledger must know it. */
 static void spy(struct world *w, const struct command *c)
 {
+    if (c->verb == LOADED)
+        return; /* from nobody */
     struct conn *conn = &w->conns[c->from.outlet.slot];
     verdict_note("    model: verb %d of connection %u, stream %u", (int)c->verb, conn->number, c->from.stream);
     if (c->verb == SUBSCRIBE && c->subscribe.consumer < NUMBERS)
@@ -322,6 +368,12 @@ static void spy(struct world *w, const struct command *c)
             topology_find(&w->topology, c->subscribe.spec->name.at, c->subscribe.spec->name.len);
     else if (c->verb == WINDOW)
         conn->window += (int64_t)c->window.bytes;
+    else if (c->verb == GET)
+        *GROW(conn->gets, conn->n_gets) =
+            (struct asked_get){.stream = c->from.stream,
+                               .queue = topology_find(&w->topology, c->spec->name.at, c->spec->name.len)};
+    else if (c->verb == RESET)
+        *GROW(conn->gets, conn->n_gets) = (struct asked_get){.stream = c->from.stream, .is_reset = true};
 }
 
 static void account_window(struct conn *conn, const struct message *m)
@@ -351,21 +403,22 @@ static void handed_out(struct world *w, struct conn *conn, const struct event *e
     ledger_handed_out(w->ledger, &h, w->now.ms);
 }
 
-/* Which queue an answer to GET is from: that of the command with its cookie. */
-struct asked_get {
-    struct origin from;
-    uint8_t queue;
-};
-
-static uint8_t find_get(struct asked_get *gets, size_t n, const struct event *e)
+/* Takes the oldest GET of the event's stream, or (is_reset) all up to the RESET that is answered. */
+static uint8_t take_get(struct conn *conn, const struct event *e, bool is_reset)
 {
-    for (size_t i = 0; i < n; i++)
-        if (gets[i].queue != NO_QUEUE && outlet_id_equal(gets[i].from.outlet, e->to.outlet) &&
-            gets[i].from.stream == e->to.stream) {
-            uint8_t queue = gets[i].queue;
-            gets[i].queue = NO_QUEUE; /* answers come in order */
-            return queue;
+    size_t i = 0;
+    while (i < conn->n_gets) {
+        struct asked_get g = conn->gets[i];
+        if (g.stream != e->to.stream) {
+            i++;
+            continue;
         }
+        if (g.is_reset && !is_reset)
+            break;
+        memmove(&conn->gets[i], &conn->gets[i + 1], (--conn->n_gets - i) * sizeof g);
+        if (g.is_reset == is_reset)
+            return g.queue;
+    }
     return NO_QUEUE;
 }
 
@@ -380,7 +433,7 @@ static void line_add(struct line_of_events *l, const struct event *e)
     l->at[l->end++] = *e;
 }
 
-/* Confirms may wait for a disk, and what comes after them does not wait for them. */
+/* Without a disk some confirms wait all the same, and what comes after them does not wait for them. */
 static void pass_on(struct world *w, const struct event *e)
 {
     struct conn *conn = &w->conns[e->to.outlet.slot];
@@ -389,7 +442,7 @@ static void pass_on(struct world *w, const struct event *e)
     if (conn->client == NULL)
         mark_hit(MARK_late_events);
     conn->is_detached = e->what == DETACHED;
-    if (e->what == CONFIRMED && rng_one_in(&w->rng, 2))
+    if (w->storage == NULL && e->what == CONFIRMED && rng_one_in(&w->rng, 2))
         line_add(&w->gate, e);
     else
         line_add(&w->loops[conn->loop].events, e);
@@ -412,34 +465,42 @@ bool world_sync(struct world *w, bool all)
     return true;
 }
 
+static void look_at(struct world *w, const struct event *e)
+{
+    struct conn *conn = &w->conns[e->to.outlet.slot];
+    if (e->what == DELIVERED) {
+        account_window(conn, e->delivered.msg);
+        handed_out(w, conn, e, conn->queue_of[e->delivered.consumer]);
+    } else if (e->what == GOT) {
+        handed_out(w, conn, e, take_get(conn, e, false));
+    } else if (e->what == EMPTY) {
+        take_get(conn, e, false);
+    } else if (e->what == DONE && e->verb == RESET) {
+        take_get(conn, e, true);
+    }
+}
+
 static void step(struct world *w, struct command *commands, size_t n)
 {
-    struct asked_get gets[BATCH_MAX];
-    size_t asked = 0;
-    for (size_t i = 0; i < n; i++) {
+    struct effects *e = &w->effects;
+    struct instant now = {.ms = w->now.ms - w->boot_ms, .wall_ms = w->now.wall_ms};
+    for (size_t i = 0; i < n; i++)
         spy(w, &commands[i]);
-        if (commands[i].verb == GET)
-            gets[asked++] = (struct asked_get){
-                .from = commands[i].from,
-                .queue = topology_find(&w->topology, commands[i].spec->name.at, commands[i].spec->name.len)};
-    }
-    broker_step(w->broker, &w->now, commands, n, &w->effects);
+    broker_step(w->broker, &now, commands, n, e);
     if (w->check)
         broker_check(w->broker);
-    for (size_t i = 0; i < w->effects.n; i++) {
-        const struct event *e = &w->effects.events[i];
-        struct conn *conn = &w->conns[e->to.outlet.slot];
-        if (e->what == DELIVERED) {
-            account_window(conn, e->delivered.msg);
-            handed_out(w, conn, e, conn->queue_of[e->delivered.consumer]);
-        } else if (e->what == GOT || e->what == EMPTY) {
-            uint8_t queue = find_get(gets, asked, e);
-            if (e->what == GOT)
-                handed_out(w, conn, e, queue);
-        }
-        pass_on(w, e);
+    if (e->records.n > 0)
+        w->position = e->records.last;
+    ledger_position(w->ledger, w->position);
+    for (size_t i = 0; i < e->n; i++)
+        look_at(w, &e->events[i]);
+    if (w->storage != NULL) {
+        storage_keep(w->storage, &e->records);
+        e->n = gate_hold(&w->real_gate, e->events, e->n);
     }
-    effects_clear(&w->effects);
+    for (size_t i = 0; i < e->n; i++)
+        pass_on(w, &e->events[i]);
+    effects_clear(e);
 }
 
 bool world_step(struct world *w, unsigned loop)
@@ -456,7 +517,7 @@ bool world_step(struct world *w, unsigned loop)
 
 bool world_expire(struct world *w)
 {
-    if (broker_deadline(w->broker) > w->now.ms)
+    if (broker_deadline(w->broker) > w->now.ms - w->boot_ms)
         return false;
     step(w, NULL, 0);
     return true;
@@ -477,6 +538,109 @@ bool world_hand(struct world *w, unsigned loop, bool all)
     return true;
 }
 
+/* --- the disk */
+
+bool world_has_disk(const struct world *w)
+{
+    return w->storage != NULL;
+}
+
+unsigned world_lives(const struct world *w)
+{
+    return w->lives;
+}
+
+/* Something moved in the storage; it may have been the end. */
+static bool after(struct world *w, bool moved)
+{
+    if (storage_is_dead(w->storage))
+        world_crash(w);
+    return moved;
+}
+
+bool world_append(struct world *w, bool all)
+{
+    return storage_append(w->storage, all);
+}
+
+bool world_write(struct world *w)
+{
+    return after(w, storage_write(w->storage));
+}
+
+bool world_sync_begin(struct world *w)
+{
+    return storage_begin(w->storage);
+}
+
+bool world_sync_run(struct world *w)
+{
+    return storage_run(w->storage);
+}
+
+static void let_go(struct world *w)
+{
+    struct event e;
+    gate_open(&w->real_gate, storage_durable(w->storage));
+    while (gate_take(&w->real_gate, &e)) {
+        pass_on(w, &e);
+        mark_hit(MARK_late_confirm);
+    }
+}
+
+bool world_sync_end(struct world *w)
+{
+    bool moved = storage_end(w->storage);
+    if (moved && !storage_is_dead(w->storage))
+        let_go(w);
+    return after(w, moved);
+}
+
+bool world_tend(struct world *w)
+{
+    return after(w, storage_tend(w->storage));
+}
+
+bool world_load(struct world *w, bool all)
+{
+    struct load *l;
+    bool moved = false;
+    while ((all || !moved) && (l = storage_take_load(w->storage)) != NULL) {
+        struct command c = {.verb = LOADED, .load = l};
+        step(w, &c, 1);
+        moved = true;
+    }
+    return moved;
+}
+
+void world_trouble(struct world *w)
+{
+    storage_trouble(w->storage);
+}
+
+void world_calm(struct world *w)
+{
+    storage_calm(w->storage);
+    after(w, true);
+}
+
+/* All that the disk has to do, now. */
+static bool keep_all(struct world *w)
+{
+    unsigned life = w->lives;
+    bool moved = world_append(w, true);
+    moved |= world_write(w);
+    moved |= world_load(w, true);
+    for (unsigned i = 0; i < 2 && life == w->lives; i++) {
+        moved |= world_sync_begin(w);
+        moved |= world_sync_run(w);
+        moved |= world_sync_end(w);
+    }
+    if (life == w->lives)
+        world_tend(w);
+    return moved || life != w->lives;
+}
+
 /* --- when it is to be quiet */
 
 static bool move_all(struct world *w)
@@ -490,11 +654,119 @@ static bool move_all(struct world *w)
         moved |= world_hand(w, i, true);
     }
     moved |= world_expire(w);
-    moved |= world_sync(w, true);
+    moved |= w->storage == NULL ? world_sync(w, true) : keep_all(w);
     for (unsigned i = 0; i <= CLIENTS; i++)
         moved |= world_download(w, i, true);
     world_look(w);
     return moved;
+}
+
+static void drop_batches(struct loop *l)
+{
+    for (struct batch *b = l->first, *next; b != NULL; b = next) {
+        next = b->next;
+        for (unsigned i = 0; i < b->n; i++)
+            command_drop(&b->commands[i]);
+        free(b);
+    }
+    l->first = NULL;
+    for (; l->events.head < l->events.end; l->events.head++)
+        event_drop(&l->events.at[l->events.head]);
+    outbox_fini(&l->outbox);
+    outbox_init(&l->outbox);
+}
+
+/* The process is gone, and all its sockets. */
+static void lose_all(struct world *w)
+{
+    for (unsigned i = 0; i < CONNS; i++) {
+        struct conn *conn = &w->conns[i];
+        if (conn->session == NULL)
+            continue;
+        if (conn->client != NULL)
+            close_socket(w, conn);
+        session_event(conn->session,
+                      &(struct event){.what = DETACHED, .to.outlet = {.slot = i, .generation = conn->generation}},
+                      w->now.ms);
+        session_destroy(conn->session);
+        conn->session = NULL;
+    }
+    for (unsigned i = 0; i < LOOPS; i++)
+        drop_batches(&w->loops[i]);
+    gate_fini(&w->real_gate);
+    broker_destroy(w->broker);
+}
+
+static bool totals_differ(const struct broker_totals *a, const struct broker_totals *b)
+{
+    return a->queues != b->queues || a->exchanges != b->exchanges || a->bindings != b->bindings ||
+           a->messages_ready + a->messages_out != b->messages_ready;
+}
+
+/* was: what there was, if all of that must be there again; NULL: some of it may be lost. */
+static void begin_again(struct world *w, const struct broker_totals *was)
+{
+    world_pass(w, rng_below(&w->rng, 300));
+    w->broker = storage_open(w->storage, &w->broker_config);
+    gate_init(&w->real_gate, 0);
+    w->position = 0;
+    ledger_position(w->ledger, 0);
+    w->boot_ms = w->now.ms - rng_below(&w->rng, 1000);
+    w->lives++;
+    struct broker_totals t = broker_totals(w->broker);
+    if (was != NULL && totals_differ(was, &t))
+        verdict_fail("there were %llu queues, %llu exchanges, %llu bindings, %llu messages; now %llu, %llu, %llu, %llu",
+                     (unsigned long long)was->queues, (unsigned long long)was->exchanges,
+                     (unsigned long long)was->bindings,
+                     (unsigned long long)(was->messages_ready + was->messages_out), (unsigned long long)t.queues,
+                     (unsigned long long)t.exchanges, (unsigned long long)t.bindings,
+                     (unsigned long long)t.messages_ready);
+    if (w->check)
+        broker_check(w->broker);
+}
+
+void world_crash(struct world *w)
+{
+    uint64_t durable = storage_durable(w->storage);
+    struct broker_totals was = broker_totals(w->broker);
+    bool is_all = w->is_exact && durable == w->position;
+    verdict_note("the broker ends: durable up to %llu of %llu", (unsigned long long)durable,
+                 (unsigned long long)w->position);
+    if (durable == w->position)
+        mark_hit(MARK_crash_all_durable);
+    lose_all(w);
+    ledger_crash(w->ledger, durable, false);
+    storage_crash(w->storage);
+    begin_again(w, is_all ? &was : NULL);
+}
+
+void world_stop(struct world *w)
+{
+    unsigned life;
+    world_calm(w);
+    life = w->lives;
+    broker_shut_down(w->broker);
+    for (unsigned i = 0; i < CONNS; i++)
+        if (w->conns[i].session != NULL) {
+            if (w->conns[i].client != NULL)
+                client_expect_end(w->conns[i].client);
+            session_force_close(w->conns[i].session, "broker forced connection closure with reason 'shutdown'",
+                                w->now.ms);
+        }
+    world_settle(w);
+    for (unsigned i = 0; i <= CLIENTS; i++)
+        w->clients[i].wants_to_drop = w->of_client[i] != NULL; /* one that lingers */
+    world_settle(w);
+    CHECK(life == w->lives && world_connections(w) == 0);
+    struct broker_totals was = broker_totals(w->broker);
+    if (!storage_close(w->storage))
+        verdict_fail("the store cannot be closed");
+    mark_hit(MARK_stopped);
+    verdict_note("the broker stops");
+    lose_all(w);
+    ledger_crash(w->ledger, UINT64_MAX, true);
+    storage_crash(w->storage);
+    begin_again(w, w->is_exact ? &was : NULL);
 }
 
 void world_settle(struct world *w)

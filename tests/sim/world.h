@@ -1,6 +1,9 @@
 /* The world: clients, the sockets between them and real sessions, loops with their outboxes, and one real model, all
  * in one thread and at a pace that somebody else sets.  Each function moves one thing one step; what it has to move
  * arrives in order, whenever that is.
+ *
+ * A world may have a disk, with the real store on it and the real gate before it (storage.h).  Then the broker may end
+ * at any moment, and another one goes on with what the disk has kept.
  */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
@@ -17,7 +20,7 @@ enum { CLIENTS = 4, AUDITOR = CLIENTS, LOOPS = 2, CONNS = 24 };
 struct world;
 
 /* check: broker_check() after every step of the model. */
-struct world *world_create(uint64_t seed, bool check);
+struct world *world_create(uint64_t seed, bool has_disk, bool check);
 void world_destroy(struct world *w);
 
 struct rng *world_rng(struct world *w);
@@ -38,6 +41,21 @@ bool world_hand(struct world *w, unsigned loop, bool all);       /* events → s
 bool world_sync(struct world *w, bool all);                      /* confirms that waited for the disk go on */
 bool world_expire(struct world *w);                              /* the model does what has fallen due */
 void world_pass(struct world *w, uint64_t ms);
+
+/* Of a world with a disk.  After each of them, and whatever they are called by, the broker may be another one. */
+bool world_has_disk(const struct world *w);
+bool world_append(struct world *w, bool all); /* records → store */
+bool world_write(struct world *w);
+bool world_sync_begin(struct world *w);
+bool world_sync_run(struct world *w);
+bool world_sync_end(struct world *w); /* events that waited go on */
+bool world_tend(struct world *w);
+bool world_load(struct world *w, bool all); /* what was cold → model → events */
+void world_trouble(struct world *w);        /* for the disk, soon */
+void world_calm(struct world *w);           /* none any more */
+void world_crash(struct world *w);
+void world_stop(struct world *w); /* in an orderly way, and the start after it */
+unsigned world_lives(const struct world *w); /* how many brokers there were */
 void world_look(struct world *w); /* cuts and closes sockets, ends sessions */
 
 /* Moves everything until nothing moves; dies if that takes too long. */
