@@ -30,6 +30,10 @@ enum {
     KEEPER_TEND_BYTES = 1 << 20,    /* of what has no hurry, when there is nothing else … */
     KEEPER_TEND_BUSY_BYTES = 256 << 10, /* … and when there is, … */
     KEEPER_TEND_GROUPS = 8,             /* … after so many groups */
+    KEEPER_SCRUB_BYTES = 5 << 20,       /* reread in a second when there is nothing else to do … */
+    KEEPER_SCRUB_BUSY_BYTES = 512 << 10, /* … and when there is, … */
+    KEEPER_SCRUB_SLICE = 256 << 10,     /* … so much at a time */
+    KEEPER_SCRUB_PAUSE_MS = 3600000,    /* between two passes */
     KEEPER_SLOW_SYNC_MS = 1000,         /* worth a warning (D23) */
     KEEPER_DRAIN_MS = 5000,             /* at the end, for a full file system to get room */
     KEEPER_SHEAVES_SPARE = 32,          /* empty ones that are kept for use … */

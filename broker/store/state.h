@@ -121,6 +121,13 @@ struct store {
     uint64_t idle_lsn;      /* group_lsn at the last slice of store_tend() … */
     unsigned idle_tends;    /* … and how many slices it has been that */
 
+    struct {
+        int file; /* -1: none */
+        bool is_in_packs; /* not in the journal */
+        uint64_t number, offset, end;
+        uint32_t epoch;
+    } scrub; /* what is being reread */
+
     struct recovery *recovery; /* borrowed: while it goes on */
     struct store_stats stats;
 };
@@ -190,6 +197,9 @@ void checkpoint_free(struct store *s);
 
 /* backup.c */
 void backup_plan(struct store *s); /* of the state that the checkpoint has that was just taken */
+
+/* scrub.c */
+void scrub_free(struct store *s);
 
 /* load.c */
 struct load *load_messages(struct store *s, const struct record *r);

@@ -29,7 +29,7 @@ enum store_verdict store_open(const struct store_config *config, const struct st
     s->disk = config->disk;
     s->next_spare = s->next_pack = s->next_checkpoint = s->next_segment = 1;
     s->pending_last = &s->pending;
-    s->next.files[0] = s->next.files[1] = -1;
+    s->next.files[0] = s->next.files[1] = s->scrub.file = -1;
     image_init(&s->image);
     run_writer_init(&s->settles);
     run_writer_init(&s->delivers);
@@ -61,6 +61,7 @@ void store_destroy(struct store *s)
             s->disk->calls->close(s->disk, p->file);
     checkpoint_free(s);
     backup_fini(&s->backup);
+    scrub_free(s);
     append_free(s);
     for (struct pending_chunk *w = s->pending, *next; w != NULL; w = next) {
         next = w->next;

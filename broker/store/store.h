@@ -129,6 +129,10 @@ uint64_t store_durable(const struct store *s);
  * bytes of it; *more: there is more to do at once. */
 enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more);
 
+/* Rereads about `budget` bytes of what is sealed, and notes what is damaged.  False: that was all of it, the next call
+ * begins anew. */
+bool store_scrub(struct store *s, uint64_t budget);
+
 /* A clean end: syncs everything, writes a checkpoint.  Then store_destroy(). */
 enum store_verdict store_close(struct store *s);
 
@@ -140,6 +144,7 @@ struct store_stats {
     uint64_t lost_messages;
     bool is_tight; /* the last attempt to make room failed */
     uint64_t memory_bytes; /* of the image, about */
+    uint64_t scrub_passes, scrubbed_bytes, scrub_damaged; /* damaged: spots that were found */
 };
 struct store_stats store_stats(const struct store *s);
 
