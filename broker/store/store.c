@@ -148,12 +148,6 @@ void store_lose_items(struct store *s, uint64_t first_lsn, uint64_t last_lsn, co
     s->witness.lost(s->witness.arg, &loss);
 }
 
-enum store_verdict store_begin(struct store *s)
-{
-    s->is_mark_due = true;
-    return journal_mark(s);
-}
-
 /* --- syncs */
 
 static void job_add(struct sync_job *job, int file, bool *is_dirty)
@@ -291,6 +285,15 @@ static enum store_verdict sync_all(struct store *s)
         store_sync_end(s, &job);
     }
     return s->verdict;
+}
+
+enum store_verdict store_begin(struct store *s)
+{
+    s->is_mark_due = true;
+    enum store_verdict v = journal_mark(s), synced = v;
+    if (v == STORE_FINE || v == STORE_FULL)
+        synced = sync_all(s);
+    return synced == STORE_FINE ? v : synced;
 }
 
 enum store_verdict store_close(struct store *s)

@@ -93,7 +93,8 @@ uint64_t store_next_queue(const struct store *s);
 /* --- at work */
 
 /* Before anything is served: says in the journal that the broker is at work, so that a crash is known for one.  There may
- * be no room for that; nothing follows from it. */
+ * be no room for that; nothing follows from it.  And syncs what was recovered: a process that was killed may have left
+ * it unsynced, and whoever is served relies on it. */
 enum store_verdict store_begin(struct store *s);
 
 /* Takes the records over (the sheaf is empty afterwards); they are encoded and written by store_write().  That is also
