@@ -286,22 +286,20 @@ static bool has_garbage(const struct store *s)
     return false;
 }
 
-static bool is_due(struct store *s, bool force, bool is_idle)
+static bool is_due(struct store *s, bool force)
 {
     uint64_t after = s->checkpoint_size * CHECKPOINT_FACTOR;
     if (after < s->config.checkpoint_bytes)
         after = s->config.checkpoint_bytes;
-    return force || s->journal_since >= after || ((is_idle || s->n_spares == 0) && has_garbage(s));
+    return force || s->journal_since >= after || ((store_is_idle(s) || s->n_spares == 0) && has_garbage(s));
 }
 
 enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
 {
-    bool is_idle = s->idle_lsn == s->group_lsn;
-    s->idle_lsn = s->group_lsn;
     force |= s->is_backing_up && s->backup.checkpoint == 0;
     if (s->next.number == 0) {
         if (s->is_group_open || s->n_waiting > 0 || s->in_tx || (s->group_lsn == s->checkpoint_lsn && !force) ||
-            !is_due(s, force, is_idle))
+            !is_due(s, force))
             return STORE_FINE;
         checkpoint_take(s);
     }

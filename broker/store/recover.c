@@ -722,6 +722,16 @@ static void sort_out(struct recovery *r, bool is_trusted)
         store_note(s, true, "%u files in the store's folder are not the store's; they were left alone", r->foreign);
 }
 
+/* There must have been a checkpoint: packs and the beginning of the journal do not come and go without one. */
+static bool has_history(const struct recovery *r)
+{
+    const struct found_files *f = &r->files[FOUND_JOURNAL];
+    for (size_t i = 0; i < f->n; i++)
+        if (f->at[i].header.first_lsn > 1)
+            return true;
+    return r->files[FOUND_PACK].n > 0;
+}
+
 /* True: what it says, with the journal, is everything. */
 static bool read_checkpoints(struct recovery *r)
 {
@@ -739,11 +749,12 @@ static bool read_checkpoints(struct recovery *r)
             return is_whole;
         }
     }
-    if (has_any && r->files[FOUND_PACK].n + r->files[FOUND_JOURNAL].n > 0 && !journal_is_complete(r)) {
-        store_note(r->s, true, "no checkpoint can be read; going on with what the journal knows");
-        return false;
-    }
-    return true;
+    if (journal_is_complete(r) || (!has_history(r) && (!has_any || r->files[FOUND_JOURNAL].n == 0)))
+        return true;
+    store_note(r->s, true, "no checkpoint can be read; going on with what the journal knows");
+    store_lose(r->s, NULL, 0, 0, 0, "checkpoint", 0,
+               has_any ? "no checkpoint can be read" : "there is no checkpoint");
+    return false;
 }
 
 enum store_verdict recover(struct store *s, char **text)

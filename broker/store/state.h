@@ -15,6 +15,7 @@ enum {
     GATHER_BYTES = 256 << 10,   /* of a group, that may wait for the sync of the one before it */
     BLOCK_BYTES = 1 << 20,      /* read at once */
     SEGMENT_TAIL_BYTES = 4096,  /* kept free at the end of a segment, for what ends a group and the segment */
+    IDLE_TENDS = 8,             /* slices without a group between them, before nothing seems to happen */
     LOADS_MAX = 64,             /* that one group is asked for and answered with */
 };
 
@@ -118,11 +119,24 @@ struct store {
     uint64_t journal_since; /* bytes since it */
     bool is_closing;        /* the checkpoint that is taken is the last: nothing is out any more */
     bool was_closed;        /* the one in force is such a one */
-    uint64_t idle_lsn;      /* at the last look */
+    uint64_t idle_lsn;      /* group_lsn at the last slice of store_tend() … */
+    unsigned idle_tends;    /* … and how many slices it has been that */
+
+    struct {
+        int file; /* -1: none */
+        bool is_in_packs; /* not in the journal */
+        uint64_t number, offset, end;
+        uint32_t epoch;
+    } scrub; /* what is being reread */
 
     struct recovery *recovery; /* borrowed: while it goes on */
     struct store_stats stats;
 };
+
+static inline bool store_is_idle(const struct store *s)
+{
+    return s->idle_tends >= IDLE_TENDS;
+}
 
 /* files.c: names, the pool of spare files, the buffer of deletions. */
 void file_name(char to[NAME_MAX_BYTES], const char *kind, uint64_t number);
@@ -184,6 +198,9 @@ void checkpoint_free(struct store *s);
 
 /* backup.c */
 void backup_plan(struct store *s); /* of the state that the checkpoint has that was just taken */
+
+/* scrub.c */
+void scrub_free(struct store *s);
 
 /* load.c */
 struct load *load_messages(struct store *s, const struct record *r);

@@ -67,14 +67,17 @@ static void schedule_init(struct schedule *s, struct world *w)
 static void calm(struct world *w)
 {
     struct client *auditor = world_client(w, AUDITOR);
-    if (world_has_disk(w))
-        world_calm(w);
-    world_connect(w, AUDITOR);
-    if (auditor->state == CLIENT_OPEN)
-        return;
-    world_settle(w);
+    unsigned life;
+    do {
+        life = world_lives(w);
+        if (world_has_disk(w))
+            world_calm(w);
+        world_connect(w, AUDITOR);
+        world_settle(w);
+    } while (life != world_lives(w));
     if (auditor->channels[0].state == CHANNEL_NONE)
         channel_start(auditor, &auditor->channels[0]);
+    world_settle(w);
 }
 
 static void audit_queue(struct world *w, uint8_t q)
@@ -98,7 +101,6 @@ static void rest(struct world *w)
 {
     struct client *auditor = world_client(w, AUDITOR);
     calm(w);
-    world_settle(w);
     for (unsigned i = 0; i <= CLIENTS; i++)
         client_check_quiet(world_client(w, i));
     for (uint8_t q = 0; q < QUEUE_COUNT; q++)
