@@ -780,8 +780,11 @@ enum store_verdict recover(struct store *s, char **text)
         walk(&r);
         if (r.is_sealed)
             store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
-        s->after_lsn = r.expected - 1;
-        s->lsn = s->written_lsn = s->group_lsn = r.seen > s->after_lsn ? r.seen : s->after_lsn;
+        s->after_lsn = s->written_lsn = s->group_lsn = r.expected - 1;
+        if (s->lsn < s->after_lsn)
+            s->lsn = s->after_lsn;
+        if (s->lsn < r.seen)
+            s->lsn = r.seen;
         close_segments(&r);
         if (r.has_more || !s->was_closed)
             image_suspect_all(&s->image);
