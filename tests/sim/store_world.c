@@ -250,7 +250,7 @@ void world_write(struct world *w)
     }
     w->is_full = v == STORE_FULL;
     mark_changes(w, &before);
-    check_answers(w, v == STORE_FINE);
+    check_answers(w, v == STORE_FINE && !w->is_damaged);
     image_check(&w->store->image);
 }
 
@@ -341,12 +341,13 @@ static void close_and_open(struct world *w)
         on_failed(w, "closing");
         return;
     }
+    bool was_closed = w->store->was_closed;
     world_durable(w);
     if (w->n_log > 0 && w->log[w->n_log - 1].kind != NAIVE_RESTART)
         verdict_fail("%zu records were not durable when the store was closed", w->n_log);
     crash_with(w, any_crash(w));
     recover_world(w);
-    w->was_closed = true;
+    w->was_closed = was_closed;
     check_found(w, true);
     w->was_closed = false;
     w->is_settled = true;
