@@ -235,9 +235,9 @@ static bool journal_is_complete(const struct recovery *r)
 {
     const struct found_files *f = &r->files[FOUND_JOURNAL];
     size_t i = 0;
-    while (i < f->n && f->at[i].is_unwritten)
+    while (i < f->n && (f->at[i].is_unwritten || f->at[i].header.after_lsn != 0))
         i++;
-    return i < f->n && f->at[i].header.first_lsn == 1;
+    return i < f->n;
 }
 
 /* --- segments */
