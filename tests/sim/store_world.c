@@ -145,11 +145,24 @@ static void recover_twice(struct world *w)
 static void sync_now(struct world *w);
 static void tend(struct world *w);
 
+enum { MARK_PAGES = 8 << 10 };
+
+/* Damages the disk.  True: also where the journal says how much is durable. */
+static bool rot_some(struct world *w, const char *open, uint64_t used)
+{
+    bool is_hit = false;
+    for (uint32_t n = 1 + rng_below(&w->rng, 3); n > 0; n--) {
+        struct rot r = sim_disk_rot(w->disk);
+        verdict_note("rot: %s: %zu bytes at %zu", r.name, r.len, r.at);
+        is_hit |= strcmp(r.name, open) == 0 && r.at < used && r.at + r.len + MARK_PAGES > used;
+    }
+    return is_hit;
+}
+
 /* Damage behind what the journal itself says to be durable looks like a torn tail.  So it mostly says so before. */
 static void rot(struct world *w)
 {
     bool is_marked = !rng_one_in(&w->rng, 4);
-    uint32_t n = 1 + rng_below(&w->rng, 3);
     enum crash how = is_marked ? CRASH_KILL : any_crash(w);
     unsigned crashes = w->crashes;
     if (is_marked) {
@@ -158,9 +171,14 @@ static void rot(struct world *w)
         tend(w);
         is_marked = w->crashes == crashes;
     }
+    char open[NAME_MAX_BYTES] = "";
+    uint64_t used = 0;
+    if (w->store->open != NULL) {
+        file_name(open, "journal", w->store->open->number);
+        used = w->store->open->used;
+    }
     crash_with(w, how);
-    for (uint32_t i = 0; i < n; i++)
-        verdict_note("rot: %s", sim_disk_rot(w->disk));
+    is_marked &= !rot_some(w, open, used);
     if (open_store(w) != STORE_FINE)
         verdict_fail("damage keeps the store from being opened");
     w->is_damaged = true;
