@@ -414,6 +414,8 @@ static enum store_verdict compact(struct store *s, uint64_t *budget, bool *more)
         s->compacting = p != NULL ? p->number : 0;
     }
     struct pack *p = image_pack(&s->image, s->compacting);
+    if (p == NULL)
+        s->compacting = 0; /* it is gone already */
     while (p != NULL && *budget > 0 && s->n_pending < PENDING_MAX) {
         struct chunk *c = NULL, *at;
         list_each (at, &p->chunks, struct chunk, in_pack)
