@@ -386,12 +386,29 @@ static void make_trouble(struct world *w)
     }
 }
 
+/* What fills packs and leaves holes in them. */
+static void hoard(struct world *w)
+{
+    w->may_publish = true;
+    if (rng_one_in(&w->rng, 12))
+        work_thin_out(w);
+    else
+        work_traffic(w);
+    world_write(w);
+    sync_now(w);
+    tend(w);
+}
+
 static void step(struct world *w)
 {
     if (rng_one_in(&w->rng, 60))
         w->is.publish_odds = 5 + rng_below(&w->rng, 85);
     w->may_publish = !w->is_full && !(w->is.fills && w->store->is_tight);
     uint32_t what = rng_below(&w->rng, 100);
+    if (w->is.hoards && rng_one_in(&w->rng, 2)) {
+        hoard(w);
+        return;
+    }
     if (rng_one_in(&w->rng, w->is.crash_in))
         crash(w);
     else if (rng_one_in(&w->rng, 150))
@@ -497,6 +514,7 @@ static void choose_traits(struct world *w, uint64_t seed)
         .fills = seed % 4 == 2,
         .rots = seed % 4 == 3,
         .pins = seed % 16 == 4,
+        .hoards = seed % 16 == 8,
         .bodies = rng_below(&w->rng, 4),
         .publish_odds = 20 + rng_below(&w->rng, 60),
         .crash_in = rng_one_in(&w->rng, 4) ? 20 : 100,
