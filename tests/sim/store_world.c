@@ -255,7 +255,7 @@ void world_write(struct world *w)
     struct store before = *w->store;
     enum store_verdict v = store_write(w->store);
     verdict_note("write: %d", (int)v);
-    if (v == STORE_FAILED) {
+    if (v == STORE_FAILED || sim_disk_is_off(w->disk)) { /* what a broker says without power nobody hears */
         on_failed(w, "write");
         return;
     }
@@ -326,7 +326,7 @@ static void tend(struct world *w)
     w->is_settled = false;
     enum store_verdict v = store_tend(w->store, 1 + rng_below(&w->rng, w->is.tend_budget), &more);
     verdict_note("tend: %d%s", (int)v, more ? ", more" : "");
-    if (v == STORE_FAILED) {
+    if (v == STORE_FAILED || sim_disk_is_off(w->disk)) {
         on_failed(w, "tending");
         return;
     }
