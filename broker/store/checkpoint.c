@@ -58,7 +58,7 @@ static struct pen writer_pen(struct writer *w, size_t meta_max)
 
 static void write_state(struct store *s, struct writer *w)
 {
-    struct pen p = writer_pen(w, 8 * VARINT_MAX);
+    struct pen p = writer_pen(w, 9 * VARINT_MAX);
     pen_varint(&p, s->group_lsn);
     pen_varint(&p, s->image.first_segment);
     pen_varint(&p, s->image.next_queue);
@@ -67,6 +67,7 @@ static void write_state(struct store *s, struct writer *w)
     pen_varint(&p, s->next_segment);
     pen_varint(&p, s->wall_ms);
     pen_varint(&p, s->is_closing);
+    pen_varint(&p, s->lsn);
     writer_put(w, ITEM_STATE, pen_written(&p).len, 0);
 }
 
@@ -321,9 +322,10 @@ static bool read_state(struct store *s, struct bytes meta)
              segment = cursor_varint(&c);
     s->wall_ms = cursor_varint(&c);
     s->was_closed = cursor_varint(&c) != 0;
+    s->lsn = cursor_varint(&c);
     if (c.bad || queue == 0 || chunk == 0)
         return false;
-    s->lsn = s->checkpoint_lsn = lsn;
+    s->checkpoint_lsn = lsn;
     s->image.next_queue = queue;
     s->image.next_chunk = chunk;
     s->next_pack = pack;

@@ -41,6 +41,7 @@ struct recovery {
 
     /* Both. */
     uint64_t expected; /* LSN of the next item */
+    uint64_t seen;     /* the highest of all that there are */
     bool is_second;
     bool has_more; /* something happened after the checkpoint */
     bool is_sealed; /* the last item was an END: another segment must follow */
@@ -141,7 +142,8 @@ static void guess_header(struct store *s, const char *name, struct found_file *f
         enum item_verdict v = item_decode(bytes_of(at + i, (size_t)size - i), &item, &need);
         if (v != ITEM_FINE && v != ITEM_BAD_BODY)
             continue;
-        f->header = (struct file_header){.number = f->number, .epoch = item.epoch, .first_lsn = item.lsn};
+        f->header = (struct file_header){
+            .number = f->number, .epoch = item.epoch, .first_lsn = item.lsn, .after_lsn = item.lsn - 1};
         if (item.lsn < lsn_min)
             break;
         f->is_unwritten = false;
@@ -268,6 +270,7 @@ bool recover_segments(struct store *s, uint64_t first)
         g->size = g->used = file->size;
         g->epoch = file->header.epoch;
         g->first_lsn = file->header.first_lsn;
+        g->after_lsn = file->header.after_lsn;
     }
     if (last >= s->next_segment)
         s->next_segment = last + 1;
@@ -508,8 +511,7 @@ static void on_gap(struct recovery *r, const struct segment *g, uint64_t offset,
     store_lose_items(r->s, from, to - 1, name, offset, reason);
 }
 
-/* Reads one segment from the item that is expected on.  next_lsn: the first of the segment behind it; 0: there is none.
- */
+/* Reads one segment from the item that is expected on.  next_lsn: the item before which it ends; 0: nobody knows. */
 static void walk_segment(struct recovery *r, struct segment *g, uint64_t next_lsn)
 {
     char name[NAME_MAX_BYTES];
@@ -525,6 +527,10 @@ static void walk_segment(struct recovery *r, struct segment *g, uint64_t next_ls
         size_t need = 0;
         enum item_verdict v = item_decode(bytes_of(all.at + offset, all.len - offset), &item, &need);
         bool has_head = v == ITEM_FINE || v == ITEM_BAD_BODY || v == ITEM_BAD_META;
+        if (has_head && item.epoch == g->epoch && item.lsn > r->seen)
+            r->seen = item.lsn;
+        if (has_head && item.epoch == g->epoch && next_lsn != 0 && item.lsn >= next_lsn)
+            break;
         if (has_head && item.epoch == g->epoch && item.lsn >= r->expected) {
             if (item.lsn > r->expected)
                 on_gap(r, g, offset, r->expected, item.lsn, "items are missing");
@@ -554,15 +560,15 @@ static void walk_segment(struct recovery *r, struct segment *g, uint64_t next_ls
     }
 }
 
-/* Where the segments behind this one begin; 0: there are none.  Not always the very next: what lay behind the end that an
- * earlier recovery found is passed by. */
-static uint64_t next_first_lsn(const struct image *im, size_t i)
+/* Before which item this segment ends, as those behind it know; 0: there are none.  Not always the very next: what lay
+ * behind the end that an earlier recovery found is passed by. */
+static uint64_t segment_end(const struct image *im, size_t i)
 {
-    uint64_t next = 0;
+    uint64_t end = 0;
     while (++i < im->n_segments)
-        if (im->segments[i]->file >= 0 && (next == 0 || im->segments[i]->first_lsn < next))
-            next = im->segments[i]->first_lsn;
-    return next;
+        if (im->segments[i]->file >= 0 && (end == 0 || im->segments[i]->after_lsn + 1 < end))
+            end = im->segments[i]->after_lsn + 1;
+    return end;
 }
 
 /* All segments that have something behind the checkpoint. */
@@ -575,13 +581,14 @@ static void walk(struct recovery *r)
         struct segment *g = im->segments[i];
         if (g == NULL || g->file < 0)
             continue;
-        uint64_t next = next_first_lsn(im, i);
+        uint64_t next = segment_end(im, i);
         if (next != 0 && (next <= r->expected || next <= g->first_lsn))
             continue;
-        if (g->first_lsn > r->expected) {
-            on_gap(r, g, 0, r->expected, g->first_lsn, r->expected == 1 ? "no checkpoint can be read" : "a file of the journal is missing");
+        if (g->after_lsn >= r->expected)
+            on_gap(r, g, 0, r->expected, g->after_lsn + 1,
+                   r->expected == 1 ? "no checkpoint can be read" : "a file of the journal is missing");
+        if (g->first_lsn > r->expected)
             r->expected = g->first_lsn;
-        }
         walk_segment(r, g, next);
         g->is_dirty = true; /* it may never have been synced, and what follows builds on it */
     }
@@ -616,8 +623,8 @@ static void close_segments(struct recovery *r)
         if (g == NULL)
             continue;
         g->last_lsn = last > 0 ? last : 1; /* 0 would be an open one */
-        if (g->file >= 0 && g->first_lsn > 0 && g->first_lsn <= last)
-            last = g->first_lsn - 1;
+        if (g->file >= 0 && g->first_lsn > 0 && g->after_lsn < last)
+            last = g->after_lsn;
     }
 }
 
@@ -773,7 +780,11 @@ enum store_verdict recover(struct store *s, char **text)
         walk(&r);
         if (r.is_sealed)
             store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
-        s->lsn = s->written_lsn = s->group_lsn = r.expected - 1;
+        s->after_lsn = s->written_lsn = s->group_lsn = r.expected - 1;
+        if (s->lsn < s->after_lsn)
+            s->lsn = s->after_lsn;
+        if (s->lsn < r.seen)
+            s->lsn = r.seen;
         close_segments(&r);
         if (r.has_more || !s->was_closed)
             image_suspect_all(&s->image);

@@ -58,6 +58,7 @@ struct store {
     uint64_t lsn;              /* of the last item */
     uint64_t durable_lsn;
     uint64_t written_lsn;
+    uint64_t after_lsn; /* of the last item that recovery kept */
     uint64_t group_lsn; /* of the last BATCH that ended something: marks behind it change nothing */
     uint64_t position, written_position, durable_position; /* the model's */
     uint64_t group_first_lsn, wall_ms;

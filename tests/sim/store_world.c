@@ -346,7 +346,9 @@ static void close_and_open(struct world *w)
         verdict_fail("%zu records were not durable when the store was closed", w->n_log);
     crash_with(w, any_crash(w));
     recover_world(w);
+    w->was_closed = true;
     check_found(w, true);
+    w->was_closed = false;
     w->is_settled = true;
     mark_hit(MARK_closed);
 }

@@ -51,6 +51,7 @@ struct world {
     bool is_full, may_publish, is_recovering;
     bool is_damaged;
     unsigned crashes;
+    bool was_closed; /* cleanly, and nothing has happened since */
     uint64_t lost, lost_anyhow; /* messages, and items of nobody knows whom, that were reported */
     unsigned warnings;
     uint64_t pinned_queue, pinned_position; /* it is never settled */
