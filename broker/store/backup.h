@@ -37,7 +37,7 @@ struct backup {
     uint64_t bytes;      /* of all files */
     uint64_t position;   /* the mark, as the model counts */
     uint64_t checkpoint; /* its number */
-    void (*random)(void *to, size_t n);
+    void (*random)(void *to, size_t n); /* called on the thread that copies, too */
 };
 
 /* --- the store's part, on its thread */
