@@ -34,9 +34,9 @@ struct backup_file {
 struct backup {
     struct backup_file *files; /* owned */
     size_t n, room;
-    uint64_t bytes;      /* of all files */
-    uint64_t position;   /* the mark, as the model counts */
-    uint64_t checkpoint; /* its number */
+    uint64_t bytes;                     /* of all files */
+    uint64_t position;                  /* the mark, as the model counts */
+    uint64_t checkpoint;                /* its number */
     void (*random)(void *to, size_t n); /* called on the thread that copies, too */
 };
 
