@@ -459,7 +459,17 @@ static bool copy_item(const struct copy *c, size_t i, struct item *item)
            item_decode(bytes_of(c->at + c->offsets[i], c->len - c->offsets[i]), item, &need) == ITEM_FINE;
 }
 
-bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole)
+/* Items that neither copy has. */
+static size_t copies_lack(const struct copy copies[COPIES], size_t n)
+{
+    size_t lacking = 0;
+    struct item item;
+    for (size_t i = 0; i < n; i++)
+        lacking += !copy_item(&copies[0], i, &item) && !copy_item(&copies[1], i, &item);
+    return lacking;
+}
+
+bool checkpoint_read(struct store *s, uint64_t number, bool must_be_whole, bool *is_whole)
 {
     struct copy copies[COPIES];
     char name[NAME_MAX_BYTES];
@@ -471,6 +481,11 @@ bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole)
         if (copies[i].n > n)
             n = copies[i].n;
         has_end |= copies[i].has_end;
+    }
+    if (must_be_whole && (!has_end || copies_lack(copies, n) > 0)) {
+        for (unsigned i = 0; i < COPIES; i++)
+            copy_free(&copies[i]);
+        return false;
     }
     for (size_t i = 0; has_end && i < n; i++) {
         struct item item;

@@ -235,9 +235,9 @@ static bool journal_is_complete(const struct recovery *r)
 {
     const struct found_files *f = &r->files[FOUND_JOURNAL];
     size_t i = 0;
-    while (i < f->n && f->at[i].is_unwritten)
+    while (i < f->n && (f->at[i].is_unwritten || f->at[i].header.after_lsn != 0))
         i++;
-    return i < f->n && f->at[i].header.first_lsn == 1;
+    return i < f->n;
 }
 
 /* --- segments */
@@ -727,28 +727,37 @@ static bool has_history(const struct recovery *r)
 {
     const struct found_files *f = &r->files[FOUND_JOURNAL];
     for (size_t i = 0; i < f->n; i++)
-        if (f->at[i].header.first_lsn > 1)
+        if (f->at[i].header.after_lsn > 0)
             return true;
     return r->files[FOUND_PACK].n > 0;
 }
 
-/* True: what it says, with the journal, is everything. */
-static bool read_checkpoints(struct recovery *r)
+/* The newest that can be read. */
+static bool read_newest(struct recovery *r, bool must_be_whole, bool *is_whole)
 {
-    struct found_files *a = &r->files[FOUND_CHECKPOINT_A], *b = &r->files[FOUND_CHECKPOINT_B];
+    const struct found_files *a = &r->files[FOUND_CHECKPOINT_A], *b = &r->files[FOUND_CHECKPOINT_B];
     size_t i = a->n, k = b->n;
-    bool is_whole = true, has_any = i + k > 0;
     while (i + k > 0) {
         uint64_t number = i > 0 ? a->at[i - 1].number : 0;
         if (k > 0 && b->at[k - 1].number > number)
             number = b->at[k - 1].number;
         i -= i > 0 && a->at[i - 1].number == number;
         k -= k > 0 && b->at[k - 1].number == number;
-        if (checkpoint_read(r->s, number, &is_whole)) {
+        if (checkpoint_read(r->s, number, must_be_whole, is_whole)) {
             r->s->checkpoint = number;
-            return is_whole;
+            return true;
         }
     }
+    return false;
+}
+
+/* True: what it says, with the journal, is everything.  A newer one that is not whole was being made when power failed, or
+ * it is damaged and there is no older one. */
+static bool read_checkpoints(struct recovery *r)
+{
+    bool is_whole = true, has_any = r->files[FOUND_CHECKPOINT_A].n + r->files[FOUND_CHECKPOINT_B].n > 0;
+    if (read_newest(r, true, &is_whole) || read_newest(r, false, &is_whole))
+        return is_whole;
     if (journal_is_complete(r) || (!has_history(r) && (!has_any || r->files[FOUND_JOURNAL].n == 0)))
         return true;
     store_note(r->s, true, "no checkpoint can be read; going on with what the journal knows");

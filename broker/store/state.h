@@ -189,8 +189,8 @@ struct bytes block_at(struct store *s, struct block *b, int file, uint64_t numbe
 
 /* checkpoint.c */
 enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more);
-/* Fills the image from the newest one that can be read; false: there is none. */
-bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole);
+/* Fills the image from one; false: it cannot be read, or not all of it and it must be whole. */
+bool checkpoint_read(struct store *s, uint64_t number, bool must_be_whole, bool *is_whole);
 void checkpoint_synced(struct store *s);
 /* The one that recovery used: it may never have been synced, so it is in force when it has been. */
 void checkpoint_adopt(struct store *s, uint64_t number, uint64_t lsn);

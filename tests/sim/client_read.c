@@ -247,7 +247,7 @@ static void on_cancel_ok(struct client *c, struct sim_channel *ch)
 static void on_purge_ok(struct client *c, struct sim_channel *ch, uint32_t count)
 {
     struct awaited a = take_answer(c, ch, METHOD_queue_purge_ok);
-    ledger_purge_ends(c->world.ledger, (uint8_t)a.detail);
+    ledger_purge_ends(c->world.ledger, (uint8_t)a.detail, a.detail >> 8, *c->world.now);
     if (count > 0)
         mark_hit(MARK_purged);
 }
@@ -317,6 +317,9 @@ static void on_answer(struct client *c, struct sim_channel *ch, const union meth
         break;
     case METHOD_queue_declare_ok:
         c->seen_counts[take_answer(c, ch, m->id).detail] = m->queue_declare_ok.message_count;
+        break;
+    case METHOD_tx_commit_ok:
+        ledger_tx_done(c->world.ledger, take_answer(c, ch, m->id).detail);
         break;
     case METHOD_channel_close_ok:
         take_answer(c, ch, m->id);

@@ -11,10 +11,10 @@
 #include "tests/sim/verdict.h"
 
 enum {
-    SEGMENT = 16 << 10,
+    SEGMENT = 12 << 10,
     CHUNK = 2 << 10,
     CHUNK_MESSAGES = 8,
-    PACK = 16 << 10,
+    PACK = 4 << 10,
     CHECKPOINT = 24 << 10,
     TEND_MAX = 32 << 10,
     RECOVERIES_CUT_MAX = 3,
