@@ -253,6 +253,8 @@ bool storage_append(struct storage *s, bool all)
             s->last = &s->first;
         verdict_note("append: %zu records up to %llu", b->sheaf.n, (unsigned long long)b->sheaf.last);
         store_append(s->store, &b->sheaf, on_answer, s);
+        if (rng_one_in(s->rng, 3))
+            store_gather(s->store);
         sheaf_fini(&b->sheaf);
         free(b);
         s->has_group = moved = true;
