@@ -358,8 +358,8 @@ static int serve_recovered(const struct config *c, struct recovery *r)
     struct keeper *k = create_keeper(c, r, desk);
     const struct hub_keeper keeper = {.keep = keep,
                                       .pending = pending,
-                                      .pending_max = KEEPER_PENDING_MAX,
-                                      .pending_easy = KEEPER_PENDING_EASY,
+                                      .pending_max = keeper_pending_max(k),
+                                      .pending_easy = keeper_pending_max(k) / 2,
                                       .arg = k};
     const struct server_config sc = server_config_of(c, &w, &keeper);
     char *error = NULL;

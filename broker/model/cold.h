@@ -34,7 +34,8 @@ enum {
 struct cold {
     uint64_t count, bytes; /* bytes: of their bodies */
     uint64_t from; /* they are at this position or behind it; what is ready in memory and never was out, before */
-    uint64_t late_count, late_bytes; /* those of them that were published since the load was asked for */
+    uint64_t late_count, late_bytes; /* those of them that were published since the load was asked for … */
+    uint64_t late_from;              /* … at this position or behind it; the load may bring some of them, too */
     uint64_t warm_cost;              /* message_cost() of what is ready in memory */
     struct link wanting;             /* on cold_state.wanting */
     bool is_loading;

@@ -467,6 +467,37 @@ TEST(at_the_end_of_a_load_nothing_more_is_claimed)
     pair_fini(&p);
 }
 
+/* The store answers when it writes, and has been given more by then. */
+TEST(a_load_may_bring_what_came_since_it_was_asked_for)
+{
+    struct pair p;
+    pair_init(&p);
+    queue(&p, "q", plain);
+    publish(&p, 0, 6);
+    drain_memory(&p, 4);
+    take(&p);
+    load_destroy(keepsake_load(&p.k));
+    publish(&p, 6, 8); /* 6 comes with the load, 7 does not */
+    struct load *l = load_create(3);
+    *l = (struct load){.queue = 1, .next = 7, .capacity = 3};
+    for (unsigned i = 4; i < 7; i++) {
+        struct message *m = message_create(&(struct message_spec){
+            .properties = bytes_of("\0\0", 2), .body_size = 1, .expiration_ms = MESSAGE_NO_EXPIRATION});
+        char digit = (char)('0' + i);
+        message_fill(m, bytes_of(&digit, 1));
+        l->entries[l->n++] = (struct load_entry){.msg = m, .position = i, .ttl_ms = PLACE_NO_TTL, .persistent = true};
+    }
+    world_do(&p.w, (struct command){.verb = LOADED, .load = l}, 9, 0);
+    assert_int_equal(count(&p), 4);
+    for (unsigned i = 4; i < 8; i++) {
+        get(&p, 0);
+        serve(&p);
+        expect_got(&p, 0, i);
+    }
+    assert_int_equal(count(&p), 0);
+    pair_fini(&p);
+}
+
 TEST(a_load_that_does_not_move_on_is_the_end)
 {
     struct pair p;
@@ -871,6 +902,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(lost_messages_are_not_counted_any_more),
         cmocka_unit_test(a_queue_whose_cold_messages_are_all_lost_is_empty),
         cmocka_unit_test(at_the_end_of_a_load_nothing_more_is_claimed),
+        cmocka_unit_test(a_load_may_bring_what_came_since_it_was_asked_for),
         cmocka_unit_test(a_load_that_does_not_move_on_is_the_end),
         cmocka_unit_test(a_load_of_more_than_was_thought_is_believed),
         cmocka_unit_test(an_answer_that_nobody_asked_for_changes_nothing),
