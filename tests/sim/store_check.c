@@ -28,6 +28,8 @@ void world_remember(struct world *w, const struct naive_record *r)
 
 static void forget_front(struct world *w, size_t n)
 {
+    if (n == 0)
+        return;
     for (size_t i = 0; i < n; i++)
         free(w->log[i].places);
     w->n_log -= n;
