@@ -40,9 +40,8 @@ static const char USAGE[] =
     "      --version           print the version and stop\n"
     "      --help              print this and stop\n"
     "\n"
-    "Exit status: 0; 64 wrong usage; 69 a port or the data folder is in use; 70 the disk failed while it served; 73 "
-    "no\n"
-    "data folder; 74 the disk failed, or was full, at the start or the end; 76 data of a newer version; 78 wrong\n"
+    "Exit status: 0; 64 wrong usage; 69 a port or the data folder is in use; 70 the disk failed to sync or to write;\n"
+    "73 no data folder; 74 the disk cannot be read, or was full at the end; 76 data of a newer version; 78 wrong\n"
     "configuration.\n";
 
 /* -1: go on; otherwise the exit status. */
@@ -359,8 +358,8 @@ static int serve_recovered(const struct config *c, struct recovery *r)
     struct keeper *k = create_keeper(c, r, desk);
     const struct hub_keeper keeper = {.keep = keep,
                                       .pending = pending,
-                                      .pending_max = KEEPER_PENDING_MAX,
-                                      .pending_easy = KEEPER_PENDING_EASY,
+                                      .pending_max = keeper_pending_max(k),
+                                      .pending_easy = keeper_pending_max(k) / 2,
                                       .arg = k};
     const struct server_config sc = server_config_of(c, &w, &keeper);
     char *error = NULL;

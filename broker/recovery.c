@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "broker/losses.h"
 #include "broker/port/definition.h"
+#include "broker/store/keeper.h"
 
 /* ---- What the store says. */
 
@@ -64,29 +65,31 @@ static void on_queue(void *arg, uint64_t queue, uint64_t messages, uint64_t byte
 
 /* ---- The folder. */
 
-/* Makes the store's folder, and its name durable; 0 or -errno. */
+/* Makes the store's folder, and its name durable; 0, or an exit status and errno. */
 static int make_folder(const char *data_dir, const char *folder)
 {
     if (mkdir(folder, 0700) != 0)
-        return errno == EEXIST ? 0 : -errno;
+        return errno == EEXIST ? 0 : EX_IOERR;
     int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int error = fd < 0 || fsync(fd) != 0 ? -errno : 0;
+    int status = fd < 0 ? EX_IOERR : fsync(fd) != 0 ? KEEPER_EXIT : 0, error = errno;
     if (fd >= 0)
         close(fd);
-    return error;
+    errno = error;
+    return status;
 }
 
-static struct disk *open_disk(const char *data_dir)
+/* 0, or the exit status after saying why. */
+static int open_disk(const char *data_dir, struct disk **to)
 {
     char *folder = str_format("%s/store", data_dir);
-    struct disk *d = NULL;
-    int error = -make_folder(data_dir, folder);
-    if (error == 0)
-        d = disk_real_create(folder, &error);
-    if (d == NULL)
-        fprintf(stderr, "millraced: %s: %s\n", folder, strerrordesc_np(abs(error)));
+    int status = make_folder(data_dir, folder), error = errno;
+    *to = status == 0 ? disk_real_create(folder, &error) : NULL;
+    if (*to == NULL)
+        fprintf(stderr, "millraced: data_dir %s: %s: %s\n", data_dir,
+                status == KEEPER_EXIT ? "FATAL: it cannot be synced" : "its store cannot be opened",
+                strerrordesc_np(abs(error)));
     free(folder);
-    return d;
+    return *to != NULL ? 0 : status != 0 ? status : EX_IOERR;
 }
 
 /* ---- */
@@ -140,14 +143,15 @@ int recovery_init(struct recovery *r, const char *data_dir, const struct broker_
     const struct store_witness witness = {.arg = r, .lost = on_lost, .note = on_note};
     char *text = NULL;
     uint64_t began_ms = clock_ms();
-    *r = (struct recovery){.disk = open_disk(data_dir)};
-    if (r->disk == NULL)
-        return EX_IOERR;
+    *r = (struct recovery){0};
+    int status = open_disk(data_dir, &r->disk);
+    if (status != 0)
+        return status;
     r->losses = losses_create(data_dir);
     const uint64_t segment = segment_bytes(r->disk);
     const struct store_config sc = {.disk = r->disk, .segment_bytes = segment, .pack_bytes = segment, .random = random};
     enum store_verdict v = store_open(&sc, &witness, &r->store, &text);
-    int status = v == STORE_FINE ? 0 : refuse(data_dir, v, text);
+    status = v == STORE_FINE ? 0 : refuse(data_dir, v, text);
     free(text);
     if (status != 0)
         recovery_fini(r);

@@ -269,5 +269,5 @@ enum store_verdict store_write(struct store *s)
     answer_loads(s);
     if (v == STORE_FULL)
         answer_stuck_loads(s);
-    return v;
+    return s->verdict == STORE_FAILED ? STORE_FAILED : v;
 }

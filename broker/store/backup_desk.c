@@ -27,8 +27,8 @@ enum desk_state {
 
 struct backup_desk {
     /* The journal thread's. */
-    char *data_dir;     /* owned */
-    struct disk *disk;  /* borrowed */
+    char *data_dir;      /* owned */
+    struct disk *disk;   /* borrowed */
     struct store *store; /* borrowed */
     enum desk_state state;
     pthread_t thread;

@@ -58,7 +58,7 @@ static struct pen writer_pen(struct writer *w, size_t meta_max)
 
 static void write_state(struct store *s, struct writer *w)
 {
-    struct pen p = writer_pen(w, 8 * VARINT_MAX);
+    struct pen p = writer_pen(w, 9 * VARINT_MAX);
     pen_varint(&p, s->group_lsn);
     pen_varint(&p, s->image.first_segment);
     pen_varint(&p, s->image.next_queue);
@@ -67,6 +67,7 @@ static void write_state(struct store *s, struct writer *w)
     pen_varint(&p, s->next_segment);
     pen_varint(&p, s->wall_ms);
     pen_varint(&p, s->is_closing);
+    pen_varint(&p, s->lsn);
     writer_put(w, ITEM_STATE, pen_written(&p).len, 0);
 }
 
@@ -286,22 +287,20 @@ static bool has_garbage(const struct store *s)
     return false;
 }
 
-static bool is_due(struct store *s, bool force, bool is_idle)
+static bool is_due(struct store *s, bool force)
 {
     uint64_t after = s->checkpoint_size * CHECKPOINT_FACTOR;
     if (after < s->config.checkpoint_bytes)
         after = s->config.checkpoint_bytes;
-    return force || s->journal_since >= after || ((is_idle || s->n_spares == 0) && has_garbage(s));
+    return force || s->journal_since >= after || ((store_is_idle(s) || s->n_spares == 0) && has_garbage(s));
 }
 
 enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
 {
-    bool is_idle = s->idle_lsn == s->group_lsn;
-    s->idle_lsn = s->group_lsn;
     force |= s->is_backing_up && s->backup.checkpoint == 0;
     if (s->next.number == 0) {
         if (s->is_group_open || s->n_waiting > 0 || s->in_tx || (s->group_lsn == s->checkpoint_lsn && !force) ||
-            !is_due(s, force, is_idle))
+            !is_due(s, force))
             return STORE_FINE;
         checkpoint_take(s);
     }
@@ -323,9 +322,10 @@ static bool read_state(struct store *s, struct bytes meta)
              segment = cursor_varint(&c);
     s->wall_ms = cursor_varint(&c);
     s->was_closed = cursor_varint(&c) != 0;
+    s->lsn = cursor_varint(&c);
     if (c.bad || queue == 0 || chunk == 0)
         return false;
-    s->lsn = s->checkpoint_lsn = lsn;
+    s->checkpoint_lsn = lsn;
     s->image.next_queue = queue;
     s->image.next_chunk = chunk;
     s->next_pack = pack;
@@ -459,7 +459,17 @@ static bool copy_item(const struct copy *c, size_t i, struct item *item)
            item_decode(bytes_of(c->at + c->offsets[i], c->len - c->offsets[i]), item, &need) == ITEM_FINE;
 }
 
-bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole)
+/* Items that neither copy has. */
+static size_t copies_lack(const struct copy copies[COPIES], size_t n)
+{
+    size_t lacking = 0;
+    struct item item;
+    for (size_t i = 0; i < n; i++)
+        lacking += !copy_item(&copies[0], i, &item) && !copy_item(&copies[1], i, &item);
+    return lacking;
+}
+
+bool checkpoint_read(struct store *s, uint64_t number, bool must_be_whole, bool *is_whole)
 {
     struct copy copies[COPIES];
     char name[NAME_MAX_BYTES];
@@ -471,6 +481,11 @@ bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole)
         if (copies[i].n > n)
             n = copies[i].n;
         has_end |= copies[i].has_end;
+    }
+    if (must_be_whole && (!has_end || copies_lack(copies, n) > 0)) {
+        for (unsigned i = 0; i < COPIES; i++)
+            copy_free(&copies[i]);
+        return false;
     }
     for (size_t i = 0; has_end && i < n; i++) {
         struct item item;

@@ -200,7 +200,7 @@ static enum store_verdict spare_make(struct store *s)
 enum store_verdict files_tend(struct store *s, bool *more)
 {
     enum store_verdict v = s->is_backing_up ? STORE_FINE : doomed_tend(s);
-    bool is_idle = s->idle_lsn == s->group_lsn;
+    bool is_idle = store_is_idle(s);
     if (v != STORE_FINE)
         return v;
     if (s->n_spares < STORE_SPARE_SEGMENTS)

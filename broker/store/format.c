@@ -62,6 +62,7 @@ enum file_header_offset {
     FILE_EPOCH = 48,
     FILE_FIRST_LSN = 56,
     FILE_VERSION = 64,
+    FILE_AFTER_LSN = 96,
     FILE_CRC = FORMAT_FILE_HEADER - 4,
 };
 
@@ -78,6 +79,7 @@ void file_header_encode(uint8_t to[FORMAT_FILE_HEADER], const struct file_header
     put_64(to + FILE_NUMBER, h->number);
     put_32(to + FILE_EPOCH, h->epoch);
     put_64(to + FILE_FIRST_LSN, h->first_lsn);
+    put_64(to + FILE_AFTER_LSN, h->after_lsn);
     memcpy(to + FILE_VERSION, h->version, sizeof h->version);
     put_32(to + FILE_CRC, crc32c(0, to, FILE_CRC));
 }
@@ -99,6 +101,7 @@ enum header_verdict file_header_decode(const uint8_t from[FORMAT_FILE_HEADER], s
     h->number = get_64(from + FILE_NUMBER);
     h->epoch = get_32(from + FILE_EPOCH);
     h->first_lsn = get_64(from + FILE_FIRST_LSN);
+    h->after_lsn = get_64(from + FILE_AFTER_LSN);
     memcpy(h->version, from + FILE_VERSION, sizeof h->version);
     bool known = h->major == FORMAT_MAJOR && (h->incompatible & ~KNOWN_INCOMPATIBLE) == 0 && kind >= FILE_JOURNAL &&
                  kind <= FILE_CHECKPOINT;

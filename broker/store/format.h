@@ -41,6 +41,7 @@ struct file_header {
     uint64_t number;                   /* of the file, among its kind */
     uint32_t epoch;                    /* random, of this life of the file: its items bear it too */
     uint64_t first_lsn;                /* JOURNAL, CHECKPOINT: of its first item; 0: none */
+    uint64_t after_lsn;                /* JOURNAL: of the item before that; what lies between never happened */
     char version[32];                  /* of the program that made it, zero-padded */
 };
 

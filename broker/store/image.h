@@ -83,6 +83,7 @@ struct segment {
     uint64_t number;
     uint32_t epoch;
     uint64_t first_lsn, last_lsn; /* last: 0 while it is open */
+    uint64_t after_lsn;           /* of the item that its first one follows */
     uint64_t size, used;
     int file;
     bool is_dirty;           /* written since the last sync began */

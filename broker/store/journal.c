@@ -98,7 +98,8 @@ static enum store_verdict journal_next_segment(struct store *s, size_t item)
     g->epoch = store_random_epoch(s);
     g->first_lsn = s->lsn + 1;
     bool is_first = s->open == NULL;
-    const struct file_header h = store_header(s, FILE_JOURNAL, number, g->epoch, g->first_lsn);
+    struct file_header h = store_header(s, FILE_JOURNAL, number, g->epoch, g->first_lsn);
+    h.after_lsn = g->after_lsn = is_first ? s->after_lsn : s->lsn;
     buffer_reserve(s, FORMAT_FILE_HEADER + item_size(0, 0));
     file_header_encode(s->buffer, &h);
     s->next_segment = number + 1;

@@ -39,6 +39,7 @@ struct keeper {
     void (*on_tick)(void *arg, bool is_last);
     void *tick_arg;
     atomic_ullong pending;
+    uint64_t pending_max;
     pthread_t journal, syncer;
 
     /* The journal thread's. */
@@ -51,6 +52,9 @@ struct keeper {
     uint64_t retry_ms;       /* when to try again, if it is full */
     uint64_t bytes_untended; /* of publishes, written since the last slice */
     uint64_t segments;       /* of the journal, when space was looked at */
+    uint64_t scrub_left;      /* bytes that may be reread before the next tick */
+    uint64_t scrub_ms;        /* when the next pass may begin */
+    uint64_t groups_seen;     /* at the last tick */
     uint64_t tick_ms;        /* when the next is due */
     uint64_t alarm_ms;       /* when the ear was last told of the alarm */
     uint64_t stop_ms, drain_ms;
@@ -124,6 +128,7 @@ struct keeper *keeper_create(const struct keeper_config *config)
     if (!k->space.is_chosen)
         k->space.limit = space_limit_at_start(total, available);
     atomic_init(&k->pending, 0);
+    k->pending_max = store_segment_bytes(k->store);
     lane_init(&k->inbox);
     lane_init(&k->jobs);
     pthread_mutex_init(&k->lock, NULL);
@@ -183,6 +188,11 @@ void keeper_keep(struct keeper *k, struct sheaf *records)
 uint64_t keeper_pending(const struct keeper *k)
 {
     return atomic_load(&k->pending);
+}
+
+uint64_t keeper_pending_max(const struct keeper *k)
+{
+    return k->pending_max;
 }
 
 void keeper_stats(struct keeper *k, struct keeper_stats *to)
@@ -340,7 +350,8 @@ static void journal_look_at_space(struct keeper *k)
 static void journal_ease(struct keeper *k)
 {
     uint64_t before = atomic_fetch_sub(&k->pending, k->unwritten);
-    bool is_eased = before > KEEPER_PENDING_EASY && before - k->unwritten <= KEEPER_PENDING_EASY;
+    uint64_t easy = k->pending_max / 2;
+    bool is_eased = before > easy && before - k->unwritten <= easy;
     k->unwritten = 0;
     if (is_eased)
         k->ear.durable(k->ear.arg, store_durable(k->store));
@@ -425,6 +436,27 @@ static void journal_tend(struct keeper *k, bool is_idle)
         journal_look_at_space(k);
 }
 
+/* Rereads a slice of what is sealed, when there is nothing else to do. */
+static void journal_scrub(struct keeper *k, bool is_idle)
+{
+    if (!is_idle || k->has_debt || k->is_stopping || k->scrub_left == 0)
+        return;
+    uint64_t slice = k->scrub_left < KEEPER_SCRUB_SLICE ? k->scrub_left : KEEPER_SCRUB_SLICE;
+    k->scrub_left -= slice;
+    if (store_scrub(k->store, slice))
+        return;
+    k->scrub_ms = clock_ms() + KEEPER_SCRUB_PAUSE_MS;
+    k->scrub_left = 0;
+}
+
+/* How much may be reread until the next tick. */
+static void journal_allow_scrub(struct keeper *k, uint64_t now, uint64_t groups)
+{
+    bool is_busy = groups != k->groups_seen;
+    k->groups_seen = groups;
+    k->scrub_left = now < k->scrub_ms ? 0 : is_busy ? KEEPER_SCRUB_BUSY_BYTES : KEEPER_SCRUB_BYTES;
+}
+
 static void journal_tick(struct keeper *k)
 {
     uint64_t now = clock_ms();
@@ -438,6 +470,7 @@ static void journal_tick(struct keeper *k)
         journal_warn_of_slow_sync(k, now - k->synced_from_ms);
     journal_look_at_space(k);
     struct store_stats stats = store_stats(k->store);
+    journal_allow_scrub(k, now, stats.groups);
     pthread_mutex_lock(&k->lock);
     k->stats.store = stats;
     pthread_mutex_unlock(&k->lock);
@@ -450,7 +483,7 @@ static uint64_t journal_patience(const struct keeper *k)
     uint64_t now = clock_ms(), until = k->tick_ms;
     if (k->is_full && k->retry_ms < until)
         until = k->retry_ms;
-    if (k->has_debt)
+    if (k->has_debt || (k->scrub_left > 0 && !k->is_stopping))
         return 0;
     return until > now ? until - now : 0;
 }
@@ -479,6 +512,7 @@ static void *journal_run(void *arg)
         journal_write(k);
         journal_sync(k);
         journal_tend(k, !has_come);
+        journal_scrub(k, !has_come);
         journal_tick(k);
         journal_finish(k);
     }

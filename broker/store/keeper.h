@@ -24,14 +24,16 @@
 struct keeper;
 
 enum {
-    KEEPER_PENDING_MAX = 64 << 20,  /* message bytes on their way to the journal: above, publishers should pause … */
-    KEEPER_PENDING_EASY = 32 << 20, /* … until there are no more than these */
     KEEPER_TICK_MS = 1000,          /* at least so often it looks at the disk's space, and at what has no hurry */
     KEEPER_ALARM_MS = 1000,         /* the disk alarm does not clear before */
     KEEPER_RETRY_MS = 100,          /* between attempts to write to a full file system */
     KEEPER_TEND_BYTES = 1 << 20,    /* of what has no hurry, when there is nothing else … */
     KEEPER_TEND_BUSY_BYTES = 256 << 10, /* … and when there is, … */
     KEEPER_TEND_GROUPS = 8,             /* … after so many groups */
+    KEEPER_SCRUB_BYTES = 5 << 20,       /* reread in a second when there is nothing else to do … */
+    KEEPER_SCRUB_BUSY_BYTES = 512 << 10, /* … and when there is, … */
+    KEEPER_SCRUB_SLICE = 256 << 10,     /* … so much at a time */
+    KEEPER_SCRUB_PAUSE_MS = 3600000,    /* between two passes */
     KEEPER_SLOW_SYNC_MS = 1000,         /* worth a warning (D23) */
     KEEPER_DRAIN_MS = 5000,             /* at the end, for a full file system to get room */
     KEEPER_SHEAVES_SPARE = 32,          /* empty ones that are kept for use … */
@@ -53,7 +55,7 @@ struct keeper_config {
 
 /* Who is told what follows; called on the keeper's threads, and must not wait. */
 struct keeper_ear {
-    void (*durable)(void *arg, uint64_t position); /* up to there; or less is pending than KEEPER_PENDING_EASY again */
+    void (*durable)(void *arg, uint64_t position); /* up to there; or half of keeper_pending_max() is pending again */
     void (*loaded)(void *arg, struct load *l);     /* owned by the one who is told */
     void (*disk_alarm)(void *arg, bool is_set);
     void *arg;
@@ -68,6 +70,10 @@ void keeper_keep(struct keeper *k, struct sheaf *records);
 
 /* Message bytes that were handed over and are not written yet.  Any thread. */
 uint64_t keeper_pending(const struct keeper *k);
+
+/* Above so many publishers should pause, until half is left: what is under way when the disk turns out to be full has
+ * to fit into the reserve. */
+uint64_t keeper_pending_max(const struct keeper *k);
 
 /* Once nothing is handed over any more: makes all of it durable, closes the store, ends the threads.  False: the file
  * system was full for drain_ms; what is missing was confirmed to nobody. */

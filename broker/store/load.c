@@ -1,4 +1,5 @@
 /* Reading messages back: of one queue, by position, first from its chunks and then from the journal. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,8 @@ static bool cache_fill(struct store *s, const struct chunk *c)
     char name[NAME_MAX_BYTES];
     file_name(name, "pack", c->pack->number);
     int file = c->pack->file >= 0 ? c->pack->file : s->disk->calls->open(s->disk, name, DISK_READ);
+    if (file < 0 && file != -ENOENT)
+        store_fail(s, "cannot open", name, file);
     if (file < 0)
         return false;
     if (c->size > s->cache.capacity || s->cache.capacity > 4 * BLOCK_BYTES) {
@@ -144,6 +147,8 @@ static bool read_chunk(struct reading *r, const struct chunk *c)
     r->file = c->pack->number;
     r->offset = c->offset;
     bool is_there = cache_fill(s, c);
+    if (s->verdict == STORE_FAILED)
+        return false;
     if (s->cache.position > expected) { /* it was read further than is wanted now */
         s->cache.offset = 0;
         s->cache.position = 0;

@@ -10,8 +10,8 @@
 #include "broker/store/state.h"
 
 enum {
-    PACKS_SLACK_BYTES = 32 << 20, /* of dead messages in packs that are nobody's concern */
-    PENDING_MAX = 256,            /* chunks that wait for a sync */
+    PACKS_SLACK = 2,   /* packs' bytes of dead messages that are nobody's concern */
+    PENDING_MAX = 256, /* chunks that wait for a sync */
 };
 
 /* --- reading what is copied */
@@ -403,7 +403,7 @@ static struct pack *worst_pack(struct store *s)
     }
     s->stats.pack_bytes = used;
     s->stats.pack_live_bytes = live;
-    bool too_much = used > live + live / 2 + PACKS_SLACK_BYTES;
+    bool too_much = used > live + live / 2 + PACKS_SLACK * s->config.pack_bytes;
     return too_much && worst != NULL && worst->live_bytes < worst->used / 2 ? worst : NULL;
 }
 
@@ -414,6 +414,8 @@ static enum store_verdict compact(struct store *s, uint64_t *budget, bool *more)
         s->compacting = p != NULL ? p->number : 0;
     }
     struct pack *p = image_pack(&s->image, s->compacting);
+    if (p == NULL)
+        s->compacting = 0; /* it is gone already */
     while (p != NULL && *budget > 0 && s->n_pending < PENDING_MAX) {
         struct chunk *c = NULL, *at;
         list_each (at, &p->chunks, struct chunk, in_pack)

@@ -17,6 +17,7 @@ struct found_file {
     struct file_header header;
     enum header_verdict verdict;
     bool is_unwritten; /* a spare that got its name and nothing else */
+    bool is_guessed;   /* the header, from its items */
 };
 
 struct found_files {
@@ -40,6 +41,7 @@ struct recovery {
 
     /* Both. */
     uint64_t expected; /* LSN of the next item */
+    uint64_t seen;     /* the highest of all that there are */
     bool is_second;
     bool has_more; /* something happened after the checkpoint */
     bool is_sealed; /* the last item was an END: another segment must follow */
@@ -140,12 +142,52 @@ static void guess_header(struct store *s, const char *name, struct found_file *f
         enum item_verdict v = item_decode(bytes_of(at + i, (size_t)size - i), &item, &need);
         if (v != ITEM_FINE && v != ITEM_BAD_BODY)
             continue;
-        f->header = (struct file_header){.number = f->number, .epoch = item.epoch, .first_lsn = item.lsn};
+        f->header = (struct file_header){
+            .number = f->number, .epoch = item.epoch, .first_lsn = item.lsn, .after_lsn = item.lsn - 1};
         if (item.lsn < lsn_min)
             break;
         f->is_unwritten = false;
+        f->is_guessed = true;
     }
     free(at);
+}
+
+/* The highest LSN that a segment calls durable. */
+static uint64_t durable_in(struct store *s, const struct found_file *f)
+{
+    char name[NAME_MAX_BYTES];
+    uint64_t size = 0, durable = 0;
+    file_name(name, kind_names[FOUND_JOURNAL], f->number);
+    uint8_t *at = store_read_file(s, name, &size);
+    struct bytes all = bytes_of(at, (size_t)size);
+    for (size_t i = item_find(all, FORMAT_FILE_HEADER, f->header.epoch, 0), need = 0; i < all.len;
+         i = item_find(all, i + need, f->header.epoch, 0)) {
+        struct item item;
+        struct batch_meta batch;
+        item_decode(bytes_of(all.at + i, all.len - i), &item, &need);
+        struct cursor c = cursor_over(item.meta);
+        if (item.type == ITEM_BATCH && batch_meta_read(&c, &batch) && batch.durable > durable)
+            durable = batch.durable;
+    }
+    free(at);
+    return durable;
+}
+
+/* A segment without a header was damaged, or never synced: then its items may go on where those of another life end that
+ * was cut off there.  What was durable is known to be. */
+static void doubt_guesses(struct recovery *r)
+{
+    const struct found_files *f = &r->files[FOUND_JOURNAL];
+    uint64_t durable = 0;
+    bool any = false;
+    for (size_t i = 0; i < f->n; i++)
+        any |= f->at[i].is_guessed;
+    for (size_t i = 0; i < f->n && any; i++) {
+        uint64_t d = f->at[i].is_unwritten ? 0 : durable_in(r->s, &f->at[i]);
+        durable = d > durable ? d : durable;
+    }
+    for (size_t i = 0; i < f->n; i++)
+        f->at[i].is_unwritten |= f->at[i].is_guessed && f->at[i].header.first_lsn > durable;
 }
 
 /* file_kind 0: spares, which may bear anything. */
@@ -193,9 +235,9 @@ static bool journal_is_complete(const struct recovery *r)
 {
     const struct found_files *f = &r->files[FOUND_JOURNAL];
     size_t i = 0;
-    while (i < f->n && f->at[i].is_unwritten)
+    while (i < f->n && (f->at[i].is_unwritten || f->at[i].header.after_lsn != 0))
         i++;
-    return i < f->n && f->at[i].header.first_lsn == 1;
+    return i < f->n;
 }
 
 /* --- segments */
@@ -228,6 +270,7 @@ bool recover_segments(struct store *s, uint64_t first)
         g->size = g->used = file->size;
         g->epoch = file->header.epoch;
         g->first_lsn = file->header.first_lsn;
+        g->after_lsn = file->header.after_lsn;
     }
     if (last >= s->next_segment)
         s->next_segment = last + 1;
@@ -331,7 +374,7 @@ static void lose_missing_spots(struct store *s, struct image_queue *q, uint64_t 
         i = queue_find_spot(q, position);
     }
     file_name(name, "journal", segment);
-    if (lost > 0)
+    if (lost > 0 && q->definition != NULL)
         store_lose(s, q, 0, lost, bytes, name, 0, "the file is missing");
 }
 
@@ -468,8 +511,7 @@ static void on_gap(struct recovery *r, const struct segment *g, uint64_t offset,
     store_lose_items(r->s, from, to - 1, name, offset, reason);
 }
 
-/* Reads one segment from the item that is expected on.  next_lsn: the first of the segment behind it; 0: there is none.
- */
+/* Reads one segment from the item that is expected on.  next_lsn: the item before which it ends; 0: nobody knows. */
 static void walk_segment(struct recovery *r, struct segment *g, uint64_t next_lsn)
 {
     char name[NAME_MAX_BYTES];
@@ -485,6 +527,10 @@ static void walk_segment(struct recovery *r, struct segment *g, uint64_t next_ls
         size_t need = 0;
         enum item_verdict v = item_decode(bytes_of(all.at + offset, all.len - offset), &item, &need);
         bool has_head = v == ITEM_FINE || v == ITEM_BAD_BODY || v == ITEM_BAD_META;
+        if (has_head && item.epoch == g->epoch && item.lsn > r->seen)
+            r->seen = item.lsn;
+        if (has_head && item.epoch == g->epoch && next_lsn != 0 && item.lsn >= next_lsn)
+            break;
         if (has_head && item.epoch == g->epoch && item.lsn >= r->expected) {
             if (item.lsn > r->expected)
                 on_gap(r, g, offset, r->expected, item.lsn, "items are missing");
@@ -514,15 +560,15 @@ static void walk_segment(struct recovery *r, struct segment *g, uint64_t next_ls
     }
 }
 
-/* Where the segments behind this one begin; 0: there are none.  Not always the very next: what lay behind the end that an
- * earlier recovery found is passed by. */
-static uint64_t next_first_lsn(const struct image *im, size_t i)
+/* Before which item this segment ends, as those behind it know; 0: there are none.  Not always the very next: what lay
+ * behind the end that an earlier recovery found is passed by. */
+static uint64_t segment_end(const struct image *im, size_t i)
 {
-    uint64_t next = 0;
+    uint64_t end = 0;
     while (++i < im->n_segments)
-        if (im->segments[i]->file >= 0 && (next == 0 || im->segments[i]->first_lsn < next))
-            next = im->segments[i]->first_lsn;
-    return next;
+        if (im->segments[i]->file >= 0 && (end == 0 || im->segments[i]->after_lsn + 1 < end))
+            end = im->segments[i]->after_lsn + 1;
+    return end;
 }
 
 /* All segments that have something behind the checkpoint. */
@@ -535,13 +581,14 @@ static void walk(struct recovery *r)
         struct segment *g = im->segments[i];
         if (g == NULL || g->file < 0)
             continue;
-        uint64_t next = next_first_lsn(im, i);
+        uint64_t next = segment_end(im, i);
         if (next != 0 && (next <= r->expected || next <= g->first_lsn))
             continue;
-        if (g->first_lsn > r->expected) {
-            on_gap(r, g, 0, r->expected, g->first_lsn, r->expected == 1 ? "no checkpoint can be read" : "a file of the journal is missing");
+        if (g->after_lsn >= r->expected)
+            on_gap(r, g, 0, r->expected, g->after_lsn + 1,
+                   r->expected == 1 ? "no checkpoint can be read" : "a file of the journal is missing");
+        if (g->first_lsn > r->expected)
             r->expected = g->first_lsn;
-        }
         walk_segment(r, g, next);
         g->is_dirty = true; /* it may never have been synced, and what follows builds on it */
     }
@@ -576,8 +623,8 @@ static void close_segments(struct recovery *r)
         if (g == NULL)
             continue;
         g->last_lsn = last > 0 ? last : 1; /* 0 would be an open one */
-        if (g->file >= 0 && g->first_lsn > 0 && g->first_lsn <= last)
-            last = g->first_lsn - 1;
+        if (g->file >= 0 && g->first_lsn > 0 && g->after_lsn < last)
+            last = g->after_lsn;
     }
 }
 
@@ -675,28 +722,48 @@ static void sort_out(struct recovery *r, bool is_trusted)
         store_note(s, true, "%u files in the store's folder are not the store's; they were left alone", r->foreign);
 }
 
-/* True: what it says, with the journal, is everything. */
-static bool read_checkpoints(struct recovery *r)
+/* There must have been a checkpoint: packs and the beginning of the journal do not come and go without one. */
+static bool has_history(const struct recovery *r)
 {
-    struct found_files *a = &r->files[FOUND_CHECKPOINT_A], *b = &r->files[FOUND_CHECKPOINT_B];
+    const struct found_files *f = &r->files[FOUND_JOURNAL];
+    for (size_t i = 0; i < f->n; i++)
+        if (f->at[i].header.after_lsn > 0)
+            return true;
+    return r->files[FOUND_PACK].n > 0;
+}
+
+/* The newest that can be read. */
+static bool read_newest(struct recovery *r, bool must_be_whole, bool *is_whole)
+{
+    const struct found_files *a = &r->files[FOUND_CHECKPOINT_A], *b = &r->files[FOUND_CHECKPOINT_B];
     size_t i = a->n, k = b->n;
-    bool is_whole = true, has_any = i + k > 0;
     while (i + k > 0) {
         uint64_t number = i > 0 ? a->at[i - 1].number : 0;
         if (k > 0 && b->at[k - 1].number > number)
             number = b->at[k - 1].number;
         i -= i > 0 && a->at[i - 1].number == number;
         k -= k > 0 && b->at[k - 1].number == number;
-        if (checkpoint_read(r->s, number, &is_whole)) {
+        if (checkpoint_read(r->s, number, must_be_whole, is_whole)) {
             r->s->checkpoint = number;
-            return is_whole;
+            return true;
         }
     }
-    if (has_any && r->files[FOUND_PACK].n + r->files[FOUND_JOURNAL].n > 0 && !journal_is_complete(r)) {
-        store_note(r->s, true, "no checkpoint can be read; going on with what the journal knows");
-        return false;
-    }
-    return true;
+    return false;
+}
+
+/* True: what it says, with the journal, is everything.  A newer one that is not whole was being made when power failed, or
+ * it is damaged and there is no older one. */
+static bool read_checkpoints(struct recovery *r)
+{
+    bool is_whole = true, has_any = r->files[FOUND_CHECKPOINT_A].n + r->files[FOUND_CHECKPOINT_B].n > 0;
+    if (read_newest(r, true, &is_whole) || read_newest(r, false, &is_whole))
+        return is_whole;
+    if (journal_is_complete(r) || (!has_history(r) && (!has_any || r->files[FOUND_JOURNAL].n == 0)))
+        return true;
+    store_note(r->s, true, "no checkpoint can be read; going on with what the journal knows");
+    store_lose(r->s, NULL, 0, 0, 0, "checkpoint", 0,
+               has_any ? "no checkpoint can be read" : "there is no checkpoint");
+    return false;
 }
 
 enum store_verdict recover(struct store *s, char **text)
@@ -712,6 +779,7 @@ enum store_verdict recover(struct store *s, char **text)
         v = read_headers(&r, k, kinds[k], text);
     }
     if (v == STORE_FINE) {
+        doubt_guesses(&r);
         bool is_trusted = read_checkpoints(&r);
         if (s->image.n_segments == 0 && r.files[FOUND_JOURNAL].n > 0)
             recover_segments(s, r.files[FOUND_JOURNAL].at[0].number);
@@ -721,13 +789,17 @@ enum store_verdict recover(struct store *s, char **text)
         walk(&r);
         if (r.is_sealed)
             store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
-        s->lsn = s->written_lsn = s->group_lsn = r.expected - 1;
+        s->after_lsn = s->written_lsn = s->group_lsn = r.expected - 1;
+        if (s->lsn < s->after_lsn)
+            s->lsn = s->after_lsn;
+        if (s->lsn < r.seen)
+            s->lsn = r.seen;
         close_segments(&r);
         if (r.has_more || !s->was_closed)
             image_suspect_all(&s->image);
         image_return_all(&s->image);
-        lose_missing(&r);
         image_drop_undefined(&s->image);
+        lose_missing(&r);
         sort_out(&r, is_trusted);
         if (r.highest >= s->next_segment)
             s->next_segment = r.highest + 1;

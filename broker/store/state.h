@@ -15,6 +15,7 @@ enum {
     GATHER_BYTES = 256 << 10,   /* of a group, that may wait for the sync of the one before it */
     BLOCK_BYTES = 1 << 20,      /* read at once */
     SEGMENT_TAIL_BYTES = 4096,  /* kept free at the end of a segment, for what ends a group and the segment */
+    IDLE_TENDS = 8,             /* slices without a group between them, before nothing seems to happen */
     LOADS_MAX = 64,             /* that one group is asked for and answered with */
 };
 
@@ -57,6 +58,7 @@ struct store {
     uint64_t lsn;              /* of the last item */
     uint64_t durable_lsn;
     uint64_t written_lsn;
+    uint64_t after_lsn; /* of the last item that recovery kept */
     uint64_t group_lsn; /* of the last BATCH that ended something: marks behind it change nothing */
     uint64_t position, written_position, durable_position; /* the model's */
     uint64_t group_first_lsn, wall_ms;
@@ -117,11 +119,24 @@ struct store {
     uint64_t journal_since; /* bytes since it */
     bool is_closing;        /* the checkpoint that is taken is the last: nothing is out any more */
     bool was_closed;        /* the one in force is such a one */
-    uint64_t idle_lsn;      /* at the last look */
+    uint64_t idle_lsn;      /* group_lsn at the last slice of store_tend() … */
+    unsigned idle_tends;    /* … and how many slices it has been that */
+
+    struct {
+        int file; /* -1: none */
+        bool is_in_packs; /* not in the journal */
+        uint64_t number, offset, end;
+        uint32_t epoch;
+    } scrub; /* what is being reread */
 
     struct recovery *recovery; /* borrowed: while it goes on */
     struct store_stats stats;
 };
+
+static inline bool store_is_idle(const struct store *s)
+{
+    return s->idle_tends >= IDLE_TENDS;
+}
 
 /* files.c: names, the pool of spare files, the buffer of deletions. */
 void file_name(char to[NAME_MAX_BYTES], const char *kind, uint64_t number);
@@ -174,8 +189,8 @@ struct bytes block_at(struct store *s, struct block *b, int file, uint64_t numbe
 
 /* checkpoint.c */
 enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more);
-/* Fills the image from the newest one that can be read; false: there is none. */
-bool checkpoint_read(struct store *s, uint64_t number, bool *is_whole);
+/* Fills the image from one; false: it cannot be read, or not all of it and it must be whole. */
+bool checkpoint_read(struct store *s, uint64_t number, bool must_be_whole, bool *is_whole);
 void checkpoint_synced(struct store *s);
 /* The one that recovery used: it may never have been synced, so it is in force when it has been. */
 void checkpoint_adopt(struct store *s, uint64_t number, uint64_t lsn);
@@ -183,6 +198,9 @@ void checkpoint_free(struct store *s);
 
 /* backup.c */
 void backup_plan(struct store *s); /* of the state that the checkpoint has that was just taken */
+
+/* scrub.c */
+void scrub_free(struct store *s);
 
 /* load.c */
 struct load *load_messages(struct store *s, const struct record *r);

@@ -29,7 +29,7 @@ enum store_verdict store_open(const struct store_config *config, const struct st
     s->disk = config->disk;
     s->next_spare = s->next_pack = s->next_checkpoint = s->next_segment = 1;
     s->pending_last = &s->pending;
-    s->next.files[0] = s->next.files[1] = -1;
+    s->next.files[0] = s->next.files[1] = s->scrub.file = -1;
     image_init(&s->image);
     run_writer_init(&s->settles);
     run_writer_init(&s->delivers);
@@ -61,6 +61,7 @@ void store_destroy(struct store *s)
             s->disk->calls->close(s->disk, p->file);
     checkpoint_free(s);
     backup_fini(&s->backup);
+    scrub_free(s);
     append_free(s);
     for (struct pending_chunk *w = s->pending, *next; w != NULL; w = next) {
         next = w->next;
@@ -96,6 +97,11 @@ void store_read(struct store *s, const struct store_reader *r)
         if (q != NULL)
             r->queue(r->arg, q->id, q->messages, q->bytes, q->next_position);
     }
+}
+
+uint64_t store_segment_bytes(const struct store *s)
+{
+    return s->config.segment_bytes;
 }
 
 uint64_t store_next_queue(const struct store *s)
@@ -229,7 +235,7 @@ void store_sync_end(struct store *s, const struct sync_job *job)
     s->durable_position = job->position;
     if (job->lsn > s->durable_lsn) {
         s->durable_lsn = job->lsn;
-        s->is_mark_due = true;
+        s->is_mark_due |= job->n_files > 0; /* else it was a mark itself, and that would go on for ever */
     }
     pack_synced(s, job->serial);
     close_sealed_packs(s);
@@ -249,6 +255,8 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
     *more = false;
     if (v == STORE_FAILED)
         return v;
+    s->idle_tends = s->idle_lsn == s->group_lsn ? s->idle_tends + 1 : 0;
+    s->idle_lsn = s->group_lsn;
     v = files_tend(s, more);
     if (v == STORE_FINE && !s->in_tx && s->n_waiting == 0) {
         v = s->is_group_open ? append_end_group(s) : STORE_FINE;

@@ -84,6 +84,9 @@ void store_read(struct store *s, const struct store_reader *r);
  * with it.  What cannot be read is told to the witness and counted.  The caller owns it. */
 struct load *store_load(struct store *s, uint64_t queue, uint64_t position, uint32_t messages_max, uint32_t bytes_max);
 
+/* Of an ordinary segment of the journal, and of the reserve for a full disk's each part. */
+uint64_t store_segment_bytes(const struct store *s);
+
 /* A number that no queue has or had. */
 uint64_t store_next_queue(const struct store *s);
 
@@ -127,6 +130,10 @@ uint64_t store_durable(const struct store *s);
  * bytes of it; *more: there is more to do at once. */
 enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more);
 
+/* Rereads about `budget` bytes of what is sealed, and notes what is damaged.  False: that was all of it, the next call
+ * begins anew. */
+bool store_scrub(struct store *s, uint64_t budget);
+
 /* A clean end: syncs everything, writes a checkpoint.  Then store_destroy(). */
 enum store_verdict store_close(struct store *s);
 
@@ -138,6 +145,7 @@ struct store_stats {
     uint64_t lost_messages;
     bool is_tight; /* the last attempt to make room failed */
     uint64_t memory_bytes; /* of the image, about */
+    uint64_t scrub_passes, scrubbed_bytes, scrub_damaged; /* damaged: spots that were found */
 };
 struct store_stats store_stats(const struct store *s);
 

@@ -20,9 +20,9 @@ struct dump {
 static const char *type_name(uint8_t type, char *room, size_t n)
 {
     static const char *const names[] = {
-        [ITEM_PAD] = "PAD",       [ITEM_MESSAGE] = "MESSAGE", [ITEM_SETTLE] = "SETTLE",     [ITEM_DELIVER] = "DELIVER",
-        [ITEM_RETURN] = "RETURN", [ITEM_PURGE] = "PURGE",     [ITEM_DEFINE] = "DEFINE",     [ITEM_UNDEFINE] = "UNDEFINE",
-        [ITEM_COMMIT] = "COMMIT", [ITEM_BATCH] = "BATCH",     [ITEM_CHUNK] = "CHUNK",       [ITEM_QUEUE] = "QUEUE",
+        [ITEM_PAD] = "PAD",       [ITEM_MESSAGE] = "MESSAGE", [ITEM_SETTLE] = "SETTLE", [ITEM_DELIVER] = "DELIVER",
+        [ITEM_RETURN] = "RETURN", [ITEM_PURGE] = "PURGE",     [ITEM_DEFINE] = "DEFINE", [ITEM_UNDEFINE] = "UNDEFINE",
+        [ITEM_COMMIT] = "COMMIT", [ITEM_BATCH] = "BATCH",     [ITEM_CHUNK] = "CHUNK",   [ITEM_QUEUE] = "QUEUE",
         [ITEM_PLACES] = "PLACES", [ITEM_STATE] = "STATE",     [ITEM_END] = "END",
     };
     if (type < sizeof names / sizeof names[0] && names[type] != NULL)
@@ -265,8 +265,7 @@ static void on_end(void *arg, const struct walk_file *f)
 int command_dump(struct folder *f, const struct command *c)
 {
     struct dump d = {.is_json = c->is_json};
-    const struct walk_witness w = {
-        .arg = &d, .begin = on_begin, .item = on_item, .damage = on_damage, .end = on_end};
+    const struct walk_witness w = {.arg = &d, .begin = on_begin, .item = on_item, .damage = on_damage, .end = on_end};
     int error = walk_all(f->disk, &w);
     if (error == 0)
         return d.has_damage ? TOOL_TORN : TOOL_CLEAN;

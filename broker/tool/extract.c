@@ -87,7 +87,7 @@ static void write_files(struct extract *x, const struct view_queue *q, const str
     FILE *f = make_file(x, body);
     if (f != NULL) {
         bool is_written = write_body(f, e->msg);
-        if ((fclose(f) != 0) | !is_written)
+        if (fclose(f) != 0 || !is_written)
             remember_error(x, body);
     }
     f = x->error == 0 ? make_file(x, about) : NULL;
@@ -95,7 +95,7 @@ static void write_files(struct extract *x, const struct view_queue *q, const str
         json_t *o = entry_json(q, e);
         bool is_written = json_dumpf(o, f, JSON_INDENT(1)) == 0 && fputc('\n', f) != EOF;
         json_decref(o);
-        if ((fclose(f) != 0) | !is_written)
+        if (fclose(f) != 0 || !is_written)
             remember_error(x, about);
     }
     free(about);
@@ -146,11 +146,9 @@ static void extract_queue(struct extract *x, struct view *v, struct view_queue *
 /* What was skipped, on standard error. */
 static void tell_losses(const struct view *v)
 {
-    size_t i;
-    json_t *o;
-    json_array_foreach (v->losses, i, o) {
+    for (size_t i = 0; i < json_array_size(v->losses); i++) {
         fputs("millrace-store: skipped: ", stderr);
-        json_dumpf(o, stderr, JSON_COMPACT);
+        json_dumpf(json_array_get(v->losses, i), stderr, JSON_COMPACT);
         fputc('\n', stderr);
     }
 }

@@ -16,11 +16,13 @@ static const char USAGE[] =
     "       millrace-store backup  DIR NEWDIR\n"
     "Looks at what a Millrace broker keeps on disk.  DIR is the broker's data_dir.  Nothing below it is ever changed.\n"
     "\n"
-    "  verify   reads every file wholly, as it lies there and as the broker would, and says what is damaged, where, and\n"
+    "  verify   reads every file wholly, as it lies there and as the broker would, and says what is damaged, where, "
+    "and\n"
     "           how many messages of which queue that costs\n"
     "  stat     sizes of all kinds of files, and queues with their counts\n"
     "  dump     every item of every file, a line each: file, offset, type, what it says\n"
-    "  extract  messages, in order, as lines of JSON on standard output (the body in base64), or with --to as two files\n"
+    "  extract  messages, in order, as lines of JSON on standard output (the body in base64), or with --to as two "
+    "files\n"
     "           each in a new folder: the body, and what there is to say of it\n"
     "  repair   makes NEWDIR, a data folder with all that can still be read\n"
     "  backup   makes NEWDIR, a copy that was read back and verified.  A broker that runs makes it itself, of one\n"
@@ -45,8 +47,8 @@ static const struct verb {
     int (*run)(struct folder *f, const struct command *c);
     unsigned needs; /* enum need */
 } verbs[] = {
-    {"verify", command_verify, MAY_FORCE},   {"stat", command_stat, MAY_FORCE},
-    {"dump", command_dump, MAY_FORCE},       {"extract", command_extract, MAY_FORCE},
+    {"verify", command_verify, MAY_FORCE},     {"stat", command_stat, MAY_FORCE},
+    {"dump", command_dump, MAY_FORCE},         {"extract", command_extract, MAY_FORCE},
     {"repair", command_repair, NEEDS_NEW_DIR}, {"backup", command_backup, NEEDS_NEW_DIR | MAY_RUN},
 };
 
@@ -86,10 +88,10 @@ static int read_arguments(struct arguments *a, int argc, char **argv)
 {
     enum { JSON = 256, FORCE, VHOST, QUEUE, TO, VERSION, HELP };
     static const struct option known[] = {
-        {"json", no_argument, NULL, JSON},        {"force", no_argument, NULL, FORCE},
+        {"json", no_argument, NULL, JSON},         {"force", no_argument, NULL, FORCE},
         {"vhost", required_argument, NULL, VHOST}, {"queue", required_argument, NULL, QUEUE},
-        {"to", required_argument, NULL, TO},      {"version", no_argument, NULL, VERSION},
-        {"help", no_argument, NULL, HELP},        {0},
+        {"to", required_argument, NULL, TO},       {"version", no_argument, NULL, VERSION},
+        {"help", no_argument, NULL, HELP},         {0},
     };
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) { // NOLINT(concurrency-mt-unsafe)
         switch (c) {

@@ -116,10 +116,7 @@ static void copy_all(struct repair *r, struct view *v)
 
 static void tell(const struct repair *r, const struct view *v)
 {
-    size_t i;
-    json_t *o;
-    json_array_foreach (v->losses, i, o)
-        text_show(json_incref(o), "lost", false);
+    text_show_each(v->losses, "lost");
     printf("%" PRIu64 " messages in %zu queues were copied", r->messages, v->n_queues);
     if (json_array_size(v->losses) > 0)
         printf("; at least %" PRIu64 " messages or records are lost", v->lost_messages);

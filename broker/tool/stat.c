@@ -67,10 +67,9 @@ static json_t *queue_json(const struct view_queue *q)
 
 static void show_words(const struct sizes *s, const struct view *v)
 {
-    const char *key;
-    json_t *files = files_json(s), *value;
-    json_object_foreach (files, key, value)
-        text_show(json_incref(value), key, false);
+    json_t *files = files_json(s);
+    for (void *i = json_object_iter(files); i != NULL; i = json_object_iter_next(files, i))
+        text_show(json_incref(json_object_iter_value(i)), json_object_iter_key(i), false);
     json_decref(files);
     text_show(store_json(v), "store", false);
     for (size_t i = 0; i < v->n_queues; i++)

@@ -52,12 +52,10 @@ void text_set_number(json_t *object, const char *key, uint64_t value)
 
 static void show_words(json_t *object, const char *head)
 {
-    const char *key;
-    json_t *value;
     fputs(head, stdout);
-    json_object_foreach (object, key, value) {
-        printf(" %s=", key);
-        json_dumpf(value, stdout, JSON_ENCODE_ANY | JSON_COMPACT);
+    for (void *i = json_object_iter(object); i != NULL; i = json_object_iter_next(object, i)) {
+        printf(" %s=", json_object_iter_key(i));
+        json_dumpf(json_object_iter_value(i), stdout, JSON_ENCODE_ANY | JSON_COMPACT);
     }
 }
 
@@ -69,4 +67,10 @@ void text_show(json_t *object, const char *head, bool is_json)
         show_words(object, head);
     putchar('\n');
     json_decref(object);
+}
+
+void text_show_each(const json_t *list, const char *head)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        text_show(json_incref(json_array_get(list, i)), head, false);
 }

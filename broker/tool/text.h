@@ -19,4 +19,7 @@ void text_set_number(json_t *object, const char *key, uint64_t value);
 
 /* Prints the object and gives it back.  In words: its values behind `head`, "key=value", strings with quotes. */
 void text_show(json_t *object, const char *head, bool is_json);
+
+/* Prints each of an array's objects in words. */
+void text_show_each(const json_t *list, const char *head);
 #endif

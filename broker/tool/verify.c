@@ -47,7 +47,8 @@ static void on_item(void *arg, const struct walk_file *f, uint64_t offset, const
     if (v == ITEM_FINE)
         return;
     add_damage(arg, f->name, offset, item_size(item->meta.len, item->body.len),
-               v == ITEM_BAD_META ? "the checksum of its meta does not hold" : "the checksum of its body does not hold");
+               v == ITEM_BAD_META ? "the checksum of its meta does not hold"
+                                  : "the checksum of its body does not hold");
 }
 
 static void on_damage(void *arg, const struct walk_file *f, uint64_t offset, uint64_t bytes, const char *reason)
@@ -136,14 +137,6 @@ static void show_all(const struct verify *v, int status)
     text_show(o, "", true);
 }
 
-static void show_each(json_t *list, const char *head)
-{
-    size_t i;
-    json_t *o;
-    json_array_foreach (list, i, o)
-        text_show(json_incref(o), head, false);
-}
-
 static void show_words(const struct verify *v, int status)
 {
     static const char *const sentences[] = {
@@ -151,15 +144,13 @@ static void show_words(const struct verify *v, int status)
         "nothing is lost, but not all is as it should be (after a crash: a torn tail)",
         "something is lost",
     };
-    size_t i;
-    json_t *note;
-    show_each(v->files, "file");
-    for (size_t k = 0; k < v->view.n_queues; k++)
-        text_show(queue_json(&v->view.queues[k]), "queue", false);
-    show_each(v->damage, "damage");
-    json_array_foreach (v->view.notes, i, note)
-        printf("note: %s\n", json_string_value(note));
-    show_each(v->view.losses, "lost");
+    text_show_each(v->files, "file");
+    for (size_t i = 0; i < v->view.n_queues; i++)
+        text_show(queue_json(&v->view.queues[i]), "queue", false);
+    text_show_each(v->damage, "damage");
+    for (size_t i = 0; i < json_array_size(v->view.notes); i++)
+        printf("note: %s\n", json_string_value(json_array_get(v->view.notes, i)));
+    text_show_each(v->view.losses, "lost");
     printf("%s", sentences[status]);
     if (v->view.lost_messages > 0)
         printf(": at least %" PRIu64 " messages or records", v->view.lost_messages);
@@ -176,8 +167,7 @@ static int judge(const struct verify *v)
 int command_verify(struct folder *f, const struct command *c)
 {
     struct verify v = {.files = json_array(), .damage = json_array()};
-    const struct walk_witness w = {
-        .arg = &v, .begin = on_begin, .item = on_item, .damage = on_damage, .end = on_end};
+    const struct walk_witness w = {.arg = &v, .begin = on_begin, .item = on_item, .damage = on_damage, .end = on_end};
     int status = view_open(&v.view, f->disk, f->path);
     int error = status == 0 ? walk_all(f->disk, &w) : 0;
     if (error != 0) {

@@ -74,9 +74,8 @@ static void on_queue(void *arg, uint64_t queue, uint64_t messages, uint64_t byte
 /* Losses that were told before the queues were known. */
 static void count_early_losses(struct view *v)
 {
-    size_t i;
-    json_t *o;
-    json_array_foreach (v->losses, i, o) {
+    for (size_t i = 0; i < json_array_size(v->losses); i++) {
+        const json_t *o = json_array_get(v->losses, i);
         struct view_queue *q = view_find(v, (uint64_t)json_integer_value(json_object_get(o, "queue")));
         if (q != NULL)
             q->lost += (uint64_t)json_integer_value(json_object_get(o, "messages"));

@@ -12,18 +12,18 @@
 
 struct view_queue {
     uint64_t id;
-    json_t *vhost, *name; /* owned */
+    json_t *vhost, *name;             /* owned */
     struct bytes raw_vhost, raw_name; /* in the store */
     uint64_t messages, bytes, next_position;
     uint64_t fine, lost; /* read, and not to be read; as far as anybody has looked */
 };
 
 struct view {
-    struct store *store; /* owned */
+    struct store *store;       /* owned */
     struct view_queue *queues; /* owned, in the order in which they were made */
     size_t n_queues, queue_room;
-    json_t *losses; /* owned: an array of objects */
-    json_t *notes;  /* owned: an array of strings; warnings */
+    json_t *losses;         /* owned: an array of objects */
+    json_t *notes;          /* owned: an array of strings; warnings */
     uint64_t lost_messages; /* at least */
 };
 

@@ -14,11 +14,11 @@ enum walk_kind { WALK_JOURNAL, WALK_PACK, WALK_CHECKPOINT, WALK_SPARE, WALK_FORE
 struct walk_file {
     char *name; /* owned by the walk */
     uint64_t size;
-    enum walk_kind kind;          /* as its name says */
+    enum walk_kind kind; /* as its name says */
     enum header_verdict verdict;
-    bool is_unwritten;            /* a spare that got its name and nothing else */
-    bool is_unreadable;           /* the disk answers errors */
-    struct file_header header;    /* if the verdict is HEADER_FINE; of a damaged one its epoch, if it can be told */
+    bool is_unwritten;         /* a spare that got its name and nothing else */
+    bool is_unreadable;        /* the disk answers errors */
+    struct file_header header; /* if the verdict is HEADER_FINE; of a damaged one its epoch, if it can be told */
 
     /* When it ends. */
     uint64_t items, damaged; /* of which so many */

@@ -10,7 +10,7 @@
 #include "base/map.h"
 #include "tests/sim/verdict.h"
 
-enum { PAGE = 4096, SECTOR = 512, NAME = 64, NODES = 256, NAMES = 1024, HANDLES = 256, SHORT_WRITE_IN = 12 };
+enum { PAGE = 4096, SECTOR = 512, NAME = 64, NODES = 256, NAMES = 1024, HANDLES = 8192, SHORT_WRITE_IN = 12 };
 
 struct node {
     char name[NAME], safe_name[NAME]; /* empty: none */
@@ -47,7 +47,6 @@ struct sim_disk {
     void (*between)(void *arg);
     void *between_arg;
     bool is_between;
-    char story[NAME + 80];
 };
 
 static struct sim_disk *self(struct disk *d)
@@ -273,7 +272,7 @@ static ssize_t on_write(struct disk *disk, int file, const void *from, size_t n,
     if (error < 0)
         return error;
     if (n > 1 && rng_one_in(d->rng, SHORT_WRITE_IN))
-        n = 1 + rng_below(d->rng, (uint32_t)n - 1);
+        n = 1 + rng_below(d->rng, (uint32_t)n);
     if (d->limit > 0 && charge(offset + n) > charge(f->size)) {
         uint64_t used = sim_disk_used(d), left = used < d->limit ? d->limit - used : 0;
         uint64_t end = charge(f->size) + left / PAGE * PAGE;
@@ -596,13 +595,13 @@ void sim_disk_restart(struct sim_disk *d, enum crash how)
     d->cut_in = d->fail_in = 0;
 }
 
-const char *sim_disk_rot(struct sim_disk *d)
+struct rot sim_disk_rot(struct sim_disk *d)
 {
     struct node *n = NULL;
-    for (unsigned tries = 0; tries < 8 && (n == NULL || n->size == 0); tries++)
+    for (unsigned tries = 0; tries < 8 && d->n_nodes > 0 && (n == NULL || n->size == 0); tries++)
         n = d->nodes[rng_below(d->rng, (uint32_t)d->n_nodes)];
     if (n == NULL || n->size == 0)
-        return "nothing";
+        return (struct rot){.name = "nothing"};
     size_t at = rng_below(d->rng, (uint32_t)n->size), len = 1;
     if (rng_one_in(d->rng, 2)) {
         uint32_t bits = 1 + rng_below(d->rng, 3);
@@ -617,8 +616,7 @@ const char *sim_disk_rot(struct sim_disk *d)
     if (at + len > n->size)
         len = n->size - at;
     memcpy(n->safe + at, n->now + at, len);
-    snprintf(d->story, sizeof d->story, "%s: %zu bytes at %zu", n->name, len, at);
-    return d->story;
+    return (struct rot){.name = n->name, .at = at, .len = len};
 }
 
 uint64_t sim_disk_trace(const struct sim_disk *d)

@@ -48,8 +48,12 @@ uint64_t sim_disk_used(const struct sim_disk *d);
 /* Power is back, nothing is open. */
 void sim_disk_restart(struct sim_disk *d, enum crash how);
 
-/* Damages what is there: some bits, or a block that becomes zeroes.  Answers what, for the story. */
-const char *sim_disk_rot(struct sim_disk *d);
+/* Damages what is there: some bits, or a block that becomes zeroes.  Answers where; len 0: there is nothing. */
+struct rot {
+    const char *name; /* of the file */
+    size_t at, len;
+};
+struct rot sim_disk_rot(struct sim_disk *d);
 
 /* A number that depends on every call so far and what was written. */
 uint64_t sim_disk_trace(const struct sim_disk *d);

@@ -222,7 +222,7 @@ static void give_back(struct naive_entry *e)
     e->deliveries++;
 }
 
-void naive_restart(struct naive *s)
+void naive_restart(struct naive *s, bool is_suspect)
 {
     for (size_t i = 0; i < s->n_queues; i++) {
         struct naive_queue *q = &s->queues[i];
@@ -233,6 +233,8 @@ void naive_restart(struct naive *s)
         for (size_t k = 0; k < q->n; k++)
             if (q->entries[k].is_out)
                 give_back(&q->entries[k]);
+        for (size_t k = 0; k < q->n && is_suspect; k++)
+            q->entries[k].redelivered = true;
     }
 }
 
@@ -275,7 +277,7 @@ void naive_apply(struct naive *s, const struct naive_record *r)
             q->n--;
         break;
     case NAIVE_RESTART:
-        naive_restart(s);
+        naive_restart(s, r->is_suspect);
         break;
     default:
         break;
@@ -284,21 +286,21 @@ void naive_apply(struct naive *s, const struct naive_record *r)
 
 /* --- comparing */
 
-static bool entry_differs(const struct naive_entry *found, const struct naive_entry *should)
+static bool entry_differs(const struct naive_entry *found, const struct naive_entry *should, bool is_suspect)
 {
     return found->position != should->position || found->letter.number != should->letter.number ||
            found->letter.size != should->letter.size || found->wall_ms != should->wall_ms ||
-           found->redelivered != (should->redelivered || should->is_out) ||
+           found->redelivered != (is_suspect || should->redelivered || should->is_out) ||
            found->deliveries != should->deliveries + should->is_out;
 }
 
-static const char *queue_differs(const struct naive_queue *found, const struct naive_queue *should)
+static const char *queue_differs(const struct naive_queue *found, const struct naive_queue *should, bool is_suspect)
 {
     static char text[160];
     for (size_t i = 0; i < found->n || i < should->n; i++) {
         const struct naive_entry *f = i < found->n ? &found->entries[i] : NULL;
         const struct naive_entry *e = i < should->n ? &should->entries[i] : NULL;
-        if (f != NULL && e != NULL && !entry_differs(f, e))
+        if (f != NULL && e != NULL && !entry_differs(f, e, is_suspect))
             continue;
         snprintf(text, sizeof text, "queue %llu: found %llu (letter %u, %u times), should be %llu (%u, %u times)",
                  (unsigned long long)found->id, f ? (unsigned long long)f->position : 0, f ? f->letter.number : 0,
@@ -336,7 +338,7 @@ static const char *definitions_differ(const struct naive *found, const struct na
     return NULL;
 }
 
-const char *naive_differs(const struct naive *found, const struct naive *should)
+const char *naive_differs(const struct naive *found, const struct naive *should, bool is_suspect)
 {
     const char *text = definitions_differ(found, should);
     for (size_t i = 0; i < should->n_queues && text == NULL; i++) {
@@ -345,7 +347,7 @@ const char *naive_differs(const struct naive *found, const struct naive *should)
             if (found->queues[k].id == q->id)
                 f = &found->queues[k];
         if (q->is_defined)
-            text = f == NULL ? "a queue is missing" : queue_differs(f, q);
+            text = f == NULL ? "a queue is missing" : queue_differs(f, q, is_suspect);
     }
     return text;
 }

@@ -56,6 +56,7 @@ struct naive {
 struct naive_record {
     uint8_t kind; /* enum record_kind, or NAIVE_RESTART */
     bool tx;
+    bool is_suspect; /* RESTART: the end was not clean: anything may have been delivered */
     uint32_t n_places;
     struct place *places; /* owned */
     struct place at;
@@ -73,15 +74,16 @@ void naive_copy(struct naive *to, const struct naive *from);
 struct naive_queue *naive_find(struct naive *s, uint64_t id);
 struct naive_entry *naive_entry(struct naive_queue *q, uint64_t position);
 void naive_apply(struct naive *s, const struct naive_record *r);
-void naive_restart(struct naive *s);
+void naive_restart(struct naive *s, bool is_suspect);
 
 /* For building one by hand. */
 struct naive_queue *naive_add_queue(struct naive *s, uint64_t id);
 struct naive_entry *naive_add_entry(struct naive_queue *q, uint64_t position, struct letter l);
 void naive_define(struct naive *s, const struct naive_definition *d);
 
-/* NULL, or what is different between what was found and what should be, once nobody holds anything. */
-const char *naive_differs(const struct naive *found, const struct naive *should);
+/* NULL, or what is different between what was found and what should be, once nobody holds anything.  is_suspect: all is
+ * redelivered. */
+const char *naive_differs(const struct naive *found, const struct naive *should, bool is_suspect);
 
 struct bytes naive_text(char to[16], char kind, uint32_t number);
 #endif

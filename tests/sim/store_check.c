@@ -121,7 +121,7 @@ void check_answers(struct world *w, bool is_exact)
             check_exact(naive_find(&w->now, l->queue), &w->asks[k], l);
         else
             check_roughly(&w->asks[k], l);
-        if (!is_exact)
+        if (!is_exact && !w->is_damaged)
             mark_hit(MARK_full_load);
         memmove(&w->asks[k], &w->asks[k + 1], (--w->n_asks - k) * sizeof w->asks[0]);
         load_destroy(l);
@@ -234,7 +234,8 @@ static bool may_end(const struct world *w, size_t n)
 }
 
 /* How many records of the log were found; all that differ are in `text`.  SIZE_MAX: it is no prefix. */
-static size_t find_prefix(const struct world *w, const struct naive *found, bool is_all, const char **text)
+static size_t find_prefix(const struct world *w, const struct naive *found, bool is_all, bool is_suspect,
+                          const char **text)
 {
     struct naive s;
     size_t best = SIZE_MAX;
@@ -245,7 +246,7 @@ static size_t find_prefix(const struct world *w, const struct naive *found, bool
             naive_apply(&s, &w->log[n - 1]);
         if (!may_end(w, n) || (is_all && n < w->n_log))
             continue;
-        *text = naive_differs(found, &s);
+        *text = naive_differs(found, &s, is_suspect);
         if (*text == NULL)
             best = n;
     }
@@ -253,7 +254,7 @@ static size_t find_prefix(const struct world *w, const struct naive *found, bool
     return best;
 }
 
-static void tell_prefixes(const struct world *w, const struct naive *found)
+static void tell_prefixes(const struct world *w, const struct naive *found, bool is_suspect)
 {
     struct naive s;
     naive_init(&s);
@@ -262,7 +263,7 @@ static void tell_prefixes(const struct world *w, const struct naive *found)
         const struct naive_record *r = n > 0 ? &w->log[n - 1] : NULL;
         if (r != NULL)
             naive_apply(&s, r);
-        const char *text = naive_differs(found, &s);
+        const char *text = naive_differs(found, &s, is_suspect);
         verdict_note("with %zu (position %llu: kind %d%s, queue %llu at %llu): %s", n, r ? (llu)r->position : 0,
                      r ? r->kind : -1, r && r->tx ? " tx" : "", r ? (llu)r->at.queue : 0,
                      r ? (llu)r->at.position : 0, text ? text : "the same");
@@ -288,9 +289,9 @@ static void mark_tail(const struct world *w, size_t kept)
 }
 
 /* The log goes on from what was found; what is not known to be durable becomes so with the first that is. */
-static void go_on_from(struct world *w, const struct naive *found)
+static void go_on_from(struct world *w, const struct naive *found, bool is_suspect)
 {
-    const struct naive_record restart = {.kind = NAIVE_RESTART, .position = 1};
+    const struct naive_record restart = {.kind = NAIVE_RESTART, .is_suspect = is_suspect, .position = 1};
     for (size_t i = 0; i < w->n_log; i++)
         w->log[i].position = 1;
     naive_copy(&w->now, &w->base);
@@ -315,15 +316,20 @@ void check_recovered(struct world *w, bool is_all)
     find_all(w, &found);
     if (w->lost + w->lost_anyhow > 0)
         verdict_fail("recovery reported a loss, and there was no damage");
-    size_t kept = find_prefix(w, &found, is_all, &text);
+    bool is_suspect = false;
+    size_t kept = find_prefix(w, &found, is_all, is_suspect, &text);
+    if (kept == SIZE_MAX && !w->was_closed) {
+        is_suspect = true;
+        kept = find_prefix(w, &found, is_all, is_suspect, &text);
+    }
     if (kept == SIZE_MAX) {
-        tell_prefixes(w, &found);
+        tell_prefixes(w, &found, is_suspect);
         verdict_fail("what was recovered is not what was appended%s: %s", is_all ? ", all of it" : "", text);
     }
     verdict_note("recovered: %zu of %zu records that were not known to be durable", kept, w->n_log);
     mark_tail(w, kept);
     forget_back(w, w->n_log - kept);
-    go_on_from(w, &found);
+    go_on_from(w, &found, is_suspect);
     naive_fini(&found);
 }
 
@@ -360,14 +366,16 @@ void check_damaged(struct world *w, bool is_marked)
     w->position = 0;
     find_all(w, &found);
     bool is_told = w->lost + w->lost_anyhow > 0;
-    size_t kept = find_prefix(w, &found, false, &text);
+    size_t kept = find_prefix(w, &found, false, true, &text);
+    if (kept == SIZE_MAX)
+        kept = find_prefix(w, &found, false, false, &text);
     if (kept == SIZE_MAX && !is_told && is_marked) {
-        tell_prefixes(w, &found);
+        tell_prefixes(w, &found, true);
         verdict_fail("damage changed what was recovered, and nobody was told: %s", text);
     }
     uint64_t missing = missing_in(w, &found);
     if (missing > w->lost && w->lost_anyhow == 0 && kept == SIZE_MAX && is_marked) {
-        tell_prefixes(w, &found);
+        tell_prefixes(w, &found, true);
         verdict_fail("%llu messages are missing, %llu were reported", (llu)missing, (llu)w->lost);
     }
     if (is_marked)
@@ -376,6 +384,6 @@ void check_damaged(struct world *w, bool is_marked)
                  (llu)w->lost_anyhow);
     forget_back(w, w->n_log);
     naive_copy(&w->base, &found);
-    go_on_from(w, &found);
+    go_on_from(w, &found, false);
     naive_fini(&found);
 }

@@ -292,6 +292,17 @@ void work_settle_all(struct world *w, bool but_pinned)
     send(w);
 }
 
+void work_thin_out(struct world *w)
+{
+    struct naive_queue *q = any_queue(w);
+    for (size_t i = 0; q != NULL && i < q->n;)
+        if (rng_below(&w->rng, 3) > 0)
+            simple(w, RECORD_SETTLE, place_of(q, &q->entries[i], true), false);
+        else
+            i++;
+    send(w);
+}
+
 void work_traffic(struct world *w)
 {
     for (unsigned i = 0; i < 20; i++) {

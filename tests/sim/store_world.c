@@ -126,6 +126,7 @@ static void crash_with(struct world *w, enum crash how)
     store_destroy(w->store);
     w->store = NULL;
     drop_work(w);
+    w->crashes++;
     sim_disk_restart(w->disk, how);
 }
 
@@ -144,20 +145,40 @@ static void recover_twice(struct world *w)
 static void sync_now(struct world *w);
 static void tend(struct world *w);
 
+enum { MARK_PAGES = 8 << 10 };
+
+/* Damages the disk.  True: also where the journal says how much is durable. */
+static bool rot_some(struct world *w, const char *open, uint64_t used)
+{
+    bool is_hit = false;
+    for (uint32_t n = 1 + rng_below(&w->rng, 3); n > 0; n--) {
+        struct rot r = sim_disk_rot(w->disk);
+        verdict_note("rot: %s: %zu bytes at %zu", r.name, r.len, r.at);
+        is_hit |= strcmp(r.name, open) == 0 && r.at < used && r.at + r.len + MARK_PAGES > used;
+    }
+    return is_hit;
+}
+
 /* Damage behind what the journal itself says to be durable looks like a torn tail.  So it mostly says so before. */
 static void rot(struct world *w)
 {
     bool is_marked = !rng_one_in(&w->rng, 4);
-    uint32_t n = 1 + rng_below(&w->rng, 3);
     enum crash how = is_marked ? CRASH_KILL : any_crash(w);
+    unsigned crashes = w->crashes;
     if (is_marked) {
         world_write(w);
         sync_now(w);
         tend(w);
+        is_marked = w->crashes == crashes;
+    }
+    char open[NAME_MAX_BYTES] = "";
+    uint64_t used = 0;
+    if (w->store->open != NULL) {
+        file_name(open, "journal", w->store->open->number);
+        used = w->store->open->used;
     }
     crash_with(w, how);
-    for (uint32_t i = 0; i < n; i++)
-        verdict_note("rot: %s", sim_disk_rot(w->disk));
+    is_marked &= !rot_some(w, open, used);
     if (open_store(w) != STORE_FINE)
         verdict_fail("damage keeps the store from being opened");
     w->is_damaged = true;
@@ -234,7 +255,7 @@ void world_write(struct world *w)
     struct store before = *w->store;
     enum store_verdict v = store_write(w->store);
     verdict_note("write: %d", (int)v);
-    if (v == STORE_FAILED) {
+    if (v == STORE_FAILED || sim_disk_is_off(w->disk)) { /* what a broker says without power nobody hears */
         on_failed(w, "write");
         return;
     }
@@ -247,7 +268,7 @@ void world_write(struct world *w)
     }
     w->is_full = v == STORE_FULL;
     mark_changes(w, &before);
-    check_answers(w, v == STORE_FINE);
+    check_answers(w, v == STORE_FINE && !w->is_damaged);
     image_check(&w->store->image);
 }
 
@@ -305,7 +326,7 @@ static void tend(struct world *w)
     w->is_settled = false;
     enum store_verdict v = store_tend(w->store, 1 + rng_below(&w->rng, w->is.tend_budget), &more);
     verdict_note("tend: %d%s", (int)v, more ? ", more" : "");
-    if (v == STORE_FAILED) {
+    if (v == STORE_FAILED || sim_disk_is_off(w->disk)) {
         on_failed(w, "tending");
         return;
     }
@@ -338,12 +359,15 @@ static void close_and_open(struct world *w)
         on_failed(w, "closing");
         return;
     }
+    bool was_closed = w->store->was_closed;
     world_durable(w);
     if (w->n_log > 0 && w->log[w->n_log - 1].kind != NAIVE_RESTART)
         verdict_fail("%zu records were not durable when the store was closed", w->n_log);
     crash_with(w, any_crash(w));
     recover_world(w);
+    w->was_closed = was_closed;
     check_found(w, true);
+    w->was_closed = false;
     w->is_settled = true;
     mark_hit(MARK_closed);
 }
@@ -362,12 +386,29 @@ static void make_trouble(struct world *w)
     }
 }
 
+/* What fills packs and leaves holes in them. */
+static void hoard(struct world *w)
+{
+    w->may_publish = true;
+    if (rng_one_in(&w->rng, 12))
+        work_thin_out(w);
+    else
+        work_traffic(w);
+    world_write(w);
+    sync_now(w);
+    tend(w);
+}
+
 static void step(struct world *w)
 {
     if (rng_one_in(&w->rng, 60))
         w->is.publish_odds = 5 + rng_below(&w->rng, 85);
     w->may_publish = !w->is_full && !(w->is.fills && w->store->is_tight);
     uint32_t what = rng_below(&w->rng, 100);
+    if (w->is.hoards && rng_one_in(&w->rng, 2)) {
+        hoard(w);
+        return;
+    }
     if (rng_one_in(&w->rng, w->is.crash_in))
         crash(w);
     else if (rng_one_in(&w->rng, 150))
@@ -473,6 +514,7 @@ static void choose_traits(struct world *w, uint64_t seed)
         .fills = seed % 4 == 2,
         .rots = seed % 4 == 3,
         .pins = seed % 16 == 4,
+        .hoards = seed % 16 == 8,
         .bodies = rng_below(&w->rng, 4),
         .publish_odds = 20 + rng_below(&w->rng, 60),
         .crash_in = rng_one_in(&w->rng, 4) ? 20 : 100,

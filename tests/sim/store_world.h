@@ -10,7 +10,7 @@
 
 /* What may happen in this run. */
 struct traits {
-    bool fails, fills, rots, pins;
+    bool fails, fills, rots, pins, hoards;
     uint32_t bodies;                 /* 0: small ones … 3: also very large ones */
     uint32_t publish_odds;           /* of 100 */
     uint32_t crash_in, tend_budget;  /* a crash in so many steps */
@@ -50,6 +50,8 @@ struct world {
     enum { JOB_NONE, JOB_BEGUN, JOB_RUN, JOB_FAILED } job_state;
     bool is_full, may_publish, is_recovering;
     bool is_damaged;
+    unsigned crashes;
+    bool was_closed; /* cleanly, and nothing has happened since */
     uint64_t lost, lost_anyhow; /* messages, and items of nobody knows whom, that were reported */
     unsigned warnings;
     uint64_t pinned_queue, pinned_position; /* it is never settled */
@@ -58,7 +60,8 @@ struct world {
 /* store_work.c: what the model does. */
 void work_append(struct world *w);      /* a sheaf of anything */
 void work_settle_all(struct world *w, bool but_pinned);
-void work_traffic(struct world *w);     /* publishes, and settles what it published */
+void work_traffic(struct world *w);     /* publishes, and hands out */
+void work_thin_out(struct world *w);    /* settles most, here and there */
 void work_ask(struct world *w, struct naive_queue *q);
 void world_remember(struct world *w, const struct naive_record *r);
 

@@ -30,6 +30,7 @@ void verdict_begin(uint64_t seed)
         is_ready = true;
         is_traced = getenv("TRACE") != NULL;
         signal(SIGABRT, on_crash);
+        signal(SIGFPE, on_crash);
 #ifndef __SANITIZE_ADDRESS__
         signal(SIGSEGV, on_crash);
 #endif

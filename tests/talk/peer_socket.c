@@ -86,9 +86,15 @@ static bool socket_has_closed(struct peer *p, int line)
     return of(p)->closed[line];
 }
 
+/* Goes, and waits until the broker has noticed: what another client says next comes after that. */
 static void socket_drop(struct peer *p, int line)
 {
-    close(of(p)->fds[line]);
+    enum { NOTICED_MS = 5000 };
+    struct pollfd pfd = {.fd = of(p)->fds[line], .events = POLLIN};
+    shutdown(pfd.fd, SHUT_WR);
+    while (poll(&pfd, 1, NOTICED_MS) > 0 && recv(pfd.fd, of(p)->chunk, CHUNK, MSG_DONTWAIT) > 0)
+        ;
+    close(pfd.fd);
     of(p)->fds[line] = -1;
 }
 

@@ -26,10 +26,10 @@ struct stock_queue {
 
 struct stock {
     uint64_t seed;
-    struct disk *disk; /* owned */
-    struct store *store; /* owned; NULL: closed */
+    struct disk *disk;                       /* owned */
+    struct store *store;                     /* owned; NULL: closed */
     struct stock_queue queues[STOCK_QUEUES]; /* number i + 1 */
-    uint64_t position;   /* of records */
+    uint64_t position;                       /* of records */
     uint64_t wall_ms;
 };
 

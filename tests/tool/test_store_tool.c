@@ -61,7 +61,8 @@ static uint32_t fingerprint(const char *path)
 {
     char command[500];
     snprintf(command, sizeof command,
-             "cd %s && { find . -printf '%%p %%s %%T@ %%C@ %%m\\n' | sort; find . -type f | sort | xargs -r cat; }", path);
+             "cd %s && { find . -printf '%%p %%s %%T@ %%C@ %%m\\n' | sort; find . -type f | sort | xargs -r cat; }",
+             path);
     FILE *f = popen(command, "r"); // NOLINT
     assert_non_null(f);
     uint32_t sum = 0;
@@ -365,6 +366,52 @@ TEST(a_copy_that_is_made_at_work_is_the_state_at_its_mark)
     }
 }
 
+/* --- the scrubber */
+
+static void on_note(void *arg, bool is_warning, const char *text)
+{
+    (void)text;
+    *(unsigned *)arg += is_warning;
+}
+
+/* A pass over a store: how many warnings there are. */
+static unsigned scrub(const char *path, struct store_stats *stats)
+{
+    int error = 0;
+    unsigned warnings = 0;
+    char *text = NULL;
+    struct disk *d = disk_real_create(path, &error);
+    const struct store_witness w = {.arg = &warnings, .note = on_note};
+    const struct store_config c = stock_config(d);
+    struct store *s;
+    assert_int_equal(store_open(&c, &w, &s, &text), STORE_FINE);
+    while (store_scrub(s, 5000))
+        ;
+    *stats = store_stats(s);
+    store_destroy(s);
+    disk_real_destroy(d);
+    return warnings;
+}
+
+TEST(the_scrubber_finds_damage_before_anybody_wants_it)
+{
+    struct stock k;
+    struct store_stats stats;
+    char *path = folder("scrubbed");
+    fill(&k, path, 32, 2500, true);
+    assert_int_equal(scrub(path, &stats), 0);
+    assert_int_equal(stats.scrub_passes, 1);
+    assert_true(stats.scrubbed_bytes > STOCK_SEGMENT_BYTES);
+    char *name = str_format("ls %s/pack-* | sed -n 3p", path);
+    assert_int_equal(run("f=$(%s); printf XXXX | dd of=$f bs=1 seek=20000 conv=notrunc 2>/dev/null", name), 0);
+    assert_int_equal(scrub(path, &stats), 1);
+    assert_int_equal(stats.scrub_damaged, 1);
+    assert_int_equal(stats.lost_messages, 0);
+    stock_free(&k);
+    free(name);
+    free(path);
+}
+
 /* --- damage */
 
 enum damage { FLIP, ZERO, CUT, REMOVE, DAMAGES };
@@ -482,6 +529,19 @@ TEST(so_it_does_after_a_crash)
     harm_many("crashed", false, 150);
 }
 
+TEST(a_store_without_its_checkpoints_is_known_for_one)
+{
+    struct stock k;
+    char *path = folder("unchecked");
+    fill(&k, path, 31, 2500, true);
+    assert_int_equal(run("rm %s/checkpoint-*", path), 0);
+    assert_int_equal(verify(path), 2);
+    assert_true(open_for_real(&k, path).losses > 0);
+    assert_int_equal(run("ls %s/damaged-pack-* >/dev/null", path), 0); /* what nothing refers to is kept */
+    stock_free(&k);
+    free(path);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -509,7 +569,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_repaired_store_has_what_the_old_one_had),
         cmocka_unit_test(a_copy_of_a_store_that_is_not_at_work_is_like_it),
         cmocka_unit_test(a_copy_that_is_made_at_work_is_the_state_at_its_mark),
+        cmocka_unit_test(the_scrubber_finds_damage_before_anybody_wants_it),
         cmocka_unit_test(verify_finds_all_that_the_broker_would_lose),
+        cmocka_unit_test(a_store_without_its_checkpoints_is_known_for_one),
         cmocka_unit_test(so_it_does_after_a_crash),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -151,6 +151,12 @@ const char *store_trouble(const struct store *s)
     return "so it was told";
 }
 
+uint64_t store_segment_bytes(const struct store *s)
+{
+    (void)s;
+    return STORE_SEGMENT_BYTES;
+}
+
 bool store_gather(struct store *s)
 {
     (void)s;
@@ -161,6 +167,13 @@ enum store_verdict store_begin(struct store *s)
 {
     (void)s;
     return STORE_FINE;
+}
+
+bool store_scrub(struct store *s, uint64_t budget)
+{
+    (void)s;
+    (void)budget;
+    return false;
 }
 
 enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)

@@ -154,9 +154,9 @@ TEST(a_full_file_system_raises_the_alarm_until_there_is_room)
     struct keeper *k = begin();
     tell_store(fake_store.write_verdict = STORE_FULL);
     keeper_start(k, &ear);
-    keep(k, 1, KEEPER_PENDING_MAX);
+    keep(k, 1, STORE_SEGMENT_BYTES);
     wait_until(hub.alarm);
-    assert_int_equal(keeper_pending(k), KEEPER_PENDING_MAX);
+    assert_int_equal(keeper_pending(k), STORE_SEGMENT_BYTES);
     uint64_t writes = 0;
     keep(k, 1, 0);
     tell_store(writes = fake_store.writes);
