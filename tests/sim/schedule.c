@@ -348,7 +348,7 @@ uint64_t schedule_run(uint64_t seed, unsigned steps, bool has_disk, bool check)
 
 /* --- the program */
 
-enum { SEEDS = 300, STEPS = 1000, STEPS_WITH_DISK = 2000, TWICE_EVERY = 25, CHECKED_STEPS_MAX = 400000 };
+enum { SEEDS = 300, STEPS = 1000, STEPS_WITH_DISK = 2000, TWICE_EVERY = 25, CHECKED_STEPS_MAX = 600000 };
 
 /* Unset and empty are the same: make passes what it was not given as empty. */
 static uint64_t number_from(const char *name, uint64_t otherwise)

@@ -267,7 +267,7 @@ static void mark_changes(const struct store *s, const struct store *before)
     if (before->open != NULL && s->open != before->open)
         mark_hit(MARK_rotated);
     if (s->n_pending > before->n_pending)
-        mark_hit(s->compacting != 0 ? MARK_compacted : MARK_packed);
+        mark_hit(MARK_packed);
     if (s->checkpoint != before->checkpoint)
         mark_hit(MARK_checkpointed);
 }
@@ -290,6 +290,11 @@ bool storage_write(struct storage *s)
     s->is_full = s->has_group = v == STORE_FULL;
     mark_changes(s->store, &before);
     return true;
+}
+
+bool storage_is_full(const struct storage *s)
+{
+    return s->is_full;
 }
 
 bool storage_begin(struct storage *s)
