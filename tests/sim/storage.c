@@ -73,7 +73,8 @@ static void on_answer(void *arg, struct load *l)
         s->loads_room = alloc_grown(s->loads_room, s->n_loads + 1);
         s->loads = alloc_array((void *)s->loads, s->loads_room, sizeof *s->loads);
     }
-    verdict_note("loaded: %u messages of queue %llu%s", l->n, (unsigned long long)l->queue, l->is_end ? ", the end" : "");
+    verdict_note("loaded: %u messages of queue %llu%s", l->n, (unsigned long long)l->queue,
+                 l->is_end ? ", the end" : "");
     s->loads[s->n_loads++] = l;
 }
 

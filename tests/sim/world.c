@@ -130,8 +130,7 @@ struct world *world_create(uint64_t seed, bool has_disk, bool check)
     topology_init(&w->topology, &w->rng);
     w->ledger = ledger_create(&w->topology);
     w->now = (struct instant){.ms = 1000, .wall_ms = UINT64_C(1700000000000)};
-    w->broker_config =
-        (struct broker_config){.default_vhost = "/", .hash_seed = seed, .memory_high = UINT64_MAX};
+    w->broker_config = (struct broker_config){.default_vhost = "/", .hash_seed = seed, .memory_high = UINT64_MAX};
     if (has_disk)
         begin_with_disk(w);
     clients_init(w);
@@ -372,9 +371,8 @@ static void spy(struct world *w, const struct command *c)
     else if (c->verb == WINDOW)
         conn->window += (int64_t)c->window.bytes;
     else if (c->verb == GET)
-        *GROW(conn->gets, conn->n_gets) =
-            (struct asked_get){.stream = c->from.stream,
-                               .queue = topology_find(&w->topology, c->spec->name.at, c->spec->name.len)};
+        *GROW(conn->gets, conn->n_gets) = (struct asked_get){
+            .stream = c->from.stream, .queue = topology_find(&w->topology, c->spec->name.at, c->spec->name.len)};
     else if (c->verb == RESET)
         *GROW(conn->gets, conn->n_gets) = (struct asked_get){.stream = c->from.stream, .is_reset = true};
 }
@@ -738,9 +736,8 @@ static void begin_again(struct world *w, const struct broker_totals *was)
     if (was != NULL && totals_differ(was, &t))
         verdict_fail("there were %llu queues, %llu exchanges, %llu bindings, %llu messages; now %llu, %llu, %llu, %llu",
                      (unsigned long long)was->queues, (unsigned long long)was->exchanges,
-                     (unsigned long long)was->bindings,
-                     (unsigned long long)(was->messages_ready + was->messages_out), (unsigned long long)t.queues,
-                     (unsigned long long)t.exchanges, (unsigned long long)t.bindings,
+                     (unsigned long long)was->bindings, (unsigned long long)(was->messages_ready + was->messages_out),
+                     (unsigned long long)t.queues, (unsigned long long)t.exchanges, (unsigned long long)t.bindings,
                      (unsigned long long)t.messages_ready);
     if (w->check)
         broker_check(w->broker);
