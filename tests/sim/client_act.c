@@ -344,7 +344,7 @@ static void act_mode(struct client *c, struct sim_channel *ch)
 {
     if (ch->mode != MODE_PLAIN || ch->is_doomed)
         return;
-    if (rng_one_in(c->world.rng, 2)) {
+    if (c->world.likes == MODE_PLAIN ? rng_one_in(c->world.rng, 2) : c->world.likes == MODE_CONFIRM) {
         client_send(c, ch->number, &(union method){.confirm_select = {.id = METHOD_confirm_select}});
         channel_expect(ch, METHOD_confirm_select_ok, 0, false);
         ch->mode = MODE_CONFIRM;
@@ -355,13 +355,25 @@ static void act_mode(struct client *c, struct sim_channel *ch)
     }
 }
 
+static uint32_t record_tx(const struct client *c, const struct sim_channel *ch)
+{
+    struct tx_settlement *settlements = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < ch->held_count; i++)
+        if (ch->held[i].in_tx)
+            *GROW(settlements, n) = (struct tx_settlement){.hold = ch->held[i].hold, .outcome = ch->held[i].outcome};
+    uint32_t tx = ledger_tx(c->world.ledger, ch->tx_publishes, ch->tx_count, settlements, n);
+    free(settlements);
+    return tx;
+}
+
 static void act_commit(struct client *c, struct sim_channel *ch)
 {
     size_t published = ch->tx_count, settled = 0;
     if (ch->mode != MODE_TX || ch->is_doomed || c->is_doomed)
         return;
     client_send(c, ch->number, &(union method){.tx_commit = {.id = METHOD_tx_commit}});
-    channel_expect(ch, METHOD_tx_commit_ok, 0, true);
+    channel_expect(ch, METHOD_tx_commit_ok, record_tx(c, ch), true);
     channel_risks(c, ch); /* a full queue may refuse */
     for (size_t i = 0; i < ch->tx_count; i++) {
         ledger_stands(c->world.ledger, ch->tx_publishes[i], STANDING_SENT, *c->world.now);
@@ -439,10 +451,10 @@ static void purge(struct client *c, struct sim_channel *ch, uint8_t queue)
 {
     if (queue == Q_PASSING)
         channel_risks(c, ch);
-    ledger_purge_begins(c->world.ledger, queue);
+    uint32_t purge = ledger_purge_begins(c->world.ledger, queue, *c->world.now);
     client_send(c, ch->number,
                 &(union method){.queue_purge = {.id = METHOD_queue_purge, .queue = queue_name(c, queue)}});
-    channel_expect(ch, METHOD_queue_purge_ok, queue, true);
+    channel_expect(ch, METHOD_queue_purge_ok, (uint32_t)queue | purge << 8, true);
 }
 
 static void act_purge(struct client *c, struct sim_channel *ch)
@@ -560,7 +572,12 @@ void client_act(struct client *c)
         total += acts[k].weight;
     for (unsigned at = rng_below(r, total); at >= acts[i].weight; i++)
         at -= acts[i].weight;
-    acts[i].act(c, ch);
+    if (c->world.likes != MODE_PLAIN && ch->mode == MODE_PLAIN && rng_one_in(r, 3))
+        act_mode(c, ch);
+    else if (c->world.likes == MODE_TX && ch->mode == MODE_TX && rng_one_in(r, 6))
+        act_commit(c, ch);
+    else
+        acts[i].act(c, ch);
 }
 
 /* --- certain things */

@@ -40,6 +40,8 @@ static struct awaited take_answer(struct client *c, struct sim_channel *ch, uint
     memmove(ch->awaited, ch->awaited + 1, --ch->awaited_count * sizeof a);
     if (a.proves)
         prove(c, ch, a.op);
+    if (a.detail >= NOTE_DETAIL && id != METHOD_queue_purge_ok && id != METHOD_basic_get_ok)
+        client_noted(c, a.detail);
     return a;
 }
 
@@ -247,9 +249,15 @@ static void on_cancel_ok(struct client *c, struct sim_channel *ch)
 static void on_purge_ok(struct client *c, struct sim_channel *ch, uint32_t count)
 {
     struct awaited a = take_answer(c, ch, METHOD_queue_purge_ok);
-    ledger_purge_ends(c->world.ledger, (uint8_t)a.detail);
+    ledger_purge_ends(c->world.ledger, (uint8_t)a.detail, a.detail >> 8, *c->world.now);
     if (count > 0)
         mark_hit(MARK_purged);
+}
+
+static void on_declare_ok(struct client *c, uint32_t queue, uint32_t count)
+{
+    if (queue < NOTE_DETAIL)
+        c->seen_counts[queue] = count;
 }
 
 static void begin_content(struct sim_channel *ch, uint32_t id)
@@ -316,7 +324,10 @@ static void on_answer(struct client *c, struct sim_channel *ch, const union meth
         on_purge_ok(c, ch, m->queue_purge_ok.message_count);
         break;
     case METHOD_queue_declare_ok:
-        c->seen_counts[take_answer(c, ch, m->id).detail] = m->queue_declare_ok.message_count;
+        on_declare_ok(c, take_answer(c, ch, m->id).detail, m->queue_declare_ok.message_count);
+        break;
+    case METHOD_tx_commit_ok:
+        ledger_tx_done(c->world.ledger, take_answer(c, ch, m->id).detail);
         break;
     case METHOD_channel_close_ok:
         take_answer(c, ch, m->id);

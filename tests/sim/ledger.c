@@ -33,6 +33,9 @@ struct copy {
     bool is_drained;     /* handed out when the queues were drained … */
     bool was_left;       /* first handed out when the queue was drained */
     uint32_t scope;      /* of the one who has it out; NO_SCOPE: not read yet */
+    uint32_t tx;         /* the transaction that has settled it last; 0: none */
+    uint32_t purge;      /* it was surely waiting when that one began … */
+    unsigned purge_count; /* … and had been handed out so often */
     unsigned count;      /* handings */
     struct handing *out; /* owned */
 };
@@ -47,7 +50,18 @@ struct record {
     struct publishing how;
     uint64_t sent_at, sure_at;
     uint64_t position; /* it is on record from here on, if it is sure */
+    uint32_t tx;       /* in which it was published; 0: none */
     struct line lines[2];
+};
+
+struct transaction {
+    uint32_t *messages;               /* owned */
+    struct tx_settlement *settlements; /* owned */
+    size_t n, n_settlements;
+    uint32_t crashes;                  /* before it */
+    uint64_t position;                 /* it is on record from here on, if it happened */
+    bool is_divisible;                 /* a full queue may have refused a part of it */
+    enum { TX_SENT, TX_HAPPENED, TX_NEVER } state;
 };
 
 struct ledger {
@@ -56,6 +70,8 @@ struct ledger {
     bool *scopes;                    /* owned: true once one may be ending */
     uint32_t record_count, scope_count;
     uint64_t serial;
+    struct transaction *txs; /* owned: by number less one */
+    uint32_t tx_count, purge_count, crashes;
     uint64_t position;  /* records so far */
     uint32_t suspected; /* messages before this one may come flagged for no reason: there was a crash */
     uint32_t attempts[QUEUE_COUNT];
@@ -80,6 +96,11 @@ void ledger_destroy(struct ledger *l)
                 free(l->records[m].lines[i].copies[g].out);
             free(l->records[m].lines[i].copies);
         }
+    for (uint32_t i = 0; i < l->tx_count; i++) {
+        free(l->txs[i].messages);
+        free(l->txs[i].settlements);
+    }
+    free(l->txs);
     free(l->records);
     free(l->scopes);
     free(l);
@@ -233,6 +254,8 @@ static bool is_surely_waiting(const struct ledger *l, const struct record *r, co
 static void check_order(struct ledger *l, uint32_t message, uint8_t queue, bool is_first, uint64_t now)
 {
     const struct record *mine = &l->records[message];
+    /* It may have been dropped before the others left, and a crash has undone that. */
+    bool was_dropped = message < l->suspected && may_have_died(l, mine, queue, 0, now);
     for (uint32_t m = 0; m < l->record_count; m++) {
         const struct record *r = &l->records[m];
         if (r->how.publisher != mine->how.publisher || m == message)
@@ -244,7 +267,7 @@ static void check_order(struct ledger *l, uint32_t message, uint8_t queue, bool 
             if (m < message && is_surely_waiting(l, r, line, now))
                 verdict_fail("message %u left %s before %u, which was published first and waits there", message,
                              l->topology->queues[queue].name, m);
-            if (m > message && line->count > 0 && (is_first ? line->copies[0].count > 0 : line->copies[0].is_drained))
+            if (m > message && !was_dropped && line->count > 0 && (is_first ? line->copies[0].count > 0 : line->copies[0].is_drained))
                 verdict_fail("message %u left %s before %u, which was published first", m,
                              l->topology->queues[queue].name, message);
         }
@@ -269,6 +292,87 @@ static void check_may_leave(const struct ledger *l, const struct handout *h, con
         verdict_fail("message %u left %s while somebody else had it", h->message, name);
 }
 
+/* --- transactions */
+
+static struct copy *held_copy(struct ledger *l, const struct hold *h);
+
+static void tx_happened(struct ledger *l, uint32_t number, uint64_t now)
+{
+    struct transaction *t = &l->txs[number - 1];
+    if (t->is_divisible || t->state == TX_HAPPENED)
+        return;
+    if (t->state == TX_NEVER)
+        verdict_fail("transaction %u is there in parts", number);
+    t->state = TX_HAPPENED;
+    t->position = l->position;
+    if (t->crashes < l->crashes && t->n > 1)
+        mark_hit(MARK_tx_kept);
+    for (size_t i = 0; i < t->n; i++) {
+        const struct record *r = &l->records[t->messages[i]];
+        if (r->how.standing == STANDING_SENT && (t->crashes == l->crashes || !r->how.is_transient))
+            ledger_stands(l, t->messages[i], STANDING_SURE, now);
+    }
+    for (size_t i = 0; i < t->n_settlements; i++)
+        if (t->settlements[i].outcome != REQUEUED) /* that comes after the publishes: it may be still to come */
+            ledger_settled(l, &t->settlements[i].hold, t->settlements[i].outcome);
+}
+
+/* A message that it settled has come back. */
+static void tx_never_happened(struct ledger *l, uint32_t number, const struct handout *h)
+{
+    struct transaction *t = &l->txs[number - 1];
+    if (t->is_divisible)
+        return;
+    if (t->state == TX_HAPPENED)
+        verdict_fail("message %u came back from %s, and transaction %u has settled it", h->message,
+                     l->topology->queues[h->queue].name, number);
+    if (t->state == TX_SENT && t->crashes < l->crashes && t->n > 0)
+        mark_hit(MARK_tx_cut);
+    t->state = TX_NEVER;
+    for (size_t i = 0; i < t->n; i++)
+        ledger_stands(l, t->messages[i], STANDING_NEVER, 0);
+}
+
+uint32_t ledger_tx(struct ledger *l, const uint32_t *messages, size_t n, const struct tx_settlement *settlements,
+                   size_t n_settlements)
+{
+    l->txs = alloc_array(l->txs, l->tx_count + 1, sizeof *l->txs);
+    struct transaction *t = &l->txs[l->tx_count++];
+    *t = (struct transaction){.n = n, .n_settlements = n_settlements, .crashes = l->crashes};
+    t->messages = n > 0 ? alloc_copy(messages, n * sizeof *messages) : NULL;
+    t->settlements = n_settlements > 0 ? alloc_copy(settlements, n_settlements * sizeof *settlements) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct record *r = &l->records[messages[i]];
+        uint8_t q = r->how.targets[0];
+        r->tx = l->tx_count;
+        t->is_divisible |= q != NO_QUEUE && l->topology->queues[q].refuses;
+    }
+    for (size_t i = 0; i < n_settlements; i++) {
+        struct copy *c = held_copy(l, &settlements[i].hold);
+        if (c != NULL && settlements[i].outcome != REQUEUED)
+            c->tx = l->tx_count;
+    }
+    return l->tx_count;
+}
+
+void ledger_tx_done(struct ledger *l, uint32_t tx)
+{
+    struct transaction *t = &l->txs[tx - 1];
+    if (!t->is_divisible && t->state == TX_NEVER)
+        verdict_fail("transaction %u was committed, and is there in parts", tx);
+    t->state = TX_HAPPENED;
+    t->position = 0; /* the answer says so */
+    for (size_t i = 0; i < t->n; i++)
+        l->records[t->messages[i]].position = 0;
+    for (size_t i = 0; i < t->n_settlements; i++) {
+        struct copy *c = held_copy(l, &t->settlements[i].hold);
+        if (c != NULL && (c->fate == FATE_ACCEPTED || c->fate == FATE_REJECTED))
+            c->position = 0;
+    }
+}
+
+/* --- handing out, for real */
+
 /* It is here, so if it died before the broker ended, that was undone. */
 static void forget_later(struct line *line, uint32_t generation)
 {
@@ -292,7 +396,12 @@ void ledger_handed_out(struct ledger *l, const struct handout *h, uint64_t now)
             verdict_fail("message %u left %s though it had expired", h->message, l->topology->queues[h->queue].name);
         check_order(l, h->message, h->queue, c->count == 0, now);
     }
+    if (r->tx != 0)
+        tx_happened(l, r->tx, now);
+    if (c->tx != 0 && !c->is_unclear && (c->fate == FATE_MAYBE_ACCEPTED || c->fate == FATE_MAYBE_REJECTED))
+        tx_never_happened(l, c->tx, h);
     forget_later(line, h->generation);
+    c->tx = 0;
     c->is_reborn = false;
     c->is_drained = l->is_draining;
     c->was_left = l->is_draining && c->count == 0;
@@ -410,16 +519,38 @@ static void may_vanish(struct ledger *l, uint8_t queue)
         }
 }
 
-void ledger_purge_begins(struct ledger *l, uint8_t queue)
+uint32_t ledger_purge_begins(struct ledger *l, uint8_t queue, uint64_t now)
 {
+    uint32_t purge = ++l->purge_count;
+    for (uint32_t m = 0; m < l->record_count; m++)
+        for (unsigned i = 0; i < 2; i++) {
+            struct line *line = &l->records[m].lines[i];
+            if (line->target != queue || !is_surely_waiting(l, &l->records[m], line, now))
+                continue;
+            struct copy *c = copy_of(line, 0);
+            c->purge = purge;
+            c->purge_count = c->count;
+        }
     l->purges[queue]++;
     may_vanish(l, queue);
+    return purge;
 }
 
-void ledger_purge_ends(struct ledger *l, uint8_t queue)
+void ledger_purge_ends(struct ledger *l, uint8_t queue, uint32_t purge, uint64_t now)
 {
     l->purges[queue]--;
     may_vanish(l, queue);
+    for (uint32_t m = 0; m < l->record_count; m++)
+        for (unsigned i = 0; i < 2; i++) {
+            const struct line *line = &l->records[m].lines[i];
+            struct copy *c = line->count > 0 ? &line->copies[0] : NULL;
+            if (c == NULL || c->purge != purge || c->count != c->purge_count || c->fate != FATE_WAITING ||
+                may_have_died(l, &l->records[m], queue, 0, now))
+                continue;
+            c->fate = FATE_ACCEPTED;
+            c->position = 0; /* the answer says so */
+            mark_hit(MARK_surely_purged);
+        }
 }
 
 /* --- the broker ends */
@@ -482,11 +613,18 @@ void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean)
             if (r->lines[i].target != NO_QUEUE)
                 line_crash(&r->lines[i], durable);
     }
+    for (uint32_t i = 0; i < l->tx_count; i++) {
+        struct transaction *t = &l->txs[i];
+        if (t->state == TX_HAPPENED && t->position > durable)
+            t->state = TX_SENT;
+        t->position = 0;
+    }
     for (uint8_t q = 0; q < QUEUE_COUNT; q++) {
         if (l->purges[q] > 0)
             may_vanish(l, q);
         l->purges[q] = 0;
     }
+    l->crashes++;
     if (!is_clean)
         l->suspected = l->record_count;
 }

@@ -74,13 +74,26 @@ struct hold ledger_received(struct ledger *l, const struct handout *h, uint32_t 
 void ledger_settle(struct ledger *l, const struct hold *h, enum outcome outcome);
 void ledger_settled(struct ledger *l, const struct hold *h, enum outcome outcome);
 
+/* A transaction with these messages and settlements was sent: all of it is carried out, and kept, or nothing.  Answers
+ * its number. */
+struct tx_settlement {
+    struct hold hold;
+    enum outcome outcome;
+};
+uint32_t ledger_tx(struct ledger *l, const uint32_t *messages, size_t n, const struct tx_settlement *settlements,
+                   size_t n_settlements);
+
+/* It was, and is kept: there was an answer. */
+void ledger_tx_done(struct ledger *l, uint32_t tx);
+
 /* A channel's life, as far as what it holds is concerned; once it may be ending, what it holds may come back. */
 uint32_t ledger_scope(struct ledger *l);
 void ledger_scope_ends(struct ledger *l, uint32_t scope);
 
-/* Between the two, whatever is in the queue or comes into it may vanish. */
-void ledger_purge_begins(struct ledger *l, uint8_t queue);
-void ledger_purge_ends(struct ledger *l, uint8_t queue);
+/* Between the two, whatever is in the queue or comes into it may vanish; what was surely there at the beginning is gone
+ * at the end, for ever.  Answers the purge's number. */
+uint32_t ledger_purge_begins(struct ledger *l, uint8_t queue, uint64_t now);
+void ledger_purge_ends(struct ledger *l, uint8_t queue, uint32_t purge, uint64_t now);
 
 /* How many records there are.  What the ledger is told from now on has been recorded by then. */
 void ledger_position(struct ledger *l, uint64_t position);

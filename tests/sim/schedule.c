@@ -28,9 +28,8 @@ enum happening_kind {
     SYNC_END,
     TEND,
     LOAD,
-    TROUBLE,
-    STOP,
-    CRASH,
+    KEEP, /* all of these, one after the other, up to some point */
+    NOTE,
     KINDS
 };
 
@@ -38,24 +37,26 @@ struct schedule {
     struct world *world;
     unsigned weights[KINDS]; /* this run's own: some hubs are slow, some clients are busy */
     unsigned total;
+    uint32_t calamity_in; /* steps; 0: never */
 };
 
 static void schedule_init(struct schedule *s, struct world *w)
 {
     static const unsigned usual[KINDS] = {
-        [ACT] = 40,  [CONNECT] = 10, [UPLOAD] = 40, [DOWNLOAD] = 40, [POST] = 30, [STEP] = 30,
-        [HAND] = 30, [EXPIRE] = 10,  [SYNC] = 10,   [PASS] = 10,     [WAKE] = 4,  [REST] = 1,
-        [APPEND] = 30, [WRITE] = 20, [SYNC_BEGIN] = 15, [SYNC_RUN] = 15, [SYNC_END] = 15, [TEND] = 10, [LOAD] = 15,
-        [TROUBLE] = 4, [STOP] = 1, [CRASH] = 4};
+        [ACT] = 40,     [CONNECT] = 10,   [UPLOAD] = 40,  [DOWNLOAD] = 40,   [POST] = 30,    [STEP] = 30,
+        [HAND] = 30,    [EXPIRE] = 10,    [SYNC] = 10,    [PASS] = 10,       [WAKE] = 4,     [REST] = 1,
+        [APPEND] = 6,   [WRITE] = 6,      [SYNC_BEGIN] = 6, [SYNC_RUN] = 6,  [SYNC_END] = 6, [TEND] = 6,
+        [LOAD] = 6,     [KEEP] = 20,     [NOTE] = 10};
     s->world = w;
     s->total = 0;
+    s->calamity_in = world_has_disk(w) ? 30U << rng_below(world_rng(w), 5) : 0;
     for (unsigned i = 0; i < KINDS; i++) {
         s->weights[i] = usual[i];
         if (i >= APPEND && !world_has_disk(w))
             s->weights[i] = 0;
         else if (i == SYNC && world_has_disk(w))
             s->weights[i] = 0;
-        else if (i != REST && i != STOP)
+        else if (i != REST)
             s->weights[i] = 1 + usual[i] * (1 + rng_below(world_rng(w), 8)) / 4;
         s->total += s->weights[i];
     }
@@ -119,15 +120,18 @@ enum { ACTS_AT_ONCE = 6 };
 /* The first client, from a random one on, that this moves something for. */
 static void for_some_client(struct world *w, bool (*move)(struct world *w, unsigned client, bool all), bool all)
 {
-    unsigned from = rng_below(world_rng(w), CLIENTS);
-    for (unsigned i = 0; i < CLIENTS; i++)
-        if (move(w, (from + i) % CLIENTS, all))
+    unsigned n = world_has_disk(w) ? CLIENTS + 1 : CLIENTS; /* else the auditor comes when all is quiet */
+    unsigned from = rng_below(world_rng(w), n);
+    for (unsigned i = 0; i < n; i++)
+        if (move(w, (from + i) % n, all))
             return;
 }
 
 static bool act(struct world *w, unsigned client, bool busy)
 {
     struct client *c = world_client(w, client);
+    if (client == AUDITOR)
+        return false;
     unsigned n = busy ? 1 + rng_below(world_rng(w), ACTS_AT_ONCE) : 1;
     if (c->state != CLIENT_OPEN)
         return false;
@@ -157,9 +161,30 @@ static void happen_in_loop(struct world *w, enum happening_kind kind)
     }
 }
 
+static void keep(struct world *w)
+{
+    static bool (*const moves[])(struct world * w) = {world_write, world_sync_begin, world_sync_run, world_sync_end};
+    unsigned life = world_lives(w);
+    world_append(w, true);
+    for (size_t i = 0; i < sizeof moves / sizeof moves[0]; i++) {
+        if (life != world_lives(w) || rng_one_in(world_rng(w), 8))
+            return;
+        moves[i](w);
+    }
+    if (life == world_lives(w))
+        world_load(w, true);
+}
+
 static void happen_on_disk(struct world *w, enum happening_kind kind)
 {
     switch ((int)kind) {
+    case KEEP:
+        keep(w);
+        break;
+    case NOTE:
+        if (!world_connect(w, AUDITOR))
+            client_note(world_client(w, AUDITOR));
+        break;
     case APPEND:
         world_append(w, rng_one_in(world_rng(w), 2));
         break;
@@ -181,16 +206,22 @@ static void happen_on_disk(struct world *w, enum happening_kind kind)
     case LOAD:
         world_load(w, false);
         break;
-    case TROUBLE:
-        world_trouble(w);
-        break;
-    case STOP:
-        world_stop(w);
-        break;
-    case CRASH:
-        world_crash(w);
-        break;
     }
+}
+
+/* The broker ends, or will. */
+static void calamity(struct world *w)
+{
+    uint32_t what = rng_below(world_rng(w), 8);
+    if (what < 3)
+        world_crash(w);
+    else if (what < 7)
+        world_trouble(w);
+    else
+        world_stop(w);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (rng_one_in(world_rng(w), 2))
+            world_connect(w, i);
 }
 
 static void happen(struct schedule *s)
@@ -198,6 +229,10 @@ static void happen(struct schedule *s)
     struct world *w = s->world;
     struct rng *r = world_rng(w);
     unsigned at = rng_below(r, s->total), kind = 0;
+    if (s->calamity_in > 0 && rng_one_in(r, s->calamity_in)) {
+        calamity(w);
+        return;
+    }
     for (; at >= s->weights[kind]; kind++)
         at -= s->weights[kind];
     switch ((int)kind) {
@@ -313,7 +348,7 @@ uint64_t schedule_run(uint64_t seed, unsigned steps, bool has_disk, bool check)
 
 /* --- the program */
 
-enum { SEEDS = 300, STEPS = 1000, TWICE_EVERY = 25, CHECKED_STEPS_MAX = 400000 };
+enum { SEEDS = 300, STEPS = 1000, STEPS_WITH_DISK = 2000, TWICE_EVERY = 25, CHECKED_STEPS_MAX = 400000 };
 
 /* Unset and empty are the same: make passes what it was not given as empty. */
 static uint64_t number_from(const char *name, uint64_t otherwise)
@@ -325,7 +360,7 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
 int schedule_main(bool has_disk)
 {
     uint64_t first = number_from("SEED", 1), n = number_from("N", SEEDS);
-    unsigned steps = (unsigned)number_from("STEPS", STEPS), differ = 0;
+    unsigned steps = (unsigned)number_from("STEPS", has_disk ? STEPS_WITH_DISK : STEPS), differ = 0;
     bool check = n * steps <= CHECKED_STEPS_MAX;
     log_set_level(LOG_NO_LEVEL);
     if (!has_disk)

@@ -11,10 +11,10 @@
 #include "tests/sim/verdict.h"
 
 enum {
-    SEGMENT = 16 << 10,
+    SEGMENT = 12 << 10,
     CHUNK = 2 << 10,
     CHUNK_MESSAGES = 8,
-    PACK = 16 << 10,
+    PACK = 4 << 10,
     CHECKPOINT = 24 << 10,
     TEND_MAX = 32 << 10,
     RECOVERIES_CUT_MAX = 3,
@@ -253,6 +253,8 @@ bool storage_append(struct storage *s, bool all)
             s->last = &s->first;
         verdict_note("append: %zu records up to %llu", b->sheaf.n, (unsigned long long)b->sheaf.last);
         store_append(s->store, &b->sheaf, on_answer, s);
+        if (rng_one_in(s->rng, 3))
+            store_gather(s->store);
         sheaf_fini(&b->sheaf);
         free(b);
         s->has_group = moved = true;

@@ -104,7 +104,8 @@ static void clients_init(struct world *w)
                                   .now = &w->now.ms,
                                   .publishers = &w->publishers,
                                   .is_heavy = rng_one_in(&w->rng, 12),
-                                  .is_mixed = w->storage != NULL && !w->is_exact};
+                                  .is_mixed = w->storage != NULL && !w->is_exact,
+                                  .likes = w->storage != NULL ? (uint8_t)rng_below(&w->rng, 3) : MODE_PLAIN};
     for (unsigned i = 0; i <= CLIENTS; i++)
         client_init(&w->clients[i], i, &shared);
 }

@@ -1,4 +1,4 @@
-# sim: store
+# program: sim-store
 # file: broker/store/checkpoint.c
 # what: a checkpoint does not wait for the journal
 s/s->next\.is_written || s->durable_lsn < s->next\.lsn/s->next.is_written/

@@ -1,4 +1,4 @@
-# sim: store
+# program: sim-store
 # file: broker/store/store.c
 # what: names are never synced
 s/return job->folder ? .*;/return 0;/

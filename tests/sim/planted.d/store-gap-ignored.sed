@@ -1,4 +1,4 @@
-# sim: store
+# program: sim-store
 # file: broker/store/recover.c
 # what: missing items are not missed
 s/if (item\.lsn > r->expected)/if (false)/

@@ -1,4 +1,4 @@
-# sim: store
+# program: sim-store
 # file: broker/store/append.c
 # what: out again comes before given back
 s/s->returns\.len + s->returns\.run\.count > 0/false/
