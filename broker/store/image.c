@@ -499,10 +499,11 @@ void image_purge(struct image *im, uint64_t queue, uint64_t from)
     if (c == NULL || c->last < from)
         return;
     for (uint64_t p = from, last = c->last; p <= last; p++) {
-        bool was_last = c->live == 1;
-        if (!(chunk_fate(c, p) & FATE_DEAD))
-            chunk_settle(im, c, p);
-        if (was_last && (q->n_chunks == 0 || q->chunks[q->n_chunks - 1] != c))
+        if (chunk_fate(c, p) & FATE_DEAD)
+            continue;
+        bool is_last = c->live == 1;
+        chunk_settle(im, c, p);
+        if (is_last) /* and the chunk is gone */
             return;
     }
 }

@@ -526,6 +526,7 @@ void keeper_start(struct keeper *k, const struct keeper_ear *ear)
     k->is_started = true;
     found_no_room(k, store_begin(k->store), "the journal cannot be written");
     log_info("store", "Disk free limit set to %" PRIu64 "MB", k->space.limit / 1000000);
+    journal_look_at_space(k); /* before anybody is served */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     CHECK(pthread_create(&k->journal, NULL, journal_run, k) == 0);

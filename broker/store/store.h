@@ -68,7 +68,7 @@ enum store_verdict {
 /* Recovers what is there, or begins anew.  *text says what is wrong; the caller frees it. */
 enum store_verdict store_open(const struct store_config *config, const struct store_witness *witness,
                               struct store **out, char **text);
-void store_destroy(struct store *s); /* as if the process ended here; NULL is allowed */
+void store_destroy(struct store *s);              /* as if the process ended here; NULL is allowed */
 const char *store_trouble(const struct store *s); /* what failed, after STORE_FAILED */
 
 /* What was recovered: definitions, by class and in the order in which they were made; then queues. */
@@ -92,9 +92,9 @@ uint64_t store_next_queue(const struct store *s);
 
 /* --- at work */
 
-/* Before anything is served: says in the journal that the broker is at work, so that a crash is known for one.  There may
- * be no room for that; nothing follows from it.  And syncs what was recovered: a process that was killed may have left
- * it unsynced, and whoever is served relies on it. */
+/* Before anything is served: says in the journal that the broker is at work, so that a crash is known for one.  There
+ * may be no room for that; nothing follows from it.  And syncs what was recovered: a process that was killed may have
+ * left it unsynced, and whoever is served relies on it. */
 enum store_verdict store_begin(struct store *s);
 
 /* Takes the records over (the sheaf is empty afterwards); they are encoded and written by store_write().  That is also
@@ -115,7 +115,7 @@ enum { SYNC_FILES_MAX = 64 };
 struct sync_job {
     int files[SYNC_FILES_MAX];
     unsigned n_files;
-    bool folder;       /* sync the data folder's names after the files */
+    bool folder;          /* sync the data folder's names after the files */
     uint64_t position;    /* up to which everything is durable then */
     uint64_t lsn, serial; /* the store's own */
 };
@@ -143,8 +143,8 @@ struct store_stats {
     uint64_t segments, packs, chunks, syncs, groups;
     uint64_t buffered_bytes; /* in the write buffer */
     uint64_t lost_messages;
-    bool is_tight; /* the last attempt to make room failed */
-    uint64_t memory_bytes; /* of the image, about */
+    bool is_tight;                                        /* the last attempt to make room failed */
+    uint64_t memory_bytes;                                /* of the image, about */
     uint64_t scrub_passes, scrubbed_bytes, scrub_damaged; /* damaged: spots that were found */
 };
 struct store_stats store_stats(const struct store *s);
