@@ -182,6 +182,12 @@ static enum store_verdict pack_open(struct store *s, uint64_t room)
     const struct file_header h = store_header(s, FILE_PACK, number, p->epoch, 0);
     file_header_encode(header, &h);
     v = file_write(s, file, name, header, sizeof header, 0);
+    if (v == STORE_FULL) { /* without its header nothing in it would ever be found again */
+        image_drop_pack(&s->image, p);
+        file_untake(s, name, file);
+    }
+    if (v != STORE_FINE)
+        return v;
     p->used = FORMAT_FILE_HEADER;
     s->pack = p;
     return v;
