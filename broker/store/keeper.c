@@ -62,7 +62,8 @@ struct keeper {
     bool is_syncing;          /* the errand is out … */
     bool is_sync_slow;        /* … and was complained about */
     bool has_group;           /* something was appended since the last write */
-    bool is_full;             /* the last write found no room */
+    bool is_full;             /* the last write found no room … */
+    bool has_new;             /* … and something was appended since */
     bool is_tight;            /* there was no room for a file in reserve */
     bool has_debt;            /* there may be something to tend */
     bool is_alarm_set;        /* as the ear was told */
@@ -256,7 +257,7 @@ static void journal_append(struct keeper *k, struct bundle *b)
 {
     uint64_t waited = clock_us() - b->posted_us;
     k->unwritten += b->sheaf.bytes;
-    k->has_group = true;
+    k->has_group = k->has_new = true;
     store_append(k->store, &b->sheaf, on_answer, k);
     pthread_mutex_lock(&k->lock);
     histogram_add(&k->stats.queueing_us, waited);
@@ -287,7 +288,7 @@ static void journal_on_synced(struct keeper *k)
     k->stats.syncing_since_ms = 0;
     k->stats.durable = durable;
     pthread_mutex_unlock(&k->lock);
-    k->ear.durable(k->ear.arg, durable);
+    k->ear.durable(k->ear.arg, durable, store_durable_changes(k->store));
 }
 
 /* True: something came. */
@@ -354,7 +355,7 @@ static void journal_ease(struct keeper *k)
     bool is_eased = before > easy && before - k->unwritten <= easy;
     k->unwritten = 0;
     if (is_eased)
-        k->ear.durable(k->ear.arg, store_durable(k->store));
+        k->ear.durable(k->ear.arg, store_durable(k->store), store_durable_changes(k->store));
 }
 
 static void journal_on_full(struct keeper *k)
@@ -370,11 +371,12 @@ static void journal_on_full(struct keeper *k)
 /* Writes what was appended. */
 static void journal_write(struct keeper *k)
 {
-    if (!k->has_group || (k->is_full && clock_ms() < k->retry_ms))
-        return;
+    if (!k->has_group || (k->is_full && !k->has_new && clock_ms() < k->retry_ms))
+        return; /* what is new may overtake what is stuck */
     if (k->is_syncing && !k->is_full && store_gather(k->store))
         return; /* the next group; it is written when this sync ends */
     uint64_t from = clock_us();
+    k->has_new = false;
     if (found_no_room(k, store_write(k->store), "the journal cannot be written")) {
         journal_on_full(k);
         return;

@@ -8,7 +8,7 @@
  *
  * A store that fails, or a sync that does, ends the process at once, with KEEPER_EXIT: nobody knows then what is on
  * disk, so nothing may be confirmed any more (reliability D20).  A file system that is full raises the disk alarm, and
- * the write is tried again until there is room.
+ * the write is tried again until there is room; what makes room is written meanwhile.
  */
 #ifndef BROKER_STORE_KEEPER_H
 #define BROKER_STORE_KEEPER_H
@@ -55,7 +55,9 @@ struct keeper_config {
 
 /* Who is told what follows; called on the keeper's threads, and must not wait. */
 struct keeper_ear {
-    void (*durable)(void *arg, uint64_t position); /* up to there; or half of keeper_pending_max() is pending again */
+    /* Everything is, up to position, and all but publishes that found no room up to changes (store_durable_changes()); or
+     * half of keeper_pending_max() is pending again. */
+    void (*durable)(void *arg, uint64_t position, uint64_t changes);
     void (*loaded)(void *arg, struct load *l);     /* owned by the one who is told */
     void (*disk_alarm)(void *arg, bool is_set);
     void *arg;
