@@ -552,5 +552,7 @@ enum store_verdict store_write(struct store *s)
     answer_loads(s);
     if (v == STORE_FULL)
         answer_stuck_loads(s);
-    return s->verdict == STORE_FAILED ? STORE_FAILED : v;
+    if (s->verdict == STORE_FAILED)
+        return STORE_FAILED;
+    return v == STORE_FINE && !stuck_is_empty(&s->stuck) ? STORE_FULL : v;
 }
