@@ -411,6 +411,10 @@ static enum store_verdict put_stuck(struct store *s)
     uint64_t wall_ms = s->wall_ms;
     enum store_verdict v = STORE_FINE;
     bool is_between = !s->in_tx && k->fated == k->next;
+    if (stuck_is_empty(k)) {
+        stuck_clear(k);
+        return STORE_FINE;
+    }
     if (is_between && s->n_spares <= STORE_RESERVE && !s->is_retry_due)
         return STORE_FINE;
     s->is_retry_due = false;
@@ -431,8 +435,6 @@ static void look_how_far(struct store *s)
     if (s->changes > held)
         s->changes = held;
     s->position = s->changes < before ? s->changes : before;
-    if (stuck_is_empty(&s->stuck))
-        stuck_clear(&s->stuck);
 }
 
 /* --- what waits */
@@ -459,7 +461,7 @@ static enum store_verdict put_next(struct store *s, const struct sheaf *h, struc
 static enum store_verdict put_waiting(struct store *s)
 {
     size_t done = 0;
-    enum store_verdict v = stuck_is_empty(&s->stuck) ? STORE_FINE : put_stuck(s);
+    enum store_verdict v = s->stuck.room == 0 ? STORE_FINE : put_stuck(s);
     for (; done < s->n_waiting && v == STORE_FINE; done++) {
         struct sheaf *h = &s->waiting[done];
         s->wall_ms = h->wall_ms;
