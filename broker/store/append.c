@@ -401,6 +401,7 @@ static enum store_verdict put_first(struct store *s)
     v = k->record.kind == RECORD_PUBLISH ? put_stuck_publish(s, k) : put_record(s, &k->record, NULL);
     if (v == STORE_FINE)
         stuck_next(&s->stuck);
+    s->is_tx_late = s->in_tx;
     return v;
 }
 
@@ -411,10 +412,10 @@ static enum store_verdict put_stuck(struct store *s)
     uint64_t wall_ms = s->wall_ms;
     enum store_verdict v = STORE_FINE;
     bool is_between = !s->in_tx && k->fated == k->next;
-    if (stuck_is_empty(k)) {
+    if (stuck_is_empty(k))
         stuck_clear(k);
+    if (stuck_is_empty(k) || (s->in_tx && !s->is_tx_late))
         return STORE_FINE;
-    }
     if (is_between && s->n_spares <= STORE_RESERVE && !s->is_retry_due)
         return STORE_FINE;
     s->is_retry_due = false;

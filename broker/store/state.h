@@ -76,6 +76,7 @@ struct store {
     size_t n_waiting, waiting_room, next_record, next_place; /* of the first */
     struct stuck stuck;     /* what found no room, and may be overtaken */
     bool is_tx_stuck;       /* what comes belongs to it, until its COMMIT */
+    bool is_tx_late;        /* the one that is being written was stuck */
     bool is_retry_due;      /* there may be room again */
     struct record *loads;   /* owned: to be answered when the group is written */
     size_t n_loads, loads_room;
