@@ -35,12 +35,12 @@ struct gate_line {
 };
 
 struct gate {
-    uint64_t durable;      /* everything up to here is safe … */
-    uint64_t changes;      /* … and up to here all but publishes: never less */
-    uint64_t fence;        /* the highest position of any fence */
-    uint64_t held;         /* events that ever waited: the number of the last */
-    struct fence *fences;  /* owned: by outlet slot */
-    size_t n_fences;       /* slots beyond have none */
+    uint64_t durable;             /* everything up to here is safe … */
+    uint64_t changes;             /* … and up to here all but publishes: never less */
+    uint64_t fence;               /* the highest position of any fence */
+    uint64_t held;                /* events that ever waited: the number of the last */
+    struct fence *fences;         /* owned: by outlet slot */
+    size_t n_fences;              /* slots beyond have none */
     struct gate_line sure, light; /* for everything; for changes */
 };
 

@@ -77,8 +77,8 @@ void news_take(struct news *n, struct news_items *items)
     size_t capacity = items->capacity;
     pthread_mutex_lock(&n->lock);
     *items = n->items;
-    n->items = (struct news_items){
-        .durable = items->durable, .changes = items->changes, .loads = room, .capacity = capacity};
+    n->items =
+        (struct news_items){.durable = items->durable, .changes = items->changes, .loads = room, .capacity = capacity};
     n->is_posted = false;
     pthread_mutex_unlock(&n->lock);
 }

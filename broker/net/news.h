@@ -38,7 +38,7 @@ void news_fini(struct news *n); /* drops what nobody took; the parcel must be in
 
 /* Any thread. */
 void news_tell_durable(struct news *n, uint64_t position, uint64_t changes); /* never less than before */
-void news_tell_loaded(struct news *n, struct load *l);     /* takes it over */
+void news_tell_loaded(struct news *n, struct load *l);                       /* takes it over */
 void news_tell_alarms(struct news *n, unsigned alarms);
 void news_tell_shutdown(struct news *n);
 

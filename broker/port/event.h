@@ -46,7 +46,7 @@ enum reason {
 
 struct event {
     enum happening what;
-    enum verb verb; /* DONE, FAILED: of the command that is answered */
+    enum verb verb;         /* DONE, FAILED: of the command that is answered */
     bool nothing_published; /* that is a COMMIT: it has only settled */
     struct origin to;
     uint64_t cookie;

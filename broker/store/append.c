@@ -188,7 +188,7 @@ void append_free(struct store *s)
 /* --- transactions: all of one finds room, or none of it */
 
 struct need {
-    uint64_t bytes; /* at most */
+    uint64_t bytes;        /* at most */
     bool publishes, drops; /* drops: what a queue holds */
 };
 

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "broker/store/crc32c.h"
 #include "broker/store/state.h"
@@ -120,10 +122,23 @@ static int write_block(struct disk *to, int file, const uint8_t *at, size_t n, u
     return 0;
 }
 
+/* Leaves the disk to others for a while. */
+static void rest(const struct copying *c, uint64_t since_us)
+{
+    enum { US_PER_MS = 1000, NS_PER_US = 1000 };
+    uint64_t us = clock_us() - since_us;
+    if (c->stop == NULL)
+        return;
+    if (us > BACKUP_REST_MS * US_PER_MS)
+        us = BACKUP_REST_MS * US_PER_MS;
+    const struct timespec pause = {.tv_nsec = (long)(us * NS_PER_US)};
+    nanosleep(&pause, NULL);
+}
+
 /* Copies what is open; with to < 0 it only sums up what is there. */
 static bool copy_bytes(struct copying *c, const struct backup_file *f, struct disk *d, int from, int to, uint32_t *sum)
 {
-    uint64_t unsynced = 0;
+    uint64_t unsynced = 0, since_us = clock_us();
     *sum = 0;
     for (uint64_t at = 0; at < f->size;) {
         size_t want = f->size - at < BACKUP_BLOCK_BYTES ? (size_t)(f->size - at) : BACKUP_BLOCK_BYTES;
@@ -138,6 +153,8 @@ static bool copy_bytes(struct copying *c, const struct backup_file *f, struct di
         if (error == 0 && to >= 0 && (unsynced >= BACKUP_SYNC_BYTES || at + (uint64_t)got == f->size)) {
             error = c->to->calls->sync(c->to, to);
             unsynced = 0;
+            rest(c, since_us);
+            since_us = clock_us();
         }
         if (error < 0)
             return fail(c, "cannot write", f->to, error);

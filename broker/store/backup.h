@@ -22,7 +22,8 @@ struct store;
 
 enum {
     BACKUP_BLOCK_BYTES = 1 << 20,
-    BACKUP_SYNC_BYTES = 8 << 20, /* unsynced at most, so that the journal's syncs do not wait for more than that */
+    BACKUP_SYNC_BYTES = 4 << 20, /* unsynced at most, so that the journal's syncs do not wait for more than that */
+    BACKUP_REST_MS = 200,        /* beside a broker, after each such stretch: as long as it took, but no longer */
 };
 
 struct backup_file {
@@ -33,10 +34,10 @@ struct backup_file {
 struct backup {
     struct backup_file *files; /* owned */
     size_t n, room;
-    uint64_t bytes;      /* of all files */
-    uint64_t position;   /* the mark, as the model counts */
-    uint64_t checkpoint; /* its number */
-    void (*random)(void *to, size_t n);
+    uint64_t bytes;                     /* of all files */
+    uint64_t position;                  /* the mark, as the model counts */
+    uint64_t checkpoint;                /* its number */
+    void (*random)(void *to, size_t n); /* called on the thread that copies, too */
 };
 
 /* --- the store's part, on its thread */
@@ -57,7 +58,8 @@ struct backup_result {
 };
 
 /* Copies, syncs, reads back what was written, and opens the copy to read every message.  `to` is the disk of a folder
- * that is empty.  False: *text says why, the caller frees it; `stop` may be set by another thread, to give up. */
+ * that is empty.  False: *text says why, the caller frees it; `stop` may be set by another thread, to give up;
+ * where there is one, copying takes half of the disk's time and not all of it. */
 bool backup_copy(const struct backup *b, struct disk *from, struct disk *to, const atomic_bool *stop,
                  struct backup_result *result, char **text);
 

@@ -1,5 +1,5 @@
-/* Checkpoints: the image as a file, twice.  It is taken between two groups, waits in memory until the journal is durable
- * up to there, and is in force once both files are; then older ones go, and the segments before it. */
+/* Checkpoints: the image as a file, twice.  It is taken between two groups, waits in memory until the journal is
+ * durable up to there, and is in force once both files are; then older ones go, and the segments before it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -292,7 +292,8 @@ static bool is_due(struct store *s, bool force)
     uint64_t after = s->checkpoint_size * CHECKPOINT_FACTOR;
     if (after < s->config.checkpoint_bytes)
         after = s->config.checkpoint_bytes;
-    return force || s->journal_since >= after || ((store_is_idle(s) || s->n_spares == 0 || !stuck_is_empty(&s->stuck)) && has_garbage(s));
+    return force || s->journal_since >= after ||
+           ((store_is_idle(s) || s->n_spares == 0 || !stuck_is_empty(&s->stuck)) && has_garbage(s));
 }
 
 enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
@@ -318,8 +319,8 @@ enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
 static bool read_state(struct store *s, struct bytes meta)
 {
     struct cursor c = cursor_over(meta);
-    uint64_t lsn = cursor_varint(&c), first = cursor_varint(&c), queue = cursor_varint(&c), chunk = cursor_varint(&c), pack = cursor_varint(&c),
-             segment = cursor_varint(&c);
+    uint64_t lsn = cursor_varint(&c), first = cursor_varint(&c), queue = cursor_varint(&c), chunk = cursor_varint(&c),
+             pack = cursor_varint(&c), segment = cursor_varint(&c);
     s->wall_ms = cursor_varint(&c);
     s->was_closed = cursor_varint(&c) != 0;
     s->lsn = cursor_varint(&c);

@@ -44,12 +44,8 @@ uint32_t store_random_epoch(struct store *s)
 
 struct file_header store_header(struct store *s, enum file_kind kind, uint64_t number, uint32_t epoch, uint64_t lsn)
 {
-    struct file_header h = {.kind = kind,
-                            .major = FORMAT_MAJOR,
-                            .minor = FORMAT_MINOR,
-                            .number = number,
-                            .epoch = epoch,
-                            .first_lsn = lsn};
+    struct file_header h = {
+        .kind = kind, .major = FORMAT_MAJOR, .minor = FORMAT_MINOR, .number = number, .epoch = epoch, .first_lsn = lsn};
     memcpy(h.node, s->node, sizeof h.node);
     snprintf(h.version, sizeof h.version, "millrace %s", PACKAGE_VERSION);
     return h;

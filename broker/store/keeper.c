@@ -52,9 +52,9 @@ struct keeper {
     uint64_t retry_ms;       /* when to try again, if it is full */
     uint64_t bytes_untended; /* of publishes, written since the last slice */
     uint64_t segments;       /* of the journal, when space was looked at */
-    uint64_t scrub_left;      /* bytes that may be reread before the next tick */
-    uint64_t scrub_ms;        /* when the next pass may begin */
-    uint64_t groups_seen;     /* at the last tick */
+    uint64_t scrub_left;     /* bytes that may be reread before the next tick */
+    uint64_t scrub_ms;       /* when the next pass may begin */
+    uint64_t groups_seen;    /* at the last tick */
     uint64_t tick_ms;        /* when the next is due */
     uint64_t alarm_ms;       /* when the ear was last told of the alarm */
     uint64_t stop_ms, drain_ms;
@@ -528,6 +528,7 @@ void keeper_start(struct keeper *k, const struct keeper_ear *ear)
     k->is_started = true;
     found_no_room(k, store_begin(k->store), "the journal cannot be written");
     log_info("store", "Disk free limit set to %" PRIu64 "MB", k->space.limit / 1000000);
+    journal_look_at_space(k); /* before anybody is served */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     CHECK(pthread_create(&k->journal, NULL, journal_run, k) == 0);

@@ -43,8 +43,8 @@ struct recovery {
     uint64_t expected; /* LSN of the next item */
     uint64_t seen;     /* the highest of all that there are */
     bool is_second;
-    bool has_more; /* something happened after the checkpoint */
-    bool is_sealed; /* the last item was an END: another segment must follow */
+    bool has_more;      /* something happened after the checkpoint */
+    bool is_sealed;     /* the last item was an END: another segment must follow */
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
     uint64_t last_batch; /* LSN of the last BATCH so far */
@@ -129,8 +129,8 @@ static int read_header(struct store *s, const char *name, struct file_header *h,
     return 0;
 }
 
-/* The header is not to be read: the first item that is knows most of what it said.  Items that a recycled file had before
- * are older than what the segments before it hold: those are nothing. */
+/* The header is not to be read: the first item that is knows most of what it said.  Items that a recycled file had
+ * before are older than what the segments before it hold: those are nothing. */
 static void guess_header(struct store *s, const char *name, struct found_file *f, uint64_t lsn_min)
 {
     uint64_t size = 0;
@@ -173,8 +173,8 @@ static uint64_t durable_in(struct store *s, const struct found_file *f)
     return durable;
 }
 
-/* A segment without a header was damaged, or never synced: then its items may go on where those of another life end that
- * was cut off there.  What was durable is known to be. */
+/* A segment without a header was damaged, or never synced: then its items may go on where those of another life end
+ * that was cut off there.  What was durable is known to be. */
 static void doubt_guesses(struct recovery *r)
 {
     const struct found_files *f = &r->files[FOUND_JOURNAL];
@@ -202,8 +202,8 @@ static enum store_verdict read_headers(struct recovery *r, enum found_kind kind,
         if (error < 0)
             return store_fail(r->s, "cannot open", name, error);
         if (f->verdict == HEADER_NEWER && file_kind != 0) {
-            *text = str_format("%s was written by a newer version (format %u.%u, this is %u.%u)", name,
-                               f->header.major, f->header.minor, FORMAT_MAJOR, FORMAT_MINOR);
+            *text = str_format("%s was written by a newer version (format %u.%u, this is %u.%u)", name, f->header.major,
+                               f->header.minor, FORMAT_MAJOR, FORMAT_MINOR);
             return STORE_NEWER;
         }
         if (f->verdict == HEADER_FINE) {
@@ -475,11 +475,8 @@ static void on_item(struct recovery *r, const struct segment *g, uint64_t offset
     if (!r->is_second || item->type == ITEM_BATCH || item->type == ITEM_END || item->type == ITEM_PAD)
         return;
     r->has_more = true;
-    const struct tx_item t = {.type = item->type,
-                              .is_bad_body = is_bad_body,
-                              .segment = g->number,
-                              .offset = offset,
-                              .meta = item->meta};
+    const struct tx_item t = {
+        .type = item->type, .is_bad_body = is_bad_body, .segment = g->number, .offset = offset, .meta = item->meta};
     if (item->flags & ITEM_TX) {
         tx_keep(r, &t);
     } else if (item->type == ITEM_COMMIT) {
@@ -610,8 +607,7 @@ static void find_end(struct recovery *r)
         r->end = r->durable + 1;
     if (r->end < r->expected)
         store_note(r->s, false, "the journal ends with item %llu of %llu; up to %llu it was known to be durable",
-                   (unsigned long long)r->end - 1, (unsigned long long)r->expected - 1,
-                   (unsigned long long)r->durable);
+                   (unsigned long long)r->end - 1, (unsigned long long)r->expected - 1, (unsigned long long)r->durable);
 }
 
 static void close_segments(struct recovery *r)
@@ -656,7 +652,8 @@ static int move_aside(struct store *s, const char *name)
 {
     char aside[NAME_MAX_BYTES + 16];
     snprintf(aside, sizeof aside, "damaged-%s", name);
-    store_note(s, true, "%s cannot be read, or nothing refers to it and its checkpoint is lost: kept as %s", name, aside);
+    store_note(s, true, "%s cannot be read, or nothing refers to it and its checkpoint is lost: kept as %s", name,
+               aside);
     s->names_changed = true;
     return s->disk->calls->rename(s->disk, name, aside);
 }
@@ -751,8 +748,8 @@ static bool read_newest(struct recovery *r, bool must_be_whole, bool *is_whole)
     return false;
 }
 
-/* True: what it says, with the journal, is everything.  A newer one that is not whole was being made when power failed, or
- * it is damaged and there is no older one. */
+/* True: what it says, with the journal, is everything.  A newer one that is not whole was being made when power failed,
+ * or it is damaged and there is no older one. */
 static bool read_checkpoints(struct recovery *r)
 {
     bool is_whole = true, has_any = r->files[FOUND_CHECKPOINT_A].n + r->files[FOUND_CHECKPOINT_B].n > 0;
@@ -761,8 +758,7 @@ static bool read_checkpoints(struct recovery *r)
     if (journal_is_complete(r) || (!has_history(r) && (!has_any || r->files[FOUND_JOURNAL].n == 0)))
         return true;
     store_note(r->s, true, "no checkpoint can be read; going on with what the journal knows");
-    store_lose(r->s, NULL, 0, 0, 0, "checkpoint", 0,
-               has_any ? "no checkpoint can be read" : "there is no checkpoint");
+    store_lose(r->s, NULL, 0, 0, 0, "checkpoint", 0, has_any ? "no checkpoint can be read" : "there is no checkpoint");
     return false;
 }
 

@@ -11,13 +11,13 @@
 struct recovery;
 
 enum {
-    NAME_MAX_BYTES = 40,        /* of a file's */
-    BUFFER_BYTES = 1 << 20,     /* written at once, when there is more to write */
-    GATHER_BYTES = 256 << 10,   /* of a group, that may wait for the sync of the one before it */
-    BLOCK_BYTES = 1 << 20,      /* read at once */
-    SEGMENT_TAIL_BYTES = 4096,  /* kept free at the end of a segment, for what ends a group and the segment */
-    IDLE_TENDS = 8,             /* slices without a group between them, before nothing seems to happen */
-    LOADS_MAX = 64,             /* that one group is asked for and answered with */
+    NAME_MAX_BYTES = 40,       /* of a file's */
+    BUFFER_BYTES = 1 << 20,    /* written at once, when there is more to write */
+    GATHER_BYTES = 256 << 10,  /* of a group, that may wait for the sync of the one before it */
+    BLOCK_BYTES = 1 << 20,     /* read at once */
+    SEGMENT_TAIL_BYTES = 4096, /* kept free at the end of a segment, for what ends a group and the segment */
+    IDLE_TENDS = 8,            /* slices without a group between them, before nothing seems to happen */
+    LOADS_MAX = 64,            /* that one group is asked for and answered with */
 };
 
 /* A window over a file that is read from front to back. */
@@ -55,8 +55,8 @@ struct store {
     char *trouble;              /* owned: what failed */
 
     /* The journal. */
-    struct segment *open;      /* borrowed */
-    uint64_t lsn;              /* of the last item */
+    struct segment *open; /* borrowed */
+    uint64_t lsn;         /* of the last item */
     uint64_t durable_lsn;
     uint64_t written_lsn;
     uint64_t after_lsn; /* of the last item that recovery kept */
@@ -70,15 +70,15 @@ struct store {
     uint64_t buffer_at;
     struct run_writer settles, delivers, returns;
     bool in_tx;
-    bool is_group_open;     /* something was appended since the last BATCH */
-    bool is_mark_due;       /* the disk knows more than the last BATCH says */
-    struct sheaf *waiting;  /* owned: sheaves that were appended, oldest first */
+    bool is_group_open;                                      /* something was appended since the last BATCH */
+    bool is_mark_due;                                        /* the disk knows more than the last BATCH says */
+    struct sheaf *waiting;                                   /* owned: sheaves that were appended, oldest first */
     size_t n_waiting, waiting_room, next_record, next_place; /* of the first */
-    struct stuck stuck;     /* what found no room, and may be overtaken */
-    bool is_tx_stuck;       /* what comes belongs to it, until its COMMIT */
-    bool is_tx_late;        /* the one that is being written was stuck */
-    bool is_retry_due;      /* there may be room again */
-    struct record *loads;   /* owned: to be answered when the group is written */
+    struct stuck stuck;                                      /* what found no room, and may be overtaken */
+    bool is_tx_stuck;                                        /* what comes belongs to it, until its COMMIT */
+    bool is_tx_late;                                         /* the one that is being written was stuck */
+    bool is_retry_due;                                       /* there may be room again */
+    struct record *loads;                                    /* owned: to be answered when the group is written */
     size_t n_loads, loads_room;
     store_answer_fn *answer;
     void *answer_arg;
@@ -89,12 +89,12 @@ struct store {
     unsigned n_spares;
     bool is_tight; /* the last allocation failed */
     bool names_changed;
-    bool is_backing_up; /* no file may go */
-    struct backup backup; /* while that is so: the plan; checkpoint 0: none yet */
+    bool is_backing_up;         /* no file may go */
+    struct backup backup;       /* while that is so: the plan; checkpoint 0: none yet */
     struct doomed_file *doomed; /* owned */
 
     /* Packs. */
-    struct pack *pack; /* the open one; borrowed */
+    struct pack *pack;                             /* the open one; borrowed */
     struct pending_chunk *pending, **pending_last; /* owned: written, oldest first */
     unsigned n_pending;
     uint64_t compacting; /* the pack that is copied; 0: none */
@@ -117,20 +117,20 @@ struct store {
         uint64_t lsn;    /* what it says is so after this item */
         uint8_t *at;     /* owned: until it is written; it waits until the journal is durable up to lsn */
         size_t len;
-        uint64_t size;   /* of each of its files */
-        int files[2];    /* -1: not open */
+        uint64_t size; /* of each of its files */
+        int files[2];  /* -1: not open */
         bool is_written, is_last;
         uint64_t serial; /* of the sync job that makes it durable; 0: not begun */
-    } next; /* the checkpoint that is being made */
+    } next;              /* the checkpoint that is being made */
     uint64_t checkpoint, checkpoint_lsn, checkpoint_size, checkpoint_file_size; /* the one in force; 0: none */
-    uint64_t journal_since; /* bytes since it */
-    bool is_closing;        /* the checkpoint that is taken is the last: nothing is out any more */
-    bool was_closed;        /* the one in force is such a one */
-    uint64_t idle_lsn;      /* group_lsn at the last slice of store_tend() … */
-    unsigned idle_tends;    /* … and how many slices it has been that */
+    uint64_t journal_since;                                                     /* bytes since it */
+    bool is_closing;     /* the checkpoint that is taken is the last: nothing is out any more */
+    bool was_closed;     /* the one in force is such a one */
+    uint64_t idle_lsn;   /* group_lsn at the last slice of store_tend() … */
+    unsigned idle_tends; /* … and how many slices it has been that */
 
     struct {
-        int file; /* -1: none */
+        int file;         /* -1: none */
         bool is_in_packs; /* not in the journal */
         uint64_t number, offset, end;
         uint32_t epoch;
@@ -152,8 +152,7 @@ void store_note(struct store *s, bool is_warning, const char *format, ...) __att
 /* A file of that name with room for size bytes, from the pool if it can be: its handle in *file. */
 enum store_verdict file_take(struct store *s, const char *name, uint64_t *size, int *file);
 void file_untake(struct store *s, const char *name, int file); /* it is not wanted after all */
-enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n,
-                              uint64_t offset);
+enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n, uint64_t offset);
 void file_doom(struct store *s, const char *name, uint64_t size, uint64_t lsn);
 enum store_verdict files_tend(struct store *s, bool *more);
 /* At least n spares from now on; STORE_FULL: there is no room. */

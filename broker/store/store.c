@@ -118,8 +118,8 @@ void store_lose(struct store *s, struct image_queue *q, uint64_t position, uint6
     s->stats.lost_messages += messages;
     if (s->witness.lost != NULL) {
         const struct store_loss loss = {.queue = q != NULL ? q->id : 0,
-                                        .definition = q != NULL && q->definition != NULL ? q->definition->key
-                                                                                          : (struct bytes){0},
+                                        .definition =
+                                            q != NULL && q->definition != NULL ? q->definition->key : (struct bytes){0},
                                         .messages = messages,
                                         .bytes = bytes,
                                         .file = file,
@@ -140,12 +140,8 @@ void store_lose_items(struct store *s, uint64_t first_lsn, uint64_t last_lsn, co
     s->stats.lost_messages += n;
     if (s->witness.lost == NULL)
         return;
-    const struct store_loss loss = {.messages = n,
-                                    .first_lsn = first_lsn,
-                                    .last_lsn = last_lsn,
-                                    .file = file,
-                                    .offset = offset,
-                                    .reason = reason};
+    const struct store_loss loss = {
+        .messages = n, .first_lsn = first_lsn, .last_lsn = last_lsn, .file = file, .offset = offset, .reason = reason};
     s->witness.lost(s->witness.arg, &loss);
 }
 
@@ -181,8 +177,7 @@ static bool job_gather(struct store *s, struct sync_job *job)
 
 bool store_sync_begin(struct store *s, struct sync_job *job)
 {
-    *job = (struct sync_job){
-        .position = s->durable_position, .changes = s->durable_changes, .lsn = s->durable_lsn};
+    *job = (struct sync_job){.position = s->durable_position, .changes = s->durable_changes, .lsn = s->durable_lsn};
     if (s->verdict == STORE_FAILED)
         return false;
     bool writes_checkpoint = s->next.is_written && s->next.serial == 0;

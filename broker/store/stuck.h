@@ -1,5 +1,5 @@
-/* What found no room: publishes, and transactions that have some, in their order.  Other records overtake them, and take
- * from them what they have settled (docs/adr/0007).  There is something here only while the file system is full.
+/* What found no room: publishes, and transactions that have some, in their order.  Other records overtake them, and
+ * take from them what they have settled (docs/adr/0007).  There is something here only while the file system is full.
  */
 #ifndef BROKER_STORE_STUCK_H
 #define BROKER_STORE_STUCK_H
@@ -15,7 +15,7 @@ struct stuck_record {
     struct record record; /* owned; places: how many live */
     uint64_t position;    /* the journal's */
     uint64_t wall_ms;
-    uint64_t tx_bytes;    /* the first of a transaction: room that all of it needs */
+    uint64_t tx_bytes; /* the first of a transaction: room that all of it needs */
     size_t first_place;
     uint32_t places; /* how many it had */
     bool is_held;    /* no publish, and does not belong to one: nothing is safe from here on */
@@ -66,9 +66,9 @@ static inline struct stuck_record *stuck_first(struct stuck *k)
     return &k->records[k->next];
 }
 
-void stuck_next(struct stuck *k);      /* the first was written, or needs not */
-void stuck_skip(struct stuck *k);      /* over publishes that nobody wants any more */
-void stuck_clear(struct stuck *k);     /* it is empty: gives its memory back */
+void stuck_next(struct stuck *k);                  /* the first was written, or needs not */
+void stuck_skip(struct stuck *k);                  /* over publishes that nobody wants any more */
+void stuck_clear(struct stuck *k);                 /* it is empty: gives its memory back */
 uint64_t stuck_before(const struct stuck *k);      /* the position before the first */
 uint64_t stuck_held_before(const struct stuck *k); /* before the first that is held; UINT64_MAX: none is */
 
@@ -86,6 +86,7 @@ static inline bool stuck_has_queue(struct stuck *k, uint64_t queue)
 /* It was settled.  True: with it went a letter that has replaced *at, which is settled therefore. */
 bool stuck_settle(struct stuck *k, struct stuck_place *p, struct place *at);
 
-/* Does a letter wait to replace a message of the queue from that position on?  It must not go before the letter came. */
+/* Does a letter wait to replace a message of the queue from that position on?  It must not go before the letter came.
+ */
 bool stuck_has_letters(struct stuck *k, uint64_t queue, uint64_t from);
 #endif

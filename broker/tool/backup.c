@@ -121,6 +121,13 @@ static bool is_broker_gone(const struct folder *f)
     return fcntl(f->lock, F_OFD_GETLK, &whole) == 0 && whole.l_type == F_UNLCK;
 }
 
+static void withdraw(const struct folder *f)
+{
+    char *name = str_format("%s/backup.request", f->home);
+    unlink(name);
+    free(name);
+}
+
 static int wait_for_answer(const struct folder *f, const char *path)
 {
     static const struct timespec pause = {.tv_nsec = 100000000};
@@ -130,8 +137,10 @@ static int wait_for_answer(const struct folder *f, const char *path)
             return TOOL_CLEAN;
         if (take_answer(f, "failed", path, stderr))
             return TOOL_CANNOT;
-        if (is_gone)
+        if (is_gone) {
+            withdraw(f);
             return refuse(path, "the broker has stopped");
+        }
         nanosleep(&pause, NULL);
     }
 }

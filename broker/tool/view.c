@@ -123,9 +123,14 @@ void view_close(struct view *v)
 
 struct view_queue *view_find(struct view *v, uint64_t id)
 {
-    for (size_t i = 0; i < v->n_queues; i++)
-        if (v->queues[i].id == id)
-            return &v->queues[i];
+    /* They are asked for one after the other, mostly. */
+    for (size_t i = 0; i < v->n_queues; i++) {
+        size_t at = (v->found_last + i) % v->n_queues;
+        if (v->queues[at].id == id) {
+            v->found_last = at;
+            return &v->queues[at];
+        }
+    }
     return NULL;
 }
 

@@ -21,7 +21,7 @@ struct view_queue {
 struct view {
     struct store *store;       /* owned */
     struct view_queue *queues; /* owned, in the order in which they were made */
-    size_t n_queues, queue_room;
+    size_t n_queues, queue_room, found_last;
     json_t *losses;         /* owned: an array of objects */
     json_t *notes;          /* owned: an array of strings; warnings */
     uint64_t lost_messages; /* at least */

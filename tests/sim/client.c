@@ -96,6 +96,7 @@ void client_lost(struct client *c)
 {
     for (unsigned i = 0; i < CHANNELS; i++)
         channel_over(c, &c->channels[i]);
+    client_doubts(c);
     c->state = CLIENT_AWAY;
     c->is_doomed = c->wants_to_drop = false;
     buf_clear(&c->up);

@@ -3,8 +3,8 @@
  *
  *     client_connect() → client_act(), again and again → client_read() whenever bytes have come → client_finish()
  *
- * The modules: client (its life, and what the other two share), client_act (what it sends), client_read (what it
- * reads).
+ * The modules: client (its life, and what the others share), client_act (what it sends), client_read (what it reads),
+ * client_note (definitions that come and go).
  */
 #ifndef SIM_CLIENT_H
 #define SIM_CLIENT_H
@@ -19,7 +19,7 @@
 #include "tests/sim/rng.h"
 #include "tests/sim/topology.h"
 
-enum { CHANNELS = 3, CONSUMERS = 6, NO_CONSUMER = 0xff, BODY_HEAD = 16 };
+enum { CHANNELS = 3, CONSUMERS = 6, NO_CONSUMER = 0xff, BODY_HEAD = 16, NOTES = 3, NOTE_DETAIL = 0x10000 };
 
 enum consumer_state { CONSUMER_NONE, CONSUMER_ASKED, CONSUMER_LIVE, CONSUMER_GONE };
 
@@ -103,6 +103,15 @@ struct sim_channel {
     uint64_t arriving_tag;
 };
 
+/* An exchange and a queue of one name, which come, are bound, and go. */
+struct note {
+    uint32_t life;        /* how often they came; says how they are declared */
+    unsigned done, asked; /* requests, see client_note.c */
+    bool is_pending;      /* asked, and not answered */
+    bool is_doubted;      /* the connection was lost since */
+    bool is_unknown;      /* while that was pending */
+};
+
 enum client_state {
     CLIENT_AWAY,     /* no connection */
     CLIENT_GREETING, /* until open-ok */
@@ -120,6 +129,7 @@ struct client_world {
     uint32_t *publishers; /* handed out so far */
     bool is_heavy;        /* large bodies */
     bool is_mixed;        /* some messages are transient */
+    uint8_t likes;        /* enum channel_mode: what most channels become */
 };
 
 struct client {
@@ -135,6 +145,7 @@ struct client {
     struct sim_channel channels[CHANNELS];
     struct buf up, down;               /* bytes to and from the server */
     uint32_t seen_counts[QUEUE_COUNT]; /* what the last passive declares said */
+    struct note notes[NOTES];
 };
 
 void client_init(struct client *c, unsigned number, const struct client_world *world);
@@ -165,6 +176,9 @@ void client_declare_all(struct client *c);
 void client_declare_passing(struct client *c);
 void client_purge(struct client *c, uint8_t queue);
 
+/* Takes a step with some note, or looks whether it is as it should be: on the second channel, which is for this. */
+void client_note(struct client *c);
+
 /* The world is quiet: dies if an answer is still due. */
 void client_check_quiet(const struct client *c);
 
@@ -180,6 +194,8 @@ void channel_expect(struct sim_channel *ch, uint32_t reply, uint32_t detail, boo
 void channel_doubt(struct sim_channel *ch, const struct doubt *d);
 uint32_t channel_held_by(const struct sim_channel *ch, uint8_t consumer); /* NO_CONSUMER: by all consumers */
 void client_on_greeting(struct client *c, const union method *m);         /* channel 0, until open-ok */
+void client_noted(struct client *c, uint32_t detail);                     /* the answer has come */
+void client_doubts(struct client *c);                                     /* the connection is gone */
 void channel_forget_tx(struct client *c, struct sim_channel *ch);
 
 /* Adds one element to an array, which may move. */

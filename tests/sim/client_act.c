@@ -344,7 +344,7 @@ static void act_mode(struct client *c, struct sim_channel *ch)
 {
     if (ch->mode != MODE_PLAIN || ch->is_doomed)
         return;
-    if (rng_one_in(c->world.rng, 2)) {
+    if (c->world.likes == MODE_PLAIN ? rng_one_in(c->world.rng, 2) : c->world.likes == MODE_CONFIRM) {
         client_send(c, ch->number, &(union method){.confirm_select = {.id = METHOD_confirm_select}});
         channel_expect(ch, METHOD_confirm_select_ok, 0, false);
         ch->mode = MODE_CONFIRM;
@@ -530,7 +530,7 @@ static void act_on_connection(struct client *c)
     unsigned what = rng_below(r, 12);
     if (what == 0 && !c->is_doomed) {
         client_expect_end(c);
-        for (unsigned n = 0; n < 2; n++)           /* the second is one too many, if the first was not */
+        for (unsigned n = 0; n < 2; n++) /* the second is one too many, if the first was not */
             client_send(c, 7, &(union method){.channel_open = {.id = METHOD_channel_open}});
     } else if (what == 1 && !c->is_doomed) {
         for (unsigned i = 0; i < CHANNELS; i++)
@@ -572,7 +572,12 @@ void client_act(struct client *c)
         total += acts[k].weight;
     for (unsigned at = rng_below(r, total); at >= acts[i].weight; i++)
         at -= acts[i].weight;
-    acts[i].act(c, ch);
+    if (c->world.likes != MODE_PLAIN && ch->mode == MODE_PLAIN && rng_one_in(r, 3))
+        act_mode(c, ch);
+    else if (c->world.likes == MODE_TX && ch->mode == MODE_TX && rng_one_in(r, 6))
+        act_commit(c, ch);
+    else
+        acts[i].act(c, ch);
 }
 
 /* --- certain things */

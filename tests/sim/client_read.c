@@ -40,6 +40,8 @@ static struct awaited take_answer(struct client *c, struct sim_channel *ch, uint
     memmove(ch->awaited, ch->awaited + 1, --ch->awaited_count * sizeof a);
     if (a.proves)
         prove(c, ch, a.op);
+    if (a.detail >= NOTE_DETAIL && id != METHOD_queue_purge_ok && id != METHOD_basic_get_ok)
+        client_noted(c, a.detail);
     return a;
 }
 
@@ -252,6 +254,12 @@ static void on_purge_ok(struct client *c, struct sim_channel *ch, uint32_t count
         mark_hit(MARK_purged);
 }
 
+static void on_declare_ok(struct client *c, uint32_t queue, uint32_t count)
+{
+    if (queue < NOTE_DETAIL)
+        c->seen_counts[queue] = count;
+}
+
 static void begin_content(struct sim_channel *ch, uint32_t id)
 {
     ch->has_method = true;
@@ -316,7 +324,7 @@ static void on_answer(struct client *c, struct sim_channel *ch, const union meth
         on_purge_ok(c, ch, m->queue_purge_ok.message_count);
         break;
     case METHOD_queue_declare_ok:
-        c->seen_counts[take_answer(c, ch, m->id).detail] = m->queue_declare_ok.message_count;
+        on_declare_ok(c, take_answer(c, ch, m->id).detail, m->queue_declare_ok.message_count);
         break;
     case METHOD_tx_commit_ok:
         ledger_tx_done(c->world.ledger, take_answer(c, ch, m->id).detail);

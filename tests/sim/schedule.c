@@ -29,6 +29,7 @@ enum happening_kind {
     TEND,
     LOAD,
     KEEP, /* all of these, one after the other, up to some point */
+    NOTE,
     KINDS
 };
 
@@ -42,10 +43,9 @@ struct schedule {
 static void schedule_init(struct schedule *s, struct world *w)
 {
     static const unsigned usual[KINDS] = {
-        [ACT] = 40,     [CONNECT] = 10,   [UPLOAD] = 40,  [DOWNLOAD] = 40,   [POST] = 30,    [STEP] = 30,
-        [HAND] = 30,    [EXPIRE] = 10,    [SYNC] = 10,    [PASS] = 10,       [WAKE] = 4,     [REST] = 1,
-        [APPEND] = 6,   [WRITE] = 6,      [SYNC_BEGIN] = 6, [SYNC_RUN] = 6,  [SYNC_END] = 6, [TEND] = 6,
-        [LOAD] = 6,     [KEEP] = 20};
+        [ACT] = 40,       [CONNECT] = 10, [UPLOAD] = 40,  [DOWNLOAD] = 40, [POST] = 30, [STEP] = 30,  [HAND] = 30,
+        [EXPIRE] = 10,    [SYNC] = 10,    [PASS] = 10,    [WAKE] = 4,      [REST] = 1,  [APPEND] = 6, [WRITE] = 6,
+        [SYNC_BEGIN] = 6, [SYNC_RUN] = 6, [SYNC_END] = 6, [TEND] = 6,      [LOAD] = 6,  [KEEP] = 20,  [NOTE] = 10};
     s->world = w;
     s->total = 0;
     s->calamity_in = world_has_disk(w) ? 30U << rng_below(world_rng(w), 5) : 0;
@@ -119,15 +119,18 @@ enum { ACTS_AT_ONCE = 6 };
 /* The first client, from a random one on, that this moves something for. */
 static void for_some_client(struct world *w, bool (*move)(struct world *w, unsigned client, bool all), bool all)
 {
-    unsigned from = rng_below(world_rng(w), CLIENTS);
-    for (unsigned i = 0; i < CLIENTS; i++)
-        if (move(w, (from + i) % CLIENTS, all))
+    unsigned n = world_has_disk(w) ? CLIENTS + 1 : CLIENTS; /* else the auditor comes when all is quiet */
+    unsigned from = rng_below(world_rng(w), n);
+    for (unsigned i = 0; i < n; i++)
+        if (move(w, (from + i) % n, all))
             return;
 }
 
 static bool act(struct world *w, unsigned client, bool busy)
 {
     struct client *c = world_client(w, client);
+    if (client == AUDITOR)
+        return false;
     unsigned n = busy ? 1 + rng_below(world_rng(w), ACTS_AT_ONCE) : 1;
     if (c->state != CLIENT_OPEN)
         return false;
@@ -176,6 +179,10 @@ static void happen_on_disk(struct world *w, enum happening_kind kind)
     switch ((int)kind) {
     case KEEP:
         keep(w);
+        break;
+    case NOTE:
+        if (!world_connect(w, AUDITOR))
+            client_note(world_client(w, AUDITOR));
         break;
     case APPEND:
         world_append(w, rng_one_in(world_rng(w), 2));
@@ -340,7 +347,7 @@ uint64_t schedule_run(uint64_t seed, unsigned steps, bool has_disk, bool check)
 
 /* --- the program */
 
-enum { SEEDS = 300, STEPS = 1000, STEPS_WITH_DISK = 2000, TWICE_EVERY = 25, CHECKED_STEPS_MAX = 400000 };
+enum { SEEDS = 300, STEPS = 1000, STEPS_WITH_DISK = 2000, TWICE_EVERY = 25, CHECKED_STEPS_MAX = 600000 };
 
 /* Unset and empty are the same: make passes what it was not given as empty. */
 static uint64_t number_from(const char *name, uint64_t otherwise)

@@ -28,6 +28,8 @@ void world_remember(struct world *w, const struct naive_record *r)
 
 static void forget_front(struct world *w, size_t n)
 {
+    if (n == 0)
+        return;
     for (size_t i = 0; i < n; i++)
         free(w->log[i].places);
     w->n_log -= n;
@@ -173,8 +175,7 @@ static uint32_t number_in(struct bytes b)
 
 static void on_definition(void *arg, enum definition_class what, uint64_t queue, struct bytes key, struct bytes value)
 {
-    const struct naive_definition d = {
-        .what = what, .queue = queue, .key = number_in(key), .value = number_in(value)};
+    const struct naive_definition d = {.what = what, .queue = queue, .key = number_in(key), .value = number_in(value)};
     naive_define(arg, &d);
 }
 
@@ -295,8 +296,8 @@ static void tell_prefixes(const struct world *w, const struct naive *found, bool
             naive_apply(&s, r);
         const char *text = naive_differs(found, &s, is_suspect);
         verdict_note("with %zu (position %llu: kind %d%s, queue %llu at %llu): %s", n, r ? (llu)r->position : 0,
-                     r ? r->kind : -1, r && r->tx ? " tx" : "", r ? (llu)r->at.queue : 0,
-                     r ? (llu)r->at.position : 0, text ? text : "the same");
+                     r ? r->kind : -1, r && r->tx ? " tx" : "", r ? (llu)r->at.queue : 0, r ? (llu)r->at.position : 0,
+                     text ? text : "the same");
     }
     naive_fini(&s);
 }
@@ -336,8 +337,7 @@ static void go_on_from(struct world *w, const struct naive *found, bool is_suspe
     w->queues = store_next_queue(w->store);
     for (size_t i = 0; i < found->n_queues; i++)
         if (found->queues[i].id >= w->queues)
-            verdict_fail("queue %llu is there, and the next would be %llu", (llu)found->queues[i].id,
-                         (llu)w->queues);
+            verdict_fail("queue %llu is there, and the next would be %llu", (llu)found->queues[i].id, (llu)w->queues);
 }
 
 void check_recovered(struct world *w, bool is_all)
@@ -383,8 +383,7 @@ static uint64_t missing_in(struct world *w, struct naive *found)
             if (naive_entry(f, position) != NULL || naive_entry(now, position) == NULL)
                 continue;
             n++;
-            verdict_note("missing: queue %llu at %llu", (llu)should->queues[i].id,
-                         (llu)position);
+            verdict_note("missing: queue %llu at %llu", (llu)should->queues[i].id, (llu)position);
         }
     }
     return n;

@@ -269,6 +269,7 @@ void world_write(struct world *w)
     }
     w->is_full = v == STORE_FULL;
     mark_changes(w, &before);
+    world_durable(w);
     check_answers(w, v == STORE_FINE && !w->is_damaged);
     image_check(&w->store->image);
 }

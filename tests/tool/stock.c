@@ -27,7 +27,7 @@ static uint64_t next_random(uint64_t *seed)
 
 static void fill_random(void *to, size_t n)
 {
-    static uint64_t seed = 4711;
+    static _Thread_local uint64_t seed = 4711; /* a copy is made on another thread */
     for (size_t i = 0; i < n; i++)
         ((uint8_t *)to)[i] = (uint8_t)next_random(&seed);
 }

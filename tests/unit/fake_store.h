@@ -17,8 +17,8 @@ struct fake_store {
     /* What the test says. */
     enum store_verdict write_verdict, tend_verdict, close_verdict;
     bool is_overtaken; /* with STORE_FULL: only publishes are stuck */
-    bool holds_sync; /* syncs do not end … */
-    int sync_error;  /* … and how they do */
+    bool holds_sync;   /* syncs do not end … */
+    int sync_error;    /* … and how they do */
     uint64_t available, total;
     uint64_t segments;
     bool is_tight;
