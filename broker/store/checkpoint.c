@@ -292,7 +292,8 @@ static bool is_due(struct store *s, bool force)
     uint64_t after = s->checkpoint_size * CHECKPOINT_FACTOR;
     if (after < s->config.checkpoint_bytes)
         after = s->config.checkpoint_bytes;
-    return force || s->journal_since >= after || ((store_is_idle(s) || s->n_spares == 0) && has_garbage(s));
+    return force || s->journal_since >= after ||
+           ((store_is_idle(s) || s->n_spares == 0 || !stuck_is_empty(&s->stuck)) && has_garbage(s));
 }
 
 enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)

@@ -52,9 +52,9 @@ struct keeper {
     uint64_t retry_ms;       /* when to try again, if it is full */
     uint64_t bytes_untended; /* of publishes, written since the last slice */
     uint64_t segments;       /* of the journal, when space was looked at */
-    uint64_t scrub_left;      /* bytes that may be reread before the next tick */
-    uint64_t scrub_ms;        /* when the next pass may begin */
-    uint64_t groups_seen;     /* at the last tick */
+    uint64_t scrub_left;     /* bytes that may be reread before the next tick */
+    uint64_t scrub_ms;       /* when the next pass may begin */
+    uint64_t groups_seen;    /* at the last tick */
     uint64_t tick_ms;        /* when the next is due */
     uint64_t alarm_ms;       /* when the ear was last told of the alarm */
     uint64_t stop_ms, drain_ms;
@@ -63,7 +63,8 @@ struct keeper {
     uint64_t lazy_ms;         /* when to sync what nobody waits for; UINT64_MAX: there is nothing */
     bool is_sync_slow;        /* … and was complained about */
     bool has_group;           /* something was appended since the last write */
-    bool is_full;             /* the last write found no room */
+    bool is_full;             /* the last write found no room … */
+    bool has_new;             /* … and something was appended since */
     bool is_tight;            /* there was no room for a file in reserve */
     bool has_debt;            /* there may be something to tend */
     bool is_alarm_set;        /* as the ear was told */
@@ -257,7 +258,7 @@ static void journal_append(struct keeper *k, struct bundle *b)
 {
     uint64_t waited = clock_us() - b->posted_us;
     k->unwritten += b->sheaf.bytes;
-    k->has_group = true;
+    k->has_group = k->has_new = true;
     store_append(k->store, &b->sheaf, on_answer, k);
     pthread_mutex_lock(&k->lock);
     histogram_add(&k->stats.queueing_us, waited);
@@ -288,7 +289,7 @@ static void journal_on_synced(struct keeper *k)
     k->stats.syncing_since_ms = 0;
     k->stats.durable = durable;
     pthread_mutex_unlock(&k->lock);
-    k->ear.durable(k->ear.arg, durable);
+    k->ear.durable(k->ear.arg, durable, store_durable_changes(k->store));
 }
 
 /* True: something came. */
@@ -355,7 +356,7 @@ static void journal_ease(struct keeper *k)
     bool is_eased = before > easy && before - k->unwritten <= easy;
     k->unwritten = 0;
     if (is_eased)
-        k->ear.durable(k->ear.arg, store_durable(k->store));
+        k->ear.durable(k->ear.arg, store_durable(k->store), store_durable_changes(k->store));
 }
 
 static void journal_on_full(struct keeper *k)
@@ -378,11 +379,12 @@ static void journal_sync_later(struct keeper *k)
 /* Writes what was appended. */
 static void journal_write(struct keeper *k)
 {
-    if (!k->has_group || (k->is_full && clock_ms() < k->retry_ms))
-        return;
+    if (!k->has_group || (k->is_full && !k->has_new && clock_ms() < k->retry_ms))
+        return; /* what is new may overtake what is stuck */
     if (k->is_syncing && !k->is_full && store_gather(k->store))
         return; /* the next group; it is written when this sync ends */
     uint64_t from = clock_us();
+    k->has_new = false;
     if (found_no_room(k, store_write(k->store), "the journal cannot be written")) {
         journal_on_full(k);
         return;

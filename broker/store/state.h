@@ -6,6 +6,7 @@
 #include "broker/store/format.h"
 #include "broker/store/image.h"
 #include "broker/store/store.h"
+#include "broker/store/stuck.h"
 
 struct recovery;
 
@@ -60,7 +61,9 @@ struct store {
     uint64_t written_lsn;
     uint64_t after_lsn; /* of the last item that recovery kept */
     uint64_t group_lsn; /* of the last BATCH that ended something: marks behind it change nothing */
-    uint64_t position, written_position, durable_position; /* the model's */
+    uint64_t position, written_position, durable_position; /* the model's: everything up to there … */
+    uint64_t changes, written_changes, durable_changes;    /* … but for publishes that are stuck */
+    uint64_t taken;                                        /* of the last that was encoded, or is stuck */
     uint64_t group_first_lsn, wall_ms;
     uint8_t *buffer; /* owned: for the open segment, from buffer_at on */
     size_t buffered, buffer_room;
@@ -72,6 +75,10 @@ struct store {
     bool is_mark_due;                                        /* the disk knows more than the last BATCH says */
     struct sheaf *waiting;                                   /* owned: sheaves that were appended, oldest first */
     size_t n_waiting, waiting_room, next_record, next_place; /* of the first */
+    struct stuck stuck;                                      /* what found no room, and may be overtaken */
+    bool is_tx_stuck;                                        /* what comes belongs to it, until its COMMIT */
+    bool is_tx_late;                                         /* the one that is being written was stuck */
+    bool is_retry_due;                                       /* there may be room again */
     struct record *loads;                                    /* owned: to be answered when the group is written */
     size_t n_loads, loads_room;
     store_answer_fn *answer;
@@ -149,6 +156,8 @@ void file_untake(struct store *s, const char *name, int file); /* it is not want
 enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n, uint64_t offset);
 void file_doom(struct store *s, const char *name, uint64_t size, uint64_t lsn);
 enum store_verdict files_tend(struct store *s, bool *more);
+/* At least n spares from now on; STORE_FULL: there is no room. */
+enum store_verdict files_reserve(struct store *s, unsigned n);
 /* So many messages of q from this position on cannot be read: they are gone, and somebody is told. */
 void store_lose(struct store *s, struct image_queue *q, uint64_t position, uint64_t messages, uint64_t bytes,
                 const char *file, uint64_t offset, const char *reason);
@@ -165,6 +174,9 @@ enum store_verdict journal_begin_segment(struct store *s);
 /* Room for an item of that many bytes in the open segment's buffer: where to write it; NULL: STORE_FULL or worse, in
  * s->verdict or *verdict.  journal_put() ends it. */
 uint8_t *journal_room(struct store *s, size_t size, enum store_verdict *verdict);
+/* May that many bytes of publishes be written?  Then they fit into the open segment.  STORE_FULL: only what is left for
+ * other records would have room. */
+enum store_verdict journal_spare(struct store *s, uint64_t size);
 void journal_put(struct store *s, enum item_type type, uint8_t flags, size_t meta_len, size_t body_len,
                  uint32_t body_crc);
 enum store_verdict journal_put_meta(struct store *s, enum item_type type, uint8_t flags, struct bytes meta);

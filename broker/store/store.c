@@ -31,6 +31,7 @@ enum store_verdict store_open(const struct store_config *config, const struct st
     s->pending_last = &s->pending;
     s->next.files[0] = s->next.files[1] = s->scrub.file = -1;
     image_init(&s->image);
+    stuck_init(&s->stuck);
     run_writer_init(&s->settles);
     run_writer_init(&s->delivers);
     run_writer_init(&s->returns);
@@ -176,7 +177,7 @@ static bool job_gather(struct store *s, struct sync_job *job)
 
 bool store_sync_begin(struct store *s, struct sync_job *job)
 {
-    *job = (struct sync_job){.position = s->durable_position, .lsn = s->durable_lsn};
+    *job = (struct sync_job){.position = s->durable_position, .changes = s->durable_changes, .lsn = s->durable_lsn};
     if (s->verdict == STORE_FAILED)
         return false;
     bool writes_checkpoint = s->next.is_written && s->next.serial == 0;
@@ -186,10 +187,12 @@ bool store_sync_begin(struct store *s, struct sync_job *job)
                 job->files[job->n_files++] = s->next.files[i];
     if (job_gather(s, job)) {
         job->position = s->written_position;
+        job->changes = s->written_changes;
         job->lsn = s->written_lsn;
     }
     job->folder = s->names_changed;
-    if (job->n_files == 0 && !job->folder && job->position == s->durable_position && job->lsn == s->durable_lsn)
+    bool says_more = job->position != s->durable_position || job->changes != s->durable_changes;
+    if (job->n_files == 0 && !job->folder && !says_more && job->lsn == s->durable_lsn)
         return false;
     s->names_changed = false;
     s->is_awaited &= s->is_group_open;
@@ -235,6 +238,7 @@ static void close_sealed_packs(struct store *s)
 void store_sync_end(struct store *s, const struct sync_job *job)
 {
     s->durable_position = job->position;
+    s->durable_changes = job->changes;
     if (job->lsn > s->durable_lsn) {
         s->durable_lsn = job->lsn;
         s->is_mark_due |= job->n_files > 0; /* else it was a mark itself, and that would go on for ever */
@@ -249,6 +253,11 @@ uint64_t store_durable(const struct store *s)
     return s->durable_position;
 }
 
+uint64_t store_durable_changes(const struct store *s)
+{
+    return s->durable_changes;
+}
+
 /* --- the rest */
 
 enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
@@ -257,6 +266,7 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
     *more = false;
     if (v == STORE_FAILED)
         return v;
+    s->is_retry_due = true;
     s->idle_tends = s->idle_lsn == s->group_lsn ? s->idle_tends + 1 : 0;
     s->idle_lsn = s->group_lsn;
     v = files_tend(s, more);
@@ -301,6 +311,7 @@ enum store_verdict store_begin(struct store *s)
 enum store_verdict store_close(struct store *s)
 {
     bool more = false;
+    s->is_retry_due = true;
     enum store_verdict v = store_write(s);
     s->is_closing = true;
     s->was_closed = false;
@@ -333,6 +344,7 @@ struct store_stats store_stats(const struct store *s)
     t.chunks = s->image.n_chunks;
     t.checkpoint_bytes = s->checkpoint_size;
     t.buffered_bytes = s->buffered;
+    t.stuck = s->stuck.n - s->stuck.next;
     t.is_tight = s->is_tight;
     t.memory_bytes = image_memory(&s->image);
     return t;

@@ -30,6 +30,7 @@ enum {
     STORE_SEGMENT_BYTES = 16 << 20,
     STORE_SEGMENTS_KEPT = 3,  /* sealed ones with live messages, before these are moved to packs */
     STORE_SPARE_SEGMENTS = 3, /* kept ready: the next one, and two for a full disk (reliability D26) */
+    STORE_RESERVE = 1,        /* of them, that publishes leave to records that make room */
     STORE_SPARES_MAX = 6,     /* while there is much to write: overwriting costs less than making files anew */
     STORE_CHECKPOINT_BYTES = 32 << 20,
     STORE_PACK_BYTES = 16 << 20,
@@ -106,8 +107,8 @@ void store_append(struct store *s, struct sheaf *records, store_answer_fn *answe
  * better not, somebody waits for a load, or it is much. */
 bool store_gather(struct store *s);
 
-/* Ends the group and writes it.  STORE_FULL: nothing is lost, it stays in the buffer; call again when there is space.
- */
+/* Ends the group and writes it.  STORE_FULL: there is no room for some of it, and nothing is lost: call again when
+ * there is space.  Mostly that is publishes, and all other records overtake them. */
 enum store_verdict store_write(struct store *s);
 
 /* What a sync would have to do now; false: nothing.  One at a time. */
@@ -116,7 +117,8 @@ struct sync_job {
     int files[SYNC_FILES_MAX];
     unsigned n_files;
     bool folder;          /* sync the data folder's names after the files */
-    uint64_t position;    /* up to which everything is durable then */
+    uint64_t position;    /* up to which everything is durable then, … */
+    uint64_t changes;     /* … but for publishes, and transactions that have some */
     uint64_t lsn, serial; /* the store's own */
 };
 bool store_sync_begin(struct store *s, struct sync_job *job);
@@ -128,6 +130,9 @@ void store_sync_end(struct store *s, const struct sync_job *job);
 
 /* Durable up to this position; goes up in store_sync_end(). */
 uint64_t store_durable(const struct store *s);
+
+/* Durable up to this position but for publishes that found no room, and transactions that have some: never less. */
+uint64_t store_durable_changes(const struct store *s);
 
 /* A slice of what has no hurry: spare segments, moving to packs, checkpoints, deleting files.  Does about `budget`
  * bytes of it; *more: there is more to do at once. */
@@ -145,6 +150,7 @@ struct store_stats {
     uint64_t written_bytes;                                                /* all writes since the start */
     uint64_t segments, packs, chunks, syncs, groups;
     uint64_t buffered_bytes; /* in the write buffer */
+    uint64_t stuck;          /* records that wait for room */
     uint64_t lost_messages;
     bool is_tight;                                        /* the last attempt to make room failed */
     uint64_t memory_bytes;                                /* of the image, about */

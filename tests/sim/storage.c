@@ -363,6 +363,11 @@ uint64_t storage_durable(const struct storage *s)
     return store_durable(s->store);
 }
 
+uint64_t storage_durable_changes(const struct storage *s)
+{
+    return store_durable_changes(s->store);
+}
+
 /* --- trouble */
 
 void storage_trouble(struct storage *s)

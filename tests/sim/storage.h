@@ -38,6 +38,7 @@ bool storage_is_full(const struct storage *s); /* the last write found no room *
 struct load *storage_take_load(struct storage *s);
 
 uint64_t storage_durable(const struct storage *s);
+uint64_t storage_durable_changes(const struct storage *s);
 
 /* The disk is about to fail, to fill up or to lose its power; or: it is not, and there is room. */
 void storage_trouble(struct storage *s);

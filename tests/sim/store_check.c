@@ -42,16 +42,46 @@ static void forget_back(struct world *w, size_t n)
         free(w->log[--w->n_log].places);
 }
 
+/* Publishes, and all of a transaction that has one, wait for their own word. */
+static bool is_publish(const struct world *w, size_t i)
+{
+    bool is_one = w->log[i].kind == RECORD_PUBLISH;
+    size_t from = i;
+    while (from > 0 && w->log[from - 1].tx)
+        from--;
+    for (; w->log[from].tx && !is_one; from++)
+        is_one = w->log[from].kind == RECORD_PUBLISH;
+    return is_one;
+}
+
+static bool is_promised(const struct world *w, size_t i, uint64_t changes)
+{
+    return w->log[i].position <= w->durable || (w->log[i].position <= changes && !is_publish(w, i));
+}
+
+/* Does its being durable say anything?  Then so is what was written before it, promised or not. */
+static bool is_change(const struct naive_record *r)
+{
+    return r->kind != RECORD_LOAD && r->kind != RECORD_DELIVER && r->kind != RECORD_RETURN;
+}
+
 /* What is durable cannot go any more. */
 void world_durable(struct world *w)
 {
+    uint64_t changes = store_durable_changes(w->store);
     uint64_t durable = store_durable(w->store);
-    if (durable < w->durable || durable > w->position)
+    if (durable < w->durable || durable > w->position || changes < durable || changes > w->position)
         verdict_fail("durable up to %llu after %llu, of %llu", (llu)durable, (llu)w->durable, (llu)w->position);
     w->durable = durable;
+    w->durable_changes = changes;
     size_t n = 0;
-    for (; n < w->n_log && w->log[n].position <= durable; n++)
-        naive_apply(&w->base, &w->log[n]);
+    for (size_t i = 0; i < w->n_log; i++)
+        if (is_change(&w->log[i]) && is_promised(w, i, changes))
+            n = i + 1;
+    while (n < w->n_log && is_promised(w, n, changes))
+        n++;
+    for (size_t i = 0; i < n; i++)
+        naive_apply(&w->base, &w->log[i]);
     forget_front(w, n);
 }
 
@@ -279,6 +309,9 @@ static void mark_tail(const struct world *w, size_t kept)
         tx_kept |= i < kept && w->log[i].kind == RECORD_COMMIT;
         tx_cut |= i >= kept && w->log[i].kind == RECORD_COMMIT;
     }
+    for (size_t i = kept; i < w->n_log; i++)
+        if (w->log[i].kind == RECORD_PUBLISH && w->log[i].position < w->durable_changes)
+            mark_hit(MARK_stuck_lost);
     if (kept > 0)
         mark_hit(MARK_tail_kept);
     if (kept < w->n_log)
@@ -299,7 +332,7 @@ static void go_on_from(struct world *w, const struct naive *found, bool is_suspe
     for (size_t i = 0; i < w->n_log; i++)
         naive_apply(&w->now, &w->log[i]);
     world_remember(w, &restart);
-    w->durable = 0;
+    w->durable = w->durable_changes = 0;
     w->position = w->position > 0 ? w->position : 1;
     w->queues = store_next_queue(w->store);
     for (size_t i = 0; i < found->n_queues; i++)

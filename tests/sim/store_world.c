@@ -254,6 +254,7 @@ void world_write(struct world *w)
 {
     struct store before = *w->store;
     enum store_verdict v = store_write(w->store);
+    world_order(w);
     verdict_note("write: %d", (int)v);
     if (v == STORE_FAILED || sim_disk_is_off(w->disk)) { /* what a broker says without power nobody hears */
         on_failed(w, "write");
@@ -354,6 +355,7 @@ static void close_and_open(struct world *w)
     if (w->is_full)
         return;
     enum store_verdict v = store_close(w->store);
+    world_order(w);
     if (v == STORE_FULL && w->is.fills)
         return;
     if (v != STORE_FINE) {
@@ -404,7 +406,8 @@ static void step(struct world *w)
 {
     if (rng_one_in(&w->rng, 60))
         w->is.publish_odds = 5 + rng_below(&w->rng, 85);
-    w->may_publish = !w->is_full && !(w->is.fills && w->store->is_tight);
+    bool is_short = w->is_full || (w->is.fills && w->store->is_tight);
+    w->may_publish = !is_short || rng_one_in(&w->rng, 8);
     uint32_t what = rng_below(&w->rng, 100);
     if (w->is.hoards && rng_one_in(&w->rng, 2)) {
         hoard(w);

@@ -33,9 +33,9 @@ struct world {
     /* What was promised. */
     struct naive base;        /* what the records before the log add up to */
     struct naive now;         /* what all add up to */
-    struct naive_record *log; /* owned */
+    struct naive_record *log; /* owned: in the order in which it is written */
     size_t n_log, log_room;
-    uint64_t position, durable, queues, wall_ms;
+    uint64_t position, durable, durable_changes, queues, wall_ms;
     uint32_t letters;
     bool is_settled; /* nothing has happened on the disk since the last recovery that a crash could undo */
 
@@ -64,6 +64,9 @@ void work_traffic(struct world *w);  /* publishes, and hands out */
 void work_thin_out(struct world *w); /* settles most, here and there */
 void work_ask(struct world *w, struct naive_queue *q);
 void world_remember(struct world *w, const struct naive_record *r);
+
+/* store_order.c: after whatever may have written: puts the log in the order in which it was. */
+void world_order(struct world *w);
 
 /* store_check.c: what must be so. */
 void check_answers(struct world *w, bool is_exact);

@@ -599,7 +599,7 @@ bool world_sync_run(struct world *w)
 static void let_go(struct world *w)
 {
     struct event e;
-    gate_open(&w->real_gate, storage_durable(w->storage));
+    gate_open(&w->real_gate, storage_durable(w->storage), storage_durable_changes(w->storage));
     while (gate_take(&w->real_gate, &e)) {
         pass_on(w, &e);
         mark_hit(MARK_late_confirm);
