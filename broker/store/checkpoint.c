@@ -508,7 +508,8 @@ bool checkpoint_read(struct store *s, uint64_t number, bool must_be_whole, bool 
         copy_free(&copies[i]);
     file_name(name, "checkpoint", number);
     if (lost > 0)
-        store_lose(s, NULL, 0, lost, 0, name, 0, "neither copy can be read");
+        store_lose(s, NULL, 0,
+                   &(struct store_loss){.messages = lost, .file = name, .reason = "neither copy can be read"});
     *is_whole = has_end && lost == 0;
     return has_end;
 }

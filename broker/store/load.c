@@ -222,7 +222,10 @@ static void tell_lost(struct reading *r)
     for (unsigned i = 0; i < r->n_lost; i++) {
         file_name(name, r->lost[i].kind, r->lost[i].file);
         uint64_t before = r->q->bytes, messages = r->q->messages;
-        store_lose(s, r->q, r->lost[i].position, 1, 0, name, r->lost[i].offset, "its checksum does not hold");
+        store_lose(
+            s, r->q, r->lost[i].position,
+            &(struct store_loss){
+                .messages = 1, .file = name, .offset = r->lost[i].offset, .reason = "its checksum does not hold"});
         r->l->lost++;
         if (messages > 0)
             r->l->lost_bytes += before - r->q->bytes;

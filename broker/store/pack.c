@@ -279,7 +279,10 @@ static void lose(struct store *s, struct image_queue *q, uint64_t position, uint
 {
     char name[NAME_MAX_BYTES];
     file_name(name, kind, number);
-    store_lose(s, q, position, 1, bytes, name, offset, "its checksum does not hold");
+    store_lose(
+        s, q, position,
+        &(struct store_loss){
+            .messages = 1, .bytes = bytes, .file = name, .offset = offset, .reason = "its checksum does not hold"});
 }
 
 /* Copies spots of q in segment g, from where it is at, into one chunk.  *done: none is left. */

@@ -288,8 +288,12 @@ static void lose_places(struct recovery *r, const struct message_meta *m, struct
     file_name(name, "journal", segment);
     for (uint32_t i = 0; i < m->n_places && place_read(&c, &p); i++) {
         image_restore_queue(&s->image, p.queue, p.position + 1, 0);
-        store_lose(s, image_queue_find(&s->image, p.queue), 0, 1, m->body_size, name, offset,
-                   "its checksum does not hold");
+        store_lose(s, image_queue_find(&s->image, p.queue), 0,
+                   &(struct store_loss){.messages = 1,
+                                        .bytes = m->body_size,
+                                        .file = name,
+                                        .offset = offset,
+                                        .reason = "its checksum does not hold"});
     }
 }
 
@@ -375,7 +379,9 @@ static void lose_missing_spots(struct store *s, struct image_queue *q, uint64_t 
     }
     file_name(name, "journal", segment);
     if (lost > 0 && q->definition != NULL)
-        store_lose(s, q, 0, lost, bytes, name, 0, "the file is missing");
+        store_lose(
+            s, q, 0,
+            &(struct store_loss){.messages = lost, .bytes = bytes, .file = name, .reason = "the file is missing"});
 }
 
 static void apply_chunk(struct store *s, struct bytes meta)
@@ -640,8 +646,12 @@ static void lose_missing(struct recovery *r)
                 continue;
             }
             file_name(name, "pack", c->pack->number);
-            store_lose(s, q, 0, c->live, c->bytes, name, c->offset,
-                       f == NULL ? "the file is missing" : "the file is too short");
+            store_lose(s, q, 0,
+                       &(struct store_loss){.messages = c->live,
+                                            .bytes = c->bytes,
+                                            .file = name,
+                                            .offset = c->offset,
+                                            .reason = f == NULL ? "the file is missing" : "the file is too short"});
             image_drop_chunk(&s->image, c);
         }
         lose_missing_spots(s, q, UINT64_MAX);
@@ -758,7 +768,9 @@ static bool read_checkpoints(struct recovery *r)
     if (journal_is_complete(r) || (!has_history(r) && (!has_any || r->files[FOUND_JOURNAL].n == 0)))
         return true;
     store_note(r->s, true, "no checkpoint can be read; going on with what the journal knows");
-    store_lose(r->s, NULL, 0, 0, 0, "checkpoint", 0, has_any ? "no checkpoint can be read" : "there is no checkpoint");
+    store_lose(r->s, NULL, 0,
+               &(struct store_loss){.file = "checkpoint",
+                                    .reason = has_any ? "no checkpoint can be read" : "there is no checkpoint"});
     return false;
 }
 

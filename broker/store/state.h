@@ -70,10 +70,10 @@ struct store {
     uint64_t buffer_at;
     struct run_writer settles, delivers, returns;
     bool in_tx;
-    bool is_group_open;                                      /* something was appended since the last BATCH */
-    bool is_awaited;        /* … or before: something that an answer waits for, and no sync has begun since */
-    bool is_mark_due;                                        /* the disk knows more than the last BATCH says */
-    struct sheaf *waiting;                                   /* owned: sheaves that were appended, oldest first */
+    bool is_group_open;    /* something was appended since the last BATCH */
+    bool is_awaited;       /* … or before: something that an answer waits for, and no sync has begun since */
+    bool is_mark_due;      /* the disk knows more than the last BATCH says */
+    struct sheaf *waiting; /* owned: sheaves that were appended, oldest first */
     size_t n_waiting, waiting_room, next_record, next_place; /* of the first */
     struct stuck stuck;                                      /* what found no room, and may be overtaken */
     bool is_tx_stuck;                                        /* what comes belongs to it, until its COMMIT */
@@ -159,8 +159,7 @@ enum store_verdict files_tend(struct store *s, bool *more);
 /* At least n spares from now on; STORE_FULL: there is no room. */
 enum store_verdict files_reserve(struct store *s, unsigned n);
 /* So many messages of q from this position on cannot be read: they are gone, and somebody is told. */
-void store_lose(struct store *s, struct image_queue *q, uint64_t position, uint64_t messages, uint64_t bytes,
-                const char *file, uint64_t offset, const char *reason);
+void store_lose(struct store *s, struct image_queue *q, uint64_t position, const struct store_loss *loss);
 /* All of a file, on the heap; NULL: it cannot be read. */
 uint8_t *store_read_file(struct store *s, const char *name, uint64_t *size);
 /* Items of the journal from one LSN to another cannot be read; nobody knows whose they were. */

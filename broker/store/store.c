@@ -112,20 +112,15 @@ uint64_t store_next_queue(const struct store *s)
 
 /* --- losses */
 
-void store_lose(struct store *s, struct image_queue *q, uint64_t position, uint64_t messages, uint64_t bytes,
-                const char *file, uint64_t offset, const char *reason)
+void store_lose(struct store *s, struct image_queue *q, uint64_t position, const struct store_loss *loss)
 {
-    s->stats.lost_messages += messages;
+    s->stats.lost_messages += loss->messages;
     if (s->witness.lost != NULL) {
-        const struct store_loss loss = {.queue = q != NULL ? q->id : 0,
-                                        .definition =
-                                            q != NULL && q->definition != NULL ? q->definition->key : (struct bytes){0},
-                                        .messages = messages,
-                                        .bytes = bytes,
-                                        .file = file,
-                                        .offset = offset,
-                                        .reason = reason};
-        s->witness.lost(s->witness.arg, &loss);
+        struct store_loss told = *loss;
+        told.queue = q != NULL ? q->id : 0;
+        if (q != NULL && q->definition != NULL)
+            told.definition = q->definition->key;
+        s->witness.lost(s->witness.arg, &told);
     }
     if (q == NULL || s->recovery != NULL)
         return;
