@@ -63,6 +63,7 @@ static enum store_verdict put_publish(struct store *s, const struct record *r, c
         memcpy(to + FORMAT_ITEM_HEADER, meta.at, meta.len);
         message_item_body_write(to + FORMAT_ITEM_HEADER + meta.len, r->msg, &crc);
         journal_put(s, ITEM_MESSAGE, r->tx ? ITEM_TX : 0, meta.len, body, crc);
+        s->is_awaited = true;
         publish_image(s, r, places, offset);
     }
     if (scratch != stack)
@@ -82,6 +83,7 @@ static enum store_verdict put_definition(struct store *s, const struct record *r
     definition_write(&p, d);
     journal_put(s, r->kind == RECORD_DEFINE ? ITEM_DEFINE : ITEM_UNDEFINE, r->tx ? ITEM_TX : 0, pen_written(&p).len, 0,
                 0);
+    s->is_awaited = true;
     if (r->kind == RECORD_DEFINE)
         image_define(&s->image, d->what, d->queue, d->key, d->value);
     else
@@ -95,6 +97,7 @@ static enum store_verdict put_purge(struct store *s, const struct record *r)
     struct pen p = pen_over(meta, sizeof meta);
     pen_varint(&p, r->at.queue);
     pen_varint(&p, r->at.position);
+    s->is_awaited = true;
     enum store_verdict v = journal_put_meta(s, ITEM_PURGE, r->tx ? ITEM_TX : 0, pen_written(&p));
     if (v == STORE_FINE)
         image_purge(&s->image, r->at.queue, r->at.position);
@@ -117,6 +120,7 @@ static enum store_verdict put_commit(struct store *s)
         v = journal_put_meta(s, ITEM_COMMIT, 0, (struct bytes){0});
     if (v == STORE_FINE)
         s->in_tx = false;
+    s->is_awaited = true;
     return v;
 }
 

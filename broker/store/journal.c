@@ -20,8 +20,8 @@ enum store_verdict journal_flush(struct store *s)
     s->buffer_at += s->buffered;
     s->journal_since += s->buffered;
     s->buffered = 0;
-    if (s->buffer_room > 8 * BUFFER_BYTES) { /* there was a large message */
-        s->buffer_room = 2 * BUFFER_BYTES;
+    if (s->buffer_room > 8 * (size_t)BUFFER_BYTES) { /* there was a large message */
+        s->buffer_room = 2 * (size_t)BUFFER_BYTES;
         free(s->buffer);
         s->buffer = alloc(s->buffer_room);
     }
@@ -77,7 +77,7 @@ static enum store_verdict journal_next_segment(struct store *s, size_t item)
 {
     char name[NAME_MAX_BYTES];
     uint64_t number = s->image.n_segments == 0 ? s->next_segment : s->image.first_segment + s->image.n_segments;
-    uint64_t size = FORMAT_FILE_HEADER + item + 2 * SEGMENT_TAIL_BYTES;
+    uint64_t size = FORMAT_FILE_HEADER + item + 2 * (size_t)SEGMENT_TAIL_BYTES;
     int file;
     if (number < s->next_segment)
         number = s->next_segment;

@@ -60,6 +60,7 @@ struct keeper {
     uint64_t stop_ms, drain_ms;
     unsigned groups_untended; /* written since the last slice */
     bool is_syncing;          /* the errand is out … */
+    uint64_t lazy_ms;         /* when to sync what nobody waits for; UINT64_MAX: there is nothing */
     bool is_sync_slow;        /* … and was complained about */
     bool has_group;           /* something was appended since the last write */
     bool is_full;             /* the last write found no room */
@@ -367,6 +368,13 @@ static void journal_on_full(struct keeper *k)
     journal_look_at_space(k);
 }
 
+/* Something was written, or names have changed: a sync is due, though nobody may wait for it. */
+static void journal_sync_later(struct keeper *k)
+{
+    if (k->lazy_ms == UINT64_MAX)
+        k->lazy_ms = clock_ms() + KEEPER_LAZY_MS;
+}
+
 /* Writes what was appended. */
 static void journal_write(struct keeper *k)
 {
@@ -389,6 +397,7 @@ static void journal_write(struct keeper *k)
     histogram_add(&k->stats.write_us, clock_us() - from);
     pthread_mutex_unlock(&k->lock);
     journal_ease(k);
+    journal_sync_later(k);
     if (was_full || segments != k->segments)
         journal_look_at_space(k);
     k->segments = segments;
@@ -397,7 +406,10 @@ static void journal_write(struct keeper *k)
 /* Hands over what can be synced, unless the sync thread is at work. */
 static void journal_sync(struct keeper *k)
 {
-    if (k->is_syncing || !store_sync_begin(k->store, &k->errand.job))
+    if (k->is_syncing || (!store_sync_is_awaited(k->store) && !k->is_stopping && clock_ms() < k->lazy_ms))
+        return;
+    k->lazy_ms = UINT64_MAX;
+    if (!store_sync_begin(k->store, &k->errand.job))
         return;
     k->is_syncing = true;
     k->is_sync_slow = false;
@@ -430,6 +442,7 @@ static void journal_tend(struct keeper *k, bool is_idle)
     k->bytes_untended = 0;
     bool has_no_room = found_no_room(k, store_tend(k->store, budget, &more), "the store cannot be written");
     k->has_debt = more && !has_no_room; /* or at the next tick */
+    journal_sync_later(k);
     if (k->is_full && journal_files(k) < files)
         k->retry_ms = 0; /* there may be room now */
     if (store_stats(k->store).is_tight != k->is_tight)
@@ -485,6 +498,8 @@ static uint64_t journal_patience(const struct keeper *k)
         until = k->retry_ms;
     if (k->has_debt || (k->scrub_left > 0 && !k->is_stopping))
         return 0;
+    if (!k->is_syncing && k->lazy_ms < until)
+        until = k->lazy_ms;
     return until > now ? until - now : 0;
 }
 

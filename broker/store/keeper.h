@@ -26,6 +26,7 @@ struct keeper;
 enum {
     KEEPER_TICK_MS = 1000,          /* at least so often it looks at the disk's space, and at what has no hurry */
     KEEPER_ALARM_MS = 1000,         /* the disk alarm does not clear before */
+    KEEPER_LAZY_MS = 5,             /* that what nobody waits for may wait for a sync (P5) */
     KEEPER_RETRY_MS = 100,          /* between attempts to write to a full file system */
     KEEPER_TEND_BYTES = 1 << 20,    /* of what has no hurry, when there is nothing else … */
     KEEPER_TEND_BUSY_BYTES = 256 << 10, /* … and when there is, … */

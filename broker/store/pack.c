@@ -26,7 +26,7 @@ struct bytes block_at(struct store *s, struct block *b, int file, uint64_t numbe
     size_t want = n > BLOCK_BYTES ? n : BLOCK_BYTES;
     if (want > end - offset)
         want = (size_t)(end - offset);
-    if (want > b->capacity || (b->capacity > 4 * BLOCK_BYTES && want <= BLOCK_BYTES)) {
+    if (want > b->capacity || (b->capacity > 4 * (size_t)BLOCK_BYTES && want <= BLOCK_BYTES)) {
         free(b->at);
         b->capacity = want > BLOCK_BYTES ? want : BLOCK_BYTES;
         b->at = alloc(b->capacity);
@@ -318,13 +318,15 @@ static enum store_verdict move_spots(struct store *s, struct segment *g, struct 
     return v;
 }
 
-static struct segment *oldest_live(struct store *s)
+/* The oldest segment with something that is not copied yet, once there are too many of those; one that is copied waits
+ * for a sync, and nobody waits for it. */
+static struct segment *oldest_to_move(const struct store *s)
 {
     size_t there = 0;
     struct segment *oldest = NULL;
     for (size_t i = 0; i < s->image.n_segments; i++) {
         struct segment *g = s->image.segments[i];
-        if (g == NULL || g == s->open)
+        if (g == NULL || g == s->open || (g->live > 0 && g->queues_done == g->n_queues))
             continue;
         there++;
         if (oldest == NULL && g->live > 0)
@@ -335,8 +337,8 @@ static struct segment *oldest_live(struct store *s)
 
 static enum store_verdict relocate(struct store *s, uint64_t *budget, bool *more)
 {
-    struct segment *g = oldest_live(s);
-    while (g != NULL && *budget > 0 && s->n_pending < PENDING_MAX && g->queues_done < g->n_queues) {
+    struct segment *g;
+    while (*budget > 0 && s->n_pending < PENDING_MAX && (g = oldest_to_move(s)) != NULL) {
         struct image_queue *q = image_queue_find(&s->image, g->queues[g->queues_done]);
         bool done = true;
         enum store_verdict v = q == NULL ? STORE_FINE : move_spots(s, g, q, budget, &done);
@@ -345,7 +347,7 @@ static enum store_verdict relocate(struct store *s, uint64_t *budget, bool *more
         if (done)
             g->queues_done++;
     }
-    *more |= g != NULL && g->queues_done < g->n_queues && s->n_pending < PENDING_MAX;
+    *more |= s->n_pending < PENDING_MAX && oldest_to_move(s) != NULL;
     return STORE_FINE;
 }
 

@@ -67,9 +67,10 @@ struct store {
     uint64_t buffer_at;
     struct run_writer settles, delivers, returns;
     bool in_tx;
-    bool is_group_open;                                      /* something was appended since the last BATCH */
-    bool is_mark_due;                                        /* the disk knows more than the last BATCH says */
-    struct sheaf *waiting;                                   /* owned: sheaves that were appended, oldest first */
+    bool is_group_open;    /* something was appended since the last BATCH */
+    bool is_awaited;       /* … or before: something that an answer waits for, and no sync has begun since */
+    bool is_mark_due;      /* the disk knows more than the last BATCH says */
+    struct sheaf *waiting; /* owned: sheaves that were appended, oldest first */
     size_t n_waiting, waiting_room, next_record, next_place; /* of the first */
     struct record *loads;                                    /* owned: to be answered when the group is written */
     size_t n_loads, loads_room;

@@ -192,6 +192,7 @@ bool store_sync_begin(struct store *s, struct sync_job *job)
     if (job->n_files == 0 && !job->folder && job->position == s->durable_position && job->lsn == s->durable_lsn)
         return false;
     s->names_changed = false;
+    s->is_awaited &= s->is_group_open;
     job->serial = ++s->serial;
     if (writes_checkpoint)
         s->next.serial = job->serial;
@@ -200,6 +201,11 @@ bool store_sync_begin(struct store *s, struct sync_job *job)
             w->serial = job->serial;
     s->stats.syncs++;
     return true;
+}
+
+bool store_sync_is_awaited(const struct store *s)
+{
+    return s->is_awaited;
 }
 
 int sync_job_run(struct disk *d, const struct sync_job *job)

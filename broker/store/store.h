@@ -120,6 +120,9 @@ struct sync_job {
     uint64_t lsn, serial; /* the store's own */
 };
 bool store_sync_begin(struct store *s, struct sync_job *job);
+
+/* Is somebody waiting for that?  Settles, for one, may wait a few milliseconds for others. */
+bool store_sync_is_awaited(const struct store *s);
 int sync_job_run(struct disk *d, const struct sync_job *job); /* on any thread; 0, or -errno */
 void store_sync_end(struct store *s, const struct sync_job *job);
 

@@ -32,6 +32,7 @@ bool storage_run(struct storage *s);   /* … the other thread, … */
 bool storage_end(struct storage *s);   /* … and its owner again */
 bool storage_tend(struct storage *s);
 bool storage_is_dead(const struct storage *s);
+bool storage_is_full(const struct storage *s); /* the last write found no room */
 
 /* An answer to a LOAD, which the caller owns, or NULL. */
 struct load *storage_take_load(struct storage *s);

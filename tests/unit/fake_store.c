@@ -157,6 +157,12 @@ uint64_t store_segment_bytes(const struct store *s)
     return STORE_SEGMENT_BYTES;
 }
 
+bool store_sync_is_awaited(const struct store *s)
+{
+    (void)s;
+    return true;
+}
+
 bool store_gather(struct store *s)
 {
     (void)s;
