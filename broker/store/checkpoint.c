@@ -58,7 +58,7 @@ static struct pen writer_pen(struct writer *w, size_t meta_max)
 
 static void write_state(struct store *s, struct writer *w)
 {
-    struct pen p = writer_pen(w, 9 * VARINT_MAX);
+    struct pen p = writer_pen(w, 9 * (size_t)VARINT_MAX);
     pen_varint(&p, s->group_lsn);
     pen_varint(&p, s->image.first_segment);
     pen_varint(&p, s->image.next_queue);
@@ -114,7 +114,7 @@ static void write_spots(struct writer *w, const struct image_queue *q)
     size_t live = q->n_spots - q->dead_spots;
     if (live == 0)
         return;
-    struct pen p = writer_pen(w, 2 * VARINT_MAX + live * SPOT_ROOM);
+    struct pen p = writer_pen(w, 2 * (size_t)VARINT_MAX + live * SPOT_ROOM);
     struct spot last = {0};
     pen_varint(&p, q->id);
     pen_varint(&p, live);
@@ -137,7 +137,7 @@ static void write_queues(const struct store *s, struct writer *w)
 {
     for (struct map_node *n = map_walk(&s->image.queues, NULL); n != NULL; n = map_walk(&s->image.queues, n)) {
         const struct image_queue *q = item_of(n, struct image_queue, by_id);
-        struct pen p = writer_pen(w, 3 * VARINT_MAX);
+        struct pen p = writer_pen(w, 3 * (size_t)VARINT_MAX);
         pen_varint(&p, q->id);
         pen_varint(&p, q->next_position);
         pen_varint(&p, q->suspect_before);

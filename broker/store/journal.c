@@ -20,8 +20,8 @@ enum store_verdict journal_flush(struct store *s)
     s->buffer_at += s->buffered;
     s->journal_since += s->buffered;
     s->buffered = 0;
-    if (s->buffer_room > 8 * BUFFER_BYTES) { /* there was a large message */
-        s->buffer_room = 2 * BUFFER_BYTES;
+    if (s->buffer_room > 8 * (size_t)BUFFER_BYTES) { /* there was a large message */
+        s->buffer_room = 2 * (size_t)BUFFER_BYTES;
         free(s->buffer);
         s->buffer = alloc(s->buffer_room);
     }

@@ -81,7 +81,7 @@ static bool cache_fill(struct store *s, const struct chunk *c)
         store_fail(s, "cannot open", name, file);
     if (file < 0)
         return false;
-    if (c->size > s->cache.capacity || s->cache.capacity > 4 * BLOCK_BYTES) {
+    if (c->size > s->cache.capacity || s->cache.capacity > 4 * (size_t)BLOCK_BYTES) {
         free(s->cache.at);
         s->cache.capacity = c->size;
         s->cache.at = alloc(c->size);

@@ -26,7 +26,7 @@ struct bytes block_at(struct store *s, struct block *b, int file, uint64_t numbe
     size_t want = n > BLOCK_BYTES ? n : BLOCK_BYTES;
     if (want > end - offset)
         want = (size_t)(end - offset);
-    if (want > b->capacity || (b->capacity > 4 * BLOCK_BYTES && want <= BLOCK_BYTES)) {
+    if (want > b->capacity || (b->capacity > 4 * (size_t)BLOCK_BYTES && want <= BLOCK_BYTES)) {
         free(b->at);
         b->capacity = want > BLOCK_BYTES ? want : BLOCK_BYTES;
         b->at = alloc(b->capacity);
@@ -161,6 +161,12 @@ static enum store_verdict pack_seal(struct store *s)
     return STORE_FINE;
 }
 
+static void pack_dirty(struct store *s, struct pack *p)
+{
+    s->dirty_packs += !p->is_dirty;
+    p->is_dirty = true;
+}
+
 static enum store_verdict pack_open(struct store *s, uint64_t room)
 {
     char name[NAME_MAX_BYTES];
@@ -178,7 +184,6 @@ static enum store_verdict pack_open(struct store *s, uint64_t room)
     p->file = file;
     p->size = size;
     p->epoch = store_random_epoch(s);
-    p->is_dirty = true;
     const struct file_header h = store_header(s, FILE_PACK, number, p->epoch, 0);
     file_header_encode(header, &h);
     v = file_write(s, file, name, header, sizeof header, 0);
@@ -188,6 +193,7 @@ static enum store_verdict pack_open(struct store *s, uint64_t room)
         return v;
     }
     p->used = FORMAT_FILE_HEADER;
+    pack_dirty(s, p);
     s->pack = p;
     return v;
 }
@@ -235,7 +241,7 @@ static enum store_verdict builder_end(struct store *s, struct builder *b)
         return v;
     p->next_lsn = b->lsn;
     p->used += b->len;
-    p->is_dirty = true;
+    pack_dirty(s, p);
     p->pending++;
     struct pending_chunk *w = alloc_zeroed(sizeof *w);
     w->meta = b->meta;

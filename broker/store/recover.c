@@ -152,8 +152,8 @@ static void guess_header(struct store *s, const char *name, struct found_file *f
     free(at);
 }
 
-/* The highest LSN that a segment calls durable. */
-static uint64_t durable_in(struct store *s, const struct found_file *f)
+/* The highest LSN that a segment calls durable, and the highest that it has. */
+static uint64_t durable_in(struct store *s, const struct found_file *f, uint64_t *seen)
 {
     char name[NAME_MAX_BYTES];
     uint64_t size = 0, durable = 0;
@@ -166,6 +166,8 @@ static uint64_t durable_in(struct store *s, const struct found_file *f)
         struct batch_meta batch;
         item_decode(bytes_of(all.at + i, all.len - i), &item, &need);
         struct cursor c = cursor_over(item.meta);
+        if (item.lsn > *seen)
+            *seen = item.lsn;
         if (item.type == ITEM_BATCH && batch_meta_read(&c, &batch) && batch.durable > durable)
             durable = batch.durable;
     }
@@ -183,7 +185,7 @@ static void doubt_guesses(struct recovery *r)
     for (size_t i = 0; i < f->n; i++)
         any |= f->at[i].is_guessed;
     for (size_t i = 0; i < f->n && any; i++) {
-        uint64_t d = f->at[i].is_unwritten ? 0 : durable_in(r->s, &f->at[i]);
+        uint64_t d = f->at[i].is_unwritten ? 0 : durable_in(r->s, &f->at[i], &r->seen);
         durable = d > durable ? d : durable;
     }
     for (size_t i = 0; i < f->n; i++)

@@ -163,9 +163,11 @@ static bool job_gather(struct store *s, struct sync_job *job)
     }
     for (struct link *l = s->image.packs.ring.prev; l != &s->image.packs.ring; l = l->prev) {
         struct pack *p = item_of(l, struct pack, in_order);
-        if (p->is_sealed && !p->is_dirty)
+        if (s->dirty_packs == 0)
             break;
+        bool was_dirty = p->is_dirty;
         job_add(job, p->file, &p->is_dirty);
+        s->dirty_packs -= was_dirty && !p->is_dirty;
     }
     return is_all;
 }
@@ -221,9 +223,9 @@ static void close_sealed_packs(struct store *s)
 {
     for (struct link *l = s->image.packs.ring.prev; l != &s->image.packs.ring; l = l->prev) {
         struct pack *p = item_of(l, struct pack, in_order);
-        if (p->file < 0)
+        if (p->file < 0 && s->dirty_packs == 0)
             break;
-        if (p == s->pack || p->is_dirty)
+        if (p->file < 0 || p == s->pack || p->is_dirty)
             continue;
         s->disk->calls->close(s->disk, p->file);
         p->file = -1;

@@ -49,7 +49,7 @@ struct world {
     struct sync_job job;
     enum { JOB_NONE, JOB_BEGUN, JOB_RUN, JOB_FAILED } job_state;
     bool is_full, may_publish, is_recovering;
-    bool is_damaged;
+    bool is_damaged, has_aside; /* has_aside: files that nobody knows were kept */
     unsigned crashes;
     bool was_closed;            /* cleanly, and nothing has happened since */
     uint64_t lost, lost_anyhow; /* messages, and items of nobody knows whom, that were reported */
