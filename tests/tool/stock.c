@@ -198,6 +198,19 @@ void stock_close(struct stock *k, bool is_clean)
     k->store = NULL;
 }
 
+void stock_reopen(struct stock *k)
+{
+    char *text = NULL;
+    const struct store_config c = stock_config(k->disk);
+    CHECK(store_open(&c, NULL, &k->store, &text) == STORE_FINE);
+    k->position = 0;
+    for (unsigned i = 0; i < STOCK_QUEUES; i++)
+        for (size_t j = 0; j < k->queues[i].n; j++) { /* what was out has been given back */
+            k->queues[i].messages[j].returned += k->queues[i].messages[j].is_out;
+            k->queues[i].messages[j].is_out = false;
+        }
+}
+
 void stock_free(struct stock *k)
 {
     store_destroy(k->store);

@@ -39,6 +39,7 @@ void stock_open(struct stock *k, const char *folder, uint64_t seed); /* a new on
 void stock_fill(struct stock *k, unsigned records);                  /* some more of everything */
 void stock_write(struct stock *k);                                   /* and synced */
 void stock_close(struct stock *k, bool is_clean);                    /* false: as if the process was killed */
+void stock_reopen(struct stock *k);                  /* after that */
 void stock_free(struct stock *k);
 
 /* Compares what a store holds with what must be in it: how many messages are not there, or are others. */

@@ -366,6 +366,35 @@ TEST(a_copy_that_is_made_at_work_is_the_state_at_its_mark)
     }
 }
 
+/* --- files that are the store's by name only */
+
+TEST(a_file_with_a_strange_number_changes_nothing)
+{
+    static const char *const names[] = {"journal-ffffffffffffffff",      "journal-00000000ffffffff",
+                                        "journal-00000000000fffff",      "journal-0x00000000000001",
+                                        "pack-ffffffffffffffff",         "spare-ffffffffffffffff",
+                                        "checkpoint-a-ffffffffffffffff", "checkpoint-b-7fffffffffffffff"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct stock k;
+        char *path = folder("strange");
+        fill(&k, path, 40 + i, 2000, i % 2 == 0);
+        assert_int_equal(run(": >%s/%s", path, names[i]), 0);
+        for (unsigned times = 0; times < 2; times++) {
+            struct outcome o = open_for_real(&k, path);
+            assert_true(o.is_open);
+            assert_int_equal(o.wrong, 0);
+            assert_int_equal(o.losses, 0);
+            stock_reopen(&k);
+            stock_fill(&k, 500);
+            stock_close(&k, times == 0);
+        }
+        assert_int_equal(open_for_real(&k, path).wrong, 0);
+        
+        stock_free(&k);
+        free(path);
+    }
+}
+
 /* --- the scrubber */
 
 static void on_note(void *arg, bool is_warning, const char *text)
@@ -569,6 +598,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_repaired_store_has_what_the_old_one_had),
         cmocka_unit_test(a_copy_of_a_store_that_is_not_at_work_is_like_it),
         cmocka_unit_test(a_copy_that_is_made_at_work_is_the_state_at_its_mark),
+        cmocka_unit_test(a_file_with_a_strange_number_changes_nothing),
         cmocka_unit_test(the_scrubber_finds_damage_before_anybody_wants_it),
         cmocka_unit_test(verify_finds_all_that_the_broker_would_lose),
         cmocka_unit_test(a_store_without_its_checkpoints_is_known_for_one),
