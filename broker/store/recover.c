@@ -803,6 +803,18 @@ static bool read_checkpoints(struct recovery *r)
     return false;
 }
 
+/* Bytes of all segments behind the checkpoint.  Who is killed again and again before it can make one begins a segment
+ * each time: they would pile up, and be read at every start. */
+static uint64_t journal_behind(const struct store *s)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < s->image.n_segments; i++) {
+        const struct segment *g = s->image.segments[i];
+        bytes += g != NULL && g->file >= 0 && g->last_lsn > s->checkpoint_lsn ? g->size : 0;
+    }
+    return bytes > s->config.segment_bytes ? bytes : s->config.segment_bytes;
+}
+
 enum store_verdict recover(struct store *s, char **text)
 {
     struct recovery r = {.s = s, .end = UINT64_MAX};
@@ -840,7 +852,7 @@ enum store_verdict recover(struct store *s, char **text)
         sort_out(&r, is_trusted);
         if (r.highest >= s->next_segment)
             s->next_segment = r.highest + 1;
-        s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
+        s->journal_since = s->lsn > s->checkpoint_lsn ? journal_behind(s) : 0;
         if (s->checkpoint != 0)
             checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
         s->names_changed = true; /* by the process before, for all that is known */

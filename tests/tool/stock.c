@@ -190,6 +190,11 @@ void stock_fill(struct stock *k, unsigned records)
     }
 }
 
+void stock_hand_over(struct stock *k, struct sheaf *h)
+{
+    hand_over(k, h);
+}
+
 void stock_close(struct stock *k, bool is_clean)
 {
     if (is_clean)
