@@ -477,6 +477,36 @@ TEST(a_checkpoint_takes_a_queue_of_any_length)
     free(path);
 }
 
+/* For a full disk there are spare files only: what does not fit into one would keep all behind it waiting. */
+TEST(the_largest_message_of_the_default_limit_fits_into_an_ordinary_segment)
+{
+    enum { LARGEST = 16 << 20, PROPERTIES = 100 << 10 };
+    struct stock k = {0};
+    struct sheaf h;
+    char *path = folder("largest"), *text = NULL, *properties = alloc_zeroed(PROPERTIES), *body = alloc_zeroed(LARGEST);
+    int error = 0;
+    k.disk = disk_real_create(path, &error);
+    struct store_config c = stock_config(k.disk);
+    c.segment_bytes = c.pack_bytes = 0;
+    assert_int_equal(store_open(&c, NULL, &k.store, &text), STORE_FINE);
+    sheaf_init(&h);
+    const struct message_spec spec = {.properties = bytes_of(properties, PROPERTIES),
+                                      .body_size = LARGEST,
+                                      .expiration_ms = MESSAGE_NO_EXPIRATION,
+                                      .flags = MESSAGE_PERSISTENT};
+    struct message *m = message_create(&spec);
+    message_fill(m, bytes_of(body, LARGEST));
+    sheaf_add(&h, RECORD_PUBLISH)->msg = m;
+    sheaf_place(&h, (struct place){.queue = 1, .position = 0, .ttl_ms = PLACE_NO_TTL});
+    stock_hand_over(&k, &h);
+    stock_write(&k);
+    assert_int_equal(run("test $(find %s -size +%uc | wc -l) = 0", path, (unsigned)STORE_SEGMENT_BYTES), 0);
+    stock_free(&k);
+    free(properties);
+    free(body);
+    free(path);
+}
+
 /* --- the scrubber */
 
 static void on_note(void *arg, bool is_warning, const char *text)
@@ -684,6 +714,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(who_is_killed_again_and_again_leaves_no_more_behind),
         cmocka_unit_test(no_item_becomes_too_long_with_what_is_settled_at_once),
         cmocka_unit_test(a_checkpoint_takes_a_queue_of_any_length),
+        cmocka_unit_test(the_largest_message_of_the_default_limit_fits_into_an_ordinary_segment),
         cmocka_unit_test(the_scrubber_finds_damage_before_anybody_wants_it),
         cmocka_unit_test(verify_finds_all_that_the_broker_would_lose),
         cmocka_unit_test(a_store_without_its_checkpoints_is_known_for_one),
