@@ -22,6 +22,7 @@ void cold_state_init(struct cold_state *s, const struct broker_config *config)
 {
     *s = (struct cold_state){
         .window_bytes = given_or(config->window_bytes, default_window(config)),
+        .paging_bytes = config->memory_high / 2,
         .window_messages = given_or(config->window_messages, COLD_WINDOW_MESSAGES),
         .window_queue_bytes = given_or(config->window_queue_bytes, COLD_WINDOW_QUEUE_BYTES),
     };
@@ -46,7 +47,7 @@ bool cold_takes(const struct broker *b, const struct queue *q, const struct mess
     if (q->cold.count > 0)
         return true;
     if (warm == 0 || (warm < s->window_messages && q->cold.warm_cost + message_cost(msg) <= s->window_queue_bytes))
-        return false;
+        return warm > 0 && s->paging_bytes > 0 && b->totals.message_bytes >= s->paging_bytes;
     return b->totals.message_bytes >= s->window_bytes;
 }
 
@@ -130,6 +131,12 @@ static uint32_t at_most(uint64_t n, uint32_t max)
     return n < max ? (uint32_t)n : max;
 }
 
+/* So many queues may be like that, that a little for each is too much. */
+static bool is_spent(const struct broker *b)
+{
+    return b->totals.message_bytes / COLD_SCANT_TIMES >= b->cold.window_bytes;
+}
+
 void cold_ask(struct broker *b)
 {
     struct cold_state *s = &b->cold;
@@ -141,7 +148,7 @@ void cold_ask(struct broker *b)
         q->cold.late_from = q->next_position;
         s->loads++;
         bool scant = is_scant(b, q);
-        remember_load(b, q, at_most(s->window_messages, scant ? COLD_SCANT_MESSAGES : UINT32_MAX),
+        remember_load(b, q, at_most(s->window_messages, !scant ? UINT32_MAX : is_spent(b) ? 1 : COLD_SCANT_MESSAGES),
                       at_most(s->window_queue_bytes, scant ? COLD_SCANT_BYTES : UINT32_MAX));
     }
 }

@@ -24,10 +24,11 @@ enum {
     COLD_WINDOW_BYTES = 64 << 20,        /* memory of all messages, while no more is taken queues may be long … */
     COLD_WINDOW_SHARE = 4,               /* … and no more than this part of memory_high … */
     COLD_WINDOW_MESSAGES = 1024,         /* … and so many of a queue … */
-    COLD_WINDOW_QUEUE_BYTES = 512 << 10, /* … in so many bytes (message_cost()), and always one, whatever others do */
+    COLD_WINDOW_QUEUE_BYTES = 512 << 10, /* … in so many bytes (message_cost()), and one, whatever others do */
     COLD_LOADS_MAX = 64,                 /* loads under way at once */
     COLD_SCANT_MESSAGES = 32,            /* what a load brings when there is no memory to spare, for a queue … */
-    COLD_SCANT_BYTES = 32 << 10,         /* … that nobody reads: enough to see what expires */
+    COLD_SCANT_BYTES = 32 << 10,         /* … that nobody reads: enough to see what expires … */
+    COLD_SCANT_TIMES = 2,                /* … and one, where this many times as much is in use as was to be */
 };
 
 /* A queue's. */
@@ -45,6 +46,7 @@ struct cold {
 /* The broker's. */
 struct cold_state {
     uint64_t window_bytes;
+    uint64_t paging_bytes; /* in use, above which a queue keeps one message only; 0: no such limit */
     uint64_t window_messages, window_queue_bytes;
     struct list wanting; /* queues that want to load */
     unsigned loads;      /* under way, also for queues that are gone */

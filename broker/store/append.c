@@ -128,9 +128,20 @@ static enum store_verdict put_commit(struct store *s)
     return v;
 }
 
+static bool is_fate(const struct record *r)
+{
+    return r->kind == RECORD_SETTLE || r->kind == RECORD_DELIVER || r->kind == RECORD_RETURN;
+}
+
 static enum store_verdict put_record(struct store *s, const struct record *r, const struct place *places)
 {
     enum store_verdict v;
+    /* An item has its limit, and a segment; runs may be long, of messages that are not neighbours. */
+    if (is_fate(r) && (s->settles.len > RUNS_BYTES || s->delivers.len > RUNS_BYTES || s->returns.len > RUNS_BYTES)) {
+        v = put_runs(s, r->tx ? ITEM_TX : 0);
+        if (v != STORE_FINE)
+            return v;
+    }
     switch ((enum record_kind)r->kind) {
     case RECORD_DEFINE:
     case RECORD_UNDEFINE:

@@ -9,7 +9,7 @@
 #include "broker/store/crc32c.h"
 #include "broker/store/state.h"
 
-enum { CHECKPOINT_FACTOR = 8, SPOT_ROOM = 5 * VARINT_MAX, COPIES = 2 };
+enum { CHECKPOINT_FACTOR = 8, SPOT_ROOM = 5 * VARINT_MAX, COPIES = 2, SPOTS_MAX = 1 << 20 /* in one item */ };
 
 static const char *const kinds[COPIES] = {"checkpoint-a", "checkpoint-b"};
 
@@ -108,18 +108,15 @@ static void write_chunk(struct writer *w, const struct chunk *c)
     writer_put(w, ITEM_CHUNK, pen_written(&p).len, span * sizeof(uint16_t));
 }
 
-/* Spots, each relative to the one before. */
-static void write_spots(struct writer *w, const struct image_queue *q)
+/* The live spots from index *i on, each relative to the one before: as many as an item takes. */
+static void write_some_spots(struct writer *w, const struct image_queue *q, size_t live, size_t *i)
 {
-    size_t live = q->n_spots - q->dead_spots;
-    if (live == 0)
-        return;
     struct pen p = writer_pen(w, 2 * (size_t)VARINT_MAX + live * SPOT_ROOM);
     struct spot last = {0};
     pen_varint(&p, q->id);
     pen_varint(&p, live);
-    for (size_t i = 0; i < q->n_spots; i++) {
-        const struct spot *s = queue_spot(q, i);
+    for (; live > 0; ++*i) {
+        const struct spot *s = queue_spot(q, *i);
         if (s->fate & FATE_DEAD)
             continue;
         pen_varint(&p, s->position - last.position);
@@ -128,9 +125,19 @@ static void write_spots(struct writer *w, const struct image_queue *q)
         pen_varint(&p, s->bytes);
         pen_varint(&p, s->fate);
         last = *s;
+        live--;
     }
     CHECK(!p.full);
     writer_put(w, ITEM_PLACES, pen_written(&p).len, 0);
+}
+
+static void write_spots(struct writer *w, const struct image_queue *q)
+{
+    size_t i = 0;
+    for (size_t live = q->n_spots - q->dead_spots, n; live > 0; live -= n) {
+        n = live < SPOTS_MAX ? live : SPOTS_MAX;
+        write_some_spots(w, q, n, &i);
+    }
 }
 
 static void write_queues(const struct store *s, struct writer *w)

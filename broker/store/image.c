@@ -140,14 +140,14 @@ void image_drop_pack(struct image *im, struct pack *p)
 
 /* --- definitions */
 
-static uint64_t definition_hash(enum definition_class what, struct bytes key)
+static uint64_t definition_hash(const struct image *im, enum definition_class what, struct bytes key)
 {
-    return hash_mix(hash_bytes(key, 7), what);
+    return hash_mix(hash_bytes(key, im->hash_seed), what);
 }
 
 static struct image_definition *definition_find(const struct image *im, enum definition_class what, struct bytes key)
 {
-    for (struct map_node *n = map_first(&im->definitions, definition_hash(what, key)); n != NULL; n = map_next(n)) {
+    for (struct map_node *n = map_first(&im->definitions, definition_hash(im, what, key)); n != NULL; n = map_next(n)) {
         struct image_definition *d = item_of(n, struct image_definition, in_image);
         if (d->what == what && bytes_equal(d->key, key))
             return d;
@@ -199,7 +199,7 @@ void image_define(struct image *im, enum definition_class what, uint64_t queue, 
     } else {
         list_append(&im->classes[what], &d->in_class);
     }
-    map_add(&im->definitions, &d->in_image, definition_hash(what, d->key));
+    map_add(&im->definitions, &d->in_image, definition_hash(im, what, d->key));
     if (what == DEFINE_QUEUE && queue != 0)
         queue_make(im, queue)->definition = d;
 }

@@ -112,6 +112,7 @@ struct pack {
 struct image {
     struct map queues;      /* by id; owned */
     struct map definitions; /* by class and key; owned */
+    uint64_t hash_seed;     /* of those: clients choose the keys */
     struct list classes[DEFINE_CLASSES];
     uint64_t next_queue;
     struct image_queue *last_queue; /* that was looked for */

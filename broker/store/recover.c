@@ -12,6 +12,13 @@
 
 /* --- what files there are */
 
+enum {
+    SEGMENT_GAP_MAX = 1 << 20, /* from one segment to the next that is wanted, though files are missing … */
+    SEGMENT_GAP_FEW = 1 << 10, /* … and to one that is not */
+};
+/* Of a file.  Those that are named by the store go on behind half of that at most, so there is always a next one. */
+static const uint64_t NUMBER_MAX = UINT64_MAX / 2;
+
 struct found_file {
     uint64_t number, size;
     struct file_header header;
@@ -70,9 +77,8 @@ static void on_file(void *arg, const char *name, uint64_t size)
         size_t len = strlen(kind_names[k]);
         if (strncmp(name, kind_names[k], len) != 0 || name[len] != '-' || strlen(name + len + 1) != 16)
             continue;
-        char *end;
-        uint64_t number = strtoull(name + len + 1, &end, 16);
-        if (*end != '\0' || number == 0)
+        uint64_t number = strtoull(name + len + 1, NULL, 16);
+        if (strspn(name + len + 1, "0123456789abcdef") != 16 || number == 0 || number > NUMBER_MAX)
             continue;
         struct found_files *f = &r->files[k];
         if (f->n == f->capacity) {
@@ -244,18 +250,40 @@ static bool journal_is_complete(const struct recovery *r)
 
 /* --- segments */
 
+/* Anybody can name a file like a segment.  One that is far away from the others is none: whoever believed it would look
+ * for millions that never were. */
+static uint64_t last_segment(const struct found_files *f, uint64_t first)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        uint64_t number = f->at[i].number, gap = f->at[i].is_unwritten ? SEGMENT_GAP_FEW : SEGMENT_GAP_MAX;
+        if (number >= first && number - (last > 0 ? last : first) <= gap)
+            last = number;
+    }
+    return last;
+}
+
+/* The first that is known by more than its name, or the first. */
+static uint64_t first_segment(const struct found_files *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (!f->at[i].is_unwritten)
+            return f->at[i].number;
+    return f->n == 0 || f->at[0].number > NUMBER_MAX / 2 ? 0 : f->at[0].number;
+}
+
 /* Knows every segment from the first that is wanted to the last that there is; those without a file are known as such.
  */
 bool recover_segments(struct store *s, uint64_t first)
 {
     const struct found_files *f = &s->recovery->files[FOUND_JOURNAL];
-    uint64_t last = f->n == 0 ? 0 : f->at[f->n - 1].number;
-    enum { GAP_MAX = 1 << 20 };
-    if (f->n > 0 && f->at[0].number < first)
-        first = f->at[0].number;
+    for (size_t i = f->n; i-- > 0;) /* those that should be gone already */
+        if (f->at[i].number < first && first - f->at[i].number <= SEGMENT_GAP_FEW)
+            first = f->at[i].number;
+    uint64_t last = last_segment(f, first);
     if (s->next_segment > last + 1)
         last = s->next_segment - 1;
-    if (first == 0 || last < first || last - first > GAP_MAX)
+    if (first == 0 || last < first || last - first > SEGMENT_GAP_MAX)
         first = last;
     for (uint64_t n = first; n <= last && n > 0; n++) {
         struct segment *g = image_add_segment(&s->image, n);
@@ -679,6 +707,13 @@ static void drop_empty_packs(struct image *im)
             image_drop_pack(im, p);
 }
 
+/* The next file of a kind has none of the numbers that there are. */
+static void number_behind(uint64_t *next, uint64_t number)
+{
+    if (number >= *next && number <= NUMBER_MAX / 2)
+        *next = number + 1;
+}
+
 /* Files that nothing refers to: spares, and those that were made in vain.  They go when what was recovered is durable.
  */
 static void sort_out(struct recovery *r, bool is_trusted)
@@ -688,18 +723,21 @@ static void sort_out(struct recovery *r, bool is_trusted)
     struct image *im = &s->image;
     for (size_t i = 0; i < r->files[FOUND_SPARE].n; i++) {
         const struct found_file *f = &r->files[FOUND_SPARE].at[i];
-        if (f->number >= s->next_spare)
-            s->next_spare = f->number + 1;
+        number_behind(&s->next_spare, f->number);
         file_name(name, "spare", f->number);
         if (f->size == s->config.segment_bytes && s->n_spares < STORE_SPARE_SEGMENTS)
             s->spares[s->n_spares++] = f->number;
         else
             file_doom(s, name, 0, s->lsn);
     }
+    for (size_t i = 0; i < r->files[FOUND_JOURNAL].n; i++) {
+        file_name(name, "journal", r->files[FOUND_JOURNAL].at[i].number);
+        if (image_segment(im, r->files[FOUND_JOURNAL].at[i].number) == NULL)
+            move_aside(s, name);
+    }
     for (size_t i = 0; i < r->files[FOUND_PACK].n; i++) {
         const struct found_file *f = &r->files[FOUND_PACK].at[i];
-        if (f->number >= s->next_pack)
-            s->next_pack = f->number + 1;
+        number_behind(&s->next_pack, f->number);
         struct pack *p = image_pack(im, f->number);
         if (p != NULL && !list_is_empty(&p->chunks)) {
             p->size = p->used = f->size;
@@ -717,8 +755,7 @@ static void sort_out(struct recovery *r, bool is_trusted)
     for (enum found_kind k = FOUND_CHECKPOINT_A; k <= FOUND_CHECKPOINT_B; k++)
         for (size_t i = 0; i < r->files[k].n; i++) {
             uint64_t number = r->files[k].at[i].number;
-            if (number >= s->next_checkpoint)
-                s->next_checkpoint = number + 1;
+            number_behind(&s->next_checkpoint, number);
             file_name(name, kind_names[k], number);
             if (number == s->checkpoint)
                 s->checkpoint_file_size = k == FOUND_CHECKPOINT_A ? r->files[k].at[i].size : s->checkpoint_file_size;
@@ -776,6 +813,18 @@ static bool read_checkpoints(struct recovery *r)
     return false;
 }
 
+/* Bytes of all segments behind the checkpoint.  Who is killed again and again before it can make one begins a segment
+ * each time: they would pile up, and be read at every start. */
+static uint64_t journal_behind(const struct store *s)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < s->image.n_segments; i++) {
+        const struct segment *g = s->image.segments[i];
+        bytes += g != NULL && g->file >= 0 && g->last_lsn > s->checkpoint_lsn ? g->size : 0;
+    }
+    return bytes > s->config.segment_bytes ? bytes : s->config.segment_bytes;
+}
+
 enum store_verdict recover(struct store *s, char **text)
 {
     struct recovery r = {.s = s, .end = UINT64_MAX};
@@ -792,7 +841,7 @@ enum store_verdict recover(struct store *s, char **text)
         doubt_guesses(&r);
         bool is_trusted = read_checkpoints(&r);
         if (s->image.n_segments == 0 && r.files[FOUND_JOURNAL].n > 0)
-            recover_segments(s, r.files[FOUND_JOURNAL].at[0].number);
+            recover_segments(s, first_segment(&r.files[FOUND_JOURNAL]));
         walk(&r);
         find_end(&r);
         r.is_second = true;
@@ -813,7 +862,7 @@ enum store_verdict recover(struct store *s, char **text)
         sort_out(&r, is_trusted);
         if (r.highest >= s->next_segment)
             s->next_segment = r.highest + 1;
-        s->journal_since = s->lsn > s->checkpoint_lsn ? s->config.segment_bytes : 0;
+        s->journal_since = s->lsn > s->checkpoint_lsn ? journal_behind(s) : 0;
         if (s->checkpoint != 0)
             checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
         s->names_changed = true; /* by the process before, for all that is known */

@@ -14,6 +14,7 @@ enum {
     NAME_MAX_BYTES = 40,       /* of a file's */
     BUFFER_BYTES = 1 << 20,    /* written at once, when there is more to write */
     GATHER_BYTES = 256 << 10,  /* of a group, that may wait for the sync of the one before it */
+    RUNS_BYTES = 256 << 10,    /* of runs in one item: far below FORMAT_META_MAX, and a segment */
     BLOCK_BYTES = 1 << 20,     /* read at once */
     SEGMENT_TAIL_BYTES = 4096, /* kept free at the end of a segment, for what ends a group and the segment */
     IDLE_TENDS = 8,            /* slices without a group between them, before nothing seems to happen */
@@ -96,6 +97,7 @@ struct store {
 
     /* Packs. */
     struct pack *pack;                             /* the open one; borrowed */
+    uint64_t dirty_packs;                          /* written since the last sync of theirs began */
     struct pending_chunk *pending, **pending_last; /* owned: written, oldest first */
     unsigned n_pending;
     uint64_t compacting; /* the pack that is copied; 0: none */

@@ -32,6 +32,7 @@ enum store_verdict store_open(const struct store_config *config, const struct st
     s->next.files[0] = s->next.files[1] = s->scrub.file = -1;
     image_init(&s->image);
     stuck_init(&s->stuck);
+    s->config.random(&s->image.hash_seed, sizeof s->image.hash_seed);
     run_writer_init(&s->settles);
     run_writer_init(&s->delivers);
     run_writer_init(&s->returns);

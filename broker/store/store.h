@@ -27,13 +27,13 @@ struct store_config {
 };
 
 enum {
-    STORE_SEGMENT_BYTES = 16 << 20,
+    STORE_SEGMENT_BYTES = (16 << 20) + (256 << 10), /* the largest message of the default limit fits into a spare file */
     STORE_SEGMENTS_KEPT = 3,  /* sealed ones with live messages, before these are moved to packs */
     STORE_SPARE_SEGMENTS = 3, /* kept ready: the next one, and two for a full disk (reliability D26) */
     STORE_RESERVE = 1,        /* of them, that publishes leave to records that make room */
     STORE_SPARES_MAX = 6,     /* while there is much to write: overwriting costs less than making files anew */
     STORE_CHECKPOINT_BYTES = 32 << 20,
-    STORE_PACK_BYTES = 16 << 20,
+    STORE_PACK_BYTES = STORE_SEGMENT_BYTES,
     STORE_CHUNK_BYTES = 512 << 10,
     STORE_CHUNK_MESSAGES = 4096,
 };

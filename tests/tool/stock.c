@@ -190,12 +190,30 @@ void stock_fill(struct stock *k, unsigned records)
     }
 }
 
+void stock_hand_over(struct stock *k, struct sheaf *h)
+{
+    hand_over(k, h);
+}
+
 void stock_close(struct stock *k, bool is_clean)
 {
     if (is_clean)
         CHECK(store_close(k->store) == STORE_FINE);
     store_destroy(k->store);
     k->store = NULL;
+}
+
+void stock_reopen(struct stock *k)
+{
+    char *text = NULL;
+    const struct store_config c = stock_config(k->disk);
+    CHECK(store_open(&c, NULL, &k->store, &text) == STORE_FINE);
+    k->position = 0;
+    for (unsigned i = 0; i < STOCK_QUEUES; i++)
+        for (size_t j = 0; j < k->queues[i].n; j++) { /* what was out has been given back */
+            k->queues[i].messages[j].returned += k->queues[i].messages[j].is_out;
+            k->queues[i].messages[j].is_out = false;
+        }
 }
 
 void stock_free(struct stock *k)

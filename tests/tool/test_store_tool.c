@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/str.h"
+#include "broker/port/message.h"
 #include "broker/store/backup.h"
 #include "broker/store/crc32c.h"
 #include "broker/store/format.h"
@@ -366,6 +367,146 @@ TEST(a_copy_that_is_made_at_work_is_the_state_at_its_mark)
     }
 }
 
+/* --- files that are the store's by name only */
+
+TEST(a_file_with_a_strange_number_changes_nothing)
+{
+    static const char *const names[] = {"journal-ffffffffffffffff",      "journal-00000000ffffffff",
+                                        "journal-00000000000fffff",      "journal-0x00000000000001",
+                                        "pack-ffffffffffffffff",         "spare-ffffffffffffffff",
+                                        "checkpoint-a-ffffffffffffffff", "checkpoint-b-7fffffffffffffff"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct stock k;
+        char *path = folder("strange");
+        fill(&k, path, 40 + i, 2000, i % 2 == 0);
+        assert_int_equal(run(": >%s/%s", path, names[i]), 0);
+        for (unsigned times = 0; times < 2; times++) {
+            struct outcome o = open_for_real(&k, path);
+            assert_true(o.is_open);
+            assert_int_equal(o.wrong, 0);
+            assert_int_equal(o.losses, 0);
+            stock_reopen(&k);
+            stock_fill(&k, 500);
+            stock_close(&k, times == 0);
+        }
+        assert_int_equal(open_for_real(&k, path).wrong, 0);
+        
+        stock_free(&k);
+        free(path);
+    }
+}
+
+/* --- what must not pile up */
+
+TEST(who_is_killed_again_and_again_leaves_no_more_behind)
+{
+    enum { LIVES = 60, FILES_MAX = 20 };
+    struct stock k;
+    char *path = folder("short-lived");
+    fill(&k, path, 61, 10, false);
+    for (unsigned i = 0; i < LIVES; i++) {
+        stock_reopen(&k);
+        assert_int_equal(store_begin(k.store), STORE_FINE);
+        for (unsigned n = 0; n < 6; n++)
+            stock_fill(&k, 1);
+        stock_close(&k, false);
+    }
+    assert_int_equal(run("test $(ls %s | wc -l) -lt %u", path, (unsigned)FILES_MAX), 0);
+    assert_int_equal(open_for_real(&k, path).wrong, 0);
+    stock_free(&k);
+    free(path);
+}
+
+TEST(no_item_becomes_too_long_with_what_is_settled_at_once)
+{
+    enum { SETTLED = 400000 };
+    struct stock k;
+    struct sheaf h;
+    char *path = folder("long-runs");
+    fill(&k, path, 63, 1000, true);
+    stock_reopen(&k);
+    sheaf_init(&h);
+    for (uint64_t i = 0; i < SETTLED; i++) /* nobody's, and no neighbours */
+        sheaf_add(&h, RECORD_SETTLE)->at = (struct place){.queue = 1, .position = 1000000 + 2 * i};
+    stock_hand_over(&k, &h);
+    stock_write(&k);
+    assert_int_equal(run("test $(find %s -size +600k | wc -l) = 0", path), 0);
+    stock_close(&k, false);
+    assert_int_equal(open_for_real(&k, path).wrong, 0);
+    stock_free(&k);
+    free(path);
+}
+
+static void count_messages(void *arg, uint64_t queue, uint64_t messages, uint64_t bytes, uint64_t next_position)
+{
+    (void)queue;
+    (void)bytes;
+    (void)next_position;
+    *(uint64_t *)arg += messages;
+}
+
+static void no_definition(void *arg, enum definition_class what, uint64_t queue, struct bytes key, struct bytes value)
+{
+    (void)arg;
+    (void)what;
+    (void)queue;
+    (void)key;
+    (void)value;
+}
+
+TEST(a_checkpoint_takes_a_queue_of_any_length)
+{
+    enum { PLACES = 1200000 };
+    struct stock k;
+    struct sheaf h;
+    uint64_t messages = 0;
+    const struct store_reader r = {.arg = &messages, .definition = no_definition, .queue = count_messages};
+    char *path = folder("long-queue");
+    stock_open(&k, path, 64);
+    sheaf_init(&h);
+    const struct message_spec spec = {.expiration_ms = MESSAGE_NO_EXPIRATION, .flags = MESSAGE_PERSISTENT};
+    sheaf_add(&h, RECORD_PUBLISH)->msg = message_create(&spec);
+    for (uint64_t i = 0; i < PLACES; i++)
+        sheaf_place(&h, (struct place){.queue = 1, .position = i, .ttl_ms = PLACE_NO_TTL});
+    stock_hand_over(&k, &h);
+    stock_close(&k, true);
+    stock_reopen(&k);
+    store_read(k.store, &r);
+    assert_int_equal(messages, PLACES);
+    stock_free(&k);
+    free(path);
+}
+
+/* For a full disk there are spare files only: what does not fit into one would keep all behind it waiting. */
+TEST(the_largest_message_of_the_default_limit_fits_into_an_ordinary_segment)
+{
+    enum { LARGEST = 16 << 20, PROPERTIES = 100 << 10 };
+    struct stock k = {0};
+    struct sheaf h;
+    char *path = folder("largest"), *text = NULL, *properties = alloc_zeroed(PROPERTIES), *body = alloc_zeroed(LARGEST);
+    int error = 0;
+    k.disk = disk_real_create(path, &error);
+    struct store_config c = stock_config(k.disk);
+    c.segment_bytes = c.pack_bytes = 0;
+    assert_int_equal(store_open(&c, NULL, &k.store, &text), STORE_FINE);
+    sheaf_init(&h);
+    const struct message_spec spec = {.properties = bytes_of(properties, PROPERTIES),
+                                      .body_size = LARGEST,
+                                      .expiration_ms = MESSAGE_NO_EXPIRATION,
+                                      .flags = MESSAGE_PERSISTENT};
+    struct message *m = message_create(&spec);
+    message_fill(m, bytes_of(body, LARGEST));
+    sheaf_add(&h, RECORD_PUBLISH)->msg = m;
+    sheaf_place(&h, (struct place){.queue = 1, .position = 0, .ttl_ms = PLACE_NO_TTL});
+    stock_hand_over(&k, &h);
+    stock_write(&k);
+    assert_int_equal(run("test $(find %s -size +%uc | wc -l) = 0", path, (unsigned)STORE_SEGMENT_BYTES), 0);
+    stock_free(&k);
+    free(properties);
+    free(body);
+    free(path);
+}
+
 /* --- the scrubber */
 
 static void on_note(void *arg, bool is_warning, const char *text)
@@ -569,6 +710,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_repaired_store_has_what_the_old_one_had),
         cmocka_unit_test(a_copy_of_a_store_that_is_not_at_work_is_like_it),
         cmocka_unit_test(a_copy_that_is_made_at_work_is_the_state_at_its_mark),
+        cmocka_unit_test(a_file_with_a_strange_number_changes_nothing),
+        cmocka_unit_test(who_is_killed_again_and_again_leaves_no_more_behind),
+        cmocka_unit_test(no_item_becomes_too_long_with_what_is_settled_at_once),
+        cmocka_unit_test(a_checkpoint_takes_a_queue_of_any_length),
+        cmocka_unit_test(the_largest_message_of_the_default_limit_fits_into_an_ordinary_segment),
         cmocka_unit_test(the_scrubber_finds_damage_before_anybody_wants_it),
         cmocka_unit_test(verify_finds_all_that_the_broker_would_lose),
         cmocka_unit_test(a_store_without_its_checkpoints_is_known_for_one),

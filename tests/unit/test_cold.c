@@ -164,6 +164,37 @@ static void drain_memory(struct pair *p, unsigned n)
 
 /* --- the window */
 
+/* Many queues, each within its window, may have all the memory that there is; and who is blocked then stays so. */
+TEST(where_half_of_the_memory_is_used_a_queue_keeps_one_message)
+{
+    struct pair p;
+    static char body[3001];
+    memset(body, 'x', sizeof body - 1);
+    world_init_with(&p.w, &(struct broker_config){.memory_high = 20000, .records = true});
+    world_attach(&p.w, 1);
+    keepsake_init(&p.k);
+    world_queue(&p.w, 0, "other", NULL);
+    queue(&p, "q", plain);
+    publish(&p, 0, 2);
+    take(&p);
+    for (unsigned i = 0; i < 4; i++)
+        world_publish(&p.w, "", "other", body);
+    take(&p);
+    assert_int_equal(broker_totals(p.w.broker).messages_ready, 6);
+    uint64_t before = broker_totals(p.w.broker).message_bytes;
+    publish(&p, 2, 10);
+    assert_int_equal(broker_totals(p.w.broker).message_bytes, before);
+    take(&p);
+    drain_memory(&p, 2);
+    serve(&p);
+    for (unsigned i = 2; i < 10; i++) {
+        get(&p, 0);
+        serve(&p);
+        expect_got(&p, 0, i);
+    }
+    pair_fini(&p);
+}
+
 TEST(beyond_its_window_a_queue_leaves_memory)
 {
     struct pair p;
@@ -335,14 +366,25 @@ TEST(a_load_is_asked_for_when_memory_runs_low)
     pair_fini(&p);
 }
 
+/* Something is in another queue that takes all there is to take, and maybe much more. */
+static void pair_init_scant(struct pair *p, unsigned times)
+{
+    enum { MUCH = 10000 };
+    static char body[MUCH + 1];
+    memset(body, 'x', MUCH);
+    world_init_with(&p->w, &(struct broker_config){.memory_high = UINT64_MAX, .records = true, .window_bytes = MUCH});
+    world_attach(&p->w, 1);
+    world_queue(&p->w, 0, "other", NULL);
+    world_queue(&p->w, 0, "another", NULL);
+    for (unsigned i = 0; i < times; i++)
+        world_publish(&p->w, "", i == 0 ? "other" : "another", body); /* always one */
+    world_forget(&p->w);
+}
+
 TEST(where_memory_is_scant_a_queue_that_nobody_reads_brings_little)
 {
     struct pair p;
-    world_init_with(&p.w, &(struct broker_config){.memory_high = UINT64_MAX, .records = true, .window_bytes = 1});
-    world_attach(&p.w, 1);
-    world_queue(&p.w, 0, "other", NULL);
-    world_publish(&p.w, "", "other", "x"); /* takes all there is */
-    world_forget(&p.w);
+    pair_init_scant(&p, 1);
     keepsake_init(&p.k);
     queue(&p, "q", plain);
     publish(&p, 0, 2000);
@@ -363,6 +405,27 @@ TEST(where_memory_is_scant_a_queue_that_nobody_reads_brings_little)
     assert_int_equal(r->kind, RECORD_LOAD);
     assert_int_equal(r->load.messages_max, 1024);
     assert_int_equal(r->load.bytes_max, 512 << 10);
+    pair_fini(&p);
+}
+
+/* After a restart, when all queues have left memory: a little of each would be too much. */
+TEST(where_memory_is_spent_it_brings_one_message)
+{
+    struct pair p;
+    pair_init_scant(&p, 2);
+    keepsake_init(&p.k);
+    queue(&p, "q", plain);
+    publish(&p, 0, 2000);
+    take(&p);
+    drain_memory(&p, 1024);
+    const struct record *r = &p.w.effects.records.records[p.w.effects.records.n - 1];
+    assert_int_equal(r->kind, RECORD_LOAD);
+    assert_int_equal(r->load.messages_max, 1);
+    serve(&p);
+    world_consume(&p.w, 1, "q", 0, 1, false); /* but now it is read */
+    r = &p.w.effects.records.records[p.w.effects.records.n - 1];
+    assert_int_equal(r->kind, RECORD_LOAD);
+    assert_int_equal(r->load.messages_max, 1024);
     pair_fini(&p);
 }
 
@@ -888,6 +951,7 @@ TEST(dead_letters_go_cold_too)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_half_of_the_memory_is_used_a_queue_keeps_one_message),
         cmocka_unit_test(beyond_its_window_a_queue_leaves_memory),
         cmocka_unit_test(while_there_is_memory_nothing_leaves_it),
         cmocka_unit_test(the_bytes_of_a_queue_count_but_one_message_always_stays),
@@ -898,6 +962,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_was_loaded_is_settled_too),
         cmocka_unit_test(a_load_is_asked_for_when_memory_runs_low),
         cmocka_unit_test(where_memory_is_scant_a_queue_that_nobody_reads_brings_little),
+        cmocka_unit_test(where_memory_is_spent_it_brings_one_message),
         cmocka_unit_test(no_more_than_so_many_loads_are_under_way),
         cmocka_unit_test(lost_messages_are_not_counted_any_more),
         cmocka_unit_test(a_queue_whose_cold_messages_are_all_lost_is_empty),
