@@ -89,6 +89,7 @@ struct store {
 
     /* Packs. */
     struct pack *pack;                             /* the open one; borrowed */
+    size_t dirty_packs;                            /* written since their last sync began */
     struct pending_chunk *pending, **pending_last; /* owned: written, oldest first */
     unsigned n_pending;
     uint64_t compacting; /* the pack that is copied; 0: none */
