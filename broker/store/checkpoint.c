@@ -404,6 +404,7 @@ static bool read_item(struct store *s, const struct item *item)
     case ITEM_PLACES:
         return read_spots(s, item->meta);
     default:
+        recover_unknown(s, item->type);
         return true;
     }
 }

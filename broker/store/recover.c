@@ -52,6 +52,7 @@ struct recovery {
     bool is_second;
     bool has_more;      /* something happened after the checkpoint */
     bool is_sealed;     /* the last item was an END: another segment must follow */
+    uint8_t newer;      /* type of an item that must not be passed by, and is not known; 0: none */
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
     uint64_t last_batch; /* LSN of the last BATCH so far */
@@ -434,6 +435,12 @@ static void apply_chunk(struct store *s, struct bytes meta)
     image_move(&s->image, &m, p);
 }
 
+void recover_unknown(struct store *s, uint8_t type)
+{
+    if (type > ITEM_RESTART && type < ITEM_COMPATIBLE)
+        s->recovery->newer = type;
+}
+
 static void apply(struct recovery *r, const struct tx_item *t)
 {
     struct image *im = &r->s->image;
@@ -465,6 +472,7 @@ static void apply(struct recovery *r, const struct tx_item *t)
         image_drop_undefined(im);
         break;
     default:
+        recover_unknown(r->s, t->type);
         break;
     }
 }
@@ -846,6 +854,9 @@ enum store_verdict recover(struct store *s, char **text)
         find_end(&r);
         r.is_second = true;
         walk(&r);
+        if (r.newer != 0)
+            *text =
+                str_format("a newer version has written items of type %u, which this one must not pass by", r.newer);
         if (r.is_sealed)
             store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
         s->after_lsn = s->written_lsn = s->group_lsn = r.expected - 1;
@@ -859,14 +870,15 @@ enum store_verdict recover(struct store *s, char **text)
         image_return_all(&s->image);
         image_drop_undefined(&s->image);
         lose_missing(&r);
-        sort_out(&r, is_trusted);
+        if (r.newer == 0) /* else nothing is touched */
+            sort_out(&r, is_trusted);
         if (r.highest >= s->next_segment)
             s->next_segment = r.highest + 1;
         s->journal_since = s->lsn > s->checkpoint_lsn ? journal_behind(s) : 0;
         if (s->checkpoint != 0)
             checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
         s->names_changed = true; /* by the process before, for all that is known */
-        v = s->verdict;
+        v = s->verdict == STORE_FINE && r.newer != 0 ? STORE_NEWER : s->verdict;
     }
     tx_forget(&r);
     free(r.tx);

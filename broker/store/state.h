@@ -221,5 +221,7 @@ struct load *load_messages(struct store *s, const struct record *r);
 /* recover.c */
 /* Makes the segments from `first` on known, those whose files are missing too. */
 bool recover_segments(struct store *s, uint64_t first);
+/* There is an item of a type that this version does not know. */
+void recover_unknown(struct store *s, uint8_t type);
 enum store_verdict recover(struct store *s, char **text);
 #endif

@@ -396,6 +396,59 @@ TEST(a_file_with_a_strange_number_changes_nothing)
     }
 }
 
+/* --- items of a later version */
+
+/* The first item of `type` in a file becomes one of another. */
+static void change_item(const char *path, const char *pattern, uint8_t type, uint8_t to)
+{
+    char *command = str_format("ls %s/%s | tail -n 1", path, pattern);
+    FILE *ls = popen(command, "r"); // NOLINT
+    char name[300];
+    assert_non_null(fgets(name, sizeof name, ls));
+    pclose(ls);
+    name[strcspn(name, "\n")] = '\0';
+    free(command);
+    FILE *f = fopen(name, "r+b");
+    assert_non_null(f);
+    uint8_t head[FORMAT_ITEM_HEADER];
+    struct item_head h;
+    for (long at = FORMAT_FILE_HEADER;; at += (long)item_size(h.meta_len, h.body_len)) {
+        assert_int_equal(fseek(f, at, SEEK_SET), 0);
+        assert_int_equal(fread(head, 1, sizeof head, f), sizeof head);
+        assert_true(item_head_decode(head, &h));
+        if (h.type != type)
+            continue;
+        h.type = to;
+        item_head_encode(head, &h);
+        assert_int_equal(fseek(f, at, SEEK_SET), 0);
+        assert_int_equal(fwrite(head, 1, sizeof head, f), sizeof head);
+        break;
+    }
+    assert_int_equal(fclose(f), 0);
+}
+
+TEST(an_item_that_is_not_known_is_passed_by_only_if_it_may_be)
+{
+    static const struct {
+        const char *file;
+        uint8_t type, to;
+        bool is_open;
+    } cases[] = {{"journal-*", ITEM_SETTLE, 100, false},
+                 {"journal-*", ITEM_SETTLE, ITEM_COMPATIBLE + 1, true},
+                 {"checkpoint-[ab]-*", ITEM_QUEUE, 100, false}};
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct stock k;
+        char *path = folder("later");
+        fill(&k, path, 70 + i, 2000, false);
+        if (i == 2)
+            run("rm %s/checkpoint-a-*", path); /* there must not be another copy */
+        change_item(path, cases[i].file, cases[i].type, cases[i].to);
+        assert_true(open_for_real(&k, path).is_open == cases[i].is_open);
+        stock_free(&k);
+        free(path);
+    }
+}
+
 /* --- what must not pile up */
 
 TEST(who_is_killed_again_and_again_leaves_no_more_behind)
@@ -711,6 +764,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_copy_of_a_store_that_is_not_at_work_is_like_it),
         cmocka_unit_test(a_copy_that_is_made_at_work_is_the_state_at_its_mark),
         cmocka_unit_test(a_file_with_a_strange_number_changes_nothing),
+        cmocka_unit_test(an_item_that_is_not_known_is_passed_by_only_if_it_may_be),
         cmocka_unit_test(who_is_killed_again_and_again_leaves_no_more_behind),
         cmocka_unit_test(no_item_becomes_too_long_with_what_is_settled_at_once),
         cmocka_unit_test(a_checkpoint_takes_a_queue_of_any_length),
