@@ -136,23 +136,71 @@ static int read_header(struct store *s, const char *name, struct file_header *h,
     return 0;
 }
 
-/* The header is not to be read: the first item that is knows most of what it said.  Items that a recycled file had
- * before are older than what the segments before it hold: those are nothing. */
-static void guess_header(struct store *s, const char *name, struct found_file *f, uint64_t lsn_min)
+/* The epoch that most bytes of items have whose LSN is at least lsn_min; false: there are none.  Not that of the first
+ * item: where a message has lost its head, its body begins with whatever its publisher liked it to.  (In a pack it is:
+ * what a recycled one had before may be more, and its LSNs do not tell.) */
+static bool guess_epoch(struct bytes all, bool is_journal, uint64_t lsn_min, uint32_t *epoch)
+{
+    enum { EFFORT_A_STEP = 64 };
+    uint64_t lead = 0, effort = all.len;
+    for (size_t i = FORMAT_FILE_HEADER; i + FORMAT_ITEM_HEADER <= all.len;) {
+        struct item item;
+        struct item_head h;
+        size_t size = 0;
+        effort += EFFORT_A_STEP; /* headers that claim too much must not cost too much: see item_find() */
+        if (item_head_decode(all.at + i, &h) && h.lsn >= lsn_min)
+            size = item_size(h.meta_len, h.body_len);
+        if (size == 0 || size > effort || size > all.len - i ||
+            item_decode(bytes_of(all.at + i, all.len - i), &item, &size) != ITEM_FINE) {
+            effort -= size < effort ? size : 0;
+            i += FORMAT_ALIGN;
+            continue;
+        }
+        if (lead > 0 && item.epoch != *epoch && lead >= size) {
+            lead -= size;
+        } else if (lead > 0 && item.epoch == *epoch) {
+            lead += size;
+        } else {
+            *epoch = item.epoch;
+            lead = size - lead;
+        }
+        if (!is_journal)
+            break;
+        i += size;
+    }
+    return lead > 0;
+}
+
+/* The first item of that epoch; it must have a group, if there ought to be: the items of a pack have none. */
+static bool find_first(struct bytes all, uint32_t epoch, uint64_t lsn_min, bool wants_group, struct item *first)
+{
+    size_t need = 0, at = item_find(all, FORMAT_FILE_HEADER, epoch, lsn_min);
+    if (at >= all.len)
+        return false;
+    item_decode(bytes_of(all.at + at, all.len - at), first, &need);
+    struct item item = *first;
+    while (wants_group && item.type != ITEM_BATCH) {
+        at = item_find(all, at + need, epoch, lsn_min);
+        if (at >= all.len)
+            return false;
+        item_decode(bytes_of(all.at + at, all.len - at), &item, &need);
+    }
+    return true;
+}
+
+/* The header is not to be read: the items know most of what it said.  Those that a recycled file had before are older
+ * than what the segments before it hold: they are nothing. */
+static void guess_header(struct store *s, const char *name, struct found_file *f, bool is_journal, uint64_t lsn_min)
 {
     uint64_t size = 0;
+    uint32_t epoch = 0;
+    struct item first;
     uint8_t *at = store_read_file(s, name, &size);
+    struct bytes all = bytes_of(at, (size_t)size);
     f->is_unwritten = true;
-    for (size_t i = FORMAT_FILE_HEADER; i + FORMAT_ITEM_HEADER <= size && f->is_unwritten; i += FORMAT_ALIGN) {
-        struct item item;
-        size_t need;
-        enum item_verdict v = item_decode(bytes_of(at + i, (size_t)size - i), &item, &need);
-        if (v != ITEM_FINE && v != ITEM_BAD_BODY)
-            continue;
+    if (guess_epoch(all, is_journal, lsn_min, &epoch) && find_first(all, epoch, lsn_min, is_journal, &first)) {
         f->header = (struct file_header){
-            .number = f->number, .epoch = item.epoch, .first_lsn = item.lsn, .after_lsn = item.lsn - 1};
-        if (item.lsn < lsn_min)
-            break;
+            .number = f->number, .epoch = epoch, .first_lsn = first.lsn, .after_lsn = first.lsn - 1};
         f->is_unwritten = false;
         f->is_guessed = true;
     }
@@ -226,7 +274,7 @@ static enum store_verdict read_headers(struct recovery *r, enum found_kind kind,
         }
         if (file_kind == 0)
             continue;
-        guess_header(r->s, name, f, file_kind == FILE_JOURNAL ? lsn + 1 : 0);
+        guess_header(r->s, name, f, file_kind == FILE_JOURNAL, file_kind == FILE_JOURNAL ? lsn + 1 : 0);
         if (!f->is_unwritten)
             store_note(r->s, true, "%s: its header is damaged", name);
     }

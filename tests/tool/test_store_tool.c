@@ -449,6 +449,76 @@ TEST(an_item_that_is_not_known_is_passed_by_only_if_it_may_be)
     }
 }
 
+/* --- items that a client has made */
+
+static uint8_t *put_item(uint8_t *to, uint8_t type, uint64_t lsn, struct bytes meta, struct bytes body)
+{
+    const struct item_head h = {.type = type,
+                                .epoch = 0x41414141,
+                                .lsn = lsn,
+                                .meta_len = (uint32_t)meta.len,
+                                .body_len = (uint32_t)body.len,
+                                .meta_crc = crc32c(0, meta.at, meta.len),
+                                .body_crc = crc32c(0, body.at, body.len)};
+    item_head_encode(to, &h);
+    memcpy(to + FORMAT_ITEM_HEADER, meta.at, meta.len);
+    if (body.len > 0)
+        memcpy(to + FORMAT_ITEM_HEADER + meta.len, body.at, body.len);
+    return to + item_size(meta.len, body.len);
+}
+
+/* A message whose body holds a group of items, at each offset that an item may have. */
+static struct message *forged_message(uint64_t lsn)
+{
+    enum { LEAD = 4500, ROOM = 12000 };
+    static uint8_t body[ROOM];
+    memset(body, 'x', sizeof body);
+    uint8_t *at = body + LEAD;
+    for (unsigned i = 0; i < FORMAT_ALIGN; i++, at++) {
+        uint8_t meta[MESSAGE_META_MAX + PLACE_META_MAX], batch[BATCH_META_MAX];
+        const struct message_meta m = {.message_flags = 1, .body_size = 3, .n_places = 1};
+        const struct place p = {.queue = 1, .position = 100000, .ttl_ms = PLACE_NO_TTL};
+        const struct batch_meta b = {.first_lsn = lsn, .count = 1, .durable = lsn + 1, .position = lsn};
+        struct pen pen = pen_over(meta, sizeof meta), end = pen_over(batch, sizeof batch);
+        message_meta_write(&pen, &m);
+        place_write(&pen, &p);
+        batch_meta_write(&end, &b);
+        at = put_item(at, ITEM_MESSAGE, lsn, pen_written(&pen), BYTES("evil"));
+        at = put_item(at, ITEM_BATCH, lsn + 1, pen_written(&end), (struct bytes){0});
+    }
+    CHECK(at <= body + ROOM);
+    const struct message_spec spec = {
+        .body_size = ROOM, .expiration_ms = MESSAGE_NO_EXPIRATION, .flags = MESSAGE_PERSISTENT};
+    struct message *m = message_create(&spec);
+    message_fill(m, bytes_of(body, ROOM));
+    return m;
+}
+
+TEST(a_segment_without_its_header_is_not_what_a_client_says)
+{
+    struct stock k;
+    struct sheaf h;
+    char *path = folder("forged");
+    fill(&k, path, 80, 100, true);
+    stock_reopen(&k);
+    assert_int_equal(store_begin(k.store), STORE_FINE);
+    sheaf_init(&h);
+    sheaf_add(&h, RECORD_PUBLISH)->msg = forged_message(100000); /* the first of its segment */
+    sheaf_place(&h, (struct place){.queue = STOCK_QUEUES + 1, .position = 0, .ttl_ms = PLACE_NO_TTL});
+    stock_hand_over(&k, &h);
+    stock_write(&k);
+    stock_fill(&k, 30); /* there must be more in the segment than what is forged */
+    stock_close(&k, false);
+    assert_int_equal(run("f=$(ls %s/journal-* | tail -n 1); dd if=/dev/zero of=$f bs=4096 count=1 conv=notrunc 2>/dev/null",
+                         path),
+                     0);
+    struct outcome o = open_for_real(&k, path);
+    assert_true(o.is_open);
+    assert_int_equal(o.wrong, 0);
+    stock_free(&k);
+    free(path);
+}
+
 /* --- what must not pile up */
 
 TEST(who_is_killed_again_and_again_leaves_no_more_behind)
@@ -765,6 +835,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_copy_that_is_made_at_work_is_the_state_at_its_mark),
         cmocka_unit_test(a_file_with_a_strange_number_changes_nothing),
         cmocka_unit_test(an_item_that_is_not_known_is_passed_by_only_if_it_may_be),
+        cmocka_unit_test(a_segment_without_its_header_is_not_what_a_client_says),
         cmocka_unit_test(who_is_killed_again_and_again_leaves_no_more_behind),
         cmocka_unit_test(no_item_becomes_too_long_with_what_is_settled_at_once),
         cmocka_unit_test(a_checkpoint_takes_a_queue_of_any_length),
