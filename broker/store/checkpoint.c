@@ -9,7 +9,13 @@
 #include "broker/store/crc32c.h"
 #include "broker/store/state.h"
 
-enum { CHECKPOINT_FACTOR = 8, SPOT_ROOM = 5 * VARINT_MAX, COPIES = 2 };
+enum { CHECKPOINT_FACTOR = 8, COPIES = 2 };
+enum {
+    STATE_META_MAX = 9 * VARINT_MAX,
+    QUEUE_META_MAX = 3 * VARINT_MAX,
+    SPOTS_META_MAX = 2 * VARINT_MAX, /* without the spots */
+    SPOT_ROOM = 5 * VARINT_MAX,
+};
 
 static const char *const kinds[COPIES] = {"checkpoint-a", "checkpoint-b"};
 
@@ -58,7 +64,7 @@ static struct pen writer_pen(struct writer *w, size_t meta_max)
 
 static void write_state(struct store *s, struct writer *w)
 {
-    struct pen p = writer_pen(w, 9 * VARINT_MAX);
+    struct pen p = writer_pen(w, STATE_META_MAX);
     pen_varint(&p, s->group_lsn);
     pen_varint(&p, s->image.first_segment);
     pen_varint(&p, s->image.next_queue);
@@ -114,7 +120,7 @@ static void write_spots(struct writer *w, const struct image_queue *q)
     size_t live = q->n_spots - q->dead_spots;
     if (live == 0)
         return;
-    struct pen p = writer_pen(w, 2 * VARINT_MAX + live * SPOT_ROOM);
+    struct pen p = writer_pen(w, SPOTS_META_MAX + live * SPOT_ROOM);
     struct spot last = {0};
     pen_varint(&p, q->id);
     pen_varint(&p, live);
@@ -137,7 +143,7 @@ static void write_queues(const struct store *s, struct writer *w)
 {
     for (struct map_node *n = map_walk(&s->image.queues, NULL); n != NULL; n = map_walk(&s->image.queues, n)) {
         const struct image_queue *q = item_of(n, struct image_queue, by_id);
-        struct pen p = writer_pen(w, 3 * VARINT_MAX);
+        struct pen p = writer_pen(w, QUEUE_META_MAX);
         pen_varint(&p, q->id);
         pen_varint(&p, q->next_position);
         pen_varint(&p, q->suspect_before);
