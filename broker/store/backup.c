@@ -125,12 +125,12 @@ static int write_block(struct disk *to, int file, const uint8_t *at, size_t n, u
 /* Leaves the disk to others for a while. */
 static void rest(const struct copying *c, uint64_t since_us)
 {
-    enum { US_PER_MS = 1000, NS_PER_US = 1000 };
+    enum { US_PER_MS = 1000, NS_PER_US = 1000, REST_US = BACKUP_REST_MS * US_PER_MS };
     uint64_t us = clock_us() - since_us;
     if (c->stop == NULL)
         return;
-    if (us > BACKUP_REST_MS * US_PER_MS)
-        us = BACKUP_REST_MS * US_PER_MS;
+    if (us > REST_US)
+        us = REST_US;
     const struct timespec pause = {.tv_nsec = (long)(us * NS_PER_US)};
     nanosleep(&pause, NULL);
 }

@@ -9,7 +9,13 @@
 #include "broker/store/crc32c.h"
 #include "broker/store/state.h"
 
-enum { CHECKPOINT_FACTOR = 8, SPOT_ROOM = 5 * VARINT_MAX, COPIES = 2, SPOTS_MAX = 1 << 20 /* in one item */ };
+enum { CHECKPOINT_FACTOR = 8, COPIES = 2, SPOTS_MAX = 1 << 20 /* in one item */ };
+enum {
+    STATE_META_MAX = 9 * VARINT_MAX,
+    QUEUE_META_MAX = 3 * VARINT_MAX,
+    SPOTS_META_MAX = 2 * VARINT_MAX, /* without the spots */
+    SPOT_ROOM = 5 * VARINT_MAX,
+};
 
 static const char *const kinds[COPIES] = {"checkpoint-a", "checkpoint-b"};
 
@@ -58,7 +64,7 @@ static struct pen writer_pen(struct writer *w, size_t meta_max)
 
 static void write_state(struct store *s, struct writer *w)
 {
-    struct pen p = writer_pen(w, 9 * (size_t)VARINT_MAX);
+    struct pen p = writer_pen(w, STATE_META_MAX);
     pen_varint(&p, s->group_lsn);
     pen_varint(&p, s->image.first_segment);
     pen_varint(&p, s->image.next_queue);
@@ -111,7 +117,7 @@ static void write_chunk(struct writer *w, const struct chunk *c)
 /* The live spots from index *i on, each relative to the one before: as many as an item takes. */
 static void write_some_spots(struct writer *w, const struct image_queue *q, size_t live, size_t *i)
 {
-    struct pen p = writer_pen(w, 2 * (size_t)VARINT_MAX + live * SPOT_ROOM);
+    struct pen p = writer_pen(w, SPOTS_META_MAX + live * SPOT_ROOM);
     struct spot last = {0};
     pen_varint(&p, q->id);
     pen_varint(&p, live);
@@ -144,7 +150,7 @@ static void write_queues(const struct store *s, struct writer *w)
 {
     for (struct map_node *n = map_walk(&s->image.queues, NULL); n != NULL; n = map_walk(&s->image.queues, n)) {
         const struct image_queue *q = item_of(n, struct image_queue, by_id);
-        struct pen p = writer_pen(w, 3 * (size_t)VARINT_MAX);
+        struct pen p = writer_pen(w, QUEUE_META_MAX);
         pen_varint(&p, q->id);
         pen_varint(&p, q->next_position);
         pen_varint(&p, q->suspect_before);

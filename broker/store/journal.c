@@ -9,6 +9,7 @@
 
 enum store_verdict journal_flush(struct store *s)
 {
+    enum { ROOM = 2 * BUFFER_BYTES, ROOM_MAX = 8 * BUFFER_BYTES };
     if (s->buffered == 0)
         return STORE_FINE;
     char name[NAME_MAX_BYTES];
@@ -20,8 +21,8 @@ enum store_verdict journal_flush(struct store *s)
     s->buffer_at += s->buffered;
     s->journal_since += s->buffered;
     s->buffered = 0;
-    if (s->buffer_room > 8 * (size_t)BUFFER_BYTES) { /* there was a large message */
-        s->buffer_room = 2 * (size_t)BUFFER_BYTES;
+    if (s->buffer_room > ROOM_MAX) { /* there was a large message */
+        s->buffer_room = ROOM;
         free(s->buffer);
         s->buffer = alloc(s->buffer_room);
     }
@@ -76,7 +77,7 @@ static enum store_verdict journal_seal(struct store *s)
 /* Of one that has room for an item of that many bytes. */
 static uint64_t segment_size(uint64_t item)
 {
-    return FORMAT_FILE_HEADER + item + 2 * SEGMENT_TAIL_BYTES;
+    return FORMAT_FILE_HEADER + item + 2 * (uint64_t)SEGMENT_TAIL_BYTES;
 }
 
 static enum store_verdict journal_next_segment(struct store *s, uint64_t item)

@@ -81,7 +81,7 @@ static bool cache_fill(struct store *s, const struct chunk *c)
         store_fail(s, "cannot open", name, file);
     if (file < 0)
         return false;
-    if (c->size > s->cache.capacity || s->cache.capacity > 4 * (size_t)BLOCK_BYTES) {
+    if (c->size > s->cache.capacity || s->cache.capacity > BLOCK_KEPT_MAX) {
         free(s->cache.at);
         s->cache.capacity = c->size;
         s->cache.at = alloc(c->size);
@@ -194,11 +194,11 @@ static bool read_spot(struct reading *r, const struct spot *spot)
     r->file = g->number;
     /* What is still in the write buffer cannot be asked for: loads are answered when it is empty. */
     uint64_t end = g == s->open ? s->buffer_at : g->used;
-    struct bytes at = block_at(s, &s->load_block, g->file, g->number, offset, FORMAT_ITEM_HEADER, end);
+    struct bytes at = block_at(s, &s->load_block, g, offset, FORMAT_ITEM_HEADER, end);
     if (at.len == 0 || !item_head_decode(at.at, &head))
         return false;
     size_t size = item_size(head.meta_len, head.body_len);
-    at = block_at(s, &s->load_block, g->file, g->number, offset, size, end);
+    at = block_at(s, &s->load_block, g, offset, size, end);
     return at.len == size && take(r, at, spot->position, spot->fate);
 }
 

@@ -16,17 +16,17 @@ enum {
 
 /* --- reading what is copied */
 
-struct bytes block_at(struct store *s, struct block *b, int file, uint64_t number, uint64_t offset, size_t n,
+struct bytes block_at(struct store *s, struct block *b, const struct segment *g, uint64_t offset, size_t n,
                       uint64_t end)
 {
-    if (b->number == number && offset >= b->offset && offset + n <= b->offset + b->len)
+    if (b->number == g->number && offset >= b->offset && offset + n <= b->offset + b->len)
         return bytes_of(b->at + (offset - b->offset), n);
     if (offset > end || n > end - offset)
         return (struct bytes){0};
     size_t want = n > BLOCK_BYTES ? n : BLOCK_BYTES;
     if (want > end - offset)
         want = (size_t)(end - offset);
-    if (want > b->capacity || (b->capacity > 4 * (size_t)BLOCK_BYTES && want <= BLOCK_BYTES)) {
+    if (want > b->capacity || (b->capacity > BLOCK_KEPT_MAX && want <= BLOCK_BYTES)) {
         free(b->at);
         b->capacity = want > BLOCK_BYTES ? want : BLOCK_BYTES;
         b->at = alloc(b->capacity);
@@ -34,15 +34,15 @@ struct bytes block_at(struct store *s, struct block *b, int file, uint64_t numbe
     b->number = 0;
     size_t got = 0;
     while (got < want) {
-        ssize_t r = s->disk->calls->read(s->disk, file, b->at + got, want - got, offset + got);
+        ssize_t r = s->disk->calls->read(s->disk, g->file, b->at + got, want - got, offset + got);
         if (r <= 0)
             break;
         got += (size_t)r;
     }
     if (got < n)
         return (struct bytes){0};
-    b->number = number;
-    b->file = file;
+    b->number = g->number;
+    b->file = g->file;
     b->offset = offset;
     b->len = got;
     return bytes_of(b->at, n);
@@ -280,15 +280,16 @@ enum store_verdict pack_enforce(struct store *s)
 
 /* --- moving what lives out of the oldest segment */
 
-static void lose(struct store *s, struct image_queue *q, uint64_t position, uint64_t bytes, const char *kind,
-                 uint64_t number, uint64_t offset)
+static void lose(struct store *s, struct image_queue *q, const struct segment *g, const struct spot *spot)
 {
     char name[NAME_MAX_BYTES];
-    file_name(name, kind, number);
-    store_lose(
-        s, q, position,
-        &(struct store_loss){
-            .messages = 1, .bytes = bytes, .file = name, .offset = offset, .reason = "its checksum does not hold"});
+    file_name(name, "journal", g->number);
+    store_lose(s, q, spot->position,
+               &(struct store_loss){.messages = 1,
+                                    .bytes = spot->bytes,
+                                    .file = name,
+                                    .offset = (uint64_t)spot->offset * FORMAT_ALIGN,
+                                    .reason = "its checksum does not hold"});
 }
 
 /* Copies spots of q in segment g, from where it is at, into one chunk.  *done: none is left. */
@@ -308,13 +309,12 @@ static enum store_verdict move_spots(struct store *s, struct segment *g, struct 
             continue;
         uint64_t offset = (uint64_t)spot->offset * FORMAT_ALIGN, body = 0;
         struct item_head head;
-        struct bytes at = block_at(s, &s->block, g->file, g->number, offset, FORMAT_ITEM_HEADER, g->used);
+        struct bytes at = block_at(s, &s->block, g, offset, FORMAT_ITEM_HEADER, g->used);
         size_t size = at.len > 0 && item_head_decode(at.at, &head) ? item_size(head.meta_len, head.body_len) : 0;
         if (size > 0)
-            at = block_at(s, &s->block, g->file, g->number, offset, size, g->used);
+            at = block_at(s, &s->block, g, offset, size, g->used);
         if (size == 0 || at.len < size || !builder_add(s, &b, at, spot->position, &body)) {
-            uint64_t position = spot->position, bytes = spot->bytes;
-            lose(s, q, position, bytes, "journal", g->number, offset);
+            lose(s, q, g, spot);
             i = queue_find_spot(q, to) - 1; /* the ring may have been tidied */
         }
     }

@@ -881,6 +881,44 @@ static uint64_t journal_behind(const struct store *s)
     return bytes > s->config.segment_bytes ? bytes : s->config.segment_bytes;
 }
 
+/* The image, from what the files say, all of whose headers are read. */
+static enum store_verdict rebuild(struct recovery *r, char **text)
+{
+    struct store *s = r->s;
+    doubt_guesses(r);
+    bool is_trusted = read_checkpoints(r);
+    if (s->image.n_segments == 0 && r->files[FOUND_JOURNAL].n > 0)
+        recover_segments(s, first_segment(&r->files[FOUND_JOURNAL]));
+    walk(r);
+    find_end(r);
+    r->is_second = true;
+    walk(r);
+    if (r->newer != 0)
+        *text = str_format("a newer version has written items of type %u, which this one must not pass by", r->newer);
+    if (r->is_sealed)
+        store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
+    s->after_lsn = s->written_lsn = s->group_lsn = r->expected - 1;
+    if (s->lsn < s->after_lsn)
+        s->lsn = s->after_lsn;
+    if (s->lsn < r->seen)
+        s->lsn = r->seen;
+    close_segments(r);
+    if (r->has_more || !s->was_closed)
+        image_suspect_all(&s->image);
+    image_return_all(&s->image);
+    image_drop_undefined(&s->image);
+    lose_missing(r);
+    if (r->newer == 0) /* else nothing is touched */
+        sort_out(r, is_trusted);
+    if (r->highest >= s->next_segment)
+        s->next_segment = r->highest + 1;
+    s->journal_since = s->lsn > s->checkpoint_lsn ? journal_behind(s) : 0;
+    if (s->checkpoint != 0)
+        checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
+    s->names_changed = true; /* by the process before, for all that is known */
+    return s->verdict == STORE_FINE && r->newer != 0 ? STORE_NEWER : s->verdict;
+}
+
 enum store_verdict recover(struct store *s, char **text)
 {
     struct recovery r = {.s = s, .end = UINT64_MAX};
@@ -893,41 +931,8 @@ enum store_verdict recover(struct store *s, char **text)
             qsort(r.files[k].at, r.files[k].n, sizeof *r.files[k].at, by_number);
         v = read_headers(&r, k, kinds[k], text);
     }
-    if (v == STORE_FINE) {
-        doubt_guesses(&r);
-        bool is_trusted = read_checkpoints(&r);
-        if (s->image.n_segments == 0 && r.files[FOUND_JOURNAL].n > 0)
-            recover_segments(s, first_segment(&r.files[FOUND_JOURNAL]));
-        walk(&r);
-        find_end(&r);
-        r.is_second = true;
-        walk(&r);
-        if (r.newer != 0)
-            *text =
-                str_format("a newer version has written items of type %u, which this one must not pass by", r.newer);
-        if (r.is_sealed)
-            store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
-        s->after_lsn = s->written_lsn = s->group_lsn = r.expected - 1;
-        if (s->lsn < s->after_lsn)
-            s->lsn = s->after_lsn;
-        if (s->lsn < r.seen)
-            s->lsn = r.seen;
-        close_segments(&r);
-        if (r.has_more || !s->was_closed)
-            image_suspect_all(&s->image);
-        image_return_all(&s->image);
-        image_drop_undefined(&s->image);
-        lose_missing(&r);
-        if (r.newer == 0) /* else nothing is touched */
-            sort_out(&r, is_trusted);
-        if (r.highest >= s->next_segment)
-            s->next_segment = r.highest + 1;
-        s->journal_since = s->lsn > s->checkpoint_lsn ? journal_behind(s) : 0;
-        if (s->checkpoint != 0)
-            checkpoint_adopt(s, s->checkpoint, s->checkpoint_lsn);
-        s->names_changed = true; /* by the process before, for all that is known */
-        v = s->verdict == STORE_FINE && r.newer != 0 ? STORE_NEWER : s->verdict;
-    }
+    if (v == STORE_FINE)
+        v = rebuild(&r, text);
     tx_forget(&r);
     free(r.tx);
     free(r.gaps);

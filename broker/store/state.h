@@ -16,6 +16,7 @@ enum {
     GATHER_BYTES = 256 << 10,  /* of a group, that may wait for the sync of the one before it */
     RUNS_BYTES = 256 << 10,    /* of runs in one item: far below FORMAT_META_MAX, and a segment */
     BLOCK_BYTES = 1 << 20,     /* read at once */
+    BLOCK_KEPT_MAX = 4 << 20,  /* room above this is given back when it is not needed */
     SEGMENT_TAIL_BYTES = 4096, /* kept free at the end of a segment, for what ends a group and the segment */
     IDLE_TENDS = 8,            /* slices without a group between them, before nothing seems to happen */
     LOADS_MAX = 64,            /* that one group is asked for and answered with */
@@ -197,7 +198,7 @@ enum store_verdict append_end_group(struct store *s);
 enum store_verdict pack_tend(struct store *s, uint64_t budget, bool *more);
 enum store_verdict pack_enforce(struct store *s); /* puts chunks whose packs are durable in force */
 void pack_synced(struct store *s, uint64_t serial);
-struct bytes block_at(struct store *s, struct block *b, int file, uint64_t number, uint64_t offset, size_t n,
+struct bytes block_at(struct store *s, struct block *b, const struct segment *g, uint64_t offset, size_t n,
                       uint64_t end);
 
 /* checkpoint.c */
