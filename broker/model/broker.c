@@ -259,7 +259,7 @@ static void check_alarms(struct broker *b)
         b->alarms = is_over ? ALARM_MEMORY : 0;
         b->alarm_ms = b->now.ms;
     }
-    b->effects->alarms = b->alarms | b->alarms_outside;
+    b->effects->alarms = b->alarms | b->alarms_outside | (b->cold.behind > 0 ? ALARM_BUSY : 0);
     if (b->effects->alarms != b->alarms_told)
         b->effects->alarms_changed = true;
     b->alarms_told = b->effects->alarms;

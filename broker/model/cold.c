@@ -84,10 +84,18 @@ void cold_add(struct broker *b, struct queue *q, const struct message *msg, uint
     }
 }
 
+void cold_set_behind(struct broker *b, struct queue *q, bool is_behind)
+{
+    b->cold.behind += is_behind;
+    b->cold.behind -= q->cold.is_behind;
+    q->cold.is_behind = is_behind;
+}
+
 void cold_purge(struct broker *b, struct queue *q)
 {
     struct cold *c = &q->cold;
     list_remove(&c->wanting);
+    cold_set_behind(b, q, false);
     if (c->count == 0)
         return;
     if (!q->gone)
@@ -247,6 +255,7 @@ void cold_check(const struct broker *b, const struct queue *q, uint64_t warm, ui
     CHECK(!c->is_loading || (c->late_count <= c->count && c->late_bytes <= c->bytes));
     CHECK(!c->is_loading || !link_is_linked(&c->wanting));
     CHECK(c->is_loading || !c->is_stale);
+    CHECK(!c->is_behind || c->count > 0);
     CHECK(!c->is_loading || b->cold.loads > 0);
     CHECK(c->count == 0 || c->from <= q->next_position);
     /* Nothing stays cold that could be wanted; with something warm before it, it has time (a large message may not fit

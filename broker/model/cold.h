@@ -40,6 +40,8 @@ struct cold {
     uint64_t warm_cost;              /* message_cost() of what is ready in memory */
     struct link wanting;             /* on cold_state.wanting */
     bool is_loading;
+    bool is_behind; /* what is ready must go, by its limits or its age, and is not in memory: publishers are slowed */
+    bool is_expiring; /* the last that was in memory went by its age */
     bool is_stale; /* there was a purge since the load was asked for: what it brings is gone */
 };
 
@@ -50,6 +52,7 @@ struct cold_state {
     uint64_t window_messages, window_queue_bytes;
     struct list wanting; /* queues that want to load */
     unsigned loads;      /* under way, also for queues that are gone */
+    uint64_t behind;     /* queues that are */
 };
 
 void cold_state_init(struct cold_state *s, const struct broker_config *config);
@@ -76,6 +79,9 @@ void cold_ask(struct broker *b);
 
 /* What was asked for has come.  Takes it over. */
 void cold_take_load(struct broker *b, struct load *l);
+
+/* The queue is behind, or not any more. */
+void cold_set_behind(struct broker *b, struct queue *q, bool is_behind);
 
 /* Drops what is cold: recorded, unless the queue is gone. */
 void cold_purge(struct broker *b, struct queue *q);

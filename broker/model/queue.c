@@ -148,7 +148,10 @@ void queue_expire(struct broker *b, struct queue *q)
         }
         ready_remove(b, q, head);
         queue_die(b, head, DEATH_EXPIRED);
+        q->cold.is_expiring = true;
     }
+    if (head != NULL)
+        q->cold.is_expiring = false;
 }
 
 bool queue_has_head(struct broker *b, struct queue *q)
@@ -188,6 +191,15 @@ static void queue_drop_head(struct broker *b, struct queue *q)
         ready_remove(b, q, head);
         queue_die(b, head, DEATH_MAXLEN);
     }
+}
+
+/* Publishers must not be faster than what has to go comes from disk to be dropped. */
+static void queue_judge_behind(struct broker *b, struct queue *q)
+{
+    bool must_go = q->cold.is_expiring || (q->spec->options.overflow == OVERFLOW_DROP_HEAD && queue_is_over(q));
+    bool is_behind = must_go && q->cold.count > 0 && queue_head(q) == NULL;
+    if (is_behind != q->cold.is_behind)
+        cold_set_behind(b, q, is_behind);
 }
 
 /* Gives out what is ready to those who can take it. */
@@ -242,6 +254,7 @@ static void queue_publish_cold(struct broker *b, struct queue *q, struct message
     message_unref(msg);
     if (!link_is_linked(&q->dirty))
         queue_drop_head(b, q);
+    queue_judge_behind(b, q);
 }
 
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
@@ -471,6 +484,7 @@ static void queue_clean(struct broker *b, struct queue *q)
     queue_watch_head(b, q);
     if (q->cold.count > 0)
         cold_look(b, q);
+    queue_judge_behind(b, q);
 }
 
 void queue_clean_dirty(struct broker *b)

@@ -18,6 +18,7 @@ struct hub {
     struct gate gate;
     struct instant now;
     unsigned alarms;
+    unsigned model_alarms;    /* as of its last step */
     struct hub_keeper keeper; /* keep is NULL: there is none */
     struct news news;
     struct news_items items; /* owned: of the news; empty between turns */
@@ -173,6 +174,12 @@ static void hub_release(struct hub *h)
     h->released = e->n;
 }
 
+static void hub_carry_out(struct hub *h, struct command *commands, size_t n)
+{
+    broker_step(h->broker, &h->now, commands, n, &h->effects);
+    h->model_alarms = h->effects.alarms;
+}
+
 static void hub_read_news(struct hub *h)
 {
     struct news_items *n = &h->items;
@@ -185,7 +192,7 @@ static void hub_read_news(struct hub *h)
         broker_shut_down(h->broker);
     for (size_t i = 0; i < n->n_loads; i++) {
         struct command c = {.verb = LOADED, .load = n->loads[i]};
-        broker_step(h->broker, &h->now, &c, 1, &h->effects);
+        hub_carry_out(h, &c, 1);
     }
     n->n_loads = 0;
     if (n->has_alarms)
@@ -207,12 +214,9 @@ void hub_begin(struct hub *h)
 
 void hub_step(struct hub *h, struct batch *b)
 {
-    if (b == NULL) {
-        broker_step(h->broker, &h->now, NULL, 0, &h->effects);
-        return;
-    }
-    broker_step(h->broker, &h->now, b->commands, b->n, &h->effects);
-    b->n = 0;
+    hub_carry_out(h, b != NULL ? b->commands : NULL, b != NULL ? b->n : 0);
+    if (b != NULL)
+        b->n = 0;
 }
 
 static void hub_log_alarm(const struct hub *h, unsigned alarms, enum alarm alarm, const char *name)
@@ -257,7 +261,7 @@ struct effects *hub_end(struct hub *h)
 {
     struct effects *e = &h->effects;
     hub_trim(h);
-    e->alarms = (e->alarms & ALARMS_TOLD) | (hub_keep(h) ? ALARM_BUSY : 0);
+    e->alarms = h->model_alarms | (hub_keep(h) ? ALARM_BUSY : 0);
     e->n = h->released + gate_hold(&h->gate, e->events + h->released, e->n - h->released);
     h->released = 0;
     if (e->alarms != h->alarms) {
