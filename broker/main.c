@@ -262,9 +262,9 @@ static struct server_config server_config_of(const struct config *c, struct wiri
 
 /* ---- Keeping: the keeper has the hub's ear, and the other way round. */
 
-static void on_durable(void *hub, uint64_t position)
+static void on_durable(void *hub, uint64_t position, uint64_t changes)
 {
-    hub_tell_durable(hub, position);
+    hub_tell_durable(hub, position, changes);
 }
 
 static void on_loaded(void *hub, struct load *l)

@@ -163,6 +163,7 @@ static void commit_answer(struct broker *b, struct command *c, bool taken)
     if (!b->records)
         return;
     broker_finish(b);
+    b->effects->events[answer].nothing_published = !remember_tx_publishes(b);
     b->changed = remember_tx_end(b);
     remember_answer(b, &b->effects->events[answer]);
 }

@@ -151,6 +151,11 @@ void remember_tx_begin(struct broker *b)
     b->is_in_tx = b->records;
 }
 
+bool remember_tx_publishes(const struct broker *b)
+{
+    return b->publishing.position > b->tx_began;
+}
+
 uint64_t remember_tx_end(struct broker *b)
 {
     bool is_empty = b->position == b->tx_began;

@@ -61,6 +61,7 @@ void remember_load(struct broker *b, const struct queue *q, uint32_t messages_ma
  * was nothing to remember. */
 void remember_tx_begin(struct broker *b);
 uint64_t remember_tx_end(struct broker *b);
+bool remember_tx_publishes(const struct broker *b); /* before its end: has it a publish? */
 
 /* --- events that wait.  What a stream is told behind an answer that waits does not overtake it: s->after is the least
  * that such an event is stamped with.  (CONFIRMED, REFUSED and RETURNED are no answers: they wait for themselves.) */

@@ -39,9 +39,12 @@ struct vhost *vhost_create(struct broker *b, struct bytes name)
 
 void vhost_destroy(struct broker *b, struct vhost *v)
 {
-    struct map_node *n;
-    while ((n = map_walk(&v->queues, NULL)) != NULL)
-        queue_delete(b, item_of(n, struct queue, in_vhost));
+    struct map_node *n, *next;
+    while (v->queues.count > 0) /* a map that shrinks under a walk may leave some for the next one */
+        for (n = map_walk(&v->queues, NULL); n != NULL; n = next) {
+            next = map_walk(&v->queues, n);
+            queue_delete(b, item_of(n, struct queue, in_vhost));
+        }
     while ((n = map_walk(&v->exchanges, NULL)) != NULL)
         exchange_delete(b, item_of(n, struct exchange, in_vhost));
     map_fini(&v->queues);

@@ -134,9 +134,9 @@ void hub_destroy(struct hub *h)
 
 /* ---- What others say. */
 
-void hub_tell_durable(struct hub *h, uint64_t position)
+void hub_tell_durable(struct hub *h, uint64_t position, uint64_t changes)
 {
-    news_tell_durable(&h->news, position);
+    news_tell_durable(&h->news, position, changes);
 }
 
 void hub_tell_loaded(struct hub *h, struct load *l)
@@ -178,8 +178,8 @@ static void hub_read_news(struct hub *h)
     struct news_items *n = &h->items;
     h->has_news = false;
     news_take(&h->news, n);
-    if (n->durable > h->gate.durable)
-        gate_open(&h->gate, n->durable);
+    if (n->changes > h->gate.changes || n->durable > h->gate.durable)
+        gate_open(&h->gate, n->durable, n->changes);
     hub_release(h);
     if (n->is_shutting_down)
         broker_shut_down(h->broker);

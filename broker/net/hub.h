@@ -69,7 +69,8 @@ struct hub *hub_create(struct broker *broker, const struct hub_keeper *keeper, u
 void hub_destroy(struct hub *h);
 
 /* What the keeper has to say, on any of its threads; and that the broker is about to stop, from any thread. */
-void hub_tell_durable(struct hub *h, uint64_t position); /* up to there, or hub_keeper.pending has become less */
+void hub_tell_durable(struct hub *h, uint64_t position,
+                      uint64_t changes); /* up to there, or hub_keeper.pending has become less */
 void hub_tell_loaded(struct hub *h, struct load *l);
 void hub_tell_disk_alarm(struct hub *h, bool is_set);
 void hub_tell_shutdown(struct hub *h);

@@ -36,11 +36,12 @@ static void news_unlock(struct news *n)
         lane_post(n->lane, &n->parcel);
 }
 
-void news_tell_durable(struct news *n, uint64_t position)
+void news_tell_durable(struct news *n, uint64_t position, uint64_t changes)
 {
     pthread_mutex_lock(&n->lock);
-    CHECK(position >= n->items.durable);
+    CHECK(position >= n->items.durable && changes >= n->items.changes && changes >= position);
     n->items.durable = position;
+    n->items.changes = changes;
     news_unlock(n);
 }
 
@@ -76,7 +77,8 @@ void news_take(struct news *n, struct news_items *items)
     size_t capacity = items->capacity;
     pthread_mutex_lock(&n->lock);
     *items = n->items;
-    n->items = (struct news_items){.durable = items->durable, .loads = room, .capacity = capacity};
+    n->items =
+        (struct news_items){.durable = items->durable, .changes = items->changes, .loads = room, .capacity = capacity};
     n->is_posted = false;
     pthread_mutex_unlock(&n->lock);
 }

@@ -15,7 +15,8 @@
 
 /* What was told.  Who takes it owns the loads, and gives the array back with it. */
 struct news_items {
-    uint64_t durable;    /* the journal's position */
+    uint64_t durable;    /* the journal's position … */
+    uint64_t changes;    /* … and that of all but publishes that found no room */
     struct load **loads; /* owned: in order */
     size_t n_loads, capacity;
     unsigned alarms; /* enum alarm, as they are now … */
@@ -36,8 +37,8 @@ void news_init(struct news *n, struct lane *lane);
 void news_fini(struct news *n); /* drops what nobody took; the parcel must be in no lane */
 
 /* Any thread. */
-void news_tell_durable(struct news *n, uint64_t position); /* never less than before */
-void news_tell_loaded(struct news *n, struct load *l);     /* takes it over */
+void news_tell_durable(struct news *n, uint64_t position, uint64_t changes); /* never less than before */
+void news_tell_loaded(struct news *n, struct load *l);                       /* takes it over */
 void news_tell_alarms(struct news *n, unsigned alarms);
 void news_tell_shutdown(struct news *n);
 

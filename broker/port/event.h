@@ -1,4 +1,5 @@
-/* What the model tells a session.  An event with after > 0 may not leave before the journal is durable up to there.
+/* What the model tells a session.  An event with after > 0 may not leave before the journal is durable up to there
+ * (broker/net/gate.h says what of it).
  * Whoever takes an event takes what it owns. */
 #ifndef BROKER_PORT_EVENT_H
 #define BROKER_PORT_EVENT_H
@@ -45,7 +46,8 @@ enum reason {
 
 struct event {
     enum happening what;
-    enum verb verb; /* DONE, FAILED: of the command that is answered */
+    enum verb verb;         /* DONE, FAILED: of the command that is answered */
+    bool nothing_published; /* that is a COMMIT: it has only settled */
     struct origin to;
     uint64_t cookie;
     uint64_t after; /* journal position, 0: none */

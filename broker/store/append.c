@@ -1,8 +1,10 @@
-/* From records to items: encodes them into the open group and applies them to the image. */
+/* From records to items: encodes them into the open group and applies them to the image.  Publishes that find no room
+ * are set aside (stuck.h), and what makes room overtakes them. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/check.h"
 #include "broker/port/message.h"
 #include "broker/store/state.h"
 
@@ -56,13 +58,16 @@ static enum store_verdict put_publish(struct store *s, const struct record *r, c
     struct bytes meta = pen_written(&p);
     size_t body = message_item_body_size(r->msg);
     enum store_verdict v;
-    uint8_t *to = journal_room(s, item_size(meta.len, body), &v);
+    uint64_t size = item_size(meta.len, body);
+    v = s->in_tx ? STORE_FINE : journal_spare(s, size); /* a transaction has its room */
+    uint8_t *to = v == STORE_FINE ? journal_room(s, size, &v) : NULL;
     if (to != NULL) {
         uint64_t offset = s->buffer_at + s->buffered;
         uint32_t crc;
         memcpy(to + FORMAT_ITEM_HEADER, meta.at, meta.len);
         message_item_body_write(to + FORMAT_ITEM_HEADER + meta.len, r->msg, &crc);
         journal_put(s, ITEM_MESSAGE, r->tx ? ITEM_TX : 0, meta.len, body, crc);
+        s->is_awaited = true;
         publish_image(s, r, places, offset);
     }
     if (scratch != stack)
@@ -82,6 +87,7 @@ static enum store_verdict put_definition(struct store *s, const struct record *r
     definition_write(&p, d);
     journal_put(s, r->kind == RECORD_DEFINE ? ITEM_DEFINE : ITEM_UNDEFINE, r->tx ? ITEM_TX : 0, pen_written(&p).len, 0,
                 0);
+    s->is_awaited = true;
     if (r->kind == RECORD_DEFINE)
         image_define(&s->image, d->what, d->queue, d->key, d->value);
     else
@@ -95,6 +101,7 @@ static enum store_verdict put_purge(struct store *s, const struct record *r)
     struct pen p = pen_over(meta, sizeof meta);
     pen_varint(&p, r->at.queue);
     pen_varint(&p, r->at.position);
+    s->is_awaited = true;
     enum store_verdict v = journal_put_meta(s, ITEM_PURGE, r->tx ? ITEM_TX : 0, pen_written(&p));
     if (v == STORE_FINE)
         image_purge(&s->image, r->at.queue, r->at.position);
@@ -117,6 +124,7 @@ static enum store_verdict put_commit(struct store *s)
         v = journal_put_meta(s, ITEM_COMMIT, 0, (struct bytes){0});
     if (v == STORE_FINE)
         s->in_tx = false;
+    s->is_awaited = true;
     return v;
 }
 
@@ -128,12 +136,6 @@ static bool is_fate(const struct record *r)
 static enum store_verdict put_record(struct store *s, const struct record *r, const struct place *places)
 {
     enum store_verdict v;
-    if (r->tx && !s->in_tx) {
-        v = put_runs(s, 0);
-        if (v != STORE_FINE)
-            return v;
-        s->in_tx = true;
-    }
     /* An item has its limit, and a segment; runs may be long, of messages that are not neighbours. */
     if (is_fate(r) && (s->settles.len > RUNS_BYTES || s->delivers.len > RUNS_BYTES || s->returns.len > RUNS_BYTES)) {
         v = put_runs(s, r->tx ? ITEM_TX : 0);
@@ -190,6 +192,7 @@ void append_free(struct store *s)
 {
     for (size_t i = 0; i < s->n_waiting; i++)
         sheaf_fini(&s->waiting[i]);
+    stuck_fini(&s->stuck);
     free(s->waiting);
     free(s->loads);
     run_writer_fini(&s->settles);
@@ -197,40 +200,327 @@ void append_free(struct store *s)
     run_writer_fini(&s->returns);
 }
 
-/* Encodes what waits; stops where there is no room. */
+/* --- transactions: all of one finds room, or none of it */
+
+struct need {
+    uint64_t bytes;        /* at most */
+    bool publishes, drops; /* drops: what a queue holds */
+};
+
+static void need_record(struct need *n, const struct record *r)
+{
+    switch ((enum record_kind)r->kind) {
+    case RECORD_PUBLISH:
+        n->bytes += item_size(MESSAGE_META_MAX + (size_t)r->places * PLACE_META_MAX, message_item_body_size(r->msg));
+        n->publishes = true;
+        break;
+    case RECORD_DEFINE:
+    case RECORD_UNDEFINE:
+        n->bytes += item_size(definition_size(r->definition), 0);
+        n->drops |= r->kind == RECORD_UNDEFINE;
+        break;
+    case RECORD_PURGE:
+    case RECORD_SETTLE:
+    case RECORD_DELIVER:
+    case RECORD_RETURN:
+    case RECORD_COMMIT:
+        n->bytes += item_size(RUN_BYTES_MAX, 0);
+        n->drops |= r->kind == RECORD_PURGE;
+        break;
+    case RECORD_LOAD:
+        break;
+    }
+}
+
+/* Of the transaction whose first record this is. */
+static struct need need_of(const struct sheaf *h, size_t i)
+{
+    struct need n = {0};
+    bool is_over = false;
+    for (; i < h->n && !is_over; i++) {
+        need_record(&n, &h->records[i]);
+        is_over = h->records[i].kind == RECORD_COMMIT;
+    }
+    return n;
+}
+
+static enum store_verdict begin_tx(struct store *s, uint64_t publishes_bytes)
+{
+    enum store_verdict v = put_runs(s, 0);
+    if (v == STORE_FINE && publishes_bytes > 0)
+        v = journal_spare(s, publishes_bytes);
+    s->in_tx = v == STORE_FINE;
+    return v;
+}
+
+/* --- what is stuck, and what overtakes it */
+
+static struct stuck_record *stick(struct store *s, const struct sheaf *h, struct record *r, const struct place *places)
+{
+    if (r->kind == RECORD_COMMIT)
+        s->is_tx_stuck = false;
+    struct stuck_record *k = stuck_add(&s->stuck, r, places);
+    k->position = h->last - h->n + s->next_record + 1;
+    k->wall_ms = h->wall_ms;
+    return k;
+}
+
+static void hold(struct store *s, struct stuck_record *k)
+{
+    k->is_held = true;
+    s->stuck.held++;
+}
+
+/* Settles a message, though it may be stuck. */
+static void settle_past(struct store *s, struct place at)
+{
+    struct stuck_place *p;
+    do {
+        p = stuck_find(&s->stuck, at.queue, at.position);
+        if (p == NULL) {
+            run_add(&s->settles, at.queue, at.position, at.bytes);
+            image_settle(&s->image, at.queue, at.position);
+            s->is_group_open = true;
+        }
+    } while (p != NULL && stuck_settle(&s->stuck, p, &at));
+}
+
+/* It came or went while the message was stuck: that is said behind it. */
+static void note_fate(struct stuck_place *p, enum record_kind kind)
+{
+    p->is_out = kind == RECORD_DELIVER;
+    p->returns += kind == RECORD_RETURN && p->returns < DELIVERIES_MAX;
+}
+
+/* A queue is purged from a position on, or deleted: not before the letters are written that replace what it held. */
+static enum store_verdict drop_past(struct store *s, const struct sheaf *h, struct record *r, struct place from)
+{
+    if (stuck_has_letters(&s->stuck, from.queue, from.position)) {
+        hold(s, stick(s, h, r, NULL));
+        return STORE_FINE;
+    }
+    enum store_verdict v = put_record(s, r, NULL);
+    if (v != STORE_FINE)
+        return v;
+    for (struct stuck_place *p; (p = stuck_find_from(&s->stuck, from.queue, from.position)) != NULL;)
+        settle_past(s, p->place);
+    return v;
+}
+
+/* A record behind those that are stuck. */
+static enum store_verdict put_past(struct store *s, const struct sheaf *h, struct record *r, const struct place *places)
+{
+    struct stuck_place *p;
+    switch ((enum record_kind)r->kind) {
+    case RECORD_PUBLISH:
+        stick(s, h, r, places);
+        return STORE_FINE;
+    case RECORD_SETTLE:
+        settle_past(s, r->at);
+        return STORE_FINE;
+    case RECORD_DELIVER:
+    case RECORD_RETURN:
+        p = stuck_find(&s->stuck, r->at.queue, r->at.position);
+        if (p == NULL)
+            break;
+        note_fate(p, r->kind);
+        return STORE_FINE;
+    case RECORD_PURGE:
+        return drop_past(s, h, r, r->at);
+    case RECORD_UNDEFINE:
+        if (r->definition->what == DEFINE_QUEUE)
+            return drop_past(s, h, r, (struct place){.queue = r->definition->queue});
+        break;
+    case RECORD_DEFINE:
+    case RECORD_COMMIT:
+    case RECORD_LOAD:
+        break;
+    }
+    return put_record(s, r, places);
+}
+
+/* The first record of a transaction: the whole is stuck if it has publishes, or takes what others are to replace. */
+static enum store_verdict put_tx(struct store *s, const struct sheaf *h, struct record *r, const struct place *places)
+{
+    struct need n = need_of(h, s->next_record);
+    bool is_stuck = !stuck_is_empty(&s->stuck) && (n.publishes || n.drops);
+    enum store_verdict v = is_stuck ? STORE_FULL : begin_tx(s, n.publishes ? n.bytes : 0);
+    if (v == STORE_FINE)
+        return stuck_is_empty(&s->stuck) ? put_record(s, r, places) : put_past(s, h, r, places);
+    if (v != STORE_FULL || !(n.publishes || is_stuck))
+        return v;
+    s->is_tx_stuck = true;
+    struct stuck_record *k = stick(s, h, r, places);
+    k->tx_bytes = n.bytes;
+    if (!n.publishes)
+        hold(s, k);
+    return STORE_FINE;
+}
+
+/* --- what was stuck, when there is room again */
+
+static enum store_verdict put_fate(struct store *s, struct stuck_place *p)
+{
+    struct record r = {.kind = RECORD_RETURN, .at = {.queue = p->place.queue, .position = p->place.position}};
+    enum store_verdict v = STORE_FINE;
+    for (; !p->is_gone && p->returns > 0 && v == STORE_FINE; p->returns -= v == STORE_FINE)
+        v = put_record(s, &r, NULL);
+    r.kind = RECORD_DELIVER;
+    if (v == STORE_FINE && !p->is_gone && p->is_out)
+        v = put_record(s, &r, NULL);
+    return v;
+}
+
+/* What became meanwhile of the messages that are written now. */
+static enum store_verdict put_fates(struct store *s)
+{
+    struct stuck *k = &s->stuck;
+    for (; k->fated < k->next; k->fated++) {
+        const struct stuck_record *r = &k->records[k->fated];
+        for (uint32_t i = 0; i < r->places; i++) {
+            enum store_verdict v = put_fate(s, &k->places[r->first_place + i]);
+            if (v != STORE_FINE)
+                return v;
+        }
+    }
+    return STORE_FINE;
+}
+
+/* To those places that are wanted still. */
+static enum store_verdict put_stuck_publish(struct store *s, const struct stuck_record *k)
+{
+    struct record r = k->record;
+    struct place *places = alloc_array(NULL, k->places, sizeof *places);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < k->places; i++)
+        if (!s->stuck.places[k->first_place + i].is_gone)
+            places[n++] = s->stuck.places[k->first_place + i].place;
+    CHECK(n == r.places);
+    enum store_verdict v = STORE_FINE;
+    if (n > 0)
+        v = put_record(s, &r, places);
+    else if (r.at.queue != 0)
+        settle_past(s, r.at);
+    free(places);
+    return v;
+}
+
+/* The first of them.  STORE_FULL: it stays. */
+static enum store_verdict put_first(struct store *s)
+{
+    const struct stuck_record *k = stuck_first(&s->stuck);
+    enum store_verdict v = k->record.tx && !s->in_tx ? begin_tx(s, k->tx_bytes) : STORE_FINE;
+    if (v != STORE_FINE)
+        return v;
+    s->wall_ms = k->wall_ms;
+    v = k->record.kind == RECORD_PUBLISH ? put_stuck_publish(s, k) : put_record(s, &k->record, NULL);
+    if (v == STORE_FINE)
+        stuck_next(&s->stuck);
+    s->is_tx_late = s->in_tx;
+    return v;
+}
+
+/* Those that find room by now.  STORE_FULL: nothing may overtake the rest. */
+static enum store_verdict put_stuck(struct store *s)
+{
+    struct stuck *k = &s->stuck;
+    uint64_t wall_ms = s->wall_ms;
+    enum store_verdict v = STORE_FINE;
+    bool is_between = !s->in_tx && k->fated == k->next;
+    if (stuck_is_empty(k))
+        stuck_clear(k);
+    if (stuck_is_empty(k) || (s->in_tx && !s->is_tx_late))
+        return STORE_FINE;
+    if (is_between && s->n_spares <= STORE_RESERVE && !s->is_retry_due)
+        return STORE_FINE;
+    s->is_retry_due = false;
+    while (v == STORE_FINE && !stuck_is_empty(k))
+        v = k->fated < k->next && !s->in_tx ? put_fates(s) : put_first(s);
+    s->wall_ms = wall_ms;
+    return v == STORE_FULL && !s->in_tx && k->fated == k->next ? STORE_FINE : v;
+}
+
+/* How far everything is encoded. */
+static void look_how_far(struct store *s)
+{
+    s->position = s->changes = s->taken;
+    if (s->stuck.room == 0)
+        return;
+    stuck_skip(&s->stuck);
+    uint64_t before = stuck_before(&s->stuck), held = stuck_held_before(&s->stuck);
+    if (s->changes > held)
+        s->changes = held;
+    s->position = s->changes < before ? s->changes : before;
+}
+
+/* --- what waits */
+
+static enum store_verdict put_next(struct store *s, const struct sheaf *h, struct record *r)
+{
+    const struct place *places = h->places + s->next_place;
+    if (s->is_tx_stuck) {
+        stick(s, h, r, places);
+        return STORE_FINE;
+    }
+    if (r->tx && !s->in_tx)
+        return put_tx(s, h, r, places);
+    if (!stuck_is_empty(&s->stuck))
+        return put_past(s, h, r, places);
+    enum store_verdict v = put_record(s, r, places);
+    if (v != STORE_FULL || r->kind != RECORD_PUBLISH || s->in_tx)
+        return v;
+    stick(s, h, r, places);
+    return STORE_FINE;
+}
+
+/* Encodes what waits; stops where there is no room, unless that is for publishes only. */
 static enum store_verdict put_waiting(struct store *s)
 {
     size_t done = 0;
-    enum store_verdict v = STORE_FINE;
+    enum store_verdict v = s->stuck.room == 0 ? STORE_FINE : put_stuck(s);
     for (; done < s->n_waiting && v == STORE_FINE; done++) {
         struct sheaf *h = &s->waiting[done];
         s->wall_ms = h->wall_ms;
         while (s->next_record < h->n) {
-            const struct record *r = &h->records[s->next_record];
-            v = put_record(s, r, h->places + s->next_place);
+            struct record *r = &h->records[s->next_record];
+            uint32_t places = r->kind == RECORD_PUBLISH ? r->places : 0;
+            v = put_next(s, h, r);
             if (v != STORE_FINE)
                 break;
-            s->next_place += r->kind == RECORD_PUBLISH ? r->places : 0;
+            s->next_place += places;
             s->next_record++;
         }
         if (v != STORE_FINE)
             break;
-        if (h->last > s->position)
-            s->position = h->last;
+        if (h->last > s->taken)
+            s->taken = h->last;
         s->next_record = s->next_place = 0;
         sheaf_fini(h);
     }
     s->n_waiting -= done;
     if (done > 0 && s->n_waiting > 0)
         memmove(s->waiting, s->waiting + done, s->n_waiting * sizeof *s->waiting);
+    look_how_far(s);
     return v;
 }
 
+/* Those that would find nothing but what is stuck wait for it. */
 static void answer_loads(struct store *s)
 {
-    for (size_t i = 0; i < s->n_loads; i++)
-        s->answer(s->answer_arg, load_messages(s, &s->loads[i]));
-    s->n_loads = 0;
+    size_t left = 0;
+    for (size_t i = 0; i < s->n_loads; i++) {
+        struct load *l = load_messages(s, &s->loads[i]);
+        if (!stuck_is_empty(&s->stuck) && stuck_has_queue(&s->stuck, l->queue)) {
+            l->is_end = false;
+            if (l->n == 0 && l->lost == 0) {
+                load_destroy(l);
+                s->loads[left++] = s->loads[i];
+                continue;
+            }
+        }
+        s->answer(s->answer_arg, l);
+    }
+    s->n_loads = left;
 }
 
 /* There is no room for a record before them: loads that can be answered in part are, so that consumers can make some.
@@ -280,5 +570,7 @@ enum store_verdict store_write(struct store *s)
     answer_loads(s);
     if (v == STORE_FULL)
         answer_stuck_loads(s);
-    return s->verdict == STORE_FAILED ? STORE_FAILED : v;
+    if (s->verdict == STORE_FAILED)
+        return STORE_FAILED;
+    return v == STORE_FINE && !stuck_is_empty(&s->stuck) ? STORE_FULL : v;
 }

@@ -1,5 +1,5 @@
-/* Checkpoints: the image as a file, twice.  It is taken between two groups, waits in memory until the journal is durable
- * up to there, and is in force once both files are; then older ones go, and the segments before it. */
+/* Checkpoints: the image as a file, twice.  It is taken between two groups, waits in memory until the journal is
+ * durable up to there, and is in force once both files are; then older ones go, and the segments before it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static struct pen writer_pen(struct writer *w, size_t meta_max)
 
 static void write_state(struct store *s, struct writer *w)
 {
-    struct pen p = writer_pen(w, 9 * VARINT_MAX);
+    struct pen p = writer_pen(w, 9 * (size_t)VARINT_MAX);
     pen_varint(&p, s->group_lsn);
     pen_varint(&p, s->image.first_segment);
     pen_varint(&p, s->image.next_queue);
@@ -111,7 +111,7 @@ static void write_chunk(struct writer *w, const struct chunk *c)
 /* The live spots from index *i on, each relative to the one before: as many as an item takes. */
 static void write_some_spots(struct writer *w, const struct image_queue *q, size_t live, size_t *i)
 {
-    struct pen p = writer_pen(w, 2 * VARINT_MAX + live * SPOT_ROOM);
+    struct pen p = writer_pen(w, 2 * (size_t)VARINT_MAX + live * SPOT_ROOM);
     struct spot last = {0};
     pen_varint(&p, q->id);
     pen_varint(&p, live);
@@ -144,7 +144,7 @@ static void write_queues(const struct store *s, struct writer *w)
 {
     for (struct map_node *n = map_walk(&s->image.queues, NULL); n != NULL; n = map_walk(&s->image.queues, n)) {
         const struct image_queue *q = item_of(n, struct image_queue, by_id);
-        struct pen p = writer_pen(w, 3 * VARINT_MAX);
+        struct pen p = writer_pen(w, 3 * (size_t)VARINT_MAX);
         pen_varint(&p, q->id);
         pen_varint(&p, q->next_position);
         pen_varint(&p, q->suspect_before);
@@ -299,7 +299,8 @@ static bool is_due(struct store *s, bool force)
     uint64_t after = s->checkpoint_size * CHECKPOINT_FACTOR;
     if (after < s->config.checkpoint_bytes)
         after = s->config.checkpoint_bytes;
-    return force || s->journal_since >= after || ((store_is_idle(s) || s->n_spares == 0) && has_garbage(s));
+    return force || s->journal_since >= after ||
+           ((store_is_idle(s) || s->n_spares == 0 || !stuck_is_empty(&s->stuck)) && has_garbage(s));
 }
 
 enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
@@ -325,8 +326,8 @@ enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
 static bool read_state(struct store *s, struct bytes meta)
 {
     struct cursor c = cursor_over(meta);
-    uint64_t lsn = cursor_varint(&c), first = cursor_varint(&c), queue = cursor_varint(&c), chunk = cursor_varint(&c), pack = cursor_varint(&c),
-             segment = cursor_varint(&c);
+    uint64_t lsn = cursor_varint(&c), first = cursor_varint(&c), queue = cursor_varint(&c), chunk = cursor_varint(&c),
+             pack = cursor_varint(&c), segment = cursor_varint(&c);
     s->wall_ms = cursor_varint(&c);
     s->was_closed = cursor_varint(&c) != 0;
     s->lsn = cursor_varint(&c);
@@ -515,7 +516,8 @@ bool checkpoint_read(struct store *s, uint64_t number, bool must_be_whole, bool 
         copy_free(&copies[i]);
     file_name(name, "checkpoint", number);
     if (lost > 0)
-        store_lose(s, NULL, 0, lost, 0, name, 0, "neither copy can be read");
+        store_lose(s, NULL, 0,
+                   &(struct store_loss){.messages = lost, .file = name, .reason = "neither copy can be read"});
     *is_whole = has_end && lost == 0;
     return has_end;
 }

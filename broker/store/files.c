@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/str.h"
 #include "broker/store/state.h"
 
@@ -43,12 +44,8 @@ uint32_t store_random_epoch(struct store *s)
 
 struct file_header store_header(struct store *s, enum file_kind kind, uint64_t number, uint32_t epoch, uint64_t lsn)
 {
-    struct file_header h = {.kind = kind,
-                            .major = FORMAT_MAJOR,
-                            .minor = FORMAT_MINOR,
-                            .number = number,
-                            .epoch = epoch,
-                            .first_lsn = lsn};
+    struct file_header h = {
+        .kind = kind, .major = FORMAT_MAJOR, .minor = FORMAT_MINOR, .number = number, .epoch = epoch, .first_lsn = lsn};
     memcpy(h.node, s->node, sizeof h.node);
     snprintf(h.version, sizeof h.version, "millrace %s", PACKAGE_VERSION);
     return h;
@@ -195,6 +192,18 @@ static enum store_verdict spare_make(struct store *s)
         s->spares[s->n_spares++] = s->next_spare++;
     }
     return v == STORE_FULL ? STORE_FINE : v;
+}
+
+enum store_verdict files_reserve(struct store *s, unsigned n)
+{
+    CHECK(n <= STORE_SPARES_MAX);
+    while (s->n_spares < n) {
+        unsigned before = s->n_spares;
+        enum store_verdict v = spare_make(s);
+        if (v != STORE_FINE || s->n_spares == before)
+            return v == STORE_FINE ? STORE_FULL : v;
+    }
+    return STORE_FINE;
 }
 
 enum store_verdict files_tend(struct store *s, bool *more)

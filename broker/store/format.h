@@ -123,7 +123,7 @@ size_t item_find(struct bytes b, size_t from, uint32_t epoch, uint64_t lsn_min);
 /* --- metas.  The writers want METAS_MAX-like room, which they say; a pen that is full has written nonsense, a cursor
  * that is bad has read it: each reader answers false then, and also if a number is out of its range. */
 
-enum { VARINT_MAX = 10 };
+enum { VARINT_MAX = 10, RUN_BYTES_MAX = 4 * VARINT_MAX };
 void pen_long_varint(struct pen *p, uint64_t v);
 uint64_t cursor_long_varint(struct cursor *c);
 

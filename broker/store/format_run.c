@@ -6,8 +6,6 @@
 #include "base/check.h"
 #include "broker/store/format.h"
 
-enum { RUN_BYTES_MAX = 4 * VARINT_MAX };
-
 static const uint64_t RUN_COUNT_MAX = UINT32_MAX; /* so that count times bytes fits */
 
 /* Small for distances that are small either way. */

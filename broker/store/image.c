@@ -38,13 +38,14 @@ static void queue_free(struct image *im, struct image_queue *q)
 
 void image_fini(struct image *im)
 {
-    struct map_node *n;
-    while ((n = map_walk(&im->queues, NULL)) != NULL) {
-        map_remove(&im->queues, n);
+    /* On from the one before: a walk from the start each time would pass over all that is empty by then. */
+    struct map_node *next;
+    for (struct map_node *n = map_walk(&im->queues, NULL); n != NULL; n = next) {
+        next = map_walk(&im->queues, n);
         queue_free(im, item_of(n, struct image_queue, by_id));
     }
-    while ((n = map_walk(&im->definitions, NULL)) != NULL) {
-        map_remove(&im->definitions, n);
+    for (struct map_node *n = map_walk(&im->definitions, NULL); n != NULL; n = next) {
+        next = map_walk(&im->definitions, n);
         free(item_of(n, struct image_definition, in_image));
     }
     for (size_t i = 0; i < im->n_segments; i++)
@@ -499,10 +500,11 @@ void image_purge(struct image *im, uint64_t queue, uint64_t from)
     if (c == NULL || c->last < from)
         return;
     for (uint64_t p = from, last = c->last; p <= last; p++) {
-        bool was_last = c->live == 1;
-        if (!(chunk_fate(c, p) & FATE_DEAD))
-            chunk_settle(im, c, p);
-        if (was_last && (q->n_chunks == 0 || q->chunks[q->n_chunks - 1] != c))
+        if (chunk_fate(c, p) & FATE_DEAD)
+            continue;
+        bool is_last = c->live == 1;
+        chunk_settle(im, c, p);
+        if (is_last) /* and the chunk is gone */
             return;
     }
 }
@@ -724,12 +726,18 @@ void image_return_all(struct image *im)
 
 void image_drop_undefined(struct image *im)
 {
-    struct map_node *next;
-    for (struct map_node *n = map_walk(&im->queues, NULL); n != NULL; n = next) {
-        struct image_queue *q = item_of(n, struct image_queue, by_id);
-        next = map_walk(&im->queues, n);
-        if (q->definition == NULL)
-            queue_drop(im, q);
+    /* Again until none is found: a map that shrinks under a walk has the rest in another order. */
+    for (bool is_dropping = true; is_dropping;) {
+        struct map_node *next;
+        is_dropping = false;
+        for (struct map_node *n = map_walk(&im->queues, NULL); n != NULL; n = next) {
+            struct image_queue *q = item_of(n, struct image_queue, by_id);
+            next = map_walk(&im->queues, n);
+            if (q->definition == NULL) {
+                queue_drop(im, q);
+                is_dropping = true;
+            }
+        }
     }
 }
 

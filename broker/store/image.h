@@ -67,10 +67,10 @@ struct image_queue {
     uint64_t next_position;
     uint64_t messages, bytes; /* that live */
 
-    struct spot *spots; /* owned: a ring, by position; the first is alive, if there is one */
+    struct spot *spots;                    /* owned: a ring, by position; the first is alive, if there is one */
     size_t first_spot, n_spots, spot_room; /* room is a power of two */
     size_t dead_spots;
-    uint64_t moved_to; /* spots before this position are being copied */
+    uint64_t moved_to;       /* spots before this position are being copied */
     uint64_t suspect_before; /* messages before this position may have been out when the broker crashed */
 
     struct chunk **chunks; /* owned: by position, and before all spots */

@@ -20,8 +20,8 @@ enum store_verdict journal_flush(struct store *s)
     s->buffer_at += s->buffered;
     s->journal_since += s->buffered;
     s->buffered = 0;
-    if (s->buffer_room > 8 * BUFFER_BYTES) { /* there was a large message */
-        s->buffer_room = 2 * BUFFER_BYTES;
+    if (s->buffer_room > 8 * (size_t)BUFFER_BYTES) { /* there was a large message */
+        s->buffer_room = 2 * (size_t)BUFFER_BYTES;
         free(s->buffer);
         s->buffer = alloc(s->buffer_room);
     }
@@ -73,11 +73,17 @@ static enum store_verdict journal_seal(struct store *s)
     return v;
 }
 
-static enum store_verdict journal_next_segment(struct store *s, size_t item)
+/* Of one that has room for an item of that many bytes. */
+static uint64_t segment_size(uint64_t item)
+{
+    return FORMAT_FILE_HEADER + item + 2 * SEGMENT_TAIL_BYTES;
+}
+
+static enum store_verdict journal_next_segment(struct store *s, uint64_t item)
 {
     char name[NAME_MAX_BYTES];
     uint64_t number = s->image.n_segments == 0 ? s->next_segment : s->image.first_segment + s->image.n_segments;
-    uint64_t size = FORMAT_FILE_HEADER + item + 2 * SEGMENT_TAIL_BYTES;
+    uint64_t size = segment_size(item);
     int file;
     if (number < s->next_segment)
         number = s->next_segment;
@@ -116,13 +122,26 @@ enum store_verdict journal_begin_segment(struct store *s)
     return journal_next_segment(s, 0);
 }
 
+static bool is_too_much(const struct store *s, uint64_t size)
+{
+    return s->open == NULL || s->open->last_lsn != 0 || s->open->used + size + SEGMENT_TAIL_BYTES > s->open->size;
+}
+
+enum store_verdict journal_spare(struct store *s, uint64_t size)
+{
+    bool is_new = is_too_much(s, size);
+    bool takes_spare = is_new && segment_size(size) <= s->config.segment_bytes;
+    unsigned spares = STORE_RESERVE + takes_spare;
+    enum store_verdict v = s->n_spares < spares ? files_reserve(s, spares) : STORE_FINE;
+    return v == STORE_FINE && is_new ? journal_next_segment(s, size) : v;
+}
+
 uint8_t *journal_room(struct store *s, size_t size, enum store_verdict *verdict)
 {
     *verdict = STORE_FINE;
     if (s->buffered >= BUFFER_BYTES)
         *verdict = journal_flush(s);
-    bool is_over = s->open == NULL || s->open->last_lsn != 0;
-    if (*verdict == STORE_FINE && (is_over || s->open->used + size + SEGMENT_TAIL_BYTES > s->open->size))
+    if (*verdict == STORE_FINE && is_too_much(s, size))
         *verdict = journal_next_segment(s, size);
     if (*verdict != STORE_FINE)
         return NULL;
@@ -172,6 +191,7 @@ enum store_verdict journal_end_group(struct store *s)
     if (v == STORE_FINE) {
         s->written_lsn = s->group_lsn;
         s->written_position = s->position;
+        s->written_changes = s->changes;
     }
     return v;
 }

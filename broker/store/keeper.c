@@ -52,17 +52,19 @@ struct keeper {
     uint64_t retry_ms;       /* when to try again, if it is full */
     uint64_t bytes_untended; /* of publishes, written since the last slice */
     uint64_t segments;       /* of the journal, when space was looked at */
-    uint64_t scrub_left;      /* bytes that may be reread before the next tick */
-    uint64_t scrub_ms;        /* when the next pass may begin */
-    uint64_t groups_seen;     /* at the last tick */
+    uint64_t scrub_left;     /* bytes that may be reread before the next tick */
+    uint64_t scrub_ms;       /* when the next pass may begin */
+    uint64_t groups_seen;    /* at the last tick */
     uint64_t tick_ms;        /* when the next is due */
     uint64_t alarm_ms;       /* when the ear was last told of the alarm */
     uint64_t stop_ms, drain_ms;
     unsigned groups_untended; /* written since the last slice */
     bool is_syncing;          /* the errand is out … */
+    uint64_t lazy_ms;         /* when to sync what nobody waits for; UINT64_MAX: there is nothing */
     bool is_sync_slow;        /* … and was complained about */
     bool has_group;           /* something was appended since the last write */
-    bool is_full;             /* the last write found no room */
+    bool is_full;             /* the last write found no room … */
+    bool has_new;             /* … and something was appended since */
     bool is_tight;            /* there was no room for a file in reserve */
     bool has_debt;            /* there may be something to tend */
     bool is_alarm_set;        /* as the ear was told */
@@ -256,7 +258,7 @@ static void journal_append(struct keeper *k, struct bundle *b)
 {
     uint64_t waited = clock_us() - b->posted_us;
     k->unwritten += b->sheaf.bytes;
-    k->has_group = true;
+    k->has_group = k->has_new = true;
     store_append(k->store, &b->sheaf, on_answer, k);
     pthread_mutex_lock(&k->lock);
     histogram_add(&k->stats.queueing_us, waited);
@@ -287,7 +289,7 @@ static void journal_on_synced(struct keeper *k)
     k->stats.syncing_since_ms = 0;
     k->stats.durable = durable;
     pthread_mutex_unlock(&k->lock);
-    k->ear.durable(k->ear.arg, durable);
+    k->ear.durable(k->ear.arg, durable, store_durable_changes(k->store));
 }
 
 /* True: something came. */
@@ -354,7 +356,7 @@ static void journal_ease(struct keeper *k)
     bool is_eased = before > easy && before - k->unwritten <= easy;
     k->unwritten = 0;
     if (is_eased)
-        k->ear.durable(k->ear.arg, store_durable(k->store));
+        k->ear.durable(k->ear.arg, store_durable(k->store), store_durable_changes(k->store));
 }
 
 static void journal_on_full(struct keeper *k)
@@ -367,14 +369,22 @@ static void journal_on_full(struct keeper *k)
     journal_look_at_space(k);
 }
 
+/* Something was written, or names have changed: a sync is due, though nobody may wait for it. */
+static void journal_sync_later(struct keeper *k)
+{
+    if (k->lazy_ms == UINT64_MAX)
+        k->lazy_ms = clock_ms() + KEEPER_LAZY_MS;
+}
+
 /* Writes what was appended. */
 static void journal_write(struct keeper *k)
 {
-    if (!k->has_group || (k->is_full && clock_ms() < k->retry_ms))
-        return;
+    if (!k->has_group || (k->is_full && !k->has_new && clock_ms() < k->retry_ms))
+        return; /* what is new may overtake what is stuck */
     if (k->is_syncing && !k->is_full && store_gather(k->store))
         return; /* the next group; it is written when this sync ends */
     uint64_t from = clock_us();
+    k->has_new = false;
     if (found_no_room(k, store_write(k->store), "the journal cannot be written")) {
         journal_on_full(k);
         return;
@@ -389,6 +399,7 @@ static void journal_write(struct keeper *k)
     histogram_add(&k->stats.write_us, clock_us() - from);
     pthread_mutex_unlock(&k->lock);
     journal_ease(k);
+    journal_sync_later(k);
     if (was_full || segments != k->segments)
         journal_look_at_space(k);
     k->segments = segments;
@@ -397,7 +408,10 @@ static void journal_write(struct keeper *k)
 /* Hands over what can be synced, unless the sync thread is at work. */
 static void journal_sync(struct keeper *k)
 {
-    if (k->is_syncing || !store_sync_begin(k->store, &k->errand.job))
+    if (k->is_syncing || (!store_sync_is_awaited(k->store) && !k->is_stopping && clock_ms() < k->lazy_ms))
+        return;
+    k->lazy_ms = UINT64_MAX;
+    if (!store_sync_begin(k->store, &k->errand.job))
         return;
     k->is_syncing = true;
     k->is_sync_slow = false;
@@ -430,6 +444,7 @@ static void journal_tend(struct keeper *k, bool is_idle)
     k->bytes_untended = 0;
     bool has_no_room = found_no_room(k, store_tend(k->store, budget, &more), "the store cannot be written");
     k->has_debt = more && !has_no_room; /* or at the next tick */
+    journal_sync_later(k);
     if (k->is_full && journal_files(k) < files)
         k->retry_ms = 0; /* there may be room now */
     if (store_stats(k->store).is_tight != k->is_tight)
@@ -485,6 +500,8 @@ static uint64_t journal_patience(const struct keeper *k)
         until = k->retry_ms;
     if (k->has_debt || (k->scrub_left > 0 && !k->is_stopping))
         return 0;
+    if (!k->is_syncing && k->lazy_ms < until)
+        until = k->lazy_ms;
     return until > now ? until - now : 0;
 }
 

@@ -8,7 +8,7 @@
  *
  * A store that fails, or a sync that does, ends the process at once, with KEEPER_EXIT: nobody knows then what is on
  * disk, so nothing may be confirmed any more (reliability D20).  A file system that is full raises the disk alarm, and
- * the write is tried again until there is room.
+ * the write is tried again until there is room; what makes room is written meanwhile.
  */
 #ifndef BROKER_STORE_KEEPER_H
 #define BROKER_STORE_KEEPER_H
@@ -24,21 +24,22 @@
 struct keeper;
 
 enum {
-    KEEPER_TICK_MS = 1000,          /* at least so often it looks at the disk's space, and at what has no hurry */
-    KEEPER_ALARM_MS = 1000,         /* the disk alarm does not clear before */
-    KEEPER_RETRY_MS = 100,          /* between attempts to write to a full file system */
-    KEEPER_TEND_BYTES = 1 << 20,    /* of what has no hurry, when there is nothing else … */
-    KEEPER_TEND_BUSY_BYTES = 256 << 10, /* … and when there is, … */
-    KEEPER_TEND_GROUPS = 8,             /* … after so many groups */
-    KEEPER_SCRUB_BYTES = 5 << 20,       /* reread in a second when there is nothing else to do … */
+    KEEPER_TICK_MS = 1000,               /* at least so often it looks at the disk's space, and at what has no hurry */
+    KEEPER_ALARM_MS = 1000,              /* the disk alarm does not clear before */
+    KEEPER_LAZY_MS = 5,                  /* that what nobody waits for may wait for a sync (P5) */
+    KEEPER_RETRY_MS = 100,               /* between attempts to write to a full file system */
+    KEEPER_TEND_BYTES = 1 << 20,         /* of what has no hurry, when there is nothing else … */
+    KEEPER_TEND_BUSY_BYTES = 256 << 10,  /* … and when there is, … */
+    KEEPER_TEND_GROUPS = 8,              /* … after so many groups */
+    KEEPER_SCRUB_BYTES = 5 << 20,        /* reread in a second when there is nothing else to do … */
     KEEPER_SCRUB_BUSY_BYTES = 512 << 10, /* … and when there is, … */
-    KEEPER_SCRUB_SLICE = 256 << 10,     /* … so much at a time */
-    KEEPER_SCRUB_PAUSE_MS = 3600000,    /* between two passes */
-    KEEPER_SLOW_SYNC_MS = 1000,         /* worth a warning (D23) */
-    KEEPER_DRAIN_MS = 5000,             /* at the end, for a full file system to get room */
-    KEEPER_SHEAVES_SPARE = 32,          /* empty ones that are kept for use … */
-    KEEPER_SHEAF_RECORDS_SPARE = 65536, /* … unless they are larger than this */
-    KEEPER_EXIT = 70,                   /* EX_SOFTWARE */
+    KEEPER_SCRUB_SLICE = 256 << 10,      /* … so much at a time */
+    KEEPER_SCRUB_PAUSE_MS = 3600000,     /* between two passes */
+    KEEPER_SLOW_SYNC_MS = 1000,          /* worth a warning (D23) */
+    KEEPER_DRAIN_MS = 5000,              /* at the end, for a full file system to get room */
+    KEEPER_SHEAVES_SPARE = 32,           /* empty ones that are kept for use … */
+    KEEPER_SHEAF_RECORDS_SPARE = 65536,  /* … unless they are larger than this */
+    KEEPER_EXIT = 70,                    /* EX_SOFTWARE */
 };
 
 struct keeper_config {
@@ -55,8 +56,10 @@ struct keeper_config {
 
 /* Who is told what follows; called on the keeper's threads, and must not wait. */
 struct keeper_ear {
-    void (*durable)(void *arg, uint64_t position); /* up to there; or half of keeper_pending_max() is pending again */
-    void (*loaded)(void *arg, struct load *l);     /* owned by the one who is told */
+    /* Everything is, up to position, and all but publishes that found no room up to changes (store_durable_changes());
+     * or half of keeper_pending_max() is pending again. */
+    void (*durable)(void *arg, uint64_t position, uint64_t changes);
+    void (*loaded)(void *arg, struct load *l); /* owned by the one who is told */
     void (*disk_alarm)(void *arg, bool is_set);
     void *arg;
 };

@@ -81,7 +81,7 @@ static bool cache_fill(struct store *s, const struct chunk *c)
         store_fail(s, "cannot open", name, file);
     if (file < 0)
         return false;
-    if (c->size > s->cache.capacity || s->cache.capacity > 4 * BLOCK_BYTES) {
+    if (c->size > s->cache.capacity || s->cache.capacity > 4 * (size_t)BLOCK_BYTES) {
         free(s->cache.at);
         s->cache.capacity = c->size;
         s->cache.at = alloc(c->size);
@@ -222,8 +222,10 @@ static void tell_lost(struct reading *r)
     for (unsigned i = 0; i < r->n_lost; i++) {
         file_name(name, r->lost[i].kind, r->lost[i].file);
         uint64_t before = r->q->bytes, messages = r->q->messages;
-        store_lose(s, r->q, r->lost[i].position, 1, 0, name, r->lost[i].offset,
-                   "its checksum does not hold");
+        store_lose(
+            s, r->q, r->lost[i].position,
+            &(struct store_loss){
+                .messages = 1, .file = name, .offset = r->lost[i].offset, .reason = "its checksum does not hold"});
         r->l->lost++;
         if (messages > 0)
             r->l->lost_bytes += before - r->q->bytes;

@@ -26,7 +26,7 @@ struct bytes block_at(struct store *s, struct block *b, int file, uint64_t numbe
     size_t want = n > BLOCK_BYTES ? n : BLOCK_BYTES;
     if (want > end - offset)
         want = (size_t)(end - offset);
-    if (want > b->capacity || (b->capacity > 4 * BLOCK_BYTES && want <= BLOCK_BYTES)) {
+    if (want > b->capacity || (b->capacity > 4 * (size_t)BLOCK_BYTES && want <= BLOCK_BYTES)) {
         free(b->at);
         b->capacity = want > BLOCK_BYTES ? want : BLOCK_BYTES;
         b->at = alloc(b->capacity);
@@ -161,6 +161,12 @@ static enum store_verdict pack_seal(struct store *s)
     return STORE_FINE;
 }
 
+static void pack_dirty(struct store *s, struct pack *p)
+{
+    s->dirty_packs += !p->is_dirty;
+    p->is_dirty = true;
+}
+
 static enum store_verdict pack_open(struct store *s, uint64_t room)
 {
     char name[NAME_MAX_BYTES];
@@ -178,11 +184,16 @@ static enum store_verdict pack_open(struct store *s, uint64_t room)
     p->file = file;
     p->size = size;
     p->epoch = store_random_epoch(s);
-    p->is_dirty = true;
     const struct file_header h = store_header(s, FILE_PACK, number, p->epoch, 0);
     file_header_encode(header, &h);
     v = file_write(s, file, name, header, sizeof header, 0);
+    if (v == STORE_FULL) {
+        file_untake(s, name, file);
+        image_drop_pack(&s->image, p);
+        return v;
+    }
     p->used = FORMAT_FILE_HEADER;
+    pack_dirty(s, p);
     s->pack = p;
     return v;
 }
@@ -230,7 +241,7 @@ static enum store_verdict builder_end(struct store *s, struct builder *b)
         return v;
     p->next_lsn = b->lsn;
     p->used += b->len;
-    p->is_dirty = true;
+    pack_dirty(s, p);
     p->pending++;
     struct pending_chunk *w = alloc_zeroed(sizeof *w);
     w->meta = b->meta;
@@ -274,7 +285,10 @@ static void lose(struct store *s, struct image_queue *q, uint64_t position, uint
 {
     char name[NAME_MAX_BYTES];
     file_name(name, kind, number);
-    store_lose(s, q, position, 1, bytes, name, offset, "its checksum does not hold");
+    store_lose(
+        s, q, position,
+        &(struct store_loss){
+            .messages = 1, .bytes = bytes, .file = name, .offset = offset, .reason = "its checksum does not hold"});
 }
 
 /* Copies spots of q in segment g, from where it is at, into one chunk.  *done: none is left. */
@@ -313,13 +327,15 @@ static enum store_verdict move_spots(struct store *s, struct segment *g, struct 
     return v;
 }
 
-static struct segment *oldest_live(struct store *s)
+/* The oldest segment with something that is not copied yet, once there are too many of those; one that is copied waits
+ * for a sync, and nobody waits for it. */
+static struct segment *oldest_to_move(const struct store *s)
 {
     size_t there = 0;
     struct segment *oldest = NULL;
     for (size_t i = 0; i < s->image.n_segments; i++) {
         struct segment *g = s->image.segments[i];
-        if (g == NULL || g == s->open)
+        if (g == NULL || g == s->open || (g->live > 0 && g->queues_done == g->n_queues))
             continue;
         there++;
         if (oldest == NULL && g->live > 0)
@@ -330,8 +346,8 @@ static struct segment *oldest_live(struct store *s)
 
 static enum store_verdict relocate(struct store *s, uint64_t *budget, bool *more)
 {
-    struct segment *g = oldest_live(s);
-    while (g != NULL && *budget > 0 && s->n_pending < PENDING_MAX && g->queues_done < g->n_queues) {
+    struct segment *g;
+    while (*budget > 0 && s->n_pending < PENDING_MAX && (g = oldest_to_move(s)) != NULL) {
         struct image_queue *q = image_queue_find(&s->image, g->queues[g->queues_done]);
         bool done = true;
         enum store_verdict v = q == NULL ? STORE_FINE : move_spots(s, g, q, budget, &done);
@@ -340,7 +356,7 @@ static enum store_verdict relocate(struct store *s, uint64_t *budget, bool *more
         if (done)
             g->queues_done++;
     }
-    *more |= g != NULL && g->queues_done < g->n_queues && s->n_pending < PENDING_MAX;
+    *more |= s->n_pending < PENDING_MAX && oldest_to_move(s) != NULL;
     return STORE_FINE;
 }
 

@@ -50,9 +50,9 @@ struct recovery {
     uint64_t expected; /* LSN of the next item */
     uint64_t seen;     /* the highest of all that there are */
     bool is_second;
-    bool has_more; /* something happened after the checkpoint */
-    bool is_sealed; /* the last item was an END: another segment must follow */
-    uint8_t newer;  /* type of an item that must not be passed by, and is not known; 0: none */
+    bool has_more;      /* something happened after the checkpoint */
+    bool is_sealed;     /* the last item was an END: another segment must follow */
+    uint8_t newer;      /* type of an item that must not be passed by, and is not known; 0: none */
     struct tx_item *tx; /* owned: items that wait for their COMMIT */
     size_t n_tx, tx_room;
     uint64_t last_batch; /* LSN of the last BATCH so far */
@@ -207,8 +207,8 @@ static void guess_header(struct store *s, const char *name, struct found_file *f
     free(at);
 }
 
-/* The highest LSN that a segment calls durable. */
-static uint64_t durable_in(struct store *s, const struct found_file *f)
+/* The highest LSN that a segment calls durable, and the highest that it has. */
+static uint64_t durable_in(struct store *s, const struct found_file *f, uint64_t *seen)
 {
     char name[NAME_MAX_BYTES];
     uint64_t size = 0, durable = 0;
@@ -221,6 +221,8 @@ static uint64_t durable_in(struct store *s, const struct found_file *f)
         struct batch_meta batch;
         item_decode(bytes_of(all.at + i, all.len - i), &item, &need);
         struct cursor c = cursor_over(item.meta);
+        if (item.lsn > *seen)
+            *seen = item.lsn;
         if (item.type == ITEM_BATCH && batch_meta_read(&c, &batch) && batch.durable > durable)
             durable = batch.durable;
     }
@@ -228,8 +230,8 @@ static uint64_t durable_in(struct store *s, const struct found_file *f)
     return durable;
 }
 
-/* A segment without a header was damaged, or never synced: then its items may go on where those of another life end that
- * was cut off there.  What was durable is known to be. */
+/* A segment without a header was damaged, or never synced: then its items may go on where those of another life end
+ * that was cut off there.  What was durable is known to be. */
 static void doubt_guesses(struct recovery *r)
 {
     const struct found_files *f = &r->files[FOUND_JOURNAL];
@@ -238,7 +240,7 @@ static void doubt_guesses(struct recovery *r)
     for (size_t i = 0; i < f->n; i++)
         any |= f->at[i].is_guessed;
     for (size_t i = 0; i < f->n && any; i++) {
-        uint64_t d = f->at[i].is_unwritten ? 0 : durable_in(r->s, &f->at[i]);
+        uint64_t d = f->at[i].is_unwritten ? 0 : durable_in(r->s, &f->at[i], &r->seen);
         durable = d > durable ? d : durable;
     }
     for (enum found_kind k = FOUND_CHECKPOINT_A; k <= FOUND_CHECKPOINT_B; k++) /* written when its LSN was durable */
@@ -263,8 +265,8 @@ static enum store_verdict read_headers(struct recovery *r, enum found_kind kind,
         if (error < 0)
             return store_fail(r->s, "cannot open", name, error);
         if (f->verdict == HEADER_NEWER && file_kind != 0) {
-            *text = str_format("%s was written by a newer version (format %u.%u, this is %u.%u)", name,
-                               f->header.major, f->header.minor, FORMAT_MAJOR, FORMAT_MINOR);
+            *text = str_format("%s was written by a newer version (format %u.%u, this is %u.%u)", name, f->header.major,
+                               f->header.minor, FORMAT_MAJOR, FORMAT_MINOR);
             return STORE_NEWER;
         }
         if (f->verdict == HEADER_FINE) {
@@ -371,8 +373,12 @@ static void lose_places(struct recovery *r, const struct message_meta *m, struct
     file_name(name, "journal", segment);
     for (uint32_t i = 0; i < m->n_places && place_read(&c, &p); i++) {
         image_restore_queue(&s->image, p.queue, p.position + 1, 0);
-        store_lose(s, image_queue_find(&s->image, p.queue), 0, 1, m->body_size, name, offset,
-                   "its checksum does not hold");
+        store_lose(s, image_queue_find(&s->image, p.queue), 0,
+                   &(struct store_loss){.messages = 1,
+                                        .bytes = m->body_size,
+                                        .file = name,
+                                        .offset = offset,
+                                        .reason = "its checksum does not hold"});
     }
 }
 
@@ -458,7 +464,9 @@ static void lose_missing_spots(struct store *s, struct image_queue *q, uint64_t 
     }
     file_name(name, "journal", segment);
     if (lost > 0 && q->definition != NULL)
-        store_lose(s, q, 0, lost, bytes, name, 0, "the file is missing");
+        store_lose(
+            s, q, 0,
+            &(struct store_loss){.messages = lost, .bytes = bytes, .file = name, .reason = "the file is missing"});
 }
 
 static void apply_chunk(struct store *s, struct bytes meta)
@@ -565,11 +573,8 @@ static void on_item(struct recovery *r, const struct segment *g, uint64_t offset
     if (!r->is_second || item->type == ITEM_BATCH || item->type == ITEM_END || item->type == ITEM_PAD)
         return;
     r->has_more = true;
-    const struct tx_item t = {.type = item->type,
-                              .is_bad_body = is_bad_body,
-                              .segment = g->number,
-                              .offset = offset,
-                              .meta = item->meta};
+    const struct tx_item t = {
+        .type = item->type, .is_bad_body = is_bad_body, .segment = g->number, .offset = offset, .meta = item->meta};
     if (item->flags & ITEM_TX) {
         tx_keep(r, &t);
     } else if (item->type == ITEM_COMMIT) {
@@ -700,8 +705,7 @@ static void find_end(struct recovery *r)
         r->end = r->durable + 1;
     if (r->end < r->expected)
         store_note(r->s, false, "the journal ends with item %llu of %llu; up to %llu it was known to be durable",
-                   (unsigned long long)r->end - 1, (unsigned long long)r->expected - 1,
-                   (unsigned long long)r->durable);
+                   (unsigned long long)r->end - 1, (unsigned long long)r->expected - 1, (unsigned long long)r->durable);
 }
 
 static void close_segments(struct recovery *r)
@@ -734,8 +738,12 @@ static void lose_missing(struct recovery *r)
                 continue;
             }
             file_name(name, "pack", c->pack->number);
-            store_lose(s, q, 0, c->live, c->bytes, name, c->offset,
-                       f == NULL ? "the file is missing" : "the file is too short");
+            store_lose(s, q, 0,
+                       &(struct store_loss){.messages = c->live,
+                                            .bytes = c->bytes,
+                                            .file = name,
+                                            .offset = c->offset,
+                                            .reason = f == NULL ? "the file is missing" : "the file is too short"});
             image_drop_chunk(&s->image, c);
         }
         lose_missing_spots(s, q, UINT64_MAX);
@@ -746,7 +754,8 @@ static int move_aside(struct store *s, const char *name)
 {
     char aside[NAME_MAX_BYTES + 16];
     snprintf(aside, sizeof aside, "damaged-%s", name);
-    store_note(s, true, "%s cannot be read, or nothing refers to it and its checkpoint is lost: kept as %s", name, aside);
+    store_note(s, true, "%s cannot be read, or nothing refers to it and its checkpoint is lost: kept as %s", name,
+               aside);
     s->names_changed = true;
     return s->disk->calls->rename(s->disk, name, aside);
 }
@@ -850,8 +859,8 @@ static bool read_newest(struct recovery *r, bool must_be_whole, bool *is_whole)
     return false;
 }
 
-/* True: what it says, with the journal, is everything.  A newer one that is not whole was being made when power failed, or
- * it is damaged and there is no older one. */
+/* True: what it says, with the journal, is everything.  A newer one that is not whole was being made when power failed,
+ * or it is damaged and there is no older one. */
 static bool read_checkpoints(struct recovery *r)
 {
     bool is_whole = true, has_any = r->files[FOUND_CHECKPOINT_A].n + r->files[FOUND_CHECKPOINT_B].n > 0;
@@ -860,8 +869,9 @@ static bool read_checkpoints(struct recovery *r)
     if (journal_is_complete(r) || (!has_history(r) && (!has_any || r->files[FOUND_JOURNAL].n == 0)))
         return true;
     store_note(r->s, true, "no checkpoint can be read; going on with what the journal knows");
-    store_lose(r->s, NULL, 0, 0, 0, "checkpoint", 0,
-               has_any ? "no checkpoint can be read" : "there is no checkpoint");
+    store_lose(r->s, NULL, 0,
+               &(struct store_loss){.file = "checkpoint",
+                                    .reason = has_any ? "no checkpoint can be read" : "there is no checkpoint"});
     return false;
 }
 
@@ -899,7 +909,8 @@ enum store_verdict recover(struct store *s, char **text)
         r.is_second = true;
         walk(&r);
         if (r.newer != 0)
-            *text = str_format("a newer version has written items of type %u, which this one must not pass by", r.newer);
+            *text =
+                str_format("a newer version has written items of type %u, which this one must not pass by", r.newer);
         if (r.is_sealed)
             store_note(s, true, "the journal goes on in a file that is missing, unless power failed when it was made");
         s->after_lsn = s->written_lsn = s->group_lsn = r.expected - 1;

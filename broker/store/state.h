@@ -6,18 +6,19 @@
 #include "broker/store/format.h"
 #include "broker/store/image.h"
 #include "broker/store/store.h"
+#include "broker/store/stuck.h"
 
 struct recovery;
 
 enum {
-    NAME_MAX_BYTES = 40,        /* of a file's */
-    BUFFER_BYTES = 1 << 20,     /* written at once, when there is more to write */
-    GATHER_BYTES = 256 << 10,   /* of a group, that may wait for the sync of the one before it */
-    RUNS_BYTES = 256 << 10,     /* of runs in one item: far below FORMAT_META_MAX, and a segment */
-    BLOCK_BYTES = 1 << 20,      /* read at once */
-    SEGMENT_TAIL_BYTES = 4096,  /* kept free at the end of a segment, for what ends a group and the segment */
-    IDLE_TENDS = 8,             /* slices without a group between them, before nothing seems to happen */
-    LOADS_MAX = 64,             /* that one group is asked for and answered with */
+    NAME_MAX_BYTES = 40,       /* of a file's */
+    BUFFER_BYTES = 1 << 20,    /* written at once, when there is more to write */
+    GATHER_BYTES = 256 << 10,  /* of a group, that may wait for the sync of the one before it */
+    RUNS_BYTES = 256 << 10,    /* of runs in one item: far below FORMAT_META_MAX, and a segment */
+    BLOCK_BYTES = 1 << 20,     /* read at once */
+    SEGMENT_TAIL_BYTES = 4096, /* kept free at the end of a segment, for what ends a group and the segment */
+    IDLE_TENDS = 8,            /* slices without a group between them, before nothing seems to happen */
+    LOADS_MAX = 64,            /* that one group is asked for and answered with */
 };
 
 /* A window over a file that is read from front to back. */
@@ -55,24 +56,31 @@ struct store {
     char *trouble;              /* owned: what failed */
 
     /* The journal. */
-    struct segment *open;      /* borrowed */
-    uint64_t lsn;              /* of the last item */
+    struct segment *open; /* borrowed */
+    uint64_t lsn;         /* of the last item */
     uint64_t durable_lsn;
     uint64_t written_lsn;
     uint64_t after_lsn; /* of the last item that recovery kept */
     uint64_t group_lsn; /* of the last BATCH that ended something: marks behind it change nothing */
-    uint64_t position, written_position, durable_position; /* the model's */
+    uint64_t position, written_position, durable_position; /* the model's: everything up to there … */
+    uint64_t changes, written_changes, durable_changes;    /* … but for publishes that are stuck */
+    uint64_t taken;                                        /* of the last that was encoded, or is stuck */
     uint64_t group_first_lsn, wall_ms;
     uint8_t *buffer; /* owned: for the open segment, from buffer_at on */
     size_t buffered, buffer_room;
     uint64_t buffer_at;
     struct run_writer settles, delivers, returns;
     bool in_tx;
-    bool is_group_open;     /* something was appended since the last BATCH */
-    bool is_mark_due;       /* the disk knows more than the last BATCH says */
-    struct sheaf *waiting;  /* owned: sheaves that were appended, oldest first */
+    bool is_group_open;    /* something was appended since the last BATCH */
+    bool is_awaited;       /* … or before: something that an answer waits for, and no sync has begun since */
+    bool is_mark_due;      /* the disk knows more than the last BATCH says */
+    struct sheaf *waiting; /* owned: sheaves that were appended, oldest first */
     size_t n_waiting, waiting_room, next_record, next_place; /* of the first */
-    struct record *loads;   /* owned: to be answered when the group is written */
+    struct stuck stuck;                                      /* what found no room, and may be overtaken */
+    bool is_tx_stuck;                                        /* what comes belongs to it, until its COMMIT */
+    bool is_tx_late;                                         /* the one that is being written was stuck */
+    bool is_retry_due;                                       /* there may be room again */
+    struct record *loads;                                    /* owned: to be answered when the group is written */
     size_t n_loads, loads_room;
     store_answer_fn *answer;
     void *answer_arg;
@@ -83,12 +91,13 @@ struct store {
     unsigned n_spares;
     bool is_tight; /* the last allocation failed */
     bool names_changed;
-    bool is_backing_up; /* no file may go */
-    struct backup backup; /* while that is so: the plan; checkpoint 0: none yet */
+    bool is_backing_up;         /* no file may go */
+    struct backup backup;       /* while that is so: the plan; checkpoint 0: none yet */
     struct doomed_file *doomed; /* owned */
 
     /* Packs. */
-    struct pack *pack; /* the open one; borrowed */
+    struct pack *pack;                             /* the open one; borrowed */
+    uint64_t dirty_packs;                          /* written since the last sync of theirs began */
     struct pending_chunk *pending, **pending_last; /* owned: written, oldest first */
     unsigned n_pending;
     uint64_t compacting; /* the pack that is copied; 0: none */
@@ -111,20 +120,20 @@ struct store {
         uint64_t lsn;    /* what it says is so after this item */
         uint8_t *at;     /* owned: until it is written; it waits until the journal is durable up to lsn */
         size_t len;
-        uint64_t size;   /* of each of its files */
-        int files[2];    /* -1: not open */
+        uint64_t size; /* of each of its files */
+        int files[2];  /* -1: not open */
         bool is_written, is_last;
         uint64_t serial; /* of the sync job that makes it durable; 0: not begun */
-    } next; /* the checkpoint that is being made */
+    } next;              /* the checkpoint that is being made */
     uint64_t checkpoint, checkpoint_lsn, checkpoint_size, checkpoint_file_size; /* the one in force; 0: none */
-    uint64_t journal_since; /* bytes since it */
-    bool is_closing;        /* the checkpoint that is taken is the last: nothing is out any more */
-    bool was_closed;        /* the one in force is such a one */
-    uint64_t idle_lsn;      /* group_lsn at the last slice of store_tend() … */
-    unsigned idle_tends;    /* … and how many slices it has been that */
+    uint64_t journal_since;                                                     /* bytes since it */
+    bool is_closing;     /* the checkpoint that is taken is the last: nothing is out any more */
+    bool was_closed;     /* the one in force is such a one */
+    uint64_t idle_lsn;   /* group_lsn at the last slice of store_tend() … */
+    unsigned idle_tends; /* … and how many slices it has been that */
 
     struct {
-        int file; /* -1: none */
+        int file;         /* -1: none */
         bool is_in_packs; /* not in the journal */
         uint64_t number, offset, end;
         uint32_t epoch;
@@ -146,13 +155,13 @@ void store_note(struct store *s, bool is_warning, const char *format, ...) __att
 /* A file of that name with room for size bytes, from the pool if it can be: its handle in *file. */
 enum store_verdict file_take(struct store *s, const char *name, uint64_t *size, int *file);
 void file_untake(struct store *s, const char *name, int file); /* it is not wanted after all */
-enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n,
-                              uint64_t offset);
+enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n, uint64_t offset);
 void file_doom(struct store *s, const char *name, uint64_t size, uint64_t lsn);
 enum store_verdict files_tend(struct store *s, bool *more);
+/* At least n spares from now on; STORE_FULL: there is no room. */
+enum store_verdict files_reserve(struct store *s, unsigned n);
 /* So many messages of q from this position on cannot be read: they are gone, and somebody is told. */
-void store_lose(struct store *s, struct image_queue *q, uint64_t position, uint64_t messages, uint64_t bytes,
-                const char *file, uint64_t offset, const char *reason);
+void store_lose(struct store *s, struct image_queue *q, uint64_t position, const struct store_loss *loss);
 /* All of a file, on the heap; NULL: it cannot be read. */
 uint8_t *store_read_file(struct store *s, const char *name, uint64_t *size);
 /* Items of the journal from one LSN to another cannot be read; nobody knows whose they were. */
@@ -166,6 +175,9 @@ enum store_verdict journal_begin_segment(struct store *s);
 /* Room for an item of that many bytes in the open segment's buffer: where to write it; NULL: STORE_FULL or worse, in
  * s->verdict or *verdict.  journal_put() ends it. */
 uint8_t *journal_room(struct store *s, size_t size, enum store_verdict *verdict);
+/* May that many bytes of publishes be written?  Then they fit into the open segment.  STORE_FULL: only what is left for
+ * other records would have room. */
+enum store_verdict journal_spare(struct store *s, uint64_t size);
 void journal_put(struct store *s, enum item_type type, uint8_t flags, size_t meta_len, size_t body_len,
                  uint32_t body_crc);
 enum store_verdict journal_put_meta(struct store *s, enum item_type type, uint8_t flags, struct bytes meta);

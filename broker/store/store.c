@@ -31,6 +31,7 @@ enum store_verdict store_open(const struct store_config *config, const struct st
     s->pending_last = &s->pending;
     s->next.files[0] = s->next.files[1] = s->scrub.file = -1;
     image_init(&s->image);
+    stuck_init(&s->stuck);
     s->config.random(&s->image.hash_seed, sizeof s->image.hash_seed);
     run_writer_init(&s->settles);
     run_writer_init(&s->delivers);
@@ -112,20 +113,15 @@ uint64_t store_next_queue(const struct store *s)
 
 /* --- losses */
 
-void store_lose(struct store *s, struct image_queue *q, uint64_t position, uint64_t messages, uint64_t bytes,
-                const char *file, uint64_t offset, const char *reason)
+void store_lose(struct store *s, struct image_queue *q, uint64_t position, const struct store_loss *loss)
 {
-    s->stats.lost_messages += messages;
+    s->stats.lost_messages += loss->messages;
     if (s->witness.lost != NULL) {
-        const struct store_loss loss = {.queue = q != NULL ? q->id : 0,
-                                        .definition = q != NULL && q->definition != NULL ? q->definition->key
-                                                                                          : (struct bytes){0},
-                                        .messages = messages,
-                                        .bytes = bytes,
-                                        .file = file,
-                                        .offset = offset,
-                                        .reason = reason};
-        s->witness.lost(s->witness.arg, &loss);
+        struct store_loss told = *loss;
+        told.queue = q != NULL ? q->id : 0;
+        if (q != NULL && q->definition != NULL)
+            told.definition = q->definition->key;
+        s->witness.lost(s->witness.arg, &told);
     }
     if (q == NULL || s->recovery != NULL)
         return;
@@ -140,12 +136,8 @@ void store_lose_items(struct store *s, uint64_t first_lsn, uint64_t last_lsn, co
     s->stats.lost_messages += n;
     if (s->witness.lost == NULL)
         return;
-    const struct store_loss loss = {.messages = n,
-                                    .first_lsn = first_lsn,
-                                    .last_lsn = last_lsn,
-                                    .file = file,
-                                    .offset = offset,
-                                    .reason = reason};
+    const struct store_loss loss = {
+        .messages = n, .first_lsn = first_lsn, .last_lsn = last_lsn, .file = file, .offset = offset, .reason = reason};
     s->witness.lost(s->witness.arg, &loss);
 }
 
@@ -172,16 +164,18 @@ static bool job_gather(struct store *s, struct sync_job *job)
     }
     for (struct link *l = s->image.packs.ring.prev; l != &s->image.packs.ring; l = l->prev) {
         struct pack *p = item_of(l, struct pack, in_order);
-        if (p->is_sealed && !p->is_dirty)
+        if (s->dirty_packs == 0)
             break;
+        bool was_dirty = p->is_dirty;
         job_add(job, p->file, &p->is_dirty);
+        s->dirty_packs -= was_dirty && !p->is_dirty;
     }
     return is_all;
 }
 
 bool store_sync_begin(struct store *s, struct sync_job *job)
 {
-    *job = (struct sync_job){.position = s->durable_position, .lsn = s->durable_lsn};
+    *job = (struct sync_job){.position = s->durable_position, .changes = s->durable_changes, .lsn = s->durable_lsn};
     if (s->verdict == STORE_FAILED)
         return false;
     bool writes_checkpoint = s->next.is_written && s->next.serial == 0;
@@ -191,12 +185,15 @@ bool store_sync_begin(struct store *s, struct sync_job *job)
                 job->files[job->n_files++] = s->next.files[i];
     if (job_gather(s, job)) {
         job->position = s->written_position;
+        job->changes = s->written_changes;
         job->lsn = s->written_lsn;
     }
     job->folder = s->names_changed;
-    if (job->n_files == 0 && !job->folder && job->position == s->durable_position && job->lsn == s->durable_lsn)
+    bool says_more = job->position != s->durable_position || job->changes != s->durable_changes;
+    if (job->n_files == 0 && !job->folder && !says_more && job->lsn == s->durable_lsn)
         return false;
     s->names_changed = false;
+    s->is_awaited &= s->is_group_open;
     job->serial = ++s->serial;
     if (writes_checkpoint)
         s->next.serial = job->serial;
@@ -205,6 +202,11 @@ bool store_sync_begin(struct store *s, struct sync_job *job)
             w->serial = job->serial;
     s->stats.syncs++;
     return true;
+}
+
+bool store_sync_is_awaited(const struct store *s)
+{
+    return s->is_awaited;
 }
 
 int sync_job_run(struct disk *d, const struct sync_job *job)
@@ -222,9 +224,9 @@ static void close_sealed_packs(struct store *s)
 {
     for (struct link *l = s->image.packs.ring.prev; l != &s->image.packs.ring; l = l->prev) {
         struct pack *p = item_of(l, struct pack, in_order);
-        if (p->file < 0)
+        if (p->file < 0 && s->dirty_packs == 0)
             break;
-        if (p == s->pack || p->is_dirty)
+        if (p->file < 0 || p == s->pack || p->is_dirty)
             continue;
         s->disk->calls->close(s->disk, p->file);
         p->file = -1;
@@ -234,6 +236,7 @@ static void close_sealed_packs(struct store *s)
 void store_sync_end(struct store *s, const struct sync_job *job)
 {
     s->durable_position = job->position;
+    s->durable_changes = job->changes;
     if (job->lsn > s->durable_lsn) {
         s->durable_lsn = job->lsn;
         s->is_mark_due |= job->n_files > 0; /* else it was a mark itself, and that would go on for ever */
@@ -248,6 +251,11 @@ uint64_t store_durable(const struct store *s)
     return s->durable_position;
 }
 
+uint64_t store_durable_changes(const struct store *s)
+{
+    return s->durable_changes;
+}
+
 /* --- the rest */
 
 enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
@@ -256,6 +264,7 @@ enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
     *more = false;
     if (v == STORE_FAILED)
         return v;
+    s->is_retry_due = true;
     s->idle_tends = s->idle_lsn == s->group_lsn ? s->idle_tends + 1 : 0;
     s->idle_lsn = s->group_lsn;
     v = files_tend(s, more);
@@ -300,6 +309,7 @@ enum store_verdict store_begin(struct store *s)
 enum store_verdict store_close(struct store *s)
 {
     bool more = false;
+    s->is_retry_due = true;
     enum store_verdict v = store_write(s);
     s->is_closing = true;
     s->was_closed = false;
@@ -332,6 +342,7 @@ struct store_stats store_stats(const struct store *s)
     t.chunks = s->image.n_chunks;
     t.checkpoint_bytes = s->checkpoint_size;
     t.buffered_bytes = s->buffered;
+    t.stuck = s->stuck.n - s->stuck.next;
     t.is_tight = s->is_tight;
     t.memory_bytes = image_memory(&s->image);
     return t;

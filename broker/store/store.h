@@ -30,6 +30,7 @@ enum {
     STORE_SEGMENT_BYTES = (16 << 20) + (256 << 10), /* the largest message of the default limit fits into a spare file */
     STORE_SEGMENTS_KEPT = 3,  /* sealed ones with live messages, before these are moved to packs */
     STORE_SPARE_SEGMENTS = 3, /* kept ready: the next one, and two for a full disk (reliability D26) */
+    STORE_RESERVE = 1,        /* of them, that publishes leave to records that make room */
     STORE_SPARES_MAX = 6,     /* while there is much to write: overwriting costs less than making files anew */
     STORE_CHECKPOINT_BYTES = 32 << 20,
     STORE_PACK_BYTES = STORE_SEGMENT_BYTES,
@@ -68,7 +69,7 @@ enum store_verdict {
 /* Recovers what is there, or begins anew.  *text says what is wrong; the caller frees it. */
 enum store_verdict store_open(const struct store_config *config, const struct store_witness *witness,
                               struct store **out, char **text);
-void store_destroy(struct store *s); /* as if the process ended here; NULL is allowed */
+void store_destroy(struct store *s);              /* as if the process ended here; NULL is allowed */
 const char *store_trouble(const struct store *s); /* what failed, after STORE_FAILED */
 
 /* What was recovered: definitions, by class and in the order in which they were made; then queues. */
@@ -92,9 +93,9 @@ uint64_t store_next_queue(const struct store *s);
 
 /* --- at work */
 
-/* Before anything is served: says in the journal that the broker is at work, so that a crash is known for one.  There may
- * be no room for that; nothing follows from it.  And syncs what was recovered: a process that was killed may have left
- * it unsynced, and whoever is served relies on it. */
+/* Before anything is served: says in the journal that the broker is at work, so that a crash is known for one.  There
+ * may be no room for that; nothing follows from it.  And syncs what was recovered: a process that was killed may have
+ * left it unsynced, and whoever is served relies on it. */
 enum store_verdict store_begin(struct store *s);
 
 /* Takes the records over (the sheaf is empty afterwards); they are encoded and written by store_write().  That is also
@@ -106,8 +107,8 @@ void store_append(struct store *s, struct sheaf *records, store_answer_fn *answe
  * better not, somebody waits for a load, or it is much. */
 bool store_gather(struct store *s);
 
-/* Ends the group and writes it.  STORE_FULL: nothing is lost, it stays in the buffer; call again when there is space.
- */
+/* Ends the group and writes it.  STORE_FULL: there is no room for some of it, and nothing is lost: call again when
+ * there is space.  Mostly that is publishes, and all other records overtake them. */
 enum store_verdict store_write(struct store *s);
 
 /* What a sync would have to do now; false: nothing.  One at a time. */
@@ -115,16 +116,23 @@ enum { SYNC_FILES_MAX = 64 };
 struct sync_job {
     int files[SYNC_FILES_MAX];
     unsigned n_files;
-    bool folder;       /* sync the data folder's names after the files */
-    uint64_t position;    /* up to which everything is durable then */
+    bool folder;          /* sync the data folder's names after the files */
+    uint64_t position;    /* up to which everything is durable then, … */
+    uint64_t changes;     /* … but for publishes, and transactions that have some */
     uint64_t lsn, serial; /* the store's own */
 };
 bool store_sync_begin(struct store *s, struct sync_job *job);
+
+/* Is somebody waiting for that?  Settles, for one, may wait a few milliseconds for others. */
+bool store_sync_is_awaited(const struct store *s);
 int sync_job_run(struct disk *d, const struct sync_job *job); /* on any thread; 0, or -errno */
 void store_sync_end(struct store *s, const struct sync_job *job);
 
 /* Durable up to this position; goes up in store_sync_end(). */
 uint64_t store_durable(const struct store *s);
+
+/* Durable up to this position but for publishes that found no room, and transactions that have some: never less. */
+uint64_t store_durable_changes(const struct store *s);
 
 /* A slice of what has no hurry: spare segments, moving to packs, checkpoints, deleting files.  Does about `budget`
  * bytes of it; *more: there is more to do at once. */
@@ -142,9 +150,10 @@ struct store_stats {
     uint64_t written_bytes;                                                /* all writes since the start */
     uint64_t segments, packs, chunks, syncs, groups;
     uint64_t buffered_bytes; /* in the write buffer */
+    uint64_t stuck;          /* records that wait for room */
     uint64_t lost_messages;
-    bool is_tight; /* the last attempt to make room failed */
-    uint64_t memory_bytes; /* of the image, about */
+    bool is_tight;                                        /* the last attempt to make room failed */
+    uint64_t memory_bytes;                                /* of the image, about */
     uint64_t scrub_passes, scrubbed_bytes, scrub_damaged; /* damaged: spots that were found */
 };
 struct store_stats store_stats(const struct store *s);

@@ -173,7 +173,7 @@ static _Noreturn void become_broker(const char *program, const char *folder, con
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a benchmark that dies leaves no broker behind */
     dup2(out, STDOUT_FILENO);
-    int log = open(log_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log >= 0)
         dup2(log, STDERR_FILENO);
     union {

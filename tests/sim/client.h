@@ -105,11 +105,11 @@ struct sim_channel {
 
 /* An exchange and a queue of one name, which come, are bound, and go. */
 struct note {
-    uint32_t life;            /* how often they came; says how they are declared */
-    unsigned done, asked;     /* requests, see client_note.c */
-    bool is_pending;          /* asked, and not answered */
-    bool is_doubted;          /* the connection was lost since */
-    bool is_unknown;          /* while that was pending */
+    uint32_t life;        /* how often they came; says how they are declared */
+    unsigned done, asked; /* requests, see client_note.c */
+    bool is_pending;      /* asked, and not answered */
+    bool is_doubted;      /* the connection was lost since */
+    bool is_unknown;      /* while that was pending */
 };
 
 enum client_state {
@@ -194,8 +194,8 @@ void channel_expect(struct sim_channel *ch, uint32_t reply, uint32_t detail, boo
 void channel_doubt(struct sim_channel *ch, const struct doubt *d);
 uint32_t channel_held_by(const struct sim_channel *ch, uint8_t consumer); /* NO_CONSUMER: by all consumers */
 void client_on_greeting(struct client *c, const union method *m);         /* channel 0, until open-ok */
-void client_noted(struct client *c, uint32_t detail); /* the answer has come */
-void client_doubts(struct client *c);                 /* the connection is gone */
+void client_noted(struct client *c, uint32_t detail);                     /* the answer has come */
+void client_doubts(struct client *c);                                     /* the connection is gone */
 void channel_forget_tx(struct client *c, struct sim_channel *ch);
 
 /* Adds one element to an array, which may move. */

@@ -530,7 +530,7 @@ static void act_on_connection(struct client *c)
     unsigned what = rng_below(r, 12);
     if (what == 0 && !c->is_doomed) {
         client_expect_end(c);
-        for (unsigned n = 0; n < 2; n++)           /* the second is one too many, if the first was not */
+        for (unsigned n = 0; n < 2; n++) /* the second is one too many, if the first was not */
             client_send(c, 7, &(union method){.channel_open = {.id = METHOD_channel_open}});
     } else if (what == 1 && !c->is_doomed) {
         for (unsigned i = 0; i < CHANNELS; i++)

@@ -10,7 +10,16 @@
 #include "base/map.h"
 #include "tests/sim/verdict.h"
 
-enum { PAGE = 4096, SECTOR = 512, NAME = 64, NODES = 256, NAMES = 1024, HANDLES = 8192, SHORT_WRITE_IN = 12 };
+enum {
+    PAGE = 4096,
+    SECTOR = 512,
+    NAME = 64,
+    NODES = 256,
+    NAMES = 1024,
+    HANDLES = 8192,
+    SHORT_WRITE_IN = 12,
+    NEARLY_FULL = 64 << 10
+};
 
 struct node {
     char name[NAME], safe_name[NAME]; /* empty: none */
@@ -273,6 +282,8 @@ static ssize_t on_write(struct disk *disk, int file, const void *from, size_t n,
         return error;
     if (n > 1 && rng_one_in(d->rng, SHORT_WRITE_IN))
         n = 1 + rng_below(d->rng, (uint32_t)n);
+    if (d->limit > 0 && sim_disk_used(d) + NEARLY_FULL > d->limit && rng_one_in(d->rng, 8))
+        return -ENOSPC; /* where what is overwritten goes to another place */
     if (d->limit > 0 && charge(offset + n) > charge(f->size)) {
         uint64_t used = sim_disk_used(d), left = used < d->limit ? d->limit - used : 0;
         uint64_t end = charge(f->size) + left / PAGE * PAGE;

@@ -1,5 +1,5 @@
-/* A disk in memory for the store (broker/store/disk.h; reliability H4), which forgets, tears, rots, fails and fills up as
- * the seed says.
+/* A disk in memory for the store (broker/store/disk.h; reliability H4), which forgets, tears, rots, fails and fills up
+ * as the seed says.
  *
  * Every file has bytes as they are now and as they would be found after a power cut; so have the names.  Syncing a file
  * does not keep its name, syncing the folder does.  A file that gets another name keeps its old bytes.

@@ -24,20 +24,20 @@ struct handing {
 
 struct copy {
     enum fate fate;
-    uint64_t position;   /* the records say so from here on, if it is settled or dead */
-    bool is_reborn;      /* maybe its death before was undone, and it is another one now: not redelivered */
-    bool is_proven;      /* FATE_WAITING: it is sure that it was requeued */
-    bool may_vanish;     /* purged, perhaps */
-    bool is_unclear;     /* which of two handings a client has read cannot be told: nothing more is said of it */
-    bool requeue_asked;  /* of the one who has it out */
-    bool is_drained;     /* handed out when the queues were drained … */
-    bool was_left;       /* first handed out when the queue was drained */
-    uint32_t scope;      /* of the one who has it out; NO_SCOPE: not read yet */
-    uint32_t tx;         /* the transaction that has settled it last; 0: none */
-    uint32_t purge;      /* it was surely waiting when that one began … */
+    uint64_t position;    /* the records say so from here on, if it is settled or dead */
+    bool is_reborn;       /* maybe its death before was undone, and it is another one now: not redelivered */
+    bool is_proven;       /* FATE_WAITING: it is sure that it was requeued */
+    bool may_vanish;      /* purged, perhaps */
+    bool is_unclear;      /* which of two handings a client has read cannot be told: nothing more is said of it */
+    bool requeue_asked;   /* of the one who has it out */
+    bool is_drained;      /* handed out when the queues were drained … */
+    bool was_left;        /* first handed out when the queue was drained */
+    uint32_t scope;       /* of the one who has it out; NO_SCOPE: not read yet */
+    uint32_t tx;          /* the transaction that has settled it last; 0: none */
+    uint32_t purge;       /* it was surely waiting when that one began … */
     unsigned purge_count; /* … and had been handed out so often */
-    unsigned count;      /* handings */
-    struct handing *out; /* owned */
+    unsigned count;       /* handings */
+    struct handing *out;  /* owned */
 };
 
 struct line {
@@ -55,12 +55,12 @@ struct record {
 };
 
 struct transaction {
-    uint32_t *messages;               /* owned */
+    uint32_t *messages;                /* owned */
     struct tx_settlement *settlements; /* owned */
     size_t n, n_settlements;
-    uint32_t crashes;                  /* before it */
-    uint64_t position;                 /* it is on record from here on, if it happened */
-    bool is_divisible;                 /* a full queue may have refused a part of it */
+    uint32_t crashes;  /* before it */
+    uint64_t position; /* it is on record from here on, if it happened */
+    bool is_divisible; /* a full queue may have refused a part of it */
     enum { TX_SENT, TX_HAPPENED, TX_NEVER } state;
 };
 
@@ -267,7 +267,8 @@ static void check_order(struct ledger *l, uint32_t message, uint8_t queue, bool 
             if (m < message && is_surely_waiting(l, r, line, now))
                 verdict_fail("message %u left %s before %u, which was published first and waits there", message,
                              l->topology->queues[queue].name, m);
-            if (m > message && !was_dropped && line->count > 0 && (is_first ? line->copies[0].count > 0 : line->copies[0].is_drained))
+            if (m > message && !was_dropped && line->count > 0 &&
+                (is_first ? line->copies[0].count > 0 : line->copies[0].is_drained))
                 verdict_fail("message %u left %s before %u, which was published first", m,
                              l->topology->queues[queue].name, message);
         }

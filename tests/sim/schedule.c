@@ -43,10 +43,9 @@ struct schedule {
 static void schedule_init(struct schedule *s, struct world *w)
 {
     static const unsigned usual[KINDS] = {
-        [ACT] = 40,     [CONNECT] = 10,   [UPLOAD] = 40,  [DOWNLOAD] = 40,   [POST] = 30,    [STEP] = 30,
-        [HAND] = 30,    [EXPIRE] = 10,    [SYNC] = 10,    [PASS] = 10,       [WAKE] = 4,     [REST] = 1,
-        [APPEND] = 6,   [WRITE] = 6,      [SYNC_BEGIN] = 6, [SYNC_RUN] = 6,  [SYNC_END] = 6, [TEND] = 6,
-        [LOAD] = 6,     [KEEP] = 20,     [NOTE] = 10};
+        [ACT] = 40,       [CONNECT] = 10, [UPLOAD] = 40,  [DOWNLOAD] = 40, [POST] = 30, [STEP] = 30,  [HAND] = 30,
+        [EXPIRE] = 10,    [SYNC] = 10,    [PASS] = 10,    [WAKE] = 4,      [REST] = 1,  [APPEND] = 6, [WRITE] = 6,
+        [SYNC_BEGIN] = 6, [SYNC_RUN] = 6, [SYNC_END] = 6, [TEND] = 6,      [LOAD] = 6,  [KEEP] = 20,  [NOTE] = 10};
     s->world = w;
     s->total = 0;
     s->calamity_in = world_has_disk(w) ? 30U << rng_below(world_rng(w), 5) : 0;
@@ -348,7 +347,7 @@ uint64_t schedule_run(uint64_t seed, unsigned steps, bool has_disk, bool check)
 
 /* --- the program */
 
-enum { SEEDS = 300, STEPS = 1000, STEPS_WITH_DISK = 2000, TWICE_EVERY = 25, CHECKED_STEPS_MAX = 400000 };
+enum { SEEDS = 300, STEPS = 1000, STEPS_WITH_DISK = 2000, TWICE_EVERY = 25, CHECKED_STEPS_MAX = 600000 };
 
 /* Unset and empty are the same: make passes what it was not given as empty. */
 static uint64_t number_from(const char *name, uint64_t otherwise)

@@ -73,7 +73,8 @@ static void on_answer(void *arg, struct load *l)
         s->loads_room = alloc_grown(s->loads_room, s->n_loads + 1);
         s->loads = alloc_array((void *)s->loads, s->loads_room, sizeof *s->loads);
     }
-    verdict_note("loaded: %u messages of queue %llu%s", l->n, (unsigned long long)l->queue, l->is_end ? ", the end" : "");
+    verdict_note("loaded: %u messages of queue %llu%s", l->n, (unsigned long long)l->queue,
+                 l->is_end ? ", the end" : "");
     s->loads[s->n_loads++] = l;
 }
 
@@ -267,7 +268,7 @@ static void mark_changes(const struct store *s, const struct store *before)
     if (before->open != NULL && s->open != before->open)
         mark_hit(MARK_rotated);
     if (s->n_pending > before->n_pending)
-        mark_hit(s->compacting != 0 ? MARK_compacted : MARK_packed);
+        mark_hit(MARK_packed);
     if (s->checkpoint != before->checkpoint)
         mark_hit(MARK_checkpointed);
 }
@@ -290,6 +291,11 @@ bool storage_write(struct storage *s)
     s->is_full = s->has_group = v == STORE_FULL;
     mark_changes(s->store, &before);
     return true;
+}
+
+bool storage_is_full(const struct storage *s)
+{
+    return s->is_full;
 }
 
 bool storage_begin(struct storage *s)
@@ -355,6 +361,11 @@ struct load *storage_take_load(struct storage *s)
 uint64_t storage_durable(const struct storage *s)
 {
     return store_durable(s->store);
+}
+
+uint64_t storage_durable_changes(const struct storage *s)
+{
+    return store_durable_changes(s->store);
 }
 
 /* --- trouble */

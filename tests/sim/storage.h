@@ -32,11 +32,13 @@ bool storage_run(struct storage *s);   /* … the other thread, … */
 bool storage_end(struct storage *s);   /* … and its owner again */
 bool storage_tend(struct storage *s);
 bool storage_is_dead(const struct storage *s);
+bool storage_is_full(const struct storage *s); /* the last write found no room */
 
 /* An answer to a LOAD, which the caller owns, or NULL. */
 struct load *storage_take_load(struct storage *s);
 
 uint64_t storage_durable(const struct storage *s);
+uint64_t storage_durable_changes(const struct storage *s);
 
 /* The disk is about to fail, to fill up or to lose its power; or: it is not, and there is room. */
 void storage_trouble(struct storage *s);

@@ -28,6 +28,8 @@ void world_remember(struct world *w, const struct naive_record *r)
 
 static void forget_front(struct world *w, size_t n)
 {
+    if (n == 0)
+        return;
     for (size_t i = 0; i < n; i++)
         free(w->log[i].places);
     w->n_log -= n;
@@ -40,16 +42,46 @@ static void forget_back(struct world *w, size_t n)
         free(w->log[--w->n_log].places);
 }
 
+/* Publishes, and all of a transaction that has one, wait for their own word. */
+static bool is_publish(const struct world *w, size_t i)
+{
+    bool is_one = w->log[i].kind == RECORD_PUBLISH;
+    size_t from = i;
+    while (from > 0 && w->log[from - 1].tx)
+        from--;
+    for (; w->log[from].tx && !is_one; from++)
+        is_one = w->log[from].kind == RECORD_PUBLISH;
+    return is_one;
+}
+
+static bool is_promised(const struct world *w, size_t i, uint64_t changes)
+{
+    return w->log[i].position <= w->durable || (w->log[i].position <= changes && !is_publish(w, i));
+}
+
+/* Does its being durable say anything?  Then so is what was written before it, promised or not. */
+static bool is_change(const struct naive_record *r)
+{
+    return r->kind != RECORD_LOAD && r->kind != RECORD_DELIVER && r->kind != RECORD_RETURN;
+}
+
 /* What is durable cannot go any more. */
 void world_durable(struct world *w)
 {
+    uint64_t changes = store_durable_changes(w->store);
     uint64_t durable = store_durable(w->store);
-    if (durable < w->durable || durable > w->position)
+    if (durable < w->durable || durable > w->position || changes < durable || changes > w->position)
         verdict_fail("durable up to %llu after %llu, of %llu", (llu)durable, (llu)w->durable, (llu)w->position);
     w->durable = durable;
+    w->durable_changes = changes;
     size_t n = 0;
-    for (; n < w->n_log && w->log[n].position <= durable; n++)
-        naive_apply(&w->base, &w->log[n]);
+    for (size_t i = 0; i < w->n_log; i++)
+        if (is_change(&w->log[i]) && is_promised(w, i, changes))
+            n = i + 1;
+    while (n < w->n_log && is_promised(w, n, changes))
+        n++;
+    for (size_t i = 0; i < n; i++)
+        naive_apply(&w->base, &w->log[i]);
     forget_front(w, n);
 }
 
@@ -143,8 +175,7 @@ static uint32_t number_in(struct bytes b)
 
 static void on_definition(void *arg, enum definition_class what, uint64_t queue, struct bytes key, struct bytes value)
 {
-    const struct naive_definition d = {
-        .what = what, .queue = queue, .key = number_in(key), .value = number_in(value)};
+    const struct naive_definition d = {.what = what, .queue = queue, .key = number_in(key), .value = number_in(value)};
     naive_define(arg, &d);
 }
 
@@ -265,8 +296,8 @@ static void tell_prefixes(const struct world *w, const struct naive *found, bool
             naive_apply(&s, r);
         const char *text = naive_differs(found, &s, is_suspect);
         verdict_note("with %zu (position %llu: kind %d%s, queue %llu at %llu): %s", n, r ? (llu)r->position : 0,
-                     r ? r->kind : -1, r && r->tx ? " tx" : "", r ? (llu)r->at.queue : 0,
-                     r ? (llu)r->at.position : 0, text ? text : "the same");
+                     r ? r->kind : -1, r && r->tx ? " tx" : "", r ? (llu)r->at.queue : 0, r ? (llu)r->at.position : 0,
+                     text ? text : "the same");
     }
     naive_fini(&s);
 }
@@ -278,6 +309,9 @@ static void mark_tail(const struct world *w, size_t kept)
         tx_kept |= i < kept && w->log[i].kind == RECORD_COMMIT;
         tx_cut |= i >= kept && w->log[i].kind == RECORD_COMMIT;
     }
+    for (size_t i = kept; i < w->n_log; i++)
+        if (w->log[i].kind == RECORD_PUBLISH && w->log[i].position < w->durable_changes)
+            mark_hit(MARK_stuck_lost);
     if (kept > 0)
         mark_hit(MARK_tail_kept);
     if (kept < w->n_log)
@@ -298,13 +332,12 @@ static void go_on_from(struct world *w, const struct naive *found, bool is_suspe
     for (size_t i = 0; i < w->n_log; i++)
         naive_apply(&w->now, &w->log[i]);
     world_remember(w, &restart);
-    w->durable = 0;
+    w->durable = w->durable_changes = 0;
     w->position = w->position > 0 ? w->position : 1;
     w->queues = store_next_queue(w->store);
     for (size_t i = 0; i < found->n_queues; i++)
         if (found->queues[i].id >= w->queues)
-            verdict_fail("queue %llu is there, and the next would be %llu", (llu)found->queues[i].id,
-                         (llu)w->queues);
+            verdict_fail("queue %llu is there, and the next would be %llu", (llu)found->queues[i].id, (llu)w->queues);
 }
 
 void check_recovered(struct world *w, bool is_all)
@@ -350,8 +383,7 @@ static uint64_t missing_in(struct world *w, struct naive *found)
             if (naive_entry(f, position) != NULL || naive_entry(now, position) == NULL)
                 continue;
             n++;
-            verdict_note("missing: queue %llu at %llu", (llu)should->queues[i].id,
-                         (llu)position);
+            verdict_note("missing: queue %llu at %llu", (llu)should->queues[i].id, (llu)position);
         }
     }
     return n;

@@ -60,8 +60,7 @@ static void publish(struct world *w, const uint64_t *queues, uint32_t n, struct 
         places[i] = (struct place){
             .queue = queues[i], .position = next + (one_in(w, 20) ? below(w, 5) : 0), .ttl_ms = letter_ttl(l)};
     }
-    struct naive_record r = {
-        .kind = RECORD_PUBLISH, .tx = tx, .at = at, .letter = l, .places = places, .n_places = n};
+    struct naive_record r = {.kind = RECORD_PUBLISH, .tx = tx, .at = at, .letter = l, .places = places, .n_places = n};
     struct record *to = emit(w, &r);
     to->msg = letter_message(l);
     for (uint32_t i = 0; i < n; i++)
@@ -113,8 +112,7 @@ static uint64_t new_queue(struct world *w)
     if (one_in(w, 4)) /* transient: known by what is in it */
         return id;
     define(w, RECORD_DEFINE,
-           (struct naive_definition){
-               .what = DEFINE_QUEUE, .queue = id, .key = (uint32_t)id, .value = below(w, 1000)});
+           (struct naive_definition){.what = DEFINE_QUEUE, .queue = id, .key = (uint32_t)id, .value = below(w, 1000)});
     return id;
 }
 
@@ -141,8 +139,7 @@ static void do_undefine(struct world *w)
     if (q == NULL || q->id == w->pinned_queue)
         return;
     define(w, RECORD_UNDEFINE,
-           (struct naive_definition){
-               .what = DEFINE_QUEUE, .queue = q->id, .key = q->is_defined ? (uint32_t)q->id : 0});
+           (struct naive_definition){.what = DEFINE_QUEUE, .queue = q->id, .key = q->is_defined ? (uint32_t)q->id : 0});
 }
 
 static void do_publish(struct world *w, bool tx)
@@ -213,10 +210,8 @@ void work_ask(struct world *w, struct naive_queue *q)
     struct record *to = emit(w, &r);
     to->load.messages_max = one_in(w, 3) ? 1 + below(w, 5) : 1 + below(w, 400);
     to->load.bytes_max = one_in(w, 3) ? 1 + below(w, 3000) : 1 << 20;
-    w->asks[w->n_asks++] = (struct ask){.queue = q->id,
-                                        .from = r.at.position,
-                                        .messages_max = to->load.messages_max,
-                                        .bytes_max = to->load.bytes_max};
+    w->asks[w->n_asks++] = (struct ask){
+        .queue = q->id, .from = r.at.position, .messages_max = to->load.messages_max, .bytes_max = to->load.bytes_max};
 }
 
 static void do_tx(struct world *w)

@@ -76,7 +76,7 @@ struct world {
     struct gate real_gate;
     uint64_t position; /* records so far, of this broker */
     uint64_t boot_ms;  /* when it began */
-    unsigned lives;
+    unsigned lives, alarms;
     bool is_exact; /* all is durable: what was there is there again */
 };
 
@@ -130,8 +130,7 @@ struct world *world_create(uint64_t seed, bool has_disk, bool check)
     topology_init(&w->topology, &w->rng);
     w->ledger = ledger_create(&w->topology);
     w->now = (struct instant){.ms = 1000, .wall_ms = UINT64_C(1700000000000)};
-    w->broker_config =
-        (struct broker_config){.default_vhost = "/", .hash_seed = seed, .memory_high = UINT64_MAX};
+    w->broker_config = (struct broker_config){.default_vhost = "/", .hash_seed = seed, .memory_high = UINT64_MAX};
     if (has_disk)
         begin_with_disk(w);
     clients_init(w);
@@ -228,6 +227,8 @@ bool world_connect(struct world *w, unsigned client)
     conn->session = session_create(&w->config, (outlet_id){.slot = slot, .generation = conn->generation},
                                    &(struct session_peer){.name = "client -> sim", .is_loopback = true},
                                    &w->loops[conn->loop].outbox, w->now.ms);
+    if (w->alarms != 0)
+        session_alarm(conn->session, w->alarms, w->now.ms);
     w->of_client[client] = conn;
     client_connect(conn->client, conn->number);
     return true;
@@ -370,9 +371,8 @@ static void spy(struct world *w, const struct command *c)
     else if (c->verb == WINDOW)
         conn->window += (int64_t)c->window.bytes;
     else if (c->verb == GET)
-        *GROW(conn->gets, conn->n_gets) =
-            (struct asked_get){.stream = c->from.stream,
-                               .queue = topology_find(&w->topology, c->spec->name.at, c->spec->name.len)};
+        *GROW(conn->gets, conn->n_gets) = (struct asked_get){
+            .stream = c->from.stream, .queue = topology_find(&w->topology, c->spec->name.at, c->spec->name.len)};
     else if (c->verb == RESET)
         *GROW(conn->gets, conn->n_gets) = (struct asked_get){.stream = c->from.stream, .is_reset = true};
 }
@@ -481,6 +481,16 @@ static void look_at(struct world *w, const struct event *e)
     }
 }
 
+static void tell_alarms(struct world *w, unsigned alarms)
+{
+    if (alarms != 0)
+        mark_hit(MARK_blocked);
+    w->alarms = alarms;
+    for (unsigned i = 0; i < CONNS; i++)
+        if (w->conns[i].session != NULL)
+            session_alarm(w->conns[i].session, alarms, w->now.ms);
+}
+
 static void step(struct world *w, struct command *commands, size_t n)
 {
     struct effects *e = &w->effects;
@@ -501,6 +511,8 @@ static void step(struct world *w, struct command *commands, size_t n)
     }
     for (size_t i = 0; i < e->n; i++)
         pass_on(w, &e->events[i]);
+    if (e->alarms_changed)
+        tell_alarms(w, e->alarms);
     effects_clear(e);
 }
 
@@ -566,7 +578,12 @@ bool world_append(struct world *w, bool all)
 
 bool world_write(struct world *w)
 {
-    return after(w, storage_write(w->storage));
+    bool moved = after(w, storage_write(w->storage)), is_full = storage_is_full(w->storage);
+    if (is_full != (w->alarms != 0)) {
+        broker_set_alarm(w->broker, ALARM_DISK, is_full);
+        step(w, NULL, 0);
+    }
+    return moved;
 }
 
 bool world_sync_begin(struct world *w)
@@ -582,7 +599,7 @@ bool world_sync_run(struct world *w)
 static void let_go(struct world *w)
 {
     struct event e;
-    gate_open(&w->real_gate, storage_durable(w->storage));
+    gate_open(&w->real_gate, storage_durable(w->storage), storage_durable_changes(w->storage));
     while (gate_take(&w->real_gate, &e)) {
         pass_on(w, &e);
         mark_hit(MARK_late_confirm);
@@ -714,13 +731,13 @@ static void begin_again(struct world *w, const struct broker_totals *was)
     ledger_position(w->ledger, 0);
     w->boot_ms = w->now.ms - rng_below(&w->rng, 1000);
     w->lives++;
+    w->alarms = 0;
     struct broker_totals t = broker_totals(w->broker);
     if (was != NULL && totals_differ(was, &t))
         verdict_fail("there were %llu queues, %llu exchanges, %llu bindings, %llu messages; now %llu, %llu, %llu, %llu",
                      (unsigned long long)was->queues, (unsigned long long)was->exchanges,
-                     (unsigned long long)was->bindings,
-                     (unsigned long long)(was->messages_ready + was->messages_out), (unsigned long long)t.queues,
-                     (unsigned long long)t.exchanges, (unsigned long long)t.bindings,
+                     (unsigned long long)was->bindings, (unsigned long long)(was->messages_ready + was->messages_out),
+                     (unsigned long long)t.queues, (unsigned long long)t.exchanges, (unsigned long long)t.bindings,
                      (unsigned long long)t.messages_ready);
     if (w->check)
         broker_check(w->broker);

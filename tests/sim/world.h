@@ -54,9 +54,9 @@ bool world_load(struct world *w, bool all); /* what was cold → model → event
 void world_trouble(struct world *w);        /* for the disk, soon */
 void world_calm(struct world *w);           /* none any more */
 void world_crash(struct world *w);
-void world_stop(struct world *w); /* in an orderly way, and the start after it */
+void world_stop(struct world *w);            /* in an orderly way, and the start after it */
 unsigned world_lives(const struct world *w); /* how many brokers there were */
-void world_look(struct world *w); /* cuts and closes sockets, ends sessions */
+void world_look(struct world *w);            /* cuts and closes sockets, ends sessions */
 
 /* Moves everything until nothing moves; dies if that takes too long. */
 void world_settle(struct world *w);

@@ -98,6 +98,8 @@ enum store_verdict store_write(struct store *s)
         fake_store.written = fake_store.appended;
         fake_store.writes_while_syncing += fake_store.is_syncing;
     }
+    if (verdict == STORE_FINE || fake_store.is_overtaken)
+        fake_store.changes_written = fake_store.appended;
     fake_store_unlock();
     return verdict;
 }
@@ -106,8 +108,9 @@ bool store_sync_begin(struct store *s, struct sync_job *job)
 {
     (void)s;
     fake_store_lock();
-    bool has_work = fake_store.written > fake_store.synced;
+    bool has_work = fake_store.written > fake_store.synced || fake_store.changes_written > fake_store.changes_synced;
     job->position = fake_store.written;
+    job->changes = fake_store.changes_written;
     fake_store_unlock();
     return has_work;
 }
@@ -131,8 +134,9 @@ void store_sync_end(struct store *s, const struct sync_job *job)
 {
     (void)s;
     fake_store_lock();
-    CHECK(job->position > fake_store.synced);
+    CHECK(job->position > fake_store.synced || job->changes > fake_store.changes_synced);
     fake_store.synced = job->position;
+    fake_store.changes_synced = job->changes;
     fake_store_unlock();
 }
 
@@ -145,6 +149,15 @@ uint64_t store_durable(const struct store *s)
     return durable;
 }
 
+uint64_t store_durable_changes(const struct store *s)
+{
+    (void)s;
+    fake_store_lock();
+    uint64_t changes = fake_store.changes_synced;
+    fake_store_unlock();
+    return changes;
+}
+
 const char *store_trouble(const struct store *s)
 {
     (void)s;
@@ -155,6 +168,12 @@ uint64_t store_segment_bytes(const struct store *s)
 {
     (void)s;
     return STORE_SEGMENT_BYTES;
+}
+
+bool store_sync_is_awaited(const struct store *s)
+{
+    (void)s;
+    return true;
 }
 
 bool store_gather(struct store *s)
@@ -194,7 +213,7 @@ enum store_verdict store_close(struct store *s)
     fake_store_lock();
     fake_store.closes++;
     if (fake_store.close_verdict == STORE_FINE)
-        fake_store.synced = fake_store.written;
+        fake_store.synced = fake_store.changes_synced = fake_store.written;
     enum store_verdict verdict = fake_store.close_verdict;
     fake_store_unlock();
     return verdict;

@@ -16,14 +16,16 @@ struct fake_store {
 
     /* What the test says. */
     enum store_verdict write_verdict, tend_verdict, close_verdict;
-    bool holds_sync; /* syncs do not end … */
-    int sync_error;  /* … and how they do */
+    bool is_overtaken; /* with STORE_FULL: only publishes are stuck */
+    bool holds_sync;   /* syncs do not end … */
+    int sync_error;    /* … and how they do */
     uint64_t available, total;
     uint64_t segments;
     bool is_tight;
 
     /* What happened. */
     uint64_t appended, written, synced; /* positions */
+    uint64_t changes_written, changes_synced;
     uint64_t writes, writes_while_syncing, tends, closes;
     bool is_syncing, is_destroyed;
 };

@@ -29,11 +29,11 @@ TEST(what_is_not_durable_waits_and_the_rest_goes_in_order)
     assert_int_equal(events[2].cookie, 5);
     struct event e;
     assert_false(gate_take(&g, &e));
-    gate_open(&g, 11);
+    gate_open(&g, 11, 11);
     assert_true(gate_take(&g, &e));
     assert_int_equal(e.cookie, 1);
     assert_false(gate_take(&g, &e));
-    gate_open(&g, 20);
+    gate_open(&g, 20, 20);
     assert_true(gate_take(&g, &e));
     assert_int_equal(e.cookie, 4);
     assert_false(gate_take(&g, &e));
@@ -51,7 +51,7 @@ TEST(any_number_may_wait)
             assert_int_equal(gate_hold(&g, &e, 1), 0);
             held++;
         }
-        gate_open(&g, held - 20);
+        gate_open(&g, held - 20, held - 20);
         for (struct event e; gate_take(&g, &e); taken++)
             assert_int_equal(e.cookie, taken);
         assert_int_equal(taken, held - 20);
@@ -73,7 +73,7 @@ static void check_order(struct event *events, size_t n, uint64_t open, const cha
     size_t left = gate_hold(&g, events, n);
     for (size_t i = 0; i < left; i++)
         went[i] = (char)('0' + events[i].cookie);
-    gate_open(&g, open);
+    gate_open(&g, open, open);
     struct event e;
     for (size_t i = 0; gate_take(&g, &e); i++)
         came[i] = (char)('0' + e.cookie);
@@ -104,7 +104,7 @@ TEST(a_confirm_does_not_overtake_what_was_returned_before_it)
 
 TEST(what_is_released_together_has_no_gaps)
 {
-    struct event events[] = {to(1, CONFIRMED, 1, 15), to(2, DONE, 2, 11), to(2, DELIVERED, 3, 0)};
+    struct event events[] = {to(1, DONE, 1, 15), to(2, DONE, 2, 11), to(2, DELIVERED, 3, 0)};
     check_order(events, 3, 14, "", "");
 }
 
@@ -114,10 +114,87 @@ TEST(a_fence_falls_when_it_is_durable)
     gate_init(&g, 0);
     struct event e = to(3, DONE, 1, 5);
     assert_int_equal(gate_hold(&g, &e, 1), 0);
-    gate_open(&g, 5);
+    gate_open(&g, 5, 5);
     assert_true(gate_take(&g, &e));
     e = to(3, DELIVERED, 2, 0);
     assert_int_equal(gate_hold(&g, &e, 1), 1);
+    gate_fini(&g);
+}
+
+/* As check_order(), while publishes are stuck behind position 10. */
+static void check_stuck(struct event *events, size_t n, uint64_t changes, const char *then)
+{
+    struct gate g;
+    char came[64] = "";
+    gate_init(&g, 10);
+    assert_int_equal(gate_hold(&g, events, n), 0);
+    gate_open(&g, 10, changes);
+    size_t i = 0;
+    for (struct event e; gate_take(&g, &e); i++)
+        came[i] = (char)('0' + e.cookie);
+    assert_string_equal(came, then);
+    gate_open(&g, 50, 50);
+    for (struct event e; gate_take(&g, &e); i++)
+        continue;
+    assert_int_equal(i, n);
+    gate_fini(&g);
+}
+
+static struct event answer(uint32_t slot, enum verb verb, uint64_t cookie, uint64_t after)
+{
+    struct event e = to(slot, DONE, cookie, after);
+    e.verb = verb;
+    return e;
+}
+
+TEST(changes_overtake_publishes_that_are_stuck)
+{
+    struct event events[] = {to(1, CONFIRMED, 1, 11),         answer(2, PURGE_QUEUE, 2, 12), to(1, REFUSED, 3, 13),
+                             answer(1, DELETE_QUEUE, 4, 14),  answer(3, COMMIT, 5, 15),      answer(4, RESET, 6, 16),
+                             answer(5, DECLARE_QUEUE, 7, 17), to(6, DETACHED, 8, 18)};
+    check_stuck(events, 8, 17, "247");
+}
+
+TEST(a_commit_of_nothing_but_settles_is_a_change)
+{
+    struct event events[] = {to(1, CONFIRMED, 1, 11), answer(2, COMMIT, 2, 12), answer(3, COMMIT, 3, 13)};
+    events[2].nothing_published = true;
+    check_stuck(events, 3, 20, "3");
+}
+
+TEST(behind_a_commit_that_is_stuck_its_client_waits)
+{
+    struct event events[] = {answer(1, COMMIT, 1, 11), answer(1, PURGE_QUEUE, 2, 12), answer(2, PURGE_QUEUE, 3, 13),
+                             to(1, DELIVERED, 4, 0),   to(2, DELIVERED, 5, 0),        to(1, DETACHED, 6, 0)};
+    check_stuck(events, 6, 20, "35");
+}
+
+TEST(a_commit_does_not_overtake_a_change_before_it)
+{
+    struct gate g;
+    gate_init(&g, 10);
+    struct event e, events[] = {answer(1, PURGE_QUEUE, 1, 14), answer(1, COMMIT, 2, 0), to(1, DELIVERED, 3, 0)};
+    assert_int_equal(gate_hold(&g, events, 3), 0);
+    gate_open(&g, 12, 13);
+    assert_false(gate_take(&g, &e));
+    gate_open(&g, 14, 14);
+    for (uint64_t i = 1; i <= 3; i++) {
+        assert_true(gate_take(&g, &e));
+        assert_int_equal(e.cookie, i);
+    }
+    gate_fini(&g);
+}
+
+TEST(what_went_as_a_change_holds_nothing_up)
+{
+    struct gate g;
+    gate_init(&g, 10);
+    struct event e = answer(1, PURGE_QUEUE, 1, 14);
+    assert_int_equal(gate_hold(&g, &e, 1), 0);
+    gate_open(&g, 10, 20);
+    assert_true(gate_take(&g, &e));
+    struct event more[] = {to(1, DELIVERED, 2, 14), to(1, CONFIRMED, 3, 9), answer(1, COMMIT, 4, 10)};
+    assert_int_equal(gate_hold(&g, more, 3), 3);
     gate_fini(&g);
 }
 
@@ -132,6 +209,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_confirm_does_not_overtake_what_was_returned_before_it),
         cmocka_unit_test(what_is_released_together_has_no_gaps),
         cmocka_unit_test(a_fence_falls_when_it_is_durable),
+        cmocka_unit_test(changes_overtake_publishes_that_are_stuck),
+        cmocka_unit_test(a_commit_of_nothing_but_settles_is_a_change),
+        cmocka_unit_test(behind_a_commit_that_is_stuck_its_client_waits),
+        cmocka_unit_test(a_commit_does_not_overtake_a_change_before_it),
+        cmocka_unit_test(what_went_as_a_change_holds_nothing_up),
     };
     return unit_main("net/gate", tests, argc, argv);
 }

@@ -242,8 +242,8 @@ TEST(what_must_be_durable_waits_and_comes_before_what_follows)
     assert_string_equal(went, "");
     assert_true(k.keeper.last > before); /* the keeper has it already */
 
-    hub_tell_durable(k.hub, k.keeper.last - 1);
-    hub_tell_durable(k.hub, k.keeper.last);
+    hub_tell_durable(k.hub, k.keeper.last - 1, k.keeper.last - 1);
+    hub_tell_durable(k.hub, k.keeper.last, k.keeper.last);
     kept_hear(&k);
     add(&k.outbox, ECHO, 0, 4);
     effects_clear(kept_turn(&k, went));

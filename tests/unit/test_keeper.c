@@ -12,7 +12,7 @@
 
 /* What the hub would be told; under the fake store's lock. */
 struct hub {
-    uint64_t durable, times_told;
+    uint64_t durable, changes, times_told;
     uint64_t loaded[16];
     unsigned loads;
     bool alarm;
@@ -23,12 +23,13 @@ static struct hub hub;
 static struct sheaf records;
 static uint64_t position;
 
-static void on_durable(void *arg, uint64_t up_to)
+static void on_durable(void *arg, uint64_t up_to, uint64_t changes)
 {
     struct hub *h = arg;
     fake_store_lock();
-    assert_true(up_to >= h->durable);
+    assert_true(up_to >= h->durable && changes >= h->changes && changes >= up_to);
     h->durable = up_to;
+    h->changes = changes;
     h->times_told++;
     fake_store_unlock();
 }
@@ -170,6 +171,25 @@ TEST(a_full_file_system_raises_the_alarm_until_there_is_room)
     end(k);
 }
 
+TEST(what_overtakes_stuck_publishes_is_written_and_told_at_once)
+{
+    struct keeper *k = begin();
+    tell_store(fake_store.write_verdict = STORE_FULL; fake_store.is_overtaken = true);
+    keeper_start(k, &ear);
+    keep(k, 1, 1000);
+    wait_until(hub.alarm && hub.changes == 1);
+    for (unsigned i = 0; i < 20; i++) {
+        keep(k, 1, 0);
+        wait_until(hub.changes == position);
+    }
+    assert_int_equal(hub.durable, 0);
+    assert_int_equal(keeper_pending(k), 1000);
+    tell_store(fake_store.write_verdict = STORE_FINE);
+    wait_until(hub.durable == position && !hub.alarm);
+    assert_int_equal(keeper_pending(k), 0);
+    end(k);
+}
+
 TEST(too_little_space_raises_the_alarm_before_it_is_full)
 {
     struct keeper *k = begin();
@@ -294,6 +314,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(while_one_group_syncs_the_next_is_written),
         cmocka_unit_test(what_is_asked_for_is_answered_in_order),
         cmocka_unit_test(a_full_file_system_raises_the_alarm_until_there_is_room),
+        cmocka_unit_test(what_overtakes_stuck_publishes_is_written_and_told_at_once),
         cmocka_unit_test(too_little_space_raises_the_alarm_before_it_is_full),
         cmocka_unit_test(no_room_for_the_reserve_raises_it_too),
         cmocka_unit_test(what_has_no_hurry_is_done_under_load_too),

@@ -1,3 +1,3 @@
 # file: broker/model/broker.c
 # what: commands behind a failure are carried out
-s/(s->poisoned && c->verb != RESET)/false/
+s/(s->poisoned && c->verb != RESET)/(false)/
