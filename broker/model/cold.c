@@ -156,7 +156,10 @@ void cold_ask(struct broker *b)
         q->cold.late_from = q->next_position;
         s->loads++;
         bool scant = is_scant(b, q);
-        remember_load(b, q, at_most(s->window_messages, !scant ? UINT32_MAX : is_spent(b) ? 1 : COLD_SCANT_MESSAGES),
+        remember_load(b, q,
+                      at_most(s->window_messages, !scant        ? UINT32_MAX
+                                                  : is_spent(b) ? 1
+                                                                : COLD_SCANT_MESSAGES),
                       at_most(s->window_queue_bytes, scant ? COLD_SCANT_BYTES : UINT32_MAX));
     }
 }

@@ -243,6 +243,12 @@ static void doubt_guesses(struct recovery *r)
         uint64_t d = f->at[i].is_unwritten ? 0 : durable_in(r->s, &f->at[i], &r->seen);
         durable = d > durable ? d : durable;
     }
+    for (enum found_kind k = FOUND_CHECKPOINT_A; k <= FOUND_CHECKPOINT_B; k++) /* written when its LSN was durable */
+        for (size_t i = 0; i < r->files[k].n; i++) {
+            const struct found_file *c = &r->files[k].at[i];
+            if (c->verdict == HEADER_FINE && !c->is_unwritten && c->header.first_lsn > durable)
+                durable = c->header.first_lsn;
+        }
     for (size_t i = 0; i < f->n; i++)
         f->at[i].is_unwritten |= f->at[i].is_guessed && f->at[i].header.first_lsn > durable;
 }

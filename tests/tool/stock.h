@@ -37,10 +37,10 @@ struct store_config stock_config(struct disk *d); /* how its store is opened */
 
 void stock_open(struct stock *k, const char *folder, uint64_t seed); /* a new one */
 void stock_fill(struct stock *k, unsigned records);                  /* some more of everything */
-void stock_hand_over(struct stock *k, struct sheaf *h);     /* records that change nothing of what is known */
+void stock_hand_over(struct stock *k, struct sheaf *h);              /* records that change nothing of what is known */
 void stock_write(struct stock *k);                                   /* and synced */
 void stock_close(struct stock *k, bool is_clean);                    /* false: as if the process was killed */
-void stock_reopen(struct stock *k);                  /* after that */
+void stock_reopen(struct stock *k);                                  /* after that */
 void stock_free(struct stock *k);
 
 /* Compares what a store holds with what must be in it: how many messages are not there, or are others. */

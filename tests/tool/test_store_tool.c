@@ -390,7 +390,7 @@ TEST(a_file_with_a_strange_number_changes_nothing)
             stock_close(&k, times == 0);
         }
         assert_int_equal(open_for_real(&k, path).wrong, 0);
-        
+
         stock_free(&k);
         free(path);
     }
@@ -509,9 +509,9 @@ TEST(a_segment_without_its_header_is_not_what_a_client_says)
     stock_write(&k);
     stock_fill(&k, 30); /* there must be more in the segment than what is forged */
     stock_close(&k, false);
-    assert_int_equal(run("f=$(ls %s/journal-* | tail -n 1); dd if=/dev/zero of=$f bs=4096 count=1 conv=notrunc 2>/dev/null",
-                         path),
-                     0);
+    assert_int_equal(
+        run("f=$(ls %s/journal-* | tail -n 1); dd if=/dev/zero of=$f bs=4096 count=1 conv=notrunc 2>/dev/null", path),
+        0);
     struct outcome o = open_for_real(&k, path);
     assert_true(o.is_open);
     assert_int_equal(o.wrong, 0);
