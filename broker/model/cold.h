@@ -40,9 +40,9 @@ struct cold {
     uint64_t warm_cost;              /* message_cost() of what is ready in memory */
     struct link wanting;             /* on cold_state.wanting */
     bool is_loading;
-    bool is_behind; /* what is ready must go, by its limits or its age, and is not in memory: publishers are slowed */
+    bool is_behind;   /* what is ready must go, by its limits or its age, and is not in memory: publishers are slowed */
     bool is_expiring; /* the last that was in memory went by its age */
-    bool is_stale; /* there was a purge since the load was asked for: what it brings is gone */
+    bool is_stale;    /* there was a purge since the load was asked for: what it brings is gone */
 };
 
 /* The broker's. */

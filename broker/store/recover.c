@@ -776,31 +776,14 @@ static void number_behind(uint64_t *next, uint64_t number)
         *next = number + 1;
 }
 
-/* Files that nothing refers to: spares, and those that were made in vain.  They go when what was recovered is durable.
- */
-static void sort_out(struct recovery *r, bool is_trusted)
+static void sort_out_packs(struct recovery *r, bool is_trusted)
 {
     struct store *s = r->s;
     char name[NAME_MAX_BYTES];
-    struct image *im = &s->image;
-    for (size_t i = 0; i < r->files[FOUND_SPARE].n; i++) {
-        const struct found_file *f = &r->files[FOUND_SPARE].at[i];
-        number_behind(&s->next_spare, f->number);
-        file_name(name, "spare", f->number);
-        if (f->size == s->config.segment_bytes && s->n_spares < STORE_SPARE_SEGMENTS)
-            s->spares[s->n_spares++] = f->number;
-        else
-            file_doom(s, name, 0, s->lsn);
-    }
-    for (size_t i = 0; i < r->files[FOUND_JOURNAL].n; i++) {
-        file_name(name, "journal", r->files[FOUND_JOURNAL].at[i].number);
-        if (image_segment(im, r->files[FOUND_JOURNAL].at[i].number) == NULL)
-            move_aside(s, name);
-    }
     for (size_t i = 0; i < r->files[FOUND_PACK].n; i++) {
         const struct found_file *f = &r->files[FOUND_PACK].at[i];
         number_behind(&s->next_pack, f->number);
-        struct pack *p = image_pack(im, f->number);
+        struct pack *p = image_pack(&s->image, f->number);
         if (p != NULL && !list_is_empty(&p->chunks)) {
             p->size = p->used = f->size;
             p->epoch = f->header.epoch;
@@ -813,7 +796,30 @@ static void sort_out(struct recovery *r, bool is_trusted)
         else
             move_aside(s, name);
     }
-    drop_empty_packs(im);
+    drop_empty_packs(&s->image);
+}
+
+/* Files that nothing refers to: spares, and those that were made in vain.  They go when what was recovered is durable.
+ */
+static void sort_out(struct recovery *r, bool is_trusted)
+{
+    struct store *s = r->s;
+    char name[NAME_MAX_BYTES];
+    for (size_t i = 0; i < r->files[FOUND_SPARE].n; i++) {
+        const struct found_file *f = &r->files[FOUND_SPARE].at[i];
+        number_behind(&s->next_spare, f->number);
+        file_name(name, "spare", f->number);
+        if (f->size == s->config.segment_bytes && s->n_spares < STORE_SPARE_SEGMENTS)
+            s->spares[s->n_spares++] = f->number;
+        else
+            file_doom(s, name, 0, s->lsn);
+    }
+    for (size_t i = 0; i < r->files[FOUND_JOURNAL].n; i++) {
+        file_name(name, "journal", r->files[FOUND_JOURNAL].at[i].number);
+        if (image_segment(&s->image, r->files[FOUND_JOURNAL].at[i].number) == NULL)
+            move_aside(s, name);
+    }
+    sort_out_packs(r, is_trusted);
     for (enum found_kind k = FOUND_CHECKPOINT_A; k <= FOUND_CHECKPOINT_B; k++)
         for (size_t i = 0; i < r->files[k].n; i++) {
             uint64_t number = r->files[k].at[i].number;

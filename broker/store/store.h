@@ -27,7 +27,8 @@ struct store_config {
 };
 
 enum {
-    STORE_SEGMENT_BYTES = (16 << 20) + (256 << 10), /* the largest message of the default limit fits into a spare file */
+    /* The largest message of the default limit fits into a spare file. */
+    STORE_SEGMENT_BYTES = (16 << 20) + (256 << 10),
     STORE_SEGMENTS_KEPT = 3,  /* sealed ones with live messages, before these are moved to packs */
     STORE_SPARE_SEGMENTS = 3, /* kept ready: the next one, and two for a full disk (reliability D26) */
     STORE_RESERVE = 1,        /* of them, that publishes leave to records that make room */
