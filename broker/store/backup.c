@@ -280,14 +280,38 @@ static int make_private(const char *path)
     return mkdir(path, PRIVATE) == 0 ? 0 : -errno;
 }
 
+static void drop_own(void *arg, const char *name, uint64_t size)
+{
+    static const char *const kinds[] = {"journal-", "pack-", "checkpoint-", "spare-"};
+    struct disk *d = arg;
+    (void)size;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strncmp(name, kinds[i], strlen(kinds[i])) == 0)
+            d->calls->unlink(d, name);
+}
+
+/* What a backup left that was cut off goes; if there is anything else in it, it stays. */
+static void drop_leftovers(const struct backup_target *t)
+{
+    int why;
+    struct disk *d = disk_real_create(t->store, &why);
+    if (d != NULL)
+        d->calls->list(d, ".", drop_own, d);
+    disk_real_destroy(d);
+    rmdir(t->store);
+    rmdir(t->partial);
+}
+
 int backup_target_make(struct backup_target *t, const char *path)
 {
     struct stat st;
     int error = lstat(path, &st) == 0 ? -EEXIST : 0;
     *t = (struct backup_target){.path = str_format("%s", path), .partial = str_format("%s.partial", path)};
     t->store = str_format("%s/store", t->partial);
-    if (error == 0)
+    if (error == 0) {
+        drop_leftovers(t);
         error = make_private(t->partial);
+    }
     if (error == 0) {
         int why = 0;
         error = make_private(t->store);

@@ -155,7 +155,8 @@ int command_backup(struct folder *f, const struct command *c)
     else if (error == 0)
         error = ask(f, path);
     if (error != 0)
-        status = refuse(c->new_dir, strerrordesc_np(-error));
+        status = refuse(c->new_dir, f->is_in_use && error == -EEXIST ? "the broker is making another backup"
+                                                                     : strerrordesc_np(-error));
     else
         status = f->is_in_use ? wait_for_answer(f, path) : copy_all(f, &t, c);
     free(path);

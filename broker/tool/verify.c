@@ -12,6 +12,7 @@ struct verify {
     json_t *files, *damage; /* owned: arrays of objects */
     struct view view;
     uint64_t checkpoint_lsn; /* the highest that a whole checkpoint says */
+    unsigned own;            /* files of a store, be they empty */
 
     /* The last file of the journal. */
     char journal[64];
@@ -34,6 +35,8 @@ static void add_damage(struct verify *v, const char *file, uint64_t offset, uint
 
 static void on_begin(void *arg, const struct walk_file *f)
 {
+    struct verify *all = arg;
+    all->own += f->kind != WALK_FOREIGN;
     if (f->kind == WALK_SPARE || f->kind == WALK_FOREIGN || f->is_unwritten)
         return;
     if (f->is_unreadable)
@@ -172,6 +175,10 @@ int command_verify(struct folder *f, const struct command *c)
     int error = status == 0 ? walk_all(f->disk, &w) : 0;
     if (error != 0) {
         fprintf(stderr, "millrace-store: %s: %s\n", f->path, strerror(-error)); // NOLINT(concurrency-mt-unsafe)
+        status = TOOL_UNREADABLE;
+    }
+    if (status == 0 && v.own == 0) {
+        fprintf(stderr, "millrace-store: %s: there is no store here\n", f->path);
         status = TOOL_UNREADABLE;
     }
     if (status == 0) {
