@@ -258,6 +258,8 @@ static void check_alarms(struct broker *b)
     } else if (is_over != is_set) {
         b->alarms = is_over ? ALARM_MEMORY : 0;
         b->alarm_ms = b->now.ms;
+        if (!is_over)
+            cold_feed(b);
     }
     b->effects->alarms = b->alarms | b->alarms_outside | (b->cold.behind > 0 ? ALARM_BUSY : 0);
     if (b->effects->alarms != b->alarms_told)

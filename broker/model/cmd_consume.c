@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/str.h"
+#include "broker/model/cold.h"
 #include "broker/model/commands.h"
 #include "broker/model/consumer.h"
 #include "broker/model/outlet.h"
@@ -57,6 +58,7 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     struct entry *e = queue_has_head(b, q) ? queue_take(b, q) : NULL;
     if (e == NULL && q->ready_count > 0) {
         parked_get(q, s, c);
+        cold_look_again(b, q);
         return;
     }
     queue_expire(b, q); /* what is left is counted */

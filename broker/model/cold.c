@@ -27,6 +27,7 @@ void cold_state_init(struct cold_state *s, const struct broker_config *config)
         .window_queue_bytes = given_or(config->window_queue_bytes, COLD_WINDOW_QUEUE_BYTES),
     };
     list_init(&s->wanting);
+    list_init(&s->starved);
 }
 
 void cold_init(struct cold *c)
@@ -145,12 +146,35 @@ static bool is_spent(const struct broker *b)
     return b->totals.message_bytes / COLD_SCANT_TIMES >= b->cold.window_bytes;
 }
 
+/* Consumers that take without limit, and settle nothing, must not take all the memory.  A GET is answered. */
+static bool is_starved(const struct broker *b, const struct queue *q)
+{
+    return b->alarms != 0 && q->out_count >= COLD_OUT_MAX && list_is_empty(&q->parked);
+}
+
+void cold_look_again(struct broker *b, struct queue *q)
+{
+    if (link_is_linked(&q->cold.wanting) && !is_starved(b, q)) {
+        list_remove(&q->cold.wanting);
+        list_append(&b->cold.wanting, &q->cold.wanting);
+    }
+}
+
+void cold_feed(struct broker *b)
+{
+    list_prepend_all(&b->cold.wanting, &b->cold.starved);
+}
+
 void cold_ask(struct broker *b)
 {
     struct cold_state *s = &b->cold;
     while (cold_is_due(b)) {
         struct queue *q = item_of(s->wanting.ring.next, struct queue, cold.wanting);
         list_remove(&q->cold.wanting);
+        if (is_starved(b, q)) {
+            list_append(&s->starved, &q->cold.wanting);
+            continue;
+        }
         q->cold.is_loading = true;
         q->cold.late_count = q->cold.late_bytes = 0;
         q->cold.late_from = q->next_position;

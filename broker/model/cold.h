@@ -25,6 +25,7 @@ enum {
     COLD_WINDOW_SHARE = 4,               /* … and no more than this part of memory_high … */
     COLD_WINDOW_MESSAGES = 1024,         /* … and so many of a queue … */
     COLD_WINDOW_QUEUE_BYTES = 512 << 10, /* … in so many bytes (message_cost()), and one, whatever others do */
+    COLD_OUT_MAX = 1024,                 /* that a queue may have out, while the memory alarm is on, and load more */
     COLD_LOADS_MAX = 64,                 /* loads under way at once */
     COLD_SCANT_MESSAGES = 32,            /* what a load brings when there is no memory to spare, for a queue … */
     COLD_SCANT_BYTES = 32 << 10,         /* … that nobody reads: enough to see what expires … */
@@ -38,7 +39,7 @@ struct cold {
     uint64_t late_count, late_bytes; /* those of them that were published since the load was asked for … */
     uint64_t late_from;              /* … at this position or behind it; the load may bring some of them, too */
     uint64_t warm_cost;              /* message_cost() of what is ready in memory */
-    struct link wanting;             /* on cold_state.wanting */
+    struct link wanting;             /* on cold_state.wanting, or starved */
     bool is_loading;
     bool is_behind;   /* what is ready must go, by its limits or its age, and is not in memory: publishers are slowed */
     bool is_expiring; /* the last that was in memory went by its age */
@@ -51,6 +52,7 @@ struct cold_state {
     uint64_t paging_bytes; /* in use, above which a queue keeps one message only; 0: no such limit */
     uint64_t window_messages, window_queue_bytes;
     struct list wanting; /* queues that want to load */
+    struct list starved; /* those that have enough out for a time in which there is no memory */
     unsigned loads;      /* under way, also for queues that are gone */
     uint64_t behind;     /* queues that are */
 };
@@ -73,6 +75,10 @@ void cold_look(struct broker *b, struct queue *q);
 
 /* Is there anything to ask for, and nothing to wait for first? */
 bool cold_is_due(const struct broker *b);
+
+/* Something that was out is not any more; or there is memory again: who starved may load. */
+void cold_look_again(struct broker *b, struct queue *q);
+void cold_feed(struct broker *b);
 
 /* Asks for what is wanted: once a step, when all else is done. */
 void cold_ask(struct broker *b);

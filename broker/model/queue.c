@@ -327,6 +327,8 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
     queue_end_out(b, e);
+    if (q->cold.count > 0)
+        cold_look_again(b, q);
     switch (outcome) {
     case ACCEPTED:
         entry_end(b, e);

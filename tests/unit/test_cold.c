@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "broker/model/cold.h"
 #include "broker/port/message.h"
 
 /* A window of four messages: loads are asked for when less than two are in memory. */
@@ -160,6 +161,35 @@ static void drain_memory(struct pair *p, unsigned n)
         get(p, 0);
         expect_got(p, 0, i);
     }
+}
+
+/* A consumer without a limit, that settles nothing while memory is short, gets no more than so much; then it goes on.
+ */
+TEST(who_takes_without_limit_does_not_take_all_the_memory)
+{
+    enum { ALL = 4000 };
+    struct pair p;
+    static ticket tickets[ALL];
+    world_init_with(&p.w, &(struct broker_config){.memory_high = 100000, .records = true});
+    world_attach(&p.w, 1);
+    keepsake_init(&p.k);
+    queue(&p, "q", plain);
+    publish(&p, 0, ALL);
+    take(&p);
+    world_consume(&p.w, 1, "q", 0, 0, false);
+    unsigned got = 0, settled = 0;
+    for (unsigned round = 0; got < ALL && round < 100; round++) {
+        for (unsigned i = 0; i < 100; i++)
+            serve(&p);
+        uint64_t out = broker_totals(p.w.broker).messages_out;
+        assert_in_range(out, 1, COLD_OUT_MAX + COLD_WINDOW_MESSAGES);
+        for (; got < settled + out; got++)
+            tickets[got] = expect_number(&p, got, false);
+        for (; settled < got; settled++)
+            world_settle(&p.w, 1, tickets[settled], ACCEPTED);
+    }
+    assert_int_equal(got, ALL);
+    pair_fini(&p);
 }
 
 /* --- the window */
@@ -952,6 +982,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_half_of_the_memory_is_used_a_queue_keeps_one_message),
+        cmocka_unit_test(who_takes_without_limit_does_not_take_all_the_memory),
         cmocka_unit_test(beyond_its_window_a_queue_leaves_memory),
         cmocka_unit_test(while_there_is_memory_nothing_leaves_it),
         cmocka_unit_test(the_bytes_of_a_queue_count_but_one_message_always_stays),
