@@ -50,6 +50,7 @@ struct recovery {
     uint64_t expected; /* LSN of the next item */
     uint64_t seen;     /* the highest of all that there are */
     bool is_second;
+    bool has_lost;      /* items that nobody can tell anything of */
     bool has_more;      /* something happened after the checkpoint */
     bool is_sealed;     /* the last item was an END: another segment must follow */
     uint8_t newer;      /* type of an item that must not be passed by, and is not known; 0: none */
@@ -495,6 +496,22 @@ void recover_unknown(struct store *s, uint8_t type)
         s->recovery->newer = type;
 }
 
+/* Queues without a definition were not durable, unless what defined them is among what cannot be read. */
+static void drop_undefined(struct recovery *r)
+{
+    struct image *im = &r->s->image;
+    for (struct map_node *n = map_walk(&im->queues, NULL); r->has_lost && n != NULL; n = map_walk(&im->queues, n)) {
+        struct image_queue *q = item_of(n, struct image_queue, by_id);
+        if (q->definition == NULL && q->messages > 0)
+            store_lose(r->s, q, 0,
+                       &(struct store_loss){.messages = q->messages,
+                                            .bytes = q->bytes,
+                                            .file = "journal",
+                                            .reason = "the queue's definition cannot be read, or it was transient"});
+    }
+    image_drop_undefined(im);
+}
+
 static void apply(struct recovery *r, const struct tx_item *t)
 {
     struct image *im = &r->s->image;
@@ -523,7 +540,7 @@ static void apply(struct recovery *r, const struct tx_item *t)
         break;
     case ITEM_RESTART:
         image_return_all(im);
-        image_drop_undefined(im);
+        drop_undefined(r);
         break;
     default:
         recover_unknown(r->s, t->type);
@@ -603,6 +620,7 @@ static void on_gap(struct recovery *r, const struct segment *g, uint64_t offset,
         to = r->end;
     char name[NAME_MAX_BYTES];
     file_name(name, "journal", g->number);
+    r->has_lost = true;
     store_lose_items(r->s, from, to - 1, name, offset, reason);
 }
 
@@ -899,6 +917,7 @@ static enum store_verdict rebuild(struct recovery *r, char **text)
     struct store *s = r->s;
     doubt_guesses(r);
     bool is_trusted = read_checkpoints(r);
+    r->has_lost = !is_trusted;
     if (s->image.n_segments == 0 && r->files[FOUND_JOURNAL].n > 0)
         recover_segments(s, first_segment(&r->files[FOUND_JOURNAL]));
     walk(r);
@@ -918,7 +937,7 @@ static enum store_verdict rebuild(struct recovery *r, char **text)
     if (r->has_more || !s->was_closed)
         image_suspect_all(&s->image);
     image_return_all(&s->image);
-    image_drop_undefined(&s->image);
+    drop_undefined(r);
     lose_missing(r);
     if (r->newer == 0) /* else nothing is touched */
         sort_out(r, is_trusted);

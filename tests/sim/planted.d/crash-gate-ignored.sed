@@ -1,4 +1,4 @@
 # file: broker/net/gate.c
 # program: sim-crash
 # what: an event that has to wait for the journal does not
-s/^        if (after > g->durable) {/        if (after > g->durable \&\& after == 0) {/
+/^size_t gate_hold/,/^}/s/} else if (!gate_holds(g, &events\[i\])) {/} else {/

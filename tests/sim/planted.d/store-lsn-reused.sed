@@ -1,4 +1,4 @@
 # program: sim-store
 # file: broker/store/recover.c
 # what: the next life begins where the tail was cut
-s/if (s->lsn < r\.seen)/if (false)/
+s/if (s->lsn < r->seen)/if (false)/
