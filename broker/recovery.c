@@ -111,7 +111,6 @@ static int refuse(const char *data_dir, enum store_verdict v, const char *text)
         const char *otherwise;
         int status;
     } refusals[] = {
-        [STORE_LOCKED] = {"another broker is using it", EX_UNAVAILABLE},
         [STORE_NEWER] = {"it was written by a newer version", EX_PROTOCOL},
         [STORE_FAILED] = {"the disk answers errors", EX_IOERR},
         [STORE_FULL] = {"the file system is full", EX_IOERR},

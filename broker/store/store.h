@@ -61,7 +61,6 @@ struct store_witness {
 
 enum store_verdict {
     STORE_FINE,
-    STORE_LOCKED, /* someone else has it: not ours to say, see host_claim_dir() */
     STORE_NEWER,  /* a format that we do not know */
     STORE_FAILED, /* the disk answers errors */
     STORE_FULL,   /* no space, and no reserve left: nothing was lost, try again later */
