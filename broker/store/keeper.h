@@ -1,5 +1,5 @@
 /* Keeps what the model wants remembered: owns the store, works it on a thread of its own (the journal thread), and
- * syncs on a second one.  While one group syncs, the next one is written.
+ * syncs on a second one.  While one group syncs, the next one gathers.
  *
  *     k = keeper_create(&config)                  the store is open, and what was in it has been read
  *     keeper_start(k, &ear)
