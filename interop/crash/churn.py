@@ -158,6 +158,7 @@ class Admin(load.Publisher):
                 p.purged, p.purged_epoch = then, self.ledger.epoch
             self.ledger.mark("purge")
             self.ledger.checked["purge"] += len(sure)
+            self.ledger.checked["slow"] += len(sure)
             self.world.happened("purge-ok")
         self.ask(1, wire.queue_purge(1, queue.name), purged)
 

@@ -257,6 +257,7 @@ class Consumer(Actor):
             if p.settled_epoch == self.ledger.epoch and p.proven is None:
                 p.proven = now
         self.ledger.checked["acks"] += len(fresh)
+        self.ledger.checked["slow"] += len(fresh)
 
     def recycle(self, channel):
         """Closes a channel, which gives back what it holds, and opens another.  What comes until the close-ok was seen,
