@@ -1,0 +1,79 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "base/pattern.h"
+
+#include <pcre2.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+
+struct pattern {
+    pcre2_code *code;         /* owned */
+    pcre2_match_data *match;  /* owned */
+    pcre2_match_context *how; /* owned */
+    size_t len;
+    uint8_t text[];
+};
+
+/* By bytes, as in RabbitMQ; $ is the very end, so that "^a$" does not let "a\n" in.  Interpreted: compiled code would
+ * need memory that can be written and executed, which a sandbox forbids. */
+static pcre2_code *compile(struct bytes text, char **error)
+{
+    int code;
+    PCRE2_SIZE at;
+    struct bytes meant = text.len == 0 ? BYTES("^$") : text;
+    pcre2_code *compiled =
+        pcre2_compile(meant.at, meant.len, PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY, &code, &at, NULL);
+    if (compiled == NULL) {
+        PCRE2_UCHAR why[256];
+        pcre2_get_error_message(code, why, sizeof why);
+        *error = str_format("%s at offset %zu", (const char *)why, (size_t)at);
+    }
+    return compiled;
+}
+
+struct pattern *pattern_create(struct bytes text, char **error)
+{
+    if (text.len > PATTERN_BYTES_MAX) {
+        *error = str_format("longer than %d bytes", PATTERN_BYTES_MAX);
+        return NULL;
+    }
+    pcre2_code *code = compile(text, error);
+    if (code == NULL)
+        return NULL;
+    struct pattern *p = alloc_zeroed(sizeof *p + text.len);
+    p->code = code;
+    p->match = pcre2_match_data_create(1, NULL);
+    p->how = pcre2_match_context_create(NULL);
+    if (p->match == NULL || p->how == NULL)
+        abort(); /* as alloc() does */
+    pcre2_set_match_limit(p->how, PATTERN_STEPS_MAX);
+    pcre2_set_depth_limit(p->how, PATTERN_STEPS_MAX);
+    pcre2_set_heap_limit(p->how, PATTERN_HEAP_KIB_MAX);
+    p->len = text.len;
+    if (text.len > 0)
+        memcpy(p->text, text.at, text.len);
+    return p;
+}
+
+void pattern_destroy(struct pattern *p)
+{
+    if (p == NULL)
+        return;
+    pcre2_match_context_free(p->how);
+    pcre2_match_data_free(p->match);
+    pcre2_code_free(p->code);
+    free(p);
+}
+
+struct bytes pattern_text(const struct pattern *p)
+{
+    return bytes_of(p->text, p->len);
+}
+
+enum pattern_match pattern_match(struct pattern *p, struct bytes subject)
+{
+    const uint8_t *at = subject.len == 0 ? (const uint8_t *)"" : subject.at;
+    int n = pcre2_match(p->code, at, subject.len, 0, 0, p->match, p->how);
+    return n >= 0 ? PATTERN_MATCHES : n == PCRE2_ERROR_NOMATCH ? PATTERN_DOES_NOT : PATTERN_FAILED;
+}
