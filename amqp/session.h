@@ -55,10 +55,20 @@ struct session_config {
     void *arg;                                     /* for both */
 };
 
-/* Who is at the other end; the session keeps a copy. */
+/* Who is at the other end; the session keeps what it needs of it. */
 struct session_peer {
-    const char *name; /* "127.0.0.1:40000 -> 127.0.0.1:5672", for the log */
-    bool is_loopback;
+    const char *name;   /* "127.0.0.1:40000 -> 127.0.0.1:5672", for the log */
+    bool is_loopback;   /* from this machine, a UNIX socket included */
+    bool is_tls;        /* and EXTERNAL is offered */
+    struct bytes place; /* what clients of one place have in common (net/address.h, address_group), for slowing down
+                           who guesses passwords */
+    /* Who its certificate, which was verified, says that it is; NULL: certificate_fault says why that is unknown
+     * (reference queue-features 12.5), in the words for the log. */
+    const char *certificate_name, *certificate_fault;
+    /* A field table of what listings show of the socket: host, port, peer_host, peer_port, ssl, ssl_protocol,
+     * ssl_cipher, ssl_key_exchange, ssl_hash, peer_cert_subject, peer_cert_issuer, peer_cert_validity (reference
+     * operations 6.2); may be empty. */
+    struct bytes facts;
 };
 
 struct session *session_create(const struct session_config *config, outlet_id id, const struct session_peer *peer,
