@@ -141,7 +141,7 @@ static json_t *column(struct bytes row, const char *key, json_t *otherwise)
     return json_of_value(&f);
 }
 
-/* Of a single virtual host nothing says in which it is. */
+/* In the export of one, exchanges, queues and bindings do not say in which they are. */
 static void set_vhost(const struct definitions_writer *w, json_t *object, struct bytes row)
 {
     if (!w->has_vhost)
@@ -226,7 +226,7 @@ static void add_policy(struct definitions_writer *w, struct bytes row)
     struct field f;
     struct bytes value = table_find(row, BYTES("value"), &f) && f.type == 'F' ? f.bytes : (struct bytes){0};
     json_t *policy = json_object();
-    set_vhost(w, policy, row);
+    json_set(policy, "vhost", json_of_text(text_in(row, "vhost")));
     json_set(policy, "name", json_of_text(text_in(row, "name")));
     json_set(policy, "pattern", column(value, "pattern", json_string("")));
     json_set(policy, "apply-to", column(value, "apply-to", json_string("all")));
@@ -252,7 +252,7 @@ static void add_parameter(struct definitions_writer *w, struct bytes row)
         json_set(parameter, "value", value);
     } else {
         json_set(parameter, "value", value);
-        set_vhost(w, parameter, row);
+        json_set(parameter, "vhost", json_of_text(text_in(row, "vhost")));
         json_set(parameter, "component", json_of_text(component));
         json_set(parameter, "name", json_of_text(name));
     }
