@@ -195,8 +195,8 @@ bool harden_drop(const struct identity *id, char **error)
 {
     if (id->is_other && !become(id, error))
         return false;
-    if (geteuid() == 0)
-        return true;
+    if (geteuid() == 0 || (!id->is_other && !has_capabilities()))
+        return true; /* there is nothing to give up, or it shall be kept */
     if (set_no_capabilities() != 0)
         return complain(error, "capset");
     if (id->is_other && !is_only(id)) {
