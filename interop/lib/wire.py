@@ -298,14 +298,26 @@ class Loop:
         self.poll.close()
 
 
+def dial(host, port, source=None):
+    if host.startswith("/"):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(10)
+        sock.connect(host)
+        return sock
+    sock = socket.create_connection((host, port), timeout=10, source_address=(source, 0) if source else None)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
 class Link:
-    """A connection with a channel 1.  Override what is of interest; put() and ask() to talk."""
+    """A connection with a channel 1.  Override what is of interest; put() and ask() to talk.
+
+    host may be the path of a UNIX socket; source: the address to come from."""
 
     def __init__(self, loop, port, host="127.0.0.1", user="guest", password="guest", vhost="/", heartbeat=0,
-                 name="link"):
+                 name="link", source=None):
         self.loop, self.name = loop, name
-        self.sock = socket.create_connection((host, port), timeout=10)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = dial(host, port, source)
         self.sock.setblocking(False)
         self.fd = self.sock.fileno()
         self.inbuf, self.out = bytearray(), bytearray()
