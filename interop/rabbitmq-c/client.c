@@ -79,10 +79,10 @@ amqp_rpc_reply_t try_connect(amqp_connection_state_t *conn, const char *vhost, c
     amqp_set_rpc_timeout(*conn, &limit);
     /* By itself the library does not ask to be told of cancelled consumers. */
     amqp_table_t properties = TABLE(entry_table("capabilities", TABLE(entry_bool("consumer_cancel_notify", true))));
-    /* Who tries another password wants it to be looked at. */
+    /* Who tries another password wants it to be looked at.  The library cannot send an empty identity. */
     if (strcmp(setting("AMQP_MECHANISM", ""), "EXTERNAL") == 0 && strcmp(password, setting("AMQP_PASS", "guest")) == 0)
         return amqp_login_with_properties(*conn, vhost, 0, AMQP_DEFAULT_FRAME_SIZE, heartbeat, &properties,
-                                          AMQP_SASL_METHOD_EXTERNAL, "");
+                                          AMQP_SASL_METHOD_EXTERNAL, setting("AMQP_USER", "guest"));
     return amqp_login_with_properties(*conn, vhost, 0, AMQP_DEFAULT_FRAME_SIZE, heartbeat, &properties,
                                       AMQP_SASL_METHOD_PLAIN, setting("AMQP_USER", "guest"), password);
 }
