@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import select
 import signal
 import socket
@@ -135,9 +136,15 @@ class Broker:
 
 
 def free_port(host="127.0.0.1"):
-    with socket.socket() as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
+    """Not one that the kernel gives to others meanwhile: those are from 32768 on."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind((host, port))
+                return port
+            except OSError:
+                pass
 
 
 class RabbitMq(Broker):

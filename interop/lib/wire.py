@@ -302,16 +302,27 @@ class Loop:
         self.poll.close()
 
 
+def dial(host, port, source=None):
+    if host.startswith("/"):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(10)
+        sock.connect(host)
+        return sock
+    sock = socket.create_connection((host, port), timeout=10, source_address=(source, 0) if source else None)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
 class Link:
     """A connection with a channel 1.  Override what is of interest; put() and ask() to talk.
 
-    tls: an SSLContext; what it says of the host's name is held to host.  external: the certificate says who comes."""
+    host may be the path of a UNIX socket; source: the address to come from.  tls: an SSLContext; what it says of the
+    host's name is held to host.  external: the certificate says who comes."""
 
     def __init__(self, loop, port, host="127.0.0.1", user="guest", password="guest", vhost="/", heartbeat=0,
-                 name="link", tls=None, external=False):
+                 name="link", source=None, tls=None, external=False):
         self.loop, self.name = loop, name
-        self.sock = socket.create_connection((host, port), timeout=10)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = dial(host, port, source)
         if tls:
             self.sock = tls.wrap_socket(self.sock, server_hostname=host)
         self.sock.setblocking(False)
