@@ -11,7 +11,7 @@ struct place {
     struct map_node in_door;
     uint8_t group[ADDRESS_GROUP_BYTES];
     struct list guests;
-    size_t count;
+    size_t count, max;
 };
 
 void door_init(struct door *d, size_t max, size_t max_per_place)
@@ -49,6 +49,7 @@ static struct place *place_get(struct door *d, const struct address *from)
     }
     struct place *p = alloc_zeroed(sizeof *p);
     memcpy(p->group, group, sizeof group);
+    p->max = address_is_unix(from) ? SIZE_MAX : d->max_per_place;
     list_init(&p->guests);
     map_add(&d->places, &p->in_door, hash);
     return p;
@@ -95,7 +96,7 @@ struct guest *door_overdue(const struct door *d, const struct guest *newest, uin
     if (d->count > d->max)
         return door_oldest(d);
     const struct place *p = newest->place;
-    if (p == NULL || p->count <= d->max_per_place)
+    if (p == NULL || p->count <= p->max)
         return NULL;
     struct guest *oldest = item_of(p->guests.ring.next, struct guest, at_place);
     return now_ms - oldest->since_ms >= DOOR_GRACE_MS ? oldest : NULL;

@@ -3,6 +3,8 @@
  *
  * A crowd that comes at once is not turned away: whoever has had less than DOOR_GRACE_MS stays, beyond the number for
  * one place, too.  The whole number always holds; where all of them are that young, newcomers had better wait outside.
+ * UNIX sockets are a place without a number of its own: whoever the file's mode lets in is no stranger, and all of them
+ * look alike.
  */
 #ifndef BROKER_NET_DOOR_H
 #define BROKER_NET_DOOR_H

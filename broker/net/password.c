@@ -35,7 +35,7 @@ struct salted {
 static const struct scheme *find_scheme(struct bytes algorithm)
 {
     if (algorithm.len == 0)
-        return &schemes[0];
+        algorithm = schemes[0].name; /* and then compares it, so that both ways to say it take as long */
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
         if (bytes_equal(algorithm, schemes[i].name))
             return &schemes[i];
@@ -102,10 +102,7 @@ bool password_check(struct bytes algorithm, struct bytes hash, struct bytes pass
 
 void password_waste(struct bytes password)
 {
-    /* Written down, so that no compiler finds that nobody asks. */
-    volatile bool verdict =
-        password_check(BYTES(""), BYTES("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), password);
-    (void)verdict;
+    (void)password_check(schemes[0].name, BYTES(""), password);
 }
 
 bool password_is_hash(struct bytes algorithm, struct bytes hash)

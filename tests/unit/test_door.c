@@ -39,6 +39,26 @@ TEST(few_are_left_in_peace)
     door_fini(&d);
 }
 
+TEST(unix_sockets_are_one_place_without_a_number_of_its_own)
+{
+    struct door d;
+    struct guest guests[MAX + 1];
+    struct address here = {.len = sizeof(sa_family_t)};
+    here.storage.ss_family = AF_UNIX;
+    door_init(&d, MAX, MAX_PER_PLACE);
+    for (int i = 0; i < MAX; i++) {
+        guest_init(&guests[i]);
+        door_enter(&d, &guests[i], &here, 0);
+        assert_null(door_overdue(&d, &guests[i], 1000000));
+    }
+    guest_init(&guests[MAX]);
+    door_enter(&d, &guests[MAX], &here, 0); /* but the whole number holds */
+    assert_ptr_equal(door_overdue(&d, &guests[MAX], 1000000), &guests[0]);
+    for (int i = 0; i <= MAX; i++)
+        door_leave(&d, &guests[i]);
+    door_fini(&d);
+}
+
 TEST(the_oldest_goes_when_there_are_too_many)
 {
     struct door d;
@@ -112,6 +132,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(few_are_left_in_peace),
+        cmocka_unit_test(unix_sockets_are_one_place_without_a_number_of_its_own),
         cmocka_unit_test(the_oldest_goes_when_there_are_too_many),
         cmocka_unit_test(a_place_that_dawdles_keeps_only_its_newest),
         cmocka_unit_test(a_crowd_that_comes_at_once_gets_its_grace),
