@@ -209,29 +209,36 @@ static void read_vhost(struct reader *r)
 /* ---- Parameters and policies. */
 
 /* Takes the value; says what is wrong with it as a policy. */
-static void put_policy(struct reader *r, struct bytes vhost, const char *component, struct bytes name, json_t *value)
+static void put_policy(struct reader *r, struct bytes vhost, struct bytes component, struct bytes name, json_t *value)
 {
-    char *why = policy_check(value, strcmp(component, "operator_policy") == 0);
+    char *why = policy_check(value, bytes_equal(component, BYTES("operator_policy")));
     if (why != NULL)
         reader_fail(r, "%s", why);
     free(why);
-    put_parameter(r, vhost, bytes_of_string(component), name, value);
+    put_parameter(r, vhost, component, name, value);
 }
 
-static void read_policy(struct reader *r)
+/* What makes a policy, out of one, as a new object in which nothing is missing; always in the same order, so that the
+ * same policy is the same value. */
+static json_t *policy_of(const json_t *from)
 {
     static const char *const keys[] = {"pattern", "apply-to", "definition", "priority", NULL};
     json_t *policy = json_object();
     for (const char *const *k = keys; *k != NULL; k++) {
-        json_t *value = reader_member(r, *k);
-        if (value != NULL)
+        json_t *value = json_object_get(from, *k);
+        if (value != NULL && !json_is_null(value))
             json_set(policy, *k, json_incref(value));
+        else if (strcmp(*k, "apply-to") == 0)
+            json_set(policy, *k, json_string("all"));
+        else if (strcmp(*k, "priority") == 0)
+            json_set(policy, *k, json_integer(0));
     }
-    if (json_object_get(policy, "apply-to") == NULL)
-        json_set(policy, "apply-to", json_string("all"));
-    if (json_object_get(policy, "priority") == NULL)
-        json_set(policy, "priority", json_integer(0));
-    put_policy(r, reader_vhost(r), "policy", reader_name(r, "name"), policy);
+    return policy;
+}
+
+static void read_policy(struct reader *r)
+{
+    put_policy(r, reader_vhost(r), BYTES("policy"), reader_name(r, "name"), policy_of(r->object));
 }
 
 static void read_parameter(struct reader *r)
@@ -242,15 +249,14 @@ static void read_parameter(struct reader *r)
         reader_fail(r, "\"value\" is missing");
         return;
     }
-    json_incref(value);
-    if (bytes_equal(component, BYTES("policy")))
-        put_policy(r, vhost, "policy", name, value);
-    else if (bytes_equal(component, BYTES("operator_policy")))
-        put_policy(r, vhost, "operator_policy", name, value);
-    else {
+    if (bytes_equal(component, BYTES("policy"))) {
+        put_policy(r, vhost, component, name, policy_of(value));
+    } else if (bytes_equal(component, BYTES("operator_policy"))) {
+        put_policy(r, vhost, component, name, json_incref(value));
+    } else {
         if (bytes_equal(component, BYTES("vhost-limits")))
             read_limits(r, value);
-        put_parameter(r, vhost, component, name, value);
+        put_parameter(r, vhost, component, name, json_incref(value));
     }
 }
 
