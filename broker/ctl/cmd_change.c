@@ -12,7 +12,7 @@ static int tell(struct ctl *c, const char *method, char *path, json_t *body)
 {
     struct answer a;
     int status = ctl_call(c, method, path, body, &a);
-    if (status == 0 && (a.status == 404 || a.status == 405))
+    if (status == 0 && (ctl_is_unknown(&a)))
         status = ctl_fail(c, EX_UNAVAILABLE, "this broker cannot do that while it runs");
     else if (status == 0)
         status = ctl_refused(c, &a);
@@ -44,7 +44,7 @@ int change_reload(struct ctl *c)
 {
     struct answer a;
     int status = ctl_call(c, "POST", path_of("millrace", "reload", NULL), NULL, &a);
-    if (status == 0 && a.status == 404)
+    if (status == 0 && ctl_is_unknown(&a))
         status = ctl_fail(c, EX_UNAVAILABLE, "this broker cannot do that while it runs");
     else if (status == 0 && a.status == 400) {
         char *reason = ctl_reason(&a);

@@ -70,7 +70,8 @@ int check_alarms(struct ctl *c)
     int status = ask(c, path_of("health", "checks", is_local ? "local-alarms" : "alarms", NULL), &a, &failed);
     json_t *alarms = json_object_get(a.json, "alarms");
     if (status == 0 && is_list && c->format == FORMAT_JSON) {
-        ctl_print_json(c, json_pack("{s:O?, s:s, s:s}", "alarms", alarms, "node", c->node, "result", "ok"));
+        ctl_print_json(c, json_pack("{s:o, s:s, s:s}", "alarms", alarms != NULL ? json_incref(alarms) : json_array(),
+                                    "node", c->node, "result", "ok"));
     } else if (status == 0 && failed) {
         if (!is_list)
             ctl_fail_bare(c, 0, "Node %s reported alarms:", c->node);
@@ -127,16 +128,32 @@ int check_ports(struct ctl *c)
     return ctl_done(c, status);
 }
 
-/* The items of a list with commas between. */
+static int compare(const void *a, const void *b)
+{
+    const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+    json_int_t m = json_integer_value(x), n = json_integer_value(y);
+    if (json_is_string(x) && json_is_string(y))
+        return strcmp(json_string_value(x), json_string_value(y));
+    return (m > n) - (m < n);
+}
+
+/* The first items of a list in order, with commas between. */
 static char *join(const json_t *list)
 {
-    char *text = list == NULL ? str_format("%s", "") : output_cell(list, KIND_LIST);
-    size_t n = strlen(text);
-    if (n < 2 || text[0] != '[')
-        return text;
-    char *inner = str_format("%.*s", (int)(n - 2), text + 1);
-    free(text);
-    return inner;
+    const json_t *items[PORTS_MOST];
+    size_t n = json_array_size(list) < PORTS_MOST ? json_array_size(list) : PORTS_MOST;
+    char *text = str_format("%s", "");
+    for (size_t i = 0; i < n; i++)
+        items[i] = json_array_get(list, i);
+    if (n > 0)
+        qsort(items, n, sizeof items[0], compare);
+    for (size_t i = 0; i < n; i++) {
+        char *item = output_cell(items[i], KIND_PLAIN), *longer = str_format("%s%s%s", text, i > 0 ? ", " : "", item);
+        free(item);
+        free(text);
+        text = longer;
+    }
+    return text;
 }
 
 int check_port(struct ctl *c)
@@ -144,6 +161,7 @@ int check_port(struct ctl *c)
     long port = ctl_count(c->args[0]);
     if (port < 1 || port > PORT_MAX)
         return ctl_misused(c, EX_DATAERR, "Bad argument: Argument must be a positive integer");
+    ctl_say(c, c->command->banner);
     struct answer a;
     bool failed;
     int status = ask(c, path_of("health", "checks", "port-listener", c->args[0], NULL), &a, &failed);
@@ -233,6 +251,7 @@ int check_certificates(struct ctl *c)
                            unit);
     if (within < 0 || within > 1e6)
         return ctl_misused(c, EX_USAGE, "--within is not negative");
+    ctl_say(c, c->command->banner);
     struct answer a;
     bool failed;
     char *period = str_format("%.0f", within);

@@ -75,7 +75,7 @@ int connections_close_all(struct ctl *c)
     struct answer a;
     int status = ctl_call(c, "POST", path_of("millrace", "close-connections", NULL), body, &a);
     long closed = (long)json_integer_value(json_object_get(a.json, "closed"));
-    if (status == 0 && a.status == 404)
+    if (status == 0 && ctl_is_unknown(&a))
         closed = close_each(c, vhost, limit, delay_ms, &status);
     else if (status == 0)
         status = ctl_refused(c, &a);

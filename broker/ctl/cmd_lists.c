@@ -218,6 +218,7 @@ int list_run(struct ctl *c)
     int status = choose_columns(&p, l);
     if (status != 0)
         return status;
+    ctl_say(c, c->command->banner);
     if (strcmp(l->command, "list_parameters") == 0) {
         p.vhost = ctl_vhost(c);
         status = ctl_need_vhost(c, p.vhost);

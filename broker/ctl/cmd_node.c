@@ -325,7 +325,7 @@ int node_environment(struct ctl *c)
 {
     struct answer a;
     int status = ctl_call(c, "GET", path_of("millrace", "environment", NULL), NULL, &a);
-    if (status == 0 && a.status == 404)
+    if (status == 0 && ctl_is_unknown(&a))
         status = ctl_fail(c, EX_UNAVAILABLE, "this broker does not tell its configuration");
     else if (status == 0)
         status = ctl_refused(c, &a);
@@ -348,8 +348,7 @@ int node_report(struct ctl *c)
     int worst = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         c->command = command_find(c->tool, parts[i]);
-        if (c->command->banner != NULL)
-            ctl_say(c, c->command->banner);
+        ctl_announce(c);
         int status = c->command->run(c);
         worst = status > worst ? status : worst;
         putchar('\n');

@@ -39,7 +39,7 @@ int objects_delete_queue(struct ctl *c)
     if (status == 0 && a.status == 404)
         status = ctl_fail(c, EX_USAGE, "Queue not found");
     else if (status == 0)
-        status = ctl_refused(c, &a);
+        status = ctl_refused(c, &a) == 0 ? 0 : EX_USAGE;
     answer_fini(&a);
     if (status == 0)
         ctl_tell(c, "Queue was successfully deleted with %lld ready messages", (long long)ready);

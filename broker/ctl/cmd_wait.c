@@ -134,7 +134,7 @@ int wait_stop(struct ctl *c)
         return ctl_fail(c, EX_DATAERR, "there is no process id in '%s'", c->args[0]);
     struct answer a;
     int status = ctl_call(c, "POST", path_of("millrace", "stop", NULL), NULL, &a);
-    if (status == 0 && a.status == 404)
+    if (status == 0 && ctl_is_unknown(&a))
         status = ctl_fail(c, EX_UNAVAILABLE, "this broker cannot be stopped from here");
     else if (status == 0)
         status = ctl_refused(c, &a);

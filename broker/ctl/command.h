@@ -33,6 +33,7 @@ enum {
     COMMAND_SECRET = 1 << 0,  /* a word may be a password: it is taken out of what other users see */
     COMMAND_OFFLINE = 1 << 1, /* it asks no broker */
     COMMAND_PLUGINS = 1 << 2, /* of rabbitmq-plugins alone */
+    COMMAND_CHECKS = 1 << 3,  /* it says its banner itself, when it has looked at its words */
 };
 
 struct command {

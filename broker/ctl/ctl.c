@@ -219,6 +219,11 @@ int ctl_refused(struct ctl *c, const struct answer *a)
     return status;
 }
 
+bool ctl_is_unknown(const struct answer *a)
+{
+    return a->status == 404 || a->status == 405;
+}
+
 int ctl_do(struct ctl *c, const char *method, char *path, json_t *body)
 {
     struct answer a;
@@ -262,6 +267,13 @@ int ctl_need_user(struct ctl *c, const char *user)
 }
 
 /* --- what is said */
+
+void ctl_announce(const struct ctl *c)
+{
+    bool is_first = !(c->command->flags & COMMAND_CHECKS) || options_has(c->options, OPTION_DRY_RUN);
+    if (c->command->banner != NULL && is_first)
+        ctl_say(c, c->command->banner);
+}
 
 bool ctl_is_for_programs(const struct ctl *c)
 {
@@ -323,7 +335,7 @@ static void print_safely(FILE *f, const char *format, va_list args)
 
 void ctl_tell(const struct ctl *c, const char *format, ...)
 {
-    if (c->is_silent || ctl_is_for_programs(c))
+    if (ctl_is_for_programs(c))
         return;
     va_list args;
     va_start(args, format);

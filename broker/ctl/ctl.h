@@ -1,7 +1,8 @@
 /* What every command works with: its words and options, the broker, and the few ways to say something.
  *
  * Three kinds of lines, as in rabbitmqctl: what it is about to do (ctl_say: hidden by -q, -s and by formats that
- * programs read), what came of it (ctl_tell: hidden by -s), and what went wrong (ctl_fail: always, on standard error).
+ * programs read), what came of it (ctl_tell: hidden by the latter alone), and what went wrong (ctl_fail: always, on
+ * standard error).
  * A command answers its exit status.
  */
 #ifndef BROKER_CTL_CTL_H
@@ -68,6 +69,9 @@ int ctl_each(struct ctl *c, char *path, client_each_fn *each, void *arg, struct 
  * status. */
 int ctl_refused(struct ctl *c, const struct answer *a);
 
+/* True: the broker does not have this call, or there is no such thing. */
+bool ctl_is_unknown(const struct answer *a);
+
 /* A call whose answer is of no interest: 0, or it has failed as ctl_call() or ctl_refused() says. */
 int ctl_do(struct ctl *c, const char *method, char *path, json_t *body);
 
@@ -88,6 +92,10 @@ int ctl_unreachable(struct ctl *c, enum client_error error);
 
 /* Prints a template: {1} to {9} are words, {rest2} those from the second on in a list, {vhost}, {node}, {timeout}. */
 void ctl_say(const struct ctl *c, const char *text);
+
+/* The command's banner, unless it says that itself when it has looked at its words (COMMAND_CHECKS). */
+void ctl_announce(const struct ctl *c);
+
 void ctl_tell(const struct ctl *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* "Error:" and the text; answers the status. */

@@ -131,7 +131,7 @@ static void prepare(struct client *c, const struct request *r, struct intake *in
 
 static struct curl_slist *headers_of(const struct request *r)
 {
-    struct curl_slist *list = curl_slist_append(NULL, "Accept: application/json");
+    struct curl_slist *list = curl_slist_append(NULL, "Accept: */*");
     list = curl_slist_append(list, "Expect:");
     if (r->body != NULL)
         list = curl_slist_append(list, "Content-Type: application/json");

@@ -67,8 +67,7 @@ static int run(struct ctl *c, const struct options *o)
     int status = check(c, o);
     if (status != 0)
         return status;
-    if (c->command->banner != NULL)
-        ctl_say(c, c->command->banner);
+    ctl_announce(c);
     if (options_has(o, OPTION_DRY_RUN) && !(c->command->flags & COMMAND_OFFLINE))
         return 0;
     return c->command->run(c);

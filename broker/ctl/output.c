@@ -159,17 +159,14 @@ struct table *table_create(FILE *to, enum format format, bool has_headers, const
     return t;
 }
 
-/* As text and in quotes; quotes in it are doubled. */
-static void print_csv_cell(FILE *to, const char *text)
+/* In quotes; quotes in it are doubled. */
+static void print_csv_cell(FILE *to, char *text)
 {
     putc('"', to);
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            putc('"', to);
-        char one[2] = {*text, '\0'};
-        output_text(to, (unsigned char)*text >= 0x80 ? "" : one);
-        if ((unsigned char)*text >= 0x80)
-            putc(*text, to);
+    for (char *part; (part = strsep(&text, "\"")) != NULL;) {
+        output_text(to, part);
+        if (text != NULL)
+            fputs("\"\"", to);
     }
     putc('"', to);
 }
