@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/net/hub.h"
@@ -16,11 +17,10 @@
 
 struct server {
     struct server_config config;
-    struct listener **listeners; /* owned */
-    unsigned n_listeners;
-    char *addresses;     /* owned */
-    struct hub *hub;     /* owned */
-    struct loop **loops; /* owned: the first is the main thread's */
+    struct server_sockets *sockets; /* owned */
+    char *addresses;                /* owned */
+    struct hub *hub;                /* owned */
+    struct loop **loops;            /* owned: the first is the main thread's */
     struct loop_shared shared;
     struct lane **lanes;         /* owned: the loops' */
     pthread_t *threads;          /* owned: of all loops but the first */
@@ -31,23 +31,70 @@ struct server {
     void *desk;
 };
 
-static bool server_listen(struct server *s, char **error)
+/* ---- Where it listens. */
+
+struct server_sockets {
+    struct listener **at; /* owned */
+    unsigned n;
+};
+
+static bool open_sockets(struct server_sockets *to, const struct server_config *config, bool is_unix, char **error)
 {
-    for (unsigned i = 0; i < s->config.n_listeners; i++) {
+    for (unsigned i = 0; i < config->n_listeners; i++) {
         struct listener *opened[LISTENER_SOCKETS_MAX];
-        int n = listener_open(s->config.listeners[i], &s->config.socket, opened, error);
+        if (listener_is_unix(config->listeners[i]) != is_unix)
+            continue;
+        int n = listener_open(config->listeners[i], &config->socket, opened, error);
         if (n < 0)
             return false;
-        s->listeners = alloc_array((void *)s->listeners, s->n_listeners + (unsigned)n, sizeof(struct listener *));
-        for (int k = 0; k < n; k++) {
-            char text[ADDRESS_TEXT_MAX];
-            s->listeners[s->n_listeners++] = opened[k];
-            address_format(listener_address(opened[k]), text);
-            char *all = s->addresses == NULL ? str_format("%s", text) : str_format("%s, %s", s->addresses, text);
-            free(s->addresses);
-            s->addresses = all;
-            log_info("main", "started TCP listener on %s", text);
+        to->at = alloc_array((void *)to->at, to->n + (unsigned)n, sizeof(struct listener *));
+        for (int k = 0; k < n; k++)
+            to->at[to->n++] = opened[k];
+    }
+    return true;
+}
+
+struct server_sockets *server_bind(const struct server_config *config, char **error)
+{
+    struct server_sockets *sockets = alloc_zeroed(sizeof *sockets);
+    if (open_sockets(sockets, config, false, error))
+        return sockets;
+    server_unbind(sockets);
+    return NULL;
+}
+
+static void close_sockets(struct server_sockets *sockets)
+{
+    while (sockets->n > 0)
+        listener_destroy(sockets->at[--sockets->n]);
+}
+
+void server_unbind(struct server_sockets *sockets)
+{
+    if (sockets == NULL)
+        return;
+    close_sockets(sockets);
+    free((void *)sockets->at);
+    free(sockets);
+}
+
+static bool server_listen(struct server *s, char **error)
+{
+    if (!open_sockets(s->sockets, &s->config, true, error))
+        return false;
+    for (unsigned i = 0; i < s->sockets->n; i++) {
+        struct listener *l = s->sockets->at[i];
+        char text[ADDRESS_TEXT_MAX];
+        address_format(listener_address(l), text);
+        int status = listener_listen(l);
+        if (status != 0) {
+            *error = str_format("cannot listen on %s: %s", text, strerrordesc_np(-status));
+            return false;
         }
+        char *all = s->addresses == NULL ? str_format("%s", text) : str_format("%s, %s", s->addresses, text);
+        free(s->addresses);
+        s->addresses = all;
+        log_info("main", "started %s listener on %s", address_is_unix(listener_address(l)) ? "UNIX" : "TCP", text);
     }
     return true;
 }
@@ -57,21 +104,14 @@ const char *server_addresses(const struct server *s)
     return s->addresses != NULL ? s->addresses : "none";
 }
 
-static void server_close_listeners(struct server *s)
-{
-    while (s->n_listeners > 0)
-        listener_destroy(s->listeners[--s->n_listeners]);
-}
-
 void server_destroy(struct server *s)
 {
     if (s == NULL)
         return;
-    server_close_listeners(s);
+    server_unbind(s->sockets);
     for (unsigned i = 0; i < s->shared.n_loops; i++)
         loop_destroy(s->loops[i]);
     hub_destroy(s->hub);
-    free((void *)s->listeners);
     free((void *)s->loops);
     free((void *)s->lanes);
     free(s->threads);
@@ -101,7 +141,7 @@ static void on_connection(void *arg, int fd, const struct address *from)
     }
     unsigned number = s->next_loop++ % s->shared.n_loops;
     atomic_fetch_add(&s->shared.guests[number], 1);
-    struct stranger here = {.parcel.kind = PARCEL_STRANGER, .fd = fd, .from = *from};
+    struct stranger here = {.parcel.kind = PARCEL_STRANGER, .fd = fd, .from = *from, .came_ms = clock_ms()};
     if (number == 0) {
         loop_welcome(s->loops[0], &here);
     } else {
@@ -124,7 +164,7 @@ static void on_stop(void *arg, int number)
     struct server *s = arg;
     log_notice("main", "%s received - shutting down%s", number == SIGTERM ? "SIGTERM" : "SIGINT",
                s->signals == 0 ? "" : " at once");
-    server_close_listeners(s);
+    close_sockets(s->sockets);
     if (s->signals++ == 0) {
         hub_tell_shutdown(s->hub); /* before the first connection is closed for it */
         server_tell_loops(s, PARCEL_STOP);
@@ -162,10 +202,12 @@ static void server_end_desk(struct server *s)
         s->end_desk(s->desk);
 }
 
-struct server *server_create(const struct server_config *config, struct broker *broker, char **error)
+struct server *server_create(const struct server_config *config, struct server_sockets *sockets, struct broker *broker,
+                             char **error)
 {
     struct server *s = alloc_zeroed(sizeof *s);
     s->config = *config;
+    s->sockets = sockets;
     s->hub = hub_create(broker, config->keeper, config->io_threads);
     if (!server_listen(s, error)) {
         server_destroy(s);
@@ -178,10 +220,8 @@ struct server *server_create(const struct server_config *config, struct broker *
     s->shared.n_loops = n;
     s->shared.has_threads = config->io_threads > 0;
     atomic_init(&s->shared.connections, 0);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         atomic_init(&s->shared.guests[i], 0);
-        atomic_init(&s->shared.ripe_at[i], UINT64_MAX);
-    }
     s->loops = alloc_zeroed(n * sizeof(struct loop *));
     s->lanes = alloc_zeroed(n * sizeof(struct lane *));
     s->threads = alloc_zeroed(n * sizeof *s->threads);
@@ -235,8 +275,8 @@ bool server_run(struct server *s)
     struct poller *p = loop_poller(s->loops[0]);
     if (s->shared.has_threads)
         server_start_threads(s, threads);
-    for (unsigned i = 0; i < s->n_listeners; i++)
-        listener_start(s->listeners[i], p, &host);
+    for (unsigned i = 0; i < s->sockets->n; i++)
+        listener_start(s->sockets->at[i], p, &host);
 
     bool has_ended = loop_run(s->loops[0], s->loops[0]);
     if (!s->shared.has_threads) {
