@@ -31,12 +31,12 @@ struct admin_config {
     const char *data_dir;
     const char *listeners; /* "127.0.0.1:5672, amqp/ssl [::1]:5671": amqp unless another protocol is said */
     const char *hashing_algorithm;
-    uint64_t memory_limit, disk_limit;                 /* that raise the alarms */
-    void (*print_environment)(void *arg, FILE *to);    /* the configuration in effect, without secrets */
-    void (*reload)(void *arg);                         /* reads again what can be read again */
-    void (*rotate_logs)(void *arg);                    /* opens log files anew */
-    void (*stop)(void *arg);                           /* asks for the broker's end */
-    int64_t (*certificate_expiry)(void *arg);          /* seconds since 1970 of the earliest one; INT64_MAX: none */
+    uint64_t memory_limit, disk_limit;              /* that raise the alarms */
+    void (*print_environment)(void *arg, FILE *to); /* the configuration in effect, without secrets */
+    void (*reload)(void *arg);                      /* reads again what can be read again */
+    void (*rotate_logs)(void *arg);                 /* opens log files anew */
+    void (*stop)(void *arg);                        /* asks for the broker's end */
+    int64_t (*certificate_expiry)(void *arg);       /* seconds since 1970 of the earliest one; INT64_MAX: none */
     void *arg;
 };
 

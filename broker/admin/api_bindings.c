@@ -29,10 +29,10 @@ static json_t *kept_if(json_t *row, bool fits)
 
 void bindings_list(struct request *r)
 {
-    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_QUEUES, shape_implied_binding},
-                                                        {INSPECT_BINDINGS, shape_binding}},
-                                            .is_by_vhost = true,
-                                            .vhost = r->n_params > 0 ? &r->param[0] : NULL});
+    listing_begin(r, &(struct listing_plan){
+                         .sources = {{INSPECT_QUEUES, shape_implied_binding}, {INSPECT_BINDINGS, shape_binding}},
+                         .is_by_vhost = true,
+                         .vhost = r->n_params > 0 ? &r->param[0] : NULL});
 }
 
 static json_t *shape_to_queue(struct request *r, json_t *row)
@@ -43,11 +43,11 @@ static json_t *shape_to_queue(struct request *r, json_t *row)
 
 static void list_of_queue(struct request *r)
 {
-    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_QUEUES, shape_implied_binding},
-                                                        {INSPECT_BINDINGS, shape_to_queue}},
-                                            .is_by_vhost = true,
-                                            .vhost = &r->param[0],
-                                            .name = &r->param[1]});
+    listing_begin(r, &(struct listing_plan){
+                         .sources = {{INSPECT_QUEUES, shape_implied_binding}, {INSPECT_BINDINGS, shape_to_queue}},
+                         .is_by_vhost = true,
+                         .vhost = &r->param[0],
+                         .name = &r->param[1]});
 }
 
 void queues_bindings(struct request *r)
@@ -64,11 +64,10 @@ static json_t *shape_from(struct request *r, json_t *row)
 static void list_from(struct request *r)
 {
     bool is_default = r->param[1].len == 0;
-    listing_begin(r, &(struct listing_plan){
-                         .sources = {{is_default ? INSPECT_QUEUES : INSPECT_BINDINGS,
-                                      is_default ? shape_implied_binding : shape_from}},
-                         .is_by_vhost = true,
-                         .vhost = &r->param[0]});
+    listing_begin(r, &(struct listing_plan){.sources = {{is_default ? INSPECT_QUEUES : INSPECT_BINDINGS,
+                                                         is_default ? shape_implied_binding : shape_from}},
+                                            .is_by_vhost = true,
+                                            .vhost = &r->param[0]});
 }
 
 static json_t *shape_to_exchange(struct request *r, json_t *row)
@@ -123,13 +122,13 @@ static json_t *shape_implied_between(struct request *r, json_t *queue)
 
 static void list_between(struct request *r, bool keep, request_fn *done)
 {
-    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_QUEUES, shape_implied_between},
-                                                        {INSPECT_BINDINGS, shape_between}},
-                                            .is_by_vhost = true,
-                                            .vhost = &r->param[0],
-                                            .name = &r->param[2],
-                                            .keep = keep,
-                                            .done = done});
+    listing_begin(r, &(struct listing_plan){
+                         .sources = {{INSPECT_QUEUES, shape_implied_between}, {INSPECT_BINDINGS, shape_between}},
+                         .is_by_vhost = true,
+                         .vhost = &r->param[0],
+                         .name = &r->param[2],
+                         .keep = keep,
+                         .done = done});
 }
 
 static void between(struct request *r, bool to_exchange)
@@ -196,8 +195,7 @@ static void on_bound(struct request *r, struct event *e)
 static void post(struct request *r, bool to_exchange)
 {
     between(r, to_exchange);
-    struct spec spec = {
-        .vhost = r->param[0], .source = r->param[1], .name = r->param[2], .to_exchange = to_exchange};
+    struct spec spec = {.vhost = r->param[0], .source = r->param[1], .name = r->param[2], .to_exchange = to_exchange};
     if (!request_text(r, "routing_key", &spec.key))
         return;
     json_t *arguments = topology_arguments(r);
@@ -259,8 +257,8 @@ void bindings_get_exchange(struct request *r)
     list_between(r, true, on_rows_for_one);
 }
 
-/* Its arguments must go back as they are, letter by letter, which JSON does not keep: so the model's own rows are looked
- * through. */
+/* Its arguments must go back as they are, letter by letter, which JSON does not keep: so the model's own rows are
+ * looked through. */
 static struct spec *find_in(struct request *r, const struct inspection *page)
 {
     struct bytes bytes;

@@ -74,8 +74,8 @@ static void on_closed(struct request *r, struct event *e)
         request_not_found(r);
         return;
     }
-    log_info("admin", "Closing connection %.*s because \"%.*s\" (%s)", BYTES_ARG(r->param[0]),
-             BYTES_ARG(reason_of(r)), r->actor);
+    log_info("admin", "Closing connection %.*s because \"%.*s\" (%s)", BYTES_ARG(r->param[0]), BYTES_ARG(reason_of(r)),
+             r->actor);
     request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
 }
 
@@ -171,6 +171,6 @@ static void on_channel(struct request *r)
 
 void channels_get(struct request *r)
 {
-    listing_begin(r, &(struct listing_plan){
-                         .sources = {{INSPECT_CHANNELS, shape_named}}, .keep = true, .done = on_channel});
+    listing_begin(
+        r, &(struct listing_plan){.sources = {{INSPECT_CHANNELS, shape_named}}, .keep = true, .done = on_channel});
 }

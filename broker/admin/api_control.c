@@ -107,8 +107,8 @@ static void on_totals(struct request *r)
 
 void control_status(struct request *r)
 {
-    listing_begin(
-        r, &(struct listing_plan){.sources = {{INSPECT_TOTALS, shape_as_is}}, .keep = true, .done = on_totals});
+    listing_begin(r,
+                  &(struct listing_plan){.sources = {{INSPECT_TOTALS, shape_as_is}}, .keep = true, .done = on_totals});
 }
 
 void control_listeners(struct request *r)

@@ -19,8 +19,8 @@ static void on_totals(struct request *r)
 
 void node_overview(struct request *r)
 {
-    listing_begin(
-        r, &(struct listing_plan){.sources = {{INSPECT_TOTALS, shape_as_is}}, .keep = true, .done = on_totals});
+    listing_begin(r,
+                  &(struct listing_plan){.sources = {{INSPECT_TOTALS, shape_as_is}}, .keep = true, .done = on_totals});
 }
 
 void node_whoami(struct request *r)
@@ -192,8 +192,8 @@ static json_t *missing_protocol(const json_t *listeners, struct bytes names)
         struct bytes one = protocol_of(bytes_of(names.at, len));
         bool is_there = false;
         for (size_t i = 0; i < json_array_size(listeners); i++)
-            is_there = is_there ||
-                       bytes_equal(json_text(json_object_get(json_array_get(listeners, i), "protocol")), one);
+            is_there =
+                is_there || bytes_equal(json_text(json_object_get(json_array_get(listeners, i), "protocol")), one);
         if (!is_there)
             return json_of_text(bytes_of(names.at, len));
         len += comma != NULL;
@@ -222,7 +222,7 @@ void node_check_certificates(struct request *r)
     static const struct {
         const char *name;
         int64_t seconds;
-    } units[] = {{"day", 86400}, {"days", 86400}, {"week", 604800},   {"weeks", 604800},
+    } units[] = {{"day", 86400},     {"days", 86400},     {"week", 604800},   {"weeks", 604800},
                  {"month", 2592000}, {"months", 2592000}, {"year", 31536000}, {"years", 31536000}};
     enum { DECIMAL = 10, COUNT_MAX = 1000 };
     const struct admin_config *config = request_config(r);

@@ -56,11 +56,11 @@ static void on_put(struct request *r, struct event *e)
     if (lacks_somebody(r, e))
         return;
     if (e->what == DONE)
-        log_info("admin", "Successfully set permissions for user '%.*s' in virtual host '%.*s' to '%s', '%s', '%s' (%s)",
-                 BYTES_ARG(r->param[1]), BYTES_ARG(r->param[0]),
-                 json_string_value(json_object_get(r->body, "configure")),
-                 json_string_value(json_object_get(r->body, "write")),
-                 json_string_value(json_object_get(r->body, "read")), r->actor);
+        log_info(
+            "admin", "Successfully set permissions for user '%.*s' in virtual host '%.*s' to '%s', '%s', '%s' (%s)",
+            BYTES_ARG(r->param[1]), BYTES_ARG(r->param[0]), json_string_value(json_object_get(r->body, "configure")),
+            json_string_value(json_object_get(r->body, "write")), json_string_value(json_object_get(r->body, "read")),
+            r->actor);
     request_answer_change(r, e);
 }
 
@@ -96,7 +96,8 @@ void permissions_delete(struct request *r)
 
 void topic_permissions_list(struct request *r)
 {
-    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_TOPIC_PERMISSIONS, shape_as_is}}, .is_by_vhost = true});
+    listing_begin(r,
+                  &(struct listing_plan){.sources = {{INSPECT_TOPIC_PERMISSIONS, shape_as_is}}, .is_by_vhost = true});
 }
 
 /* Of one exchange, if the path names one. */

@@ -36,12 +36,12 @@ static void begin_list(struct request *r, bool is_operator)
 
 static void get_policy(struct request *r, bool is_operator)
 {
-    listing_begin(r, &(struct listing_plan){
-                         .sources = {{INSPECT_PARAMETERS, is_operator ? shape_operator_policy : shape_policy}},
-                         .vhost = &r->param[0],
-                         .name = &r->param[1],
-                         .keep = true,
-                         .done = listing_answer_one});
+    listing_begin(
+        r, &(struct listing_plan){.sources = {{INSPECT_PARAMETERS, is_operator ? shape_operator_policy : shape_policy}},
+                                  .vhost = &r->param[0],
+                                  .name = &r->param[1],
+                                  .keep = true,
+                                  .done = listing_answer_one});
 }
 
 static void on_policy(struct request *r, struct event *e)

@@ -30,7 +30,8 @@ json_t *topology_arguments(struct request *r)
         request_refuse(r, "more than %d arguments", SPEC_ARGUMENTS_MAX);
         return NULL;
     }
-    json_object_foreach (arguments, key, value) {
+    json_object_foreach(arguments, key, value)
+    {
         if (json_is_null(value)) {
             request_refuse(r, "null_not_allowed: argument '%s'", key);
             return NULL;
@@ -87,9 +88,8 @@ void exchanges_put(struct request *r)
 
 void exchanges_delete(struct request *r)
 {
-    const struct spec spec = {.vhost = r->param[0],
-                              .name = topology_exchange(r->param[1]),
-                              .if_unused = request_query_flag(r, "if-unused")};
+    const struct spec spec = {
+        .vhost = r->param[0], .name = topology_exchange(r->param[1]), .if_unused = request_query_flag(r, "if-unused")};
     struct changes *c = changes_create();
     if (request_add_change(r, c, CHANGE_REMOVE, DEFINE_EXCHANGE, &spec, NULL))
         request_alter(r, c, request_answer_change);

@@ -58,9 +58,8 @@ void users_without_permissions(struct request *r)
 
 static void list_permissions(struct request *r)
 {
-    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_PERMISSIONS, shape_as_is}},
-                                            .is_by_vhost = true,
-                                            .name = &r->param[0]});
+    listing_begin(r, &(struct listing_plan){
+                         .sources = {{INSPECT_PERMISSIONS, shape_as_is}}, .is_by_vhost = true, .name = &r->param[0]});
 }
 
 static void list_topic_permissions(struct request *r)

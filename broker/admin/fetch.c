@@ -18,8 +18,9 @@ void fetch_before(struct request *r, enum inspection_kind what, const struct byt
                   request_fn *next)
 {
     r->fetched = next;
-    listing_begin(r, &(struct listing_plan){
-                         .sources = {{what, shape_as_is}}, .vhost = vhost, .name = name, .keep = true, .done = on_before});
+    listing_begin(r,
+                  &(struct listing_plan){
+                      .sources = {{what, shape_as_is}}, .vhost = vhost, .name = name, .keep = true, .done = on_before});
 }
 
 static void on_there(struct request *r)
@@ -34,8 +35,9 @@ void fetch_to_go_on(struct request *r, enum inspection_kind what, const struct b
                     request_fn *next)
 {
     r->fetched = next;
-    listing_begin(r, &(struct listing_plan){
-                         .sources = {{what, shape_as_is}}, .vhost = vhost, .name = name, .keep = true, .done = on_there});
+    listing_begin(r,
+                  &(struct listing_plan){
+                      .sources = {{what, shape_as_is}}, .vhost = vhost, .name = name, .keep = true, .done = on_there});
 }
 
 static json_t *split(const char *text)

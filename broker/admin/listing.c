@@ -24,12 +24,12 @@ struct row {
 
 struct listing {
     struct listing_plan plan;
-    json_t *vhosts;  /* owned: names, still to be gone through */
+    json_t *vhosts; /* owned: names, still to be gone through */
     size_t at_vhost;
     unsigned at_source;
     bool is_gathering_vhosts;
-    json_t *kept;    /* owned */
-    struct map seen; /* struct row */
+    json_t *kept;      /* owned */
+    struct map seen;   /* struct row */
     struct row **rows; /* owned, with the rows */
     size_t n, capacity, bytes, total;
     /* What the query says; borrowed from it. */
@@ -140,9 +140,10 @@ static struct bytes member(json_t *row, const char *key)
 /* A hash of what makes it that row and no other. */
 static uint64_t identity_of(json_t *row)
 {
-    static const char *const names[] = {"vhost",  "name",        "user",           "exchange",         "component",
-                                        "source", "destination", "destination_type", "routing_key",    "properties_key",
-                                        "queue",  "consumer_tag", "channel_details", "number"};
+    static const char *const names[] = {"vhost",           "name",           "user",        "exchange",
+                                        "component",       "source",         "destination", "destination_type",
+                                        "routing_key",     "properties_key", "queue",       "consumer_tag",
+                                        "channel_details", "number"};
     uint64_t hash = 1;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const json_t *value = json_object_get(row, names[i]);
@@ -370,11 +371,10 @@ static void listing_step(struct request *r)
         request_inspect(r, inspection_create(INSPECT_VHOSTS, NULL, NULL), on_page);
         return;
     }
-    struct bytes vhost =
-        l->plan.vhost != NULL ? *l->plan.vhost : json_text(json_array_get(l->vhosts, l->at_vhost));
+    struct bytes vhost = l->plan.vhost != NULL ? *l->plan.vhost : json_text(json_array_get(l->vhosts, l->at_vhost));
     bool has_vhost = l->plan.is_by_vhost || l->plan.vhost != NULL;
-    request_inspect(
-        r, inspection_create(l->plan.sources[l->at_source].what, has_vhost ? &vhost : NULL, l->plan.name), on_page);
+    request_inspect(r, inspection_create(l->plan.sources[l->at_source].what, has_vhost ? &vhost : NULL, l->plan.name),
+                    on_page);
 }
 
 /* ---- What the query asks for.  False: it was answered. */

@@ -2,6 +2,8 @@
 #include "broker/admin/request.h"
 
 #include <errno.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -186,7 +188,9 @@ void request_reply_buffer(struct request *r, enum http_status status, struct evb
     if (http != NULL) {
         /* evhttp would send a body behind an answer to HEAD. */
         bool is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
+        struct bufferevent *through = evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
         evhttp_send_reply(http, (int)status, NULL, is_head ? NULL : body);
+        bufferevent_flush(through, EV_WRITE, BEV_NORMAL); /* filters do not notice that writing is on again */
     }
     evbuffer_free(body);
 }

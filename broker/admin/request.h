@@ -58,20 +58,20 @@ struct request {
     uint32_t slot, generation;   /* whom events are for */
     enum evhttp_cmd_type method; /* HEAD is GET here */
     struct evkeyvalq query;
-    char *path;                                 /* owned: decoded */
-    struct bytes param[REQUEST_SEGMENTS_MAX];   /* views: what stands for {…} in the route's path, in order */
+    char *path;                               /* owned: decoded */
+    struct bytes param[REQUEST_SEGMENTS_MAX]; /* views: what stands for {…} in the route's path, in order */
     unsigned n_params;
-    json_t *body;                               /* owned: an object; NULL: there was none */
-    char actor[REQUEST_ACTOR_MAX];              /* for the log: "uid:0" */
+    json_t *body;                  /* owned: an object; NULL: there was none */
+    char actor[REQUEST_ACTOR_MAX]; /* for the log: "uid:0" */
 
     /* A handler's, while it waits. */
     answer_fn *on_answer;
     struct listing *listing; /* owned; NULL: nothing is being listed */
     json_t *before;          /* owned: what an object was like before it is changed; NULL: there was none */
     request_fn *next, *fetched;
-    int64_t number, more; /* whatever it counts */
+    int64_t number, more;  /* whatever it counts */
     struct ticker *ticker; /* owned */
-    struct link waiting; /* for its turn to change something */
+    struct link waiting;   /* for its turn to change something */
     bool has_turn;
 };
 

@@ -132,8 +132,8 @@ json_t *shape_node(struct request *r)
     set_resources(r, node);
     json_set(node, "applications", applications(config));
     json_set(node, "db_dir", json_of_text(bytes_of_string(config->data_dir)));
-    json_set(node, "exchange_types", json_incref(json_object_get(r->admin->templates[TEMPLATE_OVERVIEW],
-                                                                 "exchange_types")));
+    json_set(node, "exchange_types",
+             json_incref(json_object_get(r->admin->templates[TEMPLATE_OVERVIEW], "exchange_types")));
     json_object_update_missing(node, r->admin->templates[TEMPLATE_NODE]);
     return node;
 }

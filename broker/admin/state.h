@@ -33,12 +33,12 @@ struct admin {
     struct evconnlistener *listener; /* owned by http */
     unsigned connections;
     struct lane lane;
-    struct lane *to;         /* borrowed: where commands go */
-    const struct hub *hub;   /* borrowed */
-    struct ticker *watch;    /* owned: of the lane */
-    struct outbox outbox;    /* this turn's commands */
-    struct slots requests;   /* struct request, owned */
-    struct list turns;       /* struct request: the first has its turn to change something, the others wait */
+    struct lane *to;              /* borrowed: where commands go */
+    const struct hub *hub;        /* borrowed */
+    struct ticker *watch;         /* owned: of the lane */
+    struct outbox outbox;         /* this turn's commands */
+    struct slots requests;        /* struct request, owned */
+    struct list turns;            /* struct request: the first has its turn to change something, the others wait */
     json_t *templates[TEMPLATES]; /* owned: shape.c's */
     uint64_t started_ms;
     bool is_stopping;
