@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/net/hub.h"
@@ -21,11 +22,13 @@ struct server {
     struct hub *hub;                /* owned */
     struct loop **loops;            /* owned: the first is the main thread's */
     struct loop_shared shared;
-    struct lane **lanes; /* owned: the loops' */
-    pthread_t *threads;  /* owned: of all loops but the first */
-    bool *has_ended;     /* owned: what loop_run() said, by loop */
-    unsigned next_loop;  /* whose turn it is to get a connection */
-    unsigned signals;    /* that asked for an end */
+    struct lane **lanes;         /* owned: the loops' */
+    pthread_t *threads;          /* owned: of all loops but the first */
+    bool *has_ended;             /* owned: what loop_run() said, by loop */
+    unsigned next_loop;          /* whose turn it is to get a connection */
+    unsigned signals;            /* that asked for an end */
+    void (*end_desk)(void *arg); /* NULL: nobody sits there */
+    void *desk;
 };
 
 /* ---- Where it listens. */
@@ -138,7 +141,7 @@ static void on_connection(void *arg, int fd, const struct address *from)
     }
     unsigned number = s->next_loop++ % s->shared.n_loops;
     atomic_fetch_add(&s->shared.guests[number], 1);
-    struct stranger here = {.parcel.kind = PARCEL_STRANGER, .fd = fd, .from = *from};
+    struct stranger here = {.parcel.kind = PARCEL_STRANGER, .fd = fd, .from = *from, .came_ms = clock_ms()};
     if (number == 0) {
         loop_welcome(s->loops[0], &here);
     } else {
@@ -185,6 +188,20 @@ struct hub *server_hub(struct server *s)
     return s->hub;
 }
 
+struct lane *server_seat(struct server *s, struct lane *desk, void (*end)(void *arg), void *arg)
+{
+    s->end_desk = end;
+    s->desk = arg;
+    hub_seat(s->hub, desk);
+    return s->shared.has_threads ? hub_inbox(s->hub) : s->lanes[0];
+}
+
+static void server_end_desk(struct server *s)
+{
+    if (s->end_desk != NULL)
+        s->end_desk(s->desk);
+}
+
 struct server *server_create(const struct server_config *config, struct server_sockets *sockets, struct broker *broker,
                              char **error)
 {
@@ -203,10 +220,8 @@ struct server *server_create(const struct server_config *config, struct server_s
     s->shared.n_loops = n;
     s->shared.has_threads = config->io_threads > 0;
     atomic_init(&s->shared.connections, 0);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         atomic_init(&s->shared.guests[i], 0);
-        atomic_init(&s->shared.ripe_at[i], UINT64_MAX);
-    }
     s->loops = alloc_zeroed(n * sizeof(struct loop *));
     s->lanes = alloc_zeroed(n * sizeof(struct lane *));
     s->threads = alloc_zeroed(n * sizeof *s->threads);
@@ -264,12 +279,15 @@ bool server_run(struct server *s)
         listener_start(s->sockets->at[i], p, &host);
 
     bool has_ended = loop_run(s->loops[0], s->loops[0]);
-    if (!s->shared.has_threads)
+    if (!s->shared.has_threads) {
+        server_end_desk(s);
         return has_ended;
+    }
     for (unsigned i = 1; i < s->shared.n_loops; i++) {
         pthread_join(s->threads[i], NULL);
         has_ended = has_ended && s->has_ended[i];
     }
+    server_end_desk(s);
     hub_stop(s->hub);
     return has_ended;
 }
