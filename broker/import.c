@@ -299,6 +299,18 @@ static void carry_out(struct import *m, struct changes *all)
     event_drop(&answer);
 }
 
+struct credential *import_credential(const struct config *c, char **error)
+{
+    char *why = NULL;
+    struct credential *made =
+        credential_create(config_text(c, KEY_CREDENTIAL_BACKEND), config_number(c, KEY_CREDENTIAL_MIN_LENGTH),
+                          config_text(c, KEY_CREDENTIAL_REGEXP), &why);
+    if (made == NULL)
+        *error = str_format("credential_validator: %s", why);
+    free(why);
+    return made;
+}
+
 static void import_files(struct import *m)
 {
     bool remembers = config_number(m->config, KEY_DEFINITIONS_SKIP) != 0;
@@ -308,11 +320,9 @@ static void import_files(struct import *m)
         free(print);
         return;
     }
-    struct credential *credential = credential_create(config_text(m->config, KEY_CREDENTIAL_BACKEND),
-                                                      config_number(m->config, KEY_CREDENTIAL_MIN_LENGTH),
-                                                      config_text(m->config, KEY_CREDENTIAL_REGEXP), &why);
+    struct credential *credential = import_credential(m->config, &why);
     if (credential == NULL)
-        fail(m, "credential_validator", why);
+        fail(m, "load_definitions", why);
     struct changes *all = m->error == NULL ? read_files(m, credential) : NULL;
     if (all != NULL && remembers)
         add_print(all, print);

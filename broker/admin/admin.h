@@ -13,6 +13,7 @@
 
 #include "base/lane.h"
 
+struct credential;
 struct hub;
 
 enum {
@@ -31,6 +32,7 @@ struct admin_config {
     const char *data_dir;
     const char *listeners; /* "127.0.0.1:5672, amqp/ssl [::1]:5671": amqp unless another protocol is said */
     const char *hashing_algorithm;
+    struct credential *credential;                  /* what passwords must be like; nobody else uses it */
     uint64_t memory_limit, disk_limit;              /* that raise the alarms */
     void (*print_environment)(void *arg, FILE *to); /* the configuration in effect, without secrets */
     void (*reload)(void *arg);                      /* reads again what can be read again */

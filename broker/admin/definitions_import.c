@@ -222,7 +222,7 @@ static void put_policy(struct reader *r, struct bytes vhost, struct bytes compon
  * same policy is the same value. */
 static json_t *policy_of(const json_t *from)
 {
-    static const char *const keys[] = {"pattern", "apply-to", "definition", "priority", NULL};
+    static const char *const keys[] = {"pattern", "definition", "priority", "apply-to", NULL};
     json_t *policy = json_object();
     for (const char *const *k = keys; *k != NULL; k++) {
         json_t *value = json_object_get(from, *k);
@@ -392,29 +392,34 @@ static bool is_blank(struct bytes text)
     return text.len == 0;
 }
 
-struct changes *definitions_read(struct bytes json, const struct bytes *vhost, const struct definitions_options *o,
-                                 char **error)
+struct changes *definitions_read_document(const json_t *document, const struct bytes *vhost,
+                                          const struct definitions_options *o, char **error)
 {
     static const struct definitions_options none = {0};
     struct reader r = {.options = o != NULL ? o : &none, .vhost = vhost};
-    size_t bytes_max = r.options->bytes_max != 0 ? r.options->bytes_max : DEFINITIONS_BYTES_MAX;
-    if (json.len > bytes_max) {
-        *error = str_format("larger than %zu bytes", bytes_max);
-        return NULL;
-    }
-    json_t *document = is_blank(json) ? json_object() : json_read(json, error);
-    if (document == NULL)
-        return NULL;
     r.out = changes_create();
     r.hashes_by_md5 = hashes_by_md5(document);
     if (!json_is_object(document))
         r.error = str_copy(BYTES("not an object"));
     for (size_t i = 0; i < sizeof sections / sizeof sections[0] && r.error == NULL; i++)
         read_section(&r, document, &sections[i]);
-    json_decref(document);
     if (r.error == NULL)
         return r.out;
     changes_destroy(r.out);
     *error = r.error;
     return NULL;
+}
+
+struct changes *definitions_read(struct bytes json, const struct bytes *vhost, const struct definitions_options *o,
+                                 char **error)
+{
+    size_t bytes_max = o != NULL && o->bytes_max != 0 ? o->bytes_max : DEFINITIONS_BYTES_MAX;
+    if (json.len > bytes_max) {
+        *error = str_format("larger than %zu bytes", bytes_max);
+        return NULL;
+    }
+    json_t *document = is_blank(json) ? json_object() : json_read(json, error);
+    struct changes *c = document != NULL ? definitions_read_document(document, vhost, o, error) : NULL;
+    json_decref(document);
+    return c;
 }

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "broker/admin/definitions.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
 #include "broker/admin/state.h"
@@ -157,6 +158,7 @@ void request_destroy(struct request *r)
     end_turn(r);
     ticker_destroy(r->ticker);
     listing_destroy(r->listing);
+    definitions_writer_destroy(r->writer);
     json_decref(r->before);
     wipe(r->body);
     json_decref(r->body);

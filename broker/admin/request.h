@@ -44,6 +44,7 @@ enum http_status {
     HTTP_STATUS_UNAVAILABLE = 503,
 };
 
+struct definitions_writer;
 struct hub;
 struct listing;
 struct request;
@@ -69,9 +70,10 @@ struct request {
     struct listing *listing; /* owned; NULL: nothing is being listed */
     json_t *before;          /* owned: what an object was like before it is changed; NULL: there was none */
     request_fn *next, *fetched;
-    int64_t number, more;  /* whatever it counts */
-    struct ticker *ticker; /* owned */
-    struct link waiting;   /* for its turn to change something */
+    int64_t number, more;              /* whatever it counts */
+    struct ticker *ticker;             /* owned */
+    struct definitions_writer *writer; /* owned: of an export */
+    struct link waiting;               /* for its turn to change something */
     bool has_turn;
 };
 
