@@ -7,6 +7,7 @@
 #include "amqp/login.h"
 #include "amqp/sasl.h"
 #include "amqp/state.h"
+#include "amqp/trail.h"
 #include "base/str.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
@@ -230,6 +231,7 @@ void handshake_on_attached(struct session *s, const struct event *e)
     }
     session_enter(s, RUNNING);
     s->state_deadline = SESSION_NEVER;
+    trail_open(s, true, NULL);
     session_log(s, LOG_INFO_LEVEL, "", ": user '%s' authenticated and granted access to vhost '%s'", s->user, s->vhost);
     struct error *fault = s->error;
     s->error = NULL;
@@ -246,6 +248,7 @@ void handshake_on_refused(struct session *s, const struct event *failed)
     s->attachment = UNATTACHED;
     if (s->state != ATTACHING)
         return;
+    trail_open(s, false, failed->failed.text);
     session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: opening: %s", failed->failed.text);
     ending_refuse(s, error_of_event(failed, METHOD_connection_open), SESSION_CLOSE_MS);
 }
