@@ -9,10 +9,12 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/net/hub.h"
 #include "broker/net/loop.h"
+#include "broker/net/transport.h"
 
 struct server {
     struct server_config config;
@@ -99,7 +101,9 @@ static void on_connection(void *arg, int fd, const struct address *from)
     }
     unsigned number = s->next_loop++ % s->shared.n_loops;
     atomic_fetch_add(&s->shared.guests[number], 1);
-    struct stranger here = {.parcel.kind = PARCEL_STRANGER, .fd = fd, .from = *from};
+    struct stranger here = {
+        .parcel.kind = PARCEL_STRANGER, .transport = transport_plain_create(fd), .came_ms = clock_ms()};
+    peer_init(&here.peer, fd, from);
     if (number == 0) {
         loop_welcome(s->loops[0], &here);
     } else {
