@@ -253,6 +253,7 @@ static void take_channel_event(struct session *s, struct channel *c, struct even
     case CANCELLED:
         consume_on_cancelled(s, c, e);
         break;
+    case EXPELLED:
     case DETACHED:
         break;
     }
@@ -271,6 +272,8 @@ void session_event(struct session *s, struct event *e, uint64_t now)
     s->now = now;
     if (e->what == DETACHED) {
         ending_on_detached(s);
+    } else if (e->what == EXPELLED) {
+        session_force_close(s, e->expelled.text, now);
     } else if ((e->what == DONE || e->what == FAILED) && e->verb == ATTACH) {
         if (e->what == DONE)
             handshake_on_attached(s);

@@ -67,6 +67,10 @@ static bool restore_in_vhost(struct broker *b, enum definition_class what, struc
     case DEFINE_BINDING:
         return restore_binding(b, v, spec);
     case DEFINE_VHOST:
+    case DEFINE_USER:
+    case DEFINE_PERMISSION:
+    case DEFINE_TOPIC_PERMISSION:
+    case DEFINE_PARAMETER:
     case DEFINE_CLASSES:
         break;
     }

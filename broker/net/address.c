@@ -84,6 +84,83 @@ void address_group(const struct address *a, uint8_t group[ADDRESS_GROUP_BYTES])
     }
 }
 
+enum { V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS };
+
+static bool are_bits_zero(const uint8_t *host, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        if ((host[i / 8] & (0x80U >> i % 8)) != 0)
+            return false;
+    return true;
+}
+
+static bool bits_parse(const char *text, unsigned max, uint8_t *bits)
+{
+    enum { DIGITS_MAX = 3 };
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > DIGITS_MAX || text[digits] != '\0')
+        return false;
+    unsigned long n = strtoul(text, NULL, 10);
+    *bits = (uint8_t)n;
+    return n <= max;
+}
+
+/* A range of IPv4 in IPv6's clothes. */
+static void range_unmap(struct address_range *r)
+{
+    struct in6_addr host;
+    memcpy(&host, r->host, sizeof host);
+    if (r->bits < MAPPED_BITS || !IN6_IS_ADDR_V4MAPPED(&host))
+        return;
+    r->is_v4 = true;
+    r->bits = (uint8_t)(r->bits - MAPPED_BITS);
+    memset(r->host, 0, sizeof r->host);
+    memcpy(r->host, host.s6_addr + MAPPED_BITS / 8, V4_BITS / 8);
+}
+
+bool address_range_parse(const char *text, struct address_range *r)
+{
+    char host[INET6_ADDRSTRLEN];
+    const size_t len = strcspn(text, "/");
+    if (len >= sizeof host)
+        return false;
+    memcpy(host, text, len);
+    host[len] = '\0';
+    *r = (struct address_range){.is_v4 = strchr(host, ':') == NULL};
+    if (inet_pton(r->is_v4 ? AF_INET : AF_INET6, host, r->host) != 1)
+        return false;
+    const unsigned max = r->is_v4 ? V4_BITS : V6_BITS;
+    r->bits = (uint8_t)max;
+    if (text[len] == '/' && !bits_parse(text + len + 1, max, &r->bits))
+        return false;
+    if (!are_bits_zero(r->host, r->bits, max))
+        return false;
+    if (!r->is_v4)
+        range_unmap(r);
+    return true;
+}
+
+bool address_is_in(const struct address *a, const struct address_range *r)
+{
+    struct in_addr v4;
+    uint16_t port;
+    uint8_t host[16] = {0};
+    bool is_v4 = as_v4(a, &v4, &port);
+    if (is_v4) {
+        memcpy(host, &v4, sizeof v4);
+    } else if (a->storage.ss_family == AF_INET6) {
+        const struct sockaddr_in6 in6 = as_v6(a);
+        memcpy(host, in6.sin6_addr.s6_addr, sizeof host);
+    } else {
+        return false;
+    }
+    if (is_v4 != r->is_v4)
+        return false;
+    for (size_t i = 0; i < sizeof host; i++)
+        host[i] ^= r->host[i];
+    return are_bits_zero(host, 0, r->bits);
+}
+
 static bool port_parse(const char *text, uint16_t *port)
 {
     size_t digits = strspn(text, "0123456789");

@@ -22,6 +22,20 @@ bool address_is_loopback(const struct address *a);
 /* What clients of one place have in common: an IPv4 address, or the first 64 bits of an IPv6 one. */
 void address_group(const struct address *a, uint8_t group[ADDRESS_GROUP_BYTES]);
 
+/* Addresses that begin with the same bits: "10.0.0.0/8", "fd00::/8"; without a slash just that one. */
+struct address_range {
+    bool is_v4;
+    uint8_t bits; /* of host */
+    uint8_t host[16];
+};
+
+/* False: text is no range.  What comes behind the bits must be zero: "10.1.2.3/8" could mean two things.  IPv4 in
+ * IPv6's clothes ("::ffff:10.0.0.0/104") is IPv4, and "::/0" is all of IPv6 and nothing of IPv4. */
+bool address_range_parse(const char *text, struct address_range *r);
+
+/* An IPv4 address that came over an IPv6 socket counts as IPv4; what is no internet address is in no range. */
+bool address_is_in(const struct address *a, const struct address_range *r);
+
 /* Splits "5672", "127.0.0.1:5672", "localhost:5672", "[::1]:5672" or ":::5672" (RabbitMQ's way to write [::]:5672) into
  * host, which is "" for any address, and port.  False if it is none of these. */
 bool address_split(const char *text, char host[ADDRESS_TEXT_MAX], uint16_t *port);

@@ -417,7 +417,9 @@ static bool may_fail(enum verb verb)
     case SUBSCRIBE:
     case GET:
     case COMMIT:
+    case OPEN:
         return true;
+    case LOGIN:
     case ATTACH:
     case DETACH:
     case RESET:
@@ -429,6 +431,9 @@ static bool may_fail(enum verb verb)
     case RECOVER:
     case ROLLBACK:
     case LOADED:
+    case ALTER:
+    case INSPECT:
+    case EXPEL:
         break;
     }
     return false;
@@ -438,7 +443,13 @@ static void carry_out(struct run *r, struct command *c)
 {
     switch (c->verb) {
     case LOADED:
-        CHECK(c->verb != LOADED); /* no session says that */
+    case ALTER:
+    case INSPECT:
+    case EXPEL:
+        CHECK(c->verb == LOGIN); /* no session says that */
+        break;
+    case LOGIN:
+        done(r, c, c->spec);
         break;
     case ATTACH:
         carry_out_attach(r, c);
@@ -476,6 +487,7 @@ static void carry_out(struct run *r, struct command *c)
     case CREDIT:
     case RECOVER:
     case ROLLBACK:
+    case OPEN:
         done(r, c, NULL);
         break;
     case ECHO:

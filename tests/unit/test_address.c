@@ -98,6 +98,83 @@ TEST(nonsense_is_no_address)
         assert_false(address_split(nonsense[i], host, &port));
 }
 
+static bool is_in(struct address a, const char *range)
+{
+    struct address_range r;
+    assert_true(address_range_parse(range, &r));
+    return address_is_in(&a, &r);
+}
+
+TEST(a_range_holds_what_begins_with_its_bits)
+{
+    assert_true(is_in(v4("10.255.1.2", 1), "10.0.0.0/8"));
+    assert_false(is_in(v4("11.0.0.0", 1), "10.0.0.0/8"));
+    assert_true(is_in(v4("10.1.2.3", 1), "10.1.2.3"));
+    assert_false(is_in(v4("10.1.2.2", 1), "10.1.2.3"));
+    assert_true(is_in(v4("192.168.7.255", 1), "192.168.4.0/22"));
+    assert_false(is_in(v4("192.168.8.0", 1), "192.168.4.0/22"));
+    assert_false(is_in(v4("192.168.3.255", 1), "192.168.4.0/22"));
+    assert_true(is_in(v4("1.2.3.5", 1), "1.2.3.4/31"));
+    assert_true(is_in(v4("255.1.2.3", 1), "0.0.0.0/0"));
+    assert_true(is_in(v6("::1", 9), "::1"));
+    assert_false(is_in(v6("::2", 9), "::1"));
+    assert_true(is_in(v6("fdff:1::2", 1), "fd00::/8"));
+    assert_false(is_in(v6("fe00::", 1), "fd00::/8"));
+    assert_true(is_in(v6("2001:db8::ffff", 1), "2001:db8::8000/113"));
+    assert_false(is_in(v6("2001:db8::7fff", 1), "2001:db8::8000/113"));
+}
+
+TEST(ipv4_is_itself_in_every_form)
+{
+    assert_true(is_in(v6("::ffff:10.9.8.7", 1), "10.0.0.0/8"));
+    assert_true(is_in(v4("10.9.8.7", 1), "::ffff:10.0.0.0/104"));
+    assert_true(is_in(v6("::ffff:10.9.8.7", 1), "::ffff:10.9.8.7"));
+    assert_false(is_in(v6("::ffff:11.9.8.7", 1), "::ffff:10.0.0.0/104"));
+    /* All of one family is nothing of the other. */
+    assert_false(is_in(v4("10.9.8.7", 1), "::/0"));
+    assert_false(is_in(v6("::ffff:10.9.8.7", 1), "::/0"));
+    assert_true(is_in(v6("2001:db8::1", 1), "::/0"));
+    assert_false(is_in(v6("2001:db8::1", 1), "0.0.0.0/0"));
+    assert_false(is_in(v6("::10.9.8.7", 1), "10.0.0.0/8"));
+}
+
+TEST(what_is_no_internet_address_is_in_no_range)
+{
+    struct address nothing = {.len = sizeof(sa_family_t)};
+    nothing.storage.ss_family = AF_UNIX;
+    assert_false(is_in(nothing, "0.0.0.0/0"));
+    assert_false(is_in(nothing, "::/0"));
+}
+
+TEST(nonsense_is_no_range)
+{
+    static const char *const nonsense[] = {"",
+                                           "/",
+                                           "/8",
+                                           "10.0.0.0/",
+                                           "10.0.0.0/33",
+                                           "10.0.0.0/-1",
+                                           "10.0.0.0/ 8",
+                                           "10.0.0.0/8 ",
+                                           "10.0.0/8",
+                                           "10.1.2.3/8",
+                                           "10.0.0.0/8/8",
+                                           "::/129",
+                                           "fd00::1/8",
+                                           "::ffff:10.1.0.0/104",
+                                           "localhost",
+                                           "10.0.0.0:5",
+                                           "[::1]",
+                                           "::1/0x8",
+                                           "10.0.0.0/0008",
+                                           " 10.0.0.0/8",
+                                           "1.2.3.4.5",
+                                           "0000:0000:0000:0000:0000:ffff:0000:0000:255.255.255.255:1/128"};
+    struct address_range r;
+    for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++)
+        assert_false(address_range_parse(nonsense[i], &r));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +183,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_place_is_an_ipv4_address_or_an_ipv6_network),
         cmocka_unit_test(listeners_are_read_in_every_form),
         cmocka_unit_test(nonsense_is_no_address),
+        cmocka_unit_test(a_range_holds_what_begins_with_its_bits),
+        cmocka_unit_test(ipv4_is_itself_in_every_form),
+        cmocka_unit_test(what_is_no_internet_address_is_in_no_range),
+        cmocka_unit_test(nonsense_is_no_range),
     };
     return unit_main("net/address", tests, argc, argv);
 }
