@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "broker/config.h"
 #include "broker/host.h"
+#include "broker/listeners.h"
 #include "broker/net/login.h"
 #include "broker/net/server.h"
 #include "broker/recovery.h"
@@ -144,34 +145,16 @@ static void log_warnings(const struct config *c)
 
 /* What the server borrows from the configuration, in the shapes that it wants. */
 struct wiring {
-    const char **listeners; /* owned; the texts are borrowed */
-    unsigned n_listeners;
-    bool has_listeners;           /* one was named, be it "none" */
-    struct bytes *loopback_users; /* owned; likewise */
+    struct bytes *loopback_users; /* owned; the names are borrowed */
     unsigned n_loopback_users;
     bool is_guest_named; /* loopback_users.guest is set */
     struct login_rules login;
 };
 
-static void add_listener(struct wiring *w, const char *text)
-{
-    w->listeners = alloc_array((void *)w->listeners, w->n_listeners + 1, sizeof(char *));
-    w->listeners[w->n_listeners++] = text;
-}
-
 static void add_loopback_user(struct wiring *w, const char *name)
 {
     w->loopback_users = alloc_array(w->loopback_users, w->n_loopback_users + 1, sizeof *w->loopback_users);
     w->loopback_users[w->n_loopback_users++] = bytes_of_string(name);
-}
-
-static void on_listener(void *arg, const char *name, const char *value, uint64_t number)
-{
-    (void)name, (void)number;
-    struct wiring *w = arg;
-    w->has_listeners = true;
-    if (strcmp(value, "none") != 0)
-        add_listener(w, value);
 }
 
 static void on_loopback_user(void *arg, const char *name, const char *value, uint64_t number)
@@ -187,11 +170,6 @@ static void on_loopback_user(void *arg, const char *name, const char *value, uin
 static void wire(struct wiring *w, const struct config *c)
 {
     *w = (struct wiring){0};
-    config_each(c, KEY_LISTENERS_TCP, on_listener, w);
-    if (config_is_set(c, KEY_LISTENERS_TCP_NONE))
-        w->n_listeners = 0;
-    else if (!w->has_listeners)
-        add_listener(w, "5672");
     config_each(c, KEY_LOOPBACK_USERS, on_loopback_user, w);
     if (config_is_set(c, KEY_LOOPBACK_USERS_NONE))
         w->n_loopback_users = 0;
@@ -232,11 +210,15 @@ static struct broker_config broker_config_of(const struct config *c)
         .default_vhost = config_text(c, KEY_DEFAULT_VHOST), .hash_seed = hash_seed, .memory_high = memory_high(c)};
 }
 
-static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)
+static struct server_config server_config_of(const struct config *c, const struct listeners *l, struct wiring *w,
+                                             const struct hub_keeper *keeper)
 {
     return (struct server_config){
-        .listeners = w->listeners,
-        .n_listeners = w->n_listeners,
+        .listeners = l->all,
+        .n_listeners = l->n,
+        .tls_handshake_ms = config_number(c, KEY_TLS_HANDSHAKE_TIMEOUT),
+        .proxies = l->proxies,
+        .n_proxies = l->n_proxies,
         .socket = {.backlog = (int)config_number(c, KEY_BACKLOG),
                    .nodelay = config_number(c, KEY_NODELAY) != 0,
                    .keepalive = config_number(c, KEY_KEEPALIVE) != 0,
@@ -337,7 +319,7 @@ static int run(struct server *s, struct keeper *k)
         .durable = on_durable, .loaded = on_loaded, .disk_alarm = on_disk_alarm, .arg = server_hub(s)};
     keeper_start(k, &ear);
     log_info("main", "Server startup complete; 0 plugins started.");
-    printf("millrace " PACKAGE_VERSION " ready: amqp %s\n", server_addresses(s));
+    printf("millrace " PACKAGE_VERSION " ready: %s\n", server_addresses(s));
     fflush(stdout);
     bool has_ended = server_run(s);
     int status = keeper_stop(k) ? EX_OK : EX_IOERR;
@@ -349,8 +331,8 @@ static int run(struct server *s, struct keeper *k)
     return status;
 }
 
-/* With what was recovered, which it uses up. */
-static int serve_recovered(const struct config *c, struct recovery *r)
+/* With what was recovered, which it uses up, and tls, which it takes over. */
+static int serve_recovered(const struct config *c, const struct listeners *l, struct tls *tls, struct recovery *r)
 {
     struct wiring w;
     wire(&w, c);
@@ -361,7 +343,8 @@ static int serve_recovered(const struct config *c, struct recovery *r)
                                       .pending_max = keeper_pending_max(k),
                                       .pending_easy = keeper_pending_max(k) / 2,
                                       .arg = k};
-    const struct server_config sc = server_config_of(c, &w, &keeper);
+    struct server_config sc = server_config_of(c, l, &w, &keeper);
+    sc.tls = tls;
     char *error = NULL;
     int status = EX_UNAVAILABLE;
     struct server *s = server_create(&sc, r->broker, &error);
@@ -373,8 +356,54 @@ static int serve_recovered(const struct config *c, struct recovery *r)
     keeper_destroy(k);
     backup_desk_destroy(desk);
     free(error);
-    free((void *)w.listeners);
     free(w.loopback_users);
+    return status;
+}
+
+/* With certificates at hand, which it takes over. */
+static int serve_at(const struct config *c, const struct listeners *l, struct tls *tls)
+{
+    int status = claim_data(c);
+    if (status != 0) {
+        tls_unref(tls);
+        return status;
+    }
+    const char *dir = config_text(c, KEY_DATA_DIR);
+    log_info("main", "data in %s; at most %" PRIu64 " open files", dir, host_raise_files());
+    signal(SIGPIPE, SIG_IGN);
+
+    const struct broker_config bc = broker_config_of(c);
+    struct recovery r;
+    status = recovery_init(&r, dir, &bc, fill_random);
+    if (status != 0) {
+        tls_unref(tls);
+        return status;
+    }
+    status = serve_recovered(c, l, tls, &r);
+    recovery_fini(&r);
+    return status;
+}
+
+/* Where to listen, and the certificates for it; false: it has said what is wrong with them. */
+static bool open_listeners(const struct config *c, struct listeners *l, struct tls **tls)
+{
+    char *error = NULL;
+    *tls = NULL;
+    bool is_open = listeners_init(l, c, &error) && listeners_open_tls(l, tls, &error);
+    if (!is_open)
+        fprintf(stderr, "millraced: %s\n", error);
+    free(error);
+    return is_open;
+}
+
+/* What only opening files can tell of a configuration; the exit status. */
+static int check_files(const struct config *c)
+{
+    struct listeners l;
+    struct tls *tls;
+    int status = open_listeners(c, &l, &tls) ? EX_OK : EX_CONFIG;
+    tls_unref(tls);
+    listeners_fini(&l);
     return status;
 }
 
@@ -386,20 +415,14 @@ static int serve(const struct config *c)
         log_set_level((enum log_level)config_number(c, KEY_LOG_CONSOLE_LEVEL));
     log_info("main", "Starting Millrace " PACKAGE_VERSION " (RabbitMQ %s compatible)", config_text(c, KEY_VERSION));
     log_warnings(c);
-    int status = claim_data(c);
-    if (status != 0)
-        return status;
-    const char *dir = config_text(c, KEY_DATA_DIR);
-    log_info("main", "data in %s; at most %" PRIu64 " open files", dir, host_raise_files());
-    signal(SIGPIPE, SIG_IGN);
-
-    const struct broker_config bc = broker_config_of(c);
-    struct recovery r;
-    status = recovery_init(&r, dir, &bc, fill_random);
-    if (status != 0)
-        return status;
-    status = serve_recovered(c, &r);
-    recovery_fini(&r);
+    struct listeners l;
+    struct tls *tls;
+    int status = EX_CONFIG;
+    if (open_listeners(c, &l, &tls)) {
+        listeners_warn(&l, c);
+        status = serve_at(c, &l, tls);
+    }
+    listeners_fini(&l);
     return status;
 }
 
@@ -424,6 +447,8 @@ int main(int argc, char **argv)
         read_config(c, &o);
         if (o.check_only || config_errors(c) > 0)
             status = tell_complaints(c) ? EX_CONFIG : EX_OK;
+        if (o.check_only && status == EX_OK)
+            status = check_files(c);
         if (o.check_only && status == EX_OK)
             config_print(c, stdout);
         if (status < 0)

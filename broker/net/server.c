@@ -14,53 +14,73 @@
 #include "base/str.h"
 #include "broker/net/hub.h"
 #include "broker/net/loop.h"
+#include "broker/net/tls.h"
 #include "broker/net/transport.h"
+
+/* A listener of the server's. */
+struct entrance {
+    struct server *server;     /* borrowed */
+    struct listener *listener; /* owned */
+    struct greeting how;
+};
 
 struct server {
     struct server_config config;
-    struct listener **listeners; /* owned */
-    unsigned n_listeners;
-    char *addresses;     /* owned */
-    struct hub *hub;     /* owned */
-    struct loop **loops; /* owned: the first is the main thread's */
+    struct entrance *entrances; /* owned */
+    unsigned n_entrances;
+    struct greeter *greeter; /* owned; NULL: no listener needs it */
+    char *addresses;         /* owned */
+    struct hub *hub;         /* owned */
+    struct loop **loops;     /* owned: the first is the main thread's */
     struct loop_shared shared;
-    struct lane **lanes; /* owned: the loops' */
-    pthread_t *threads;  /* owned: of all loops but the first */
-    bool *has_ended;     /* owned: what loop_run() said, by loop */
-    unsigned next_loop;  /* whose turn it is to get a connection */
-    unsigned signals;    /* that asked for an end */
+    struct lane **lanes;   /* owned: the loops' */
+    pthread_t *threads;    /* owned: of all loops but the first */
+    bool *has_ended;       /* owned: what loop_run() said, by loop */
+    atomic_uint next_loop; /* whose turn it is to get a connection */
+    unsigned signals;      /* that asked for an end */
 };
+
+static void server_add(struct server *s, struct listener *l, struct greeting how)
+{
+    char text[ADDRESS_TEXT_MAX];
+    s->entrances = alloc_array(s->entrances, s->n_entrances + 1, sizeof *s->entrances);
+    s->entrances[s->n_entrances++] = (struct entrance){.server = s, .listener = l, .how = how};
+    address_format(listener_address(l), text);
+    bool is_first_plain = !how.is_tls;
+    for (unsigned i = 0; i + 1 < s->n_entrances; i++)
+        is_first_plain = is_first_plain && s->entrances[i].how.is_tls;
+    char *all = str_format("%s%s%s%s", s->addresses != NULL ? s->addresses : "", s->addresses != NULL ? ", " : "",
+                           how.is_tls       ? "amqps "
+                           : is_first_plain ? "amqp "
+                                            : "",
+                           text);
+    free(s->addresses);
+    s->addresses = all;
+    log_info("main", "started %s listener on %s", how.is_tls ? "TLS (SSL)" : "TCP", text);
+}
 
 static bool server_listen(struct server *s, char **error)
 {
     for (unsigned i = 0; i < s->config.n_listeners; i++) {
         struct listener *opened[LISTENER_SOCKETS_MAX];
-        int n = listener_open(s->config.listeners[i], &s->config.socket, opened, error);
+        int n = listener_open(s->config.listeners[i].text, &s->config.socket, opened, error);
         if (n < 0)
             return false;
-        s->listeners = alloc_array((void *)s->listeners, s->n_listeners + (unsigned)n, sizeof(struct listener *));
-        for (int k = 0; k < n; k++) {
-            char text[ADDRESS_TEXT_MAX];
-            s->listeners[s->n_listeners++] = opened[k];
-            address_format(listener_address(opened[k]), text);
-            char *all = s->addresses == NULL ? str_format("%s", text) : str_format("%s, %s", s->addresses, text);
-            free(s->addresses);
-            s->addresses = all;
-            log_info("main", "started TCP listener on %s", text);
-        }
+        for (int k = 0; k < n; k++)
+            server_add(s, opened[k], s->config.listeners[i].how);
     }
     return true;
 }
 
 const char *server_addresses(const struct server *s)
 {
-    return s->addresses != NULL ? s->addresses : "none";
+    return s->addresses != NULL ? s->addresses : "amqp none";
 }
 
 static void server_close_listeners(struct server *s)
 {
-    while (s->n_listeners > 0)
-        listener_destroy(s->listeners[--s->n_listeners]);
+    while (s->n_entrances > 0)
+        listener_destroy(s->entrances[--s->n_entrances].listener);
 }
 
 void server_destroy(struct server *s)
@@ -68,10 +88,13 @@ void server_destroy(struct server *s)
     if (s == NULL)
         return;
     server_close_listeners(s);
+    if (s->greeter == NULL)
+        tls_unref(s->config.tls);
+    greeter_destroy(s->greeter);
     for (unsigned i = 0; i < s->shared.n_loops; i++)
         loop_destroy(s->loops[i]);
     hub_destroy(s->hub);
-    free((void *)s->listeners);
+    free(s->entrances);
     free((void *)s->loops);
     free((void *)s->lanes);
     free(s->threads);
@@ -85,13 +108,30 @@ void server_destroy(struct server *s)
 /* Who would get the next connection has room for it. */
 static bool has_room(void *arg)
 {
-    struct server *s = arg;
-    return loop_has_room(&s->shared, s->next_loop % s->shared.n_loops);
+    const struct entrance *e = arg;
+    struct server *s = e->server;
+    if (e->how.is_tls || e->how.has_proxy)
+        return greeter_has_room(s->greeter);
+    return loop_has_room(&s->shared, atomic_load(&s->next_loop) % s->shared.n_loops);
+}
+
+/* To its loop; from the main thread and from the greeter's. */
+static void server_pass(struct server *s, struct stranger *stranger, bool is_main)
+{
+    unsigned number = atomic_fetch_add(&s->next_loop, 1) % s->shared.n_loops;
+    atomic_fetch_add(&s->shared.guests[number], 1);
+    if (is_main && number == 0) {
+        loop_welcome(s->loops[0], stranger);
+    } else {
+        struct stranger *copy = alloc_copy(stranger, sizeof *stranger);
+        lane_post(s->lanes[number], &copy->parcel);
+    }
 }
 
 static void on_connection(void *arg, int fd, const struct address *from)
 {
-    struct server *s = arg;
+    const struct entrance *e = arg;
+    struct server *s = e->server;
     unsigned open = atomic_fetch_add(&s->shared.connections, 1);
     if (s->config.connections_max != 0 && open >= s->config.connections_max) {
         atomic_fetch_sub(&s->shared.connections, 1);
@@ -99,17 +139,26 @@ static void on_connection(void *arg, int fd, const struct address *from)
         close(fd);
         return;
     }
-    unsigned number = s->next_loop++ % s->shared.n_loops;
-    atomic_fetch_add(&s->shared.guests[number], 1);
+    if (e->how.is_tls || e->how.has_proxy) {
+        greeter_take(s->greeter, fd, from, e->how);
+        return;
+    }
     struct stranger here = {
         .parcel.kind = PARCEL_STRANGER, .transport = transport_plain_create(fd), .came_ms = clock_ms()};
     peer_init(&here.peer, fd, from);
-    if (number == 0) {
-        loop_welcome(s->loops[0], &here);
-    } else {
-        struct stranger *stranger = alloc_copy(&here, sizeof here);
-        lane_post(s->lanes[number], &stranger->parcel);
-    }
+    server_pass(s, &here, true);
+}
+
+/* The greeter's, on its thread. */
+static void on_greeted(void *arg, struct stranger *stranger)
+{
+    server_pass(arg, stranger, false);
+}
+
+static void on_ungreeted(void *arg)
+{
+    struct server *s = arg;
+    atomic_fetch_sub(&s->shared.connections, 1);
 }
 
 static void server_tell_loops(struct server *s, enum parcel_kind kind)
@@ -127,6 +176,8 @@ static void on_stop(void *arg, int number)
     log_notice("main", "%s received - shutting down%s", number == SIGTERM ? "SIGTERM" : "SIGINT",
                s->signals == 0 ? "" : " at once");
     server_close_listeners(s);
+    if (s->greeter != NULL)
+        greeter_stop(s->greeter); /* whom it has passed on comes before what the loops are told now */
     if (s->signals++ == 0) {
         hub_tell_shutdown(s->hub); /* before the first connection is closed for it */
         server_tell_loops(s, PARCEL_STOP);
@@ -139,8 +190,11 @@ static void on_stop(void *arg, int number)
 
 static void on_hangup(void *arg, int number)
 {
-    (void)arg, (void)number;
-    log_notice("main", "SIGHUP received - nothing to reload yet");
+    struct server *s = arg;
+    (void)number;
+    log_notice("main", "SIGHUP received - %s", s->config.tls != NULL ? "reloading certificates" : "nothing to reload");
+    if (s->config.tls != NULL)
+        greeter_reload(s->greeter);
 }
 
 /* ---- Its life. */
@@ -148,6 +202,26 @@ static void on_hangup(void *arg, int number)
 struct hub *server_hub(struct server *s)
 {
     return s->hub;
+}
+
+/* If any listener needs it. */
+static void server_hire_greeter(struct server *s)
+{
+    const struct server_config *c = &s->config;
+    bool is_needed = c->tls != NULL;
+    for (unsigned i = 0; i < c->n_listeners; i++)
+        is_needed = is_needed || c->listeners[i].how.is_tls || c->listeners[i].how.has_proxy;
+    if (!is_needed)
+        return;
+    const struct greeter_config gc = {.tls = c->tls,
+                                      .handshake_ms = c->session.handshake_timeout_ms,
+                                      .tls_handshake_ms = c->tls_handshake_ms,
+                                      .proxies = c->proxies,
+                                      .n_proxies = c->n_proxies,
+                                      .pass = on_greeted,
+                                      .gone = on_ungreeted,
+                                      .arg = s};
+    s->greeter = greeter_create(&gc);
 }
 
 struct server *server_create(const struct server_config *config, struct broker *broker, char **error)
@@ -180,6 +254,7 @@ struct server *server_create(const struct server_config *config, struct broker *
     }
     if (!s->shared.has_threads)
         hub_attach(s->hub, s->lanes[0]);
+    server_hire_greeter(s);
     /* Now, so that whoever sees that it listens may signal it. */
     struct poller *p = loop_poller(s->loops[0]);
     poller_signal(p, SIGTERM, on_stop, s);
@@ -219,12 +294,13 @@ bool server_run(struct server *s)
 {
     /* cppcheck-suppress variableScope; the threads borrow it until they are joined */
     struct loop_thread threads[LOOPS_MAX];
-    const struct listener_host host = {.has_room = has_room, .take = on_connection, .arg = s};
     struct poller *p = loop_poller(s->loops[0]);
     if (s->shared.has_threads)
         server_start_threads(s, threads);
-    for (unsigned i = 0; i < s->n_listeners; i++)
-        listener_start(s->listeners[i], p, &host);
+    for (unsigned i = 0; i < s->n_entrances; i++) {
+        const struct listener_host host = {.has_room = has_room, .take = on_connection, .arg = &s->entrances[i]};
+        listener_start(s->entrances[i].listener, p, &host);
+    }
 
     bool has_ended = loop_run(s->loops[0], s->loops[0]);
     if (!s->shared.has_threads)
