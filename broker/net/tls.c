@@ -410,7 +410,6 @@ struct tls *tls_create(const struct tls_config *config, char **error)
     SSL_CTX_set_mode(context,
                      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1);
-    SSL_CTX_set_default_read_buffer_len(context, TLS_READ_BYTES);
     set_sessions(context, config);
     set_verification(context, config);
     if (choose_ciphers(context, config, error) && load_parameters(context, config, error) &&

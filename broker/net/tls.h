@@ -23,7 +23,6 @@ struct tls;
 enum {
     TLS_TICKET_KEY_MS = 3600 * 1000, /* the age at which a ticket's key makes no more tickets */
     TLS_CHAIN_BYTES_MAX = 32 << 10,  /* certificates that a peer may send */
-    TLS_READ_BYTES = 32 << 10,       /* read at once, into a buffer that goes when it is empty */
     TLS_FILE_BYTES_MAX = 16 << 20,   /* a certificate, key or list that is larger is none */
     TLS_EXPIRY_CHECK_MS = 86400000,  /* how often tls_warn_expiry() should be asked */
 };

@@ -11,6 +11,8 @@
 #include "base/alloc.h"
 #include "broker/net/transport.h"
 
+enum { READ_BYTES = 32 << 10 }; /* from the socket at once, into a buffer that goes when it is empty */
+
 struct tls_transport {
     struct transport base;
     SSL *ssl;          /* owned */
@@ -170,6 +172,7 @@ static const struct transport_kind tls = {
 struct transport *transport_tls_create(int fd, SSL *ssl)
 {
     struct tls_transport *t = alloc(sizeof *t);
+    SSL_set_default_read_buffer_len(ssl, READ_BYTES);
     /* What came behind the handshake may have been read with it already. */
     *t = (struct tls_transport){.base = {.kind = &tls, .fd = fd, .has_more = true}, .ssl = ssl};
     return &t->base;
