@@ -23,7 +23,7 @@
 #include "broker/net/hub.h"
 #include "broker/net/poller.h"
 #include "broker/net/proxy.h"
-#include "broker/net/throttle.h"
+#include "broker/net/hush.h"
 #include "broker/net/tls.h"
 #include "broker/net/transport.h"
 
@@ -74,7 +74,7 @@ struct greeter {
     bool is_stopping;
     uint64_t now_ms, expiry_check_ms;
     unsigned told_expiry;
-    struct throttle on_plain, on_failure, on_proxy, on_crowd;
+    struct hush on_plain, on_failure, on_proxy, on_crowd;
 };
 
 /* What a parcel in its lane says, besides PARCEL_STRANGER and PARCEL_STOP. */
@@ -82,10 +82,10 @@ enum { PARCEL_RELOAD = 1000 };
 
 /* ---- The log, which strangers must not fill. */
 
-static void complain(struct greeter *g, struct throttle *t, const struct arrival *a, const char *what, const char *why)
+static void complain(struct greeter *g, struct hush *t, const struct arrival *a, const char *what, const char *why)
 {
     unsigned hidden;
-    if (!throttle_may(t, g->now_ms, &hidden))
+    if (!hush_may(t, g->now_ms, &hidden))
         return;
     char from[ADDRESS_TEXT_MAX], more[64] = "";
     address_format(&a->peer.from, from);
