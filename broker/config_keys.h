@@ -33,7 +33,8 @@ enum config_type {
     TYPE_BYTES,    /* bytes, or a number with a unit: k is 1024 */
     TYPE_FRACTION, /* 0.4, 40% */
     TYPE_LEVEL,    /* a log level */
-    TYPE_LISTENER, /* an address (net/address.h), or none */
+    TYPE_LISTENER, /* an address (net/listener.h), or none */
+    TYPE_MODE,     /* of a file: octal digits */
     TYPE_NONE,     /* the word none */
     /* One of some words; the number is that of the enum. */
     TYPE_VERIFY,      /* verify_none, verify_peer: a bool */

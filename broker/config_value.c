@@ -91,6 +91,8 @@ static bool level_parse(const char *text, uint64_t *n)
 /* Ends with a port, behind a colon if there is more.  Whether the rest is an address shows when it is listened at. */
 static bool listener_parse(const char *text)
 {
+    if (strncmp(text, "unix:/", 6) == 0)
+        return true;
     const char *colon = strrchr(text, ':');
     uint64_t port = 0;
     return colon != text && integer_parse(colon != NULL ? colon + 1 : text, &port) && port <= UINT16_MAX;
@@ -133,6 +135,14 @@ static bool word_parse(const struct config_key *key, const char *text, uint64_t 
         if (strcmp(text, words[*n]) == 0)
             return true;
     return false;
+}
+
+static bool mode_parse(const char *text, uint64_t *n)
+{
+    enum { DIGITS_MAX = 4 };
+    size_t digits = strspn(text, "01234567");
+    *n = strtoull(text, NULL, 8);
+    return digits > 0 && digits <= DIGITS_MAX && text[digits] == '\0';
 }
 
 static void say(char *expected, size_t size, const char *what)
@@ -179,8 +189,11 @@ bool config_value_parse(const struct config_key *key, const char *text, struct c
         say(expected, size, "one of debug, info, notice, warning, error, critical, alert, emergency, none");
         return level_parse(text, &value->number);
     case TYPE_LISTENER:
-        say(expected, size, "PORT, ADDRESS:PORT or none");
+        say(expected, size, "PORT, ADDRESS:PORT, unix:/PATH or none");
         return strcmp(text, "none") == 0 || listener_parse(text);
+    case TYPE_MODE:
+        say(expected, size, "the mode of a file, in octal");
+        return mode_parse(text, &value->number) && value->number <= key->max;
     case TYPE_NONE:
         say(expected, size, "none");
         return strcmp(text, "none") == 0;

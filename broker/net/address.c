@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 static struct sockaddr_in6 as_v6(const struct address *a)
 {
@@ -33,6 +34,14 @@ static bool as_v4(const struct address *a, struct in_addr *v4, uint16_t *port)
     return true;
 }
 
+/* What a UNIX socket is called, if it is. */
+static void format_unix(const struct address *a, char text[ADDRESS_TEXT_MAX])
+{
+    struct sockaddr_un un = {0};
+    memcpy(&un, &a->storage, a->len < sizeof un ? a->len : sizeof un);
+    snprintf(text, ADDRESS_TEXT_MAX, "unix:%.*s", (int)sizeof un.sun_path, un.sun_path);
+}
+
 void address_format(const struct address *a, char text[ADDRESS_TEXT_MAX])
 {
     char host[INET6_ADDRSTRLEN];
@@ -45,6 +54,8 @@ void address_format(const struct address *a, char text[ADDRESS_TEXT_MAX])
         const struct sockaddr_in6 in6 = as_v6(a);
         inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
         snprintf(text, ADDRESS_TEXT_MAX, "[%s]:%u", host, ntohs(in6.sin6_port));
+    } else if (address_is_unix(a)) {
+        format_unix(a, text);
     } else {
         snprintf(text, ADDRESS_TEXT_MAX, "unknown");
     }
@@ -59,8 +70,15 @@ uint16_t address_port(const struct address *a)
     return a->storage.ss_family == AF_INET6 ? ntohs(as_v6(a).sin6_port) : 0;
 }
 
+bool address_is_unix(const struct address *a)
+{
+    return a->storage.ss_family == AF_UNIX;
+}
+
 bool address_is_loopback(const struct address *a)
 {
+    if (address_is_unix(a))
+        return true;
     struct in_addr v4;
     uint16_t port;
     if (as_v4(a, &v4, &port))
@@ -81,6 +99,8 @@ void address_group(const struct address *a, uint8_t group[ADDRESS_GROUP_BYTES])
         const struct sockaddr_in6 in6 = as_v6(a);
         group[0] = 6;
         memcpy(group + 1, in6.sin6_addr.s6_addr, 8);
+    } else if (address_is_unix(a)) {
+        group[0] = 1;
     }
 }
 

@@ -1,4 +1,4 @@
-/* Internet addresses, as people write them and as clients are counted by them. */
+/* Addresses of sockets, as people write them and as clients are counted by them. */
 #ifndef BROKER_NET_ADDRESS_H
 #define BROKER_NET_ADDRESS_H
 
@@ -6,20 +6,24 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { ADDRESS_TEXT_MAX = 64, ADDRESS_GROUP_BYTES = 9 };
+enum { ADDRESS_TEXT_MAX = 128, ADDRESS_GROUP_BYTES = 9 };
 
 struct address {
     struct sockaddr_storage storage;
     socklen_t len;
 };
 
-/* "127.0.0.1:5672", "[::1]:5672"; an IPv4 address that came over an IPv6 socket is written as IPv4. */
+/* "127.0.0.1:5672", "[::1]:5672"; an IPv4 address that came over an IPv6 socket is written as IPv4.
+ * "unix:/run/x.sock"; "unix:" is the side of a UNIX socket that has no name, as clients have none. */
 void address_format(const struct address *a, char text[ADDRESS_TEXT_MAX]);
 
 uint16_t address_port(const struct address *a);
+/* From this machine; so is who comes over a UNIX socket, since the file's mode says who may. */
 bool address_is_loopback(const struct address *a);
+bool address_is_unix(const struct address *a);
 
-/* What clients of one place have in common: an IPv4 address, or the first 64 bits of an IPv6 one. */
+/* What clients of one place have in common: an IPv4 address, or the first 64 bits of an IPv6 one.  All UNIX sockets are
+ * one place. */
 void address_group(const struct address *a, uint8_t group[ADDRESS_GROUP_BYTES]);
 
 /* Addresses that begin with the same bits: "10.0.0.0/8", "fd00::/8"; without a slash just that one. */

@@ -56,16 +56,18 @@ void conn_read(struct conn *c, uint8_t *scratch, uint64_t now_ms)
         c->is_blocked = false;
     if (c->state == CONN_UP && (session_wants(c->session) & SESSION_READ) == 0)
         return; /* that was before it stopped wanting */
+    /* Until it has opened there may be a password in what comes. */
+    const bool is_secret = c->in.is_secret = c->guest.place != NULL;
     struct space space = intake_space(&c->in, scratch);
     ssize_t n = c->transport->kind->read(c->transport, space.at, space.size);
     if (c->transport->has_more)
         c->ready |= WATCH_READ; /* in the next turn: the socket will not say so */
-    if (n == -EAGAIN)
-        return;
-    if (n <= 0)
+    if (n <= 0 && n != -EAGAIN)
         conn_drop(c);
-    else if (c->state == CONN_UP)
+    else if (n > 0 && c->state == CONN_UP)
         conn_feed(c, intake_got(&c->in, &space, (size_t)n), now_ms);
+    if (is_secret)
+        intake_wipe(&c->in, &space, n > 0 ? (size_t)n : 0);
 }
 
 void conn_tick(struct conn *c, uint64_t now_ms)

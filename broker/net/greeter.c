@@ -21,9 +21,10 @@
 #include "base/log.h"
 #include "broker/net/door.h"
 #include "broker/net/hub.h"
-#include "broker/net/poller.h"
-#include "broker/net/proxy.h"
 #include "broker/net/hush.h"
+#include "broker/net/poller.h"
+#include "broker/net/porch.h"
+#include "broker/net/proxy.h"
 #include "broker/net/tls.h"
 #include "broker/net/transport.h"
 
@@ -31,6 +32,7 @@ enum { DRAIN_BYTES = 4096, REASON_MAX = 256 };
 
 /* What it is waited for. */
 enum stage {
+    STAGE_PORCH,   /* there is no room for it at the door yet; nothing was read */
     STAGE_PROXY,   /* the rest of a PROXY header */
     STAGE_FIRST,   /* the first byte of a handshake */
     STAGE_TLS,     /* the rest of it */
@@ -40,10 +42,10 @@ enum stage {
 struct arrival {
     struct parcel parcel; /* PARCEL_STRANGER: on its way to the greeter */
     struct greeter *g;    /* borrowed */
-    struct link touched;
+    struct link touched;  /* on the greeter's list of those, or, on the porch, of those who wait */
     struct heap_node deadline;
     struct guest guest;
-    struct watch *watch; /* owned */
+    struct watch *watch; /* owned; NULL: on the porch */
     int fd;              /* owned; -1: passed on */
     struct greeting how;
     enum stage stage;
@@ -63,12 +65,12 @@ struct greeter {
 
     struct lane lane;
     atomic_uint guests; /* here, or on their way */
-    atomic_ullong ripe_at;
 
     /* The thread's own. */
     struct poller *poller; /* owned */
     struct watch *lane_watch;
     struct list touched;   /* struct arrival: something has happened to them */
+    struct list porch;     /* struct arrival, oldest first (net/porch.h says why) */
     struct heap deadlines; /* struct arrival */
     struct door door;
     bool is_stopping;
@@ -96,11 +98,6 @@ static void complain(struct greeter *g, struct hush *t, const struct arrival *a,
 
 /* ---- Coming and going. */
 
-static void greeter_tell_ripe(struct greeter *g)
-{
-    atomic_store(&g->ripe_at, door_ripe_at(&g->door));
-}
-
 static void arrival_destroy(struct arrival *a)
 {
     struct greeter *g = a->g;
@@ -108,7 +105,6 @@ static void arrival_destroy(struct arrival *a)
         list_remove(&a->touched);
     heap_remove(&g->deadlines, &a->deadline);
     door_leave(&g->door, &a->guest);
-    greeter_tell_ripe(g);
     watch_destroy(a->watch);
     SSL_free(a->ssl);
     tls_unref(a->tls);
@@ -325,33 +321,65 @@ static void on_arrival(void *arg, unsigned what)
         list_append(&a->g->touched, &a->touched);
 }
 
+static void greeter_evict(struct greeter *g, struct guest *guest)
+{
+    struct arrival *a = item_of(guest, struct arrival, guest);
+    complain(g, &g->on_crowd, a, "closing", "too many connections whose handshake is not done");
+    arrival_destroy(a);
+}
+
+/* Whether there is room for it at the door, be it that somebody must go for it. */
+static bool greeter_makes_room(struct greeter *g, const struct arrival *a)
+{
+    if (!door_is_full(&g->door))
+        return true;
+    struct guest *rival = door_rival(&g->door, &a->peer.from, g->now_ms);
+    if (rival != NULL)
+        greeter_evict(g, rival);
+    return rival != NULL;
+}
+
+static void greeter_seat(struct greeter *g, struct arrival *a)
+{
+    a->stage = a->how.has_proxy ? STAGE_PROXY : STAGE_FIRST;
+    a->watch = watch_create(g->poller, a->fd, on_arrival, a);
+    watch_set(a->watch, WATCH_READ);
+    on_arrival(a, WATCH_READ); /* most have sent something already */
+    door_enter(&g->door, &a->guest, &a->peer.from, g->now_ms);
+    for (struct guest *o; (o = door_overdue(&g->door, &a->guest, g->now_ms)) != NULL;)
+        greeter_evict(g, o);
+}
+
+/* Those in front come in while there is room; the others have their deadlines. */
+static void greeter_tend_porch(struct greeter *g)
+{
+    while (!list_is_empty(&g->porch)) {
+        struct arrival *a = item_of(g->porch.ring.next, struct arrival, touched);
+        if (!greeter_makes_room(g, a))
+            return;
+        list_remove(&a->touched);
+        greeter_seat(g, a);
+    }
+}
+
 static void greeter_welcome(struct greeter *g, struct arrival *a)
 {
-    bool is_proxied = a->how.has_proxy;
     link_init(&a->touched);
     heap_node_init(&a->deadline);
     guest_init(&a->guest);
     peer_init(&a->peer, a->fd, &a->peer.from);
-    if (g->is_stopping || (is_proxied && !is_proxy(g, &a->peer.from))) {
+    if (g->is_stopping || (a->how.has_proxy && !is_proxy(g, &a->peer.from))) {
         if (!g->is_stopping)
             complain(g, &g->on_proxy, a, "closing", "it is not in proxy_protocol_sources");
         arrival_destroy(a);
         return;
     }
-    a->stage = is_proxied ? STAGE_PROXY : STAGE_FIRST;
-    a->watch = watch_create(g->poller, a->fd, on_arrival, a);
-    watch_set(a->watch, WATCH_READ);
     heap_set(&g->deadlines, &a->deadline,
              a->came_ms + (a->how.is_tls ? g->config.tls_handshake_ms : g->config.handshake_ms));
-    on_arrival(a, WATCH_READ); /* most have sent something already */
-
-    door_enter(&g->door, &a->guest, &a->peer.from, g->now_ms);
-    for (struct guest *o; (o = door_overdue(&g->door, &a->guest, g->now_ms)) != NULL;) {
-        struct arrival *overdue = item_of(o, struct arrival, guest);
-        complain(g, &g->on_crowd, overdue, "too many handshakes at once: closing the oldest,", "it had its time");
-        arrival_destroy(overdue);
-    }
-    greeter_tell_ripe(g);
+    if (greeter_makes_room(g, a))
+        greeter_seat(g, a);
+    else
+        list_append(&g->porch, &a->touched);
 }
 
 static void greeter_collect(struct greeter *g)
@@ -399,6 +427,8 @@ static uint64_t greeter_patience(const struct greeter *g)
     const struct heap_node *first = heap_top(&g->deadlines);
     if (first != NULL && first->key < until)
         until = first->key;
+    if (!list_is_empty(&g->porch) && door_ripe_at(&g->door) < until)
+        until = door_ripe_at(&g->door);
     if (until == UINT64_MAX)
         return UINT64_MAX;
     uint64_t now = clock_ms();
@@ -422,6 +452,7 @@ static void *greeter_run(void *arg)
             list_remove(&a->touched);
             arrival_go_on(a);
         }
+        greeter_tend_porch(g);
     }
     for (struct heap_node *n; (n = heap_top(&g->deadlines)) != NULL;)
         arrival_destroy(item_of(n, struct arrival, deadline));
@@ -445,9 +476,9 @@ struct greeter *greeter_create(const struct greeter_config *config)
     if (g->config.tls_handshake_ms > g->config.handshake_ms)
         g->config.tls_handshake_ms = g->config.handshake_ms;
     atomic_init(&g->guests, 0);
-    atomic_init(&g->ripe_at, UINT64_MAX);
     g->poller = poller_create();
     list_init(&g->touched);
+    list_init(&g->porch);
     heap_init(&g->deadlines);
     door_init(&g->door, DOOR_GUESTS_MAX, DOOR_GUESTS_PER_PLACE_MAX);
     lane_init(&g->lane);
@@ -511,7 +542,7 @@ void greeter_take(struct greeter *g, int fd, const struct address *from, struct 
 
 bool greeter_has_room(const struct greeter *g)
 {
-    return atomic_load(&g->guests) < DOOR_GUESTS_MAX || clock_ms() >= atomic_load(&g->ripe_at);
+    return atomic_load(&g->guests) < DOOR_GUESTS_MAX + PORCH_MAX;
 }
 
 void greeter_reload(struct greeter *g)

@@ -17,57 +17,108 @@
 #include "broker/net/tls.h"
 #include "broker/net/transport.h"
 
-/* A listener of the server's. */
+/* A listener, and what is spoken there. */
 struct entrance {
-    struct server *server;     /* borrowed */
+    struct server *server;     /* borrowed, once there is one */
     struct listener *listener; /* owned */
     struct greeting how;
 };
 
 struct server {
     struct server_config config;
-    struct entrance *entrances; /* owned */
-    unsigned n_entrances;
-    struct greeter *greeter; /* owned; NULL: no listener needs it */
-    char *addresses;         /* owned */
-    struct hub *hub;         /* owned */
-    struct loop **loops;     /* owned: the first is the main thread's */
+    struct server_sockets *sockets; /* owned */
+    char *addresses;                /* owned */
+    struct hub *hub;                /* owned */
+    struct loop **loops;            /* owned: the first is the main thread's */
     struct loop_shared shared;
-    struct lane **lanes;   /* owned: the loops' */
-    pthread_t *threads;    /* owned: of all loops but the first */
-    bool *has_ended;       /* owned: what loop_run() said, by loop */
-    atomic_uint next_loop; /* whose turn it is to get a connection */
-    unsigned signals;      /* that asked for an end */
+    struct lane **lanes;     /* owned: the loops' */
+    pthread_t *threads;      /* owned: of all loops but the first */
+    bool *has_ended;         /* owned: what loop_run() said, by loop */
+    struct greeter *greeter; /* owned; NULL: no listener needs it */
+    atomic_uint next_loop;   /* whose turn it is to get a connection */
+    unsigned signals;        /* that asked for an end */
 };
 
-static void server_add(struct server *s, struct listener *l, struct greeting how)
+/* ---- Where it listens. */
+
+struct server_sockets {
+    struct entrance *at; /* owned */
+    unsigned n;
+};
+
+static bool open_sockets(struct server_sockets *to, const struct server_config *config, bool is_unix, char **error)
 {
-    char text[ADDRESS_TEXT_MAX];
-    s->entrances = alloc_array(s->entrances, s->n_entrances + 1, sizeof *s->entrances);
-    s->entrances[s->n_entrances++] = (struct entrance){.server = s, .listener = l, .how = how};
-    address_format(listener_address(l), text);
-    bool is_first_plain = !how.is_tls;
-    for (unsigned i = 0; i + 1 < s->n_entrances; i++)
-        is_first_plain = is_first_plain && s->entrances[i].how.is_tls;
-    char *all = str_format("%s%s%s%s", s->addresses != NULL ? s->addresses : "", s->addresses != NULL ? ", " : "",
-                           how.is_tls       ? "amqps "
-                           : is_first_plain ? "amqp "
-                                            : "",
-                           text);
+    for (unsigned i = 0; i < config->n_listeners; i++) {
+        struct listener *opened[LISTENER_SOCKETS_MAX];
+        if (listener_is_unix(config->listeners[i].text) != is_unix)
+            continue;
+        int n = listener_open(config->listeners[i].text, &config->socket, opened, error);
+        if (n < 0)
+            return false;
+        to->at = alloc_array(to->at, to->n + (unsigned)n, sizeof *to->at);
+        for (int k = 0; k < n; k++)
+            to->at[to->n++] = (struct entrance){.listener = opened[k], .how = config->listeners[i].how};
+    }
+    return true;
+}
+
+struct server_sockets *server_bind(const struct server_config *config, char **error)
+{
+    struct server_sockets *sockets = alloc_zeroed(sizeof *sockets);
+    if (open_sockets(sockets, config, false, error))
+        return sockets;
+    server_unbind(sockets);
+    return NULL;
+}
+
+static void close_sockets(struct server_sockets *sockets)
+{
+    while (sockets->n > 0)
+        listener_destroy(sockets->at[--sockets->n].listener);
+}
+
+void server_unbind(struct server_sockets *sockets)
+{
+    if (sockets == NULL)
+        return;
+    close_sockets(sockets);
+    free(sockets->at);
+    free(sockets);
+}
+
+/* "amqp A, B, amqps C": each kind named before the first of it, in the order of the listeners. */
+static void server_tell_address(struct server *s, const struct entrance *e, const char *text)
+{
+    bool is_first = true;
+    for (const struct entrance *o = s->sockets->at; o < e; o++)
+        is_first = is_first && o->how.is_tls != e->how.is_tls;
+    const char *kind = e->how.is_tls ? "amqps " : is_first ? "amqp " : "";
+    char *all =
+        s->addresses == NULL ? str_format("%s%s", kind, text) : str_format("%s, %s%s", s->addresses, kind, text);
     free(s->addresses);
     s->addresses = all;
-    log_info("main", "started %s listener on %s", how.is_tls ? "TLS (SSL)" : "TCP", text);
+    log_info("main", "started %s listener on %s",
+             e->how.is_tls                                    ? "TLS (SSL)"
+             : address_is_unix(listener_address(e->listener)) ? "UNIX"
+                                                              : "TCP",
+             text);
 }
 
 static bool server_listen(struct server *s, char **error)
 {
-    for (unsigned i = 0; i < s->config.n_listeners; i++) {
-        struct listener *opened[LISTENER_SOCKETS_MAX];
-        int n = listener_open(s->config.listeners[i].text, &s->config.socket, opened, error);
-        if (n < 0)
+    if (!open_sockets(s->sockets, &s->config, true, error))
+        return false;
+    for (unsigned i = 0; i < s->sockets->n; i++) {
+        struct entrance *e = &s->sockets->at[i];
+        char text[ADDRESS_TEXT_MAX];
+        address_format(listener_address(e->listener), text);
+        int status = listener_listen(e->listener);
+        if (status != 0) {
+            *error = str_format("cannot listen on %s: %s", text, strerrordesc_np(-status));
             return false;
-        for (int k = 0; k < n; k++)
-            server_add(s, opened[k], s->config.listeners[i].how);
+        }
+        e->server = s;
+        server_tell_address(s, e, text);
     }
     return true;
 }
@@ -77,24 +128,17 @@ const char *server_addresses(const struct server *s)
     return s->addresses != NULL ? s->addresses : "amqp none";
 }
 
-static void server_close_listeners(struct server *s)
-{
-    while (s->n_entrances > 0)
-        listener_destroy(s->entrances[--s->n_entrances].listener);
-}
-
 void server_destroy(struct server *s)
 {
     if (s == NULL)
         return;
-    server_close_listeners(s);
+    server_unbind(s->sockets);
     if (s->greeter == NULL)
         tls_unref(s->config.tls);
     greeter_destroy(s->greeter);
     for (unsigned i = 0; i < s->shared.n_loops; i++)
         loop_destroy(s->loops[i]);
     hub_destroy(s->hub);
-    free(s->entrances);
     free((void *)s->loops);
     free((void *)s->lanes);
     free(s->threads);
@@ -175,7 +219,7 @@ static void on_stop(void *arg, int number)
     struct server *s = arg;
     log_notice("main", "%s received - shutting down%s", number == SIGTERM ? "SIGTERM" : "SIGINT",
                s->signals == 0 ? "" : " at once");
-    server_close_listeners(s);
+    close_sockets(s->sockets);
     if (s->greeter != NULL)
         greeter_stop(s->greeter); /* whom it has passed on comes before what the loops are told now */
     if (s->signals++ == 0) {
@@ -224,10 +268,12 @@ static void server_hire_greeter(struct server *s)
     s->greeter = greeter_create(&gc);
 }
 
-struct server *server_create(const struct server_config *config, struct broker *broker, char **error)
+struct server *server_create(const struct server_config *config, struct server_sockets *sockets, struct broker *broker,
+                             char **error)
 {
     struct server *s = alloc_zeroed(sizeof *s);
     s->config = *config;
+    s->sockets = sockets;
     s->hub = hub_create(broker, config->keeper, config->io_threads);
     if (!server_listen(s, error)) {
         server_destroy(s);
@@ -240,10 +286,8 @@ struct server *server_create(const struct server_config *config, struct broker *
     s->shared.n_loops = n;
     s->shared.has_threads = config->io_threads > 0;
     atomic_init(&s->shared.connections, 0);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         atomic_init(&s->shared.guests[i], 0);
-        atomic_init(&s->shared.ripe_at[i], UINT64_MAX);
-    }
     s->loops = alloc_zeroed(n * sizeof(struct loop *));
     s->lanes = alloc_zeroed(n * sizeof(struct lane *));
     s->threads = alloc_zeroed(n * sizeof *s->threads);
@@ -297,9 +341,9 @@ bool server_run(struct server *s)
     struct poller *p = loop_poller(s->loops[0]);
     if (s->shared.has_threads)
         server_start_threads(s, threads);
-    for (unsigned i = 0; i < s->n_entrances; i++) {
-        const struct listener_host host = {.has_room = has_room, .take = on_connection, .arg = &s->entrances[i]};
-        listener_start(s->entrances[i].listener, p, &host);
+    for (unsigned i = 0; i < s->sockets->n; i++) {
+        const struct listener_host host = {.has_room = has_room, .take = on_connection, .arg = &s->sockets->at[i]};
+        listener_start(s->sockets->at[i].listener, p, &host);
     }
 
     bool has_ended = loop_run(s->loops[0], s->loops[0]);

@@ -35,14 +35,24 @@ struct server_config {
     const struct hub_keeper *keeper; /* NULL: nothing is kept */
 };
 
-/* Listens, and takes over the signals, but does not accept yet.  Takes over the broker.  NULL: *error says why, and the
- * caller frees it.  SIGHUP reads the certificates again. */
-struct server *server_create(const struct server_config *config, struct broker *broker, char **error);
+/* Where it will listen.  Ports may need root to be bound, and data is better not touched as root, so this comes first;
+ * nobody can connect yet.  UNIX sockets are not among them: their files belong to whom the broker runs as. */
+struct server_sockets;
+
+/* NULL: *error says why, and the caller frees it. */
+struct server_sockets *server_bind(const struct server_config *config, char **error);
+void server_unbind(struct server_sockets *sockets); /* NULL is allowed */
+
+/* Listens, and takes over the signals, but does not accept yet.  Takes over the broker and the sockets.  NULL: *error
+ * says why, and the caller frees it.  SIGHUP reads the certificates again. */
+struct server *server_create(const struct server_config *config, struct server_sockets *sockets, struct broker *broker,
+                             char **error);
 
 /* What the keeper tells; as long as the server lives. */
 struct hub *server_hub(struct server *s);
 
-/* Where it listens: "amqp 127.0.0.1:5672, [::1]:5672, amqps 127.0.0.1:5671"; lives as long as the server. */
+/* Where it listens: "amqp 127.0.0.1:5672, unix:/run/millrace/amqp.sock, amqps [::1]:5671"; lives as long as the
+ * server. */
 const char *server_addresses(const struct server *s);
 
 /* Serves until SIGTERM or SIGINT, on the calling thread and those that it starts.  True: all connections have ended in

@@ -3,7 +3,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "broker/net/address.h"
 
@@ -25,6 +27,17 @@ static struct address v6(const char *host, uint16_t port)
     return a;
 }
 
+/* What accept() says of a UNIX socket with this name, or without one. */
+static struct address local(const char *path)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    const size_t n = strlen(path);
+    memcpy(un.sun_path, path, n);
+    struct address a = {.len = (socklen_t)(sizeof(sa_family_t) + n)};
+    memcpy(&a.storage, &un, sizeof un);
+    return a;
+}
+
 static void assert_text(struct address a, const char *expect)
 {
     char text[ADDRESS_TEXT_MAX];
@@ -38,11 +51,19 @@ TEST(addresses_are_written_as_people_write_them)
     assert_text(v6("::1", 5672), "[::1]:5672");
     assert_text(v6("::ffff:10.1.2.3", 1), "10.1.2.3:1");
     assert_text(v6("fe80::1234:5678:9abc:def0", 65535), "[fe80::1234:5678:9abc:def0]:65535");
+    assert_text(local("/run/x.sock"), "unix:/run/x.sock");
+    assert_text(local(""), "unix:");
+    char full[sizeof((struct sockaddr_un *)0)->sun_path + 1],
+        expect[ADDRESS_TEXT_MAX]; /* not terminated, on the wire */
+    memset(full, 'x', sizeof full - 1);
+    full[sizeof full - 1] = '\0';
+    snprintf(expect, sizeof expect, "unix:%s", full);
+    assert_text(local(full), expect);
 }
 
 TEST(loopback_is_known_in_every_form)
 {
-    struct address yes[] = {v4("127.8.9.1", 1), v6("::1", 1), v6("::ffff:127.0.0.1", 1)};
+    struct address yes[] = {v4("127.8.9.1", 1), v6("::1", 1), v6("::ffff:127.0.0.1", 1), local(""), local("/x")};
     struct address no[] = {v4("128.0.0.1", 1), v6("::2", 1), v6("::ffff:10.0.0.1", 1), v6("::127.0.0.1", 1)};
     for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
         assert_true(address_is_loopback(&yes[i]));
@@ -65,6 +86,8 @@ TEST(a_place_is_an_ipv4_address_or_an_ipv6_network)
     assert_int_not_equal(compare_groups(v4("10.0.0.1", 1), v4("10.0.0.2", 1)), 0);
     assert_int_equal(compare_groups(v6("2001:db8:0:1::1", 1), v6("2001:db8:0:1:ffff::", 1)), 0);
     assert_int_not_equal(compare_groups(v6("2001:db8:0:1::1", 1), v6("2001:db8:0:2::1", 1)), 0);
+    assert_int_equal(compare_groups(local(""), local("/x")), 0);
+    assert_int_not_equal(compare_groups(local(""), v6("::", 1)), 0);
 }
 
 static void assert_split(const char *text, const char *expect_host, uint16_t expect_port)

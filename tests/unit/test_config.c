@@ -107,7 +107,7 @@ TEST(every_mistake_is_named_with_its_place)
     assert_complaint("tcp_listen_options.nodelay = 1", true,
                      "f:1: tcp_listen_options.nodelay: expected true or false, got \"1\"");
     assert_complaint("listeners.tcp.a = 127.0.0.1:70000", true,
-                     "f:1: listeners.tcp.a: expected PORT, ADDRESS:PORT or none, got \"127.0.0.1:70000\"");
+                     "f:1: listeners.tcp.a: expected PORT, ADDRESS:PORT, unix:/PATH or none, got \"127.0.0.1:70000\"");
     assert_complaint("\n\n  heartbeat 5", true, "f:3:13: expected 'key = value', found \"5\"");
     assert_complaint("!", true, "f:1:1: expected 'key = value', found \"!\"");
     assert_complaint("default_user = '''a", true, "f:1: no ''' ends what begins here");
@@ -240,9 +240,35 @@ TEST(the_table_shows_where_values_come_from_but_no_password)
     config_destroy(c);
 }
 
+TEST(modes_of_files_are_octal)
+{
+    struct config *c = read_text("unix_socket_mode = 0600\n");
+    assert_silent(c);
+    assert_int_equal(config_number(c, KEY_UNIX_SOCKET_MODE), 0600);
+    config_destroy(c);
+    assert_complaint("unix_socket_mode = 689", true,
+                     "f:1: unix_socket_mode: expected the mode of a file, in octal, got \"689\"");
+    assert_complaint("unix_socket_mode = 1777", true,
+                     "f:1: unix_socket_mode: expected the mode of a file, in octal, got \"1777\"");
+}
+
+TEST(secrets_can_be_forgotten)
+{
+    struct config *c = read_text("default_pass = xyzzy\ndefault_user = me\n");
+    const char *borrowed = config_text(c, KEY_DEFAULT_PASS);
+    assert_string_equal(borrowed, "xyzzy");
+    config_forget_secrets(c);
+    assert_memory_equal(borrowed, "\0\0\0\0\0", 5);
+    assert_string_equal(config_text(c, KEY_DEFAULT_PASS), "");
+    assert_string_equal(config_text(c, KEY_DEFAULT_USER), "me");
+    config_destroy(c);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(modes_of_files_are_octal),
+        cmocka_unit_test(secrets_can_be_forgotten),
         cmocka_unit_test(defaults_are_those_of_rabbitmq),
         cmocka_unit_test(lines_may_be_written_in_many_ways),
         cmocka_unit_test(sizes_have_units),
