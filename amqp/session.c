@@ -11,6 +11,7 @@
 #include "amqp/handshake.h"
 #include "amqp/heartbeat.h"
 #include "amqp/input.h"
+#include "amqp/login.h"
 #include "amqp/publish.h"
 #include "amqp/state.h"
 #include "base/alloc.h"
@@ -56,6 +57,8 @@ struct session *session_create(const struct session_config *config, outlet_id id
         .now = now,
         .state = GREETING,
         .is_loopback = peer->is_loopback,
+        .is_tls = peer->is_tls,
+        .greeting = greeting_create(peer),
         .state_deadline = now + config->handshake_timeout_ms,
         .send_check = SESSION_NEVER,
         .receive_check = SESSION_NEVER,
@@ -77,6 +80,7 @@ void session_destroy(struct session *s)
     channels_fini(s);
     consume_fini(s);
     output_fini(&s->output);
+    greeting_destroy(s->greeting);
     free(s->error);
     free(s->peer);
     free(s->user);
@@ -104,7 +108,11 @@ void session_send_bare(struct session *s, uint16_t channel, enum method_id id)
 
 struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t number)
 {
-    struct origin from = {.outlet = s->id, .stream = c != NULL ? c->stream : 0};
+    struct origin from = {.outlet = s->id};
+    if (c != NULL) {
+        from.stream = c->stream;
+        from.channel = c->number;
+    }
     uint64_t serial = c != NULL ? c->serial : 0;
     return outbox_add(s->outbox, verb, from, serial << COOKIE_SERIAL | number);
 }
@@ -274,9 +282,11 @@ void session_event(struct session *s, struct event *e, uint64_t now)
         ending_on_detached(s);
     } else if (e->what == EXPELLED) {
         session_force_close(s, e->expelled.text, now);
+    } else if (e->what == DONE && e->verb == LOGIN) {
+        login_on_answer(s, e);
     } else if ((e->what == DONE || e->what == FAILED) && e->verb == ATTACH) {
         if (e->what == DONE)
-            handshake_on_attached(s);
+            handshake_on_attached(s, e);
         else
             handshake_on_refused(s, e);
     } else if (s->attachment == ATTACHED) {

@@ -93,7 +93,7 @@ static void sync_folder(void)
 static void note_failure(bool *is_known, const char *what, int error, const char *and_so)
 {
     if (!*is_known)
-        log_error("audit", "cannot %s audit log %s: %s; %s", what, file.path, strerror(error), and_so);
+        log_error("audit", "cannot %s audit log %s: %s; %s", what, file.path, strerrordesc_np(error), and_so);
     *is_known = true;
 }
 

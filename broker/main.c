@@ -13,11 +13,14 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "broker/boot.h"
 #include "broker/config.h"
 #include "broker/harden.h"
 #include "broker/host.h"
 #include "broker/net/login.h"
+#include "broker/net/password.h"
 #include "broker/net/server.h"
+#include "broker/net/throttle.h"
 #include "broker/recovery.h"
 #include "broker/store/backup_desk.h"
 #include "broker/store/keeper.h"
@@ -213,11 +216,12 @@ static void wire(struct wiring *w, const struct config *c)
         w->n_loopback_users = 0;
     else if (!w->is_guest_named)
         add_loopback_user(w, "guest");
+    uint64_t seed;
+    login_random(NULL, &seed, sizeof seed);
     w->login = (struct login_rules){
-        .user = bytes_of_string(config_text(c, KEY_DEFAULT_USER)),
-        .password = bytes_of_string(config_text(c, KEY_DEFAULT_PASS)),
         .loopback_users = w->loopback_users,
         .n_loopback_users = w->n_loopback_users,
+        .throttle = throttle_create(seed),
     };
 }
 
@@ -245,7 +249,7 @@ static struct broker_config broker_config_of(const struct config *c)
     uint64_t hash_seed;
     login_random(NULL, &hash_seed, sizeof hash_seed);
     return (struct broker_config){
-        .default_vhost = config_text(c, KEY_DEFAULT_VHOST), .hash_seed = hash_seed, .memory_high = memory_high(c)};
+        .hash_seed = hash_seed, .memory_high = memory_high(c), .connections_max = config_number(c, KEY_CONNECTION_MAX)};
 }
 
 static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)
@@ -270,6 +274,7 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .version = config_text(c, KEY_VERSION),
                     .broker_version = PACKAGE_VERSION,
                     .cluster_name = config_text(c, KEY_CLUSTER_NAME),
+                    .mechanisms = SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL,
                     .login = login_judge,
                     .random = login_random,
                     .arg = &w->login},
@@ -375,11 +380,13 @@ static int serve_recovered(const struct config *c, struct wiring *w, struct serv
                                       .arg = k};
     const struct server_config sc = server_config_of(c, w, &keeper);
     char *error = NULL;
-    int status = EX_UNAVAILABLE;
+    int status = boot_define(c, r->broker, k), refused = status;
     struct server *s = server_create(&sc, sockets, r->broker, &error);
+    if (status == EX_OK)
+        status = EX_UNAVAILABLE;
     if (s == NULL)
         fprintf(stderr, "millraced: %s\n", error);
-    else
+    else if (refused == EX_OK)
         status = run(s, k);
     server_destroy(s);
     keeper_destroy(k);
@@ -444,6 +451,7 @@ static int serve_as(const struct config *c, const struct identity *id)
     }
     free((void *)w.listeners);
     free(w.loopback_users);
+    throttle_destroy(w.login.throttle);
     return status;
 }
 

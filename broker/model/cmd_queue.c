@@ -70,6 +70,11 @@ void command_declare_queue(struct broker *b, struct command *c, struct stream *s
         resource_fail(b, c, spec, OBJECTION, str_copy(spec->objection));
         return;
     }
+    char *refusal = resource_refuse_queue(v, spec->name);
+    if (refusal != NULL) {
+        resource_fail(b, c, spec, TOO_MUCH, refusal);
+        return;
+    }
     q = queue_create(b, v, spec, spec->exclusive ? s->outlet : NULL, b->next_queue_id++);
     remember_queue(b, RECORD_DEFINE, q);
     done_with_counts(b, c, q);

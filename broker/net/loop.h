@@ -21,11 +21,12 @@ struct loop;
 
 enum {
     LOOPS_MAX = 64,
-    LOOP_BATCHES_MAX = 64, /* under way to the hub before the loop waits for it */
-    LOOP_ROUNDS = 4,       /* of hub and sessions before sockets are looked at again; without threads */
-    LOOP_MAILS_SPARE = 64, /* empty mails that are kept for use */
-    LOOP_GRACE_MS = 3000,  /* for clients to answer when the broker stops; then their sockets are closed */
-    LOOP_STOP_MS = 9000,   /* for all of it */
+    LOOP_BATCHES_MAX = 64,         /* under way to the hub before the loop waits for it */
+    LOOP_ROUNDS = 4,               /* of hub and sessions before sockets are looked at again; without threads */
+    LOOP_MAILS_SPARE = 64,         /* empty mails that are kept for use */
+    LOOP_GRACE_MS = 3000,          /* for clients to answer when the broker stops; then their sockets are closed */
+    LOOP_STOP_MS = 9000,           /* for all of it */
+    LOOP_EVICTED_EVERY_MS = 10000, /* between lines of the log about strangers who had to go for others */
 };
 
 /* What the loops of a broker have in common; outlives them. */
@@ -34,11 +35,8 @@ struct loop_shared {
     struct hub *hub;                      /* borrowed */
     unsigned n_loops;
     bool has_threads;
-    atomic_uint connections; /* sockets that are open, or on their way to a loop */
-    /* By loop: how many connections have not logged in, those on their way included; when the oldest of them may be
-     * sent away for another's sake (door_ripe_at). */
-    atomic_uint guests[LOOPS_MAX];
-    atomic_ullong ripe_at[LOOPS_MAX];
+    atomic_uint connections;       /* sockets that are open, or on their way to a loop */
+    atomic_uint guests[LOOPS_MAX]; /* by loop: connections that have not logged in, those on their way included */
 };
 
 /* A socket that was accepted, on its way to its loop. */
@@ -46,6 +44,7 @@ struct stranger {
     struct parcel parcel; /* PARCEL_STRANGER */
     int fd;               /* owned */
     struct address from;
+    uint64_t came_ms; /* when it was accepted */
 };
 
 struct loop *loop_create(struct loop_shared *shared, unsigned number);

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/net/hub.h"
@@ -138,7 +139,7 @@ static void on_connection(void *arg, int fd, const struct address *from)
     }
     unsigned number = s->next_loop++ % s->shared.n_loops;
     atomic_fetch_add(&s->shared.guests[number], 1);
-    struct stranger here = {.parcel.kind = PARCEL_STRANGER, .fd = fd, .from = *from};
+    struct stranger here = {.parcel.kind = PARCEL_STRANGER, .fd = fd, .from = *from, .came_ms = clock_ms()};
     if (number == 0) {
         loop_welcome(s->loops[0], &here);
     } else {
@@ -203,10 +204,8 @@ struct server *server_create(const struct server_config *config, struct server_s
     s->shared.n_loops = n;
     s->shared.has_threads = config->io_threads > 0;
     atomic_init(&s->shared.connections, 0);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         atomic_init(&s->shared.guests[i], 0);
-        atomic_init(&s->shared.ripe_at[i], UINT64_MAX);
-    }
     s->loops = alloc_zeroed(n * sizeof(struct loop *));
     s->lanes = alloc_zeroed(n * sizeof(struct lane *));
     s->threads = alloc_zeroed(n * sizeof *s->threads);

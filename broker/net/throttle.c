@@ -15,6 +15,8 @@ struct suspect {
     uint64_t fingerprint; /* a second hash: with the map's one as good as the name */
     double score;         /* at since_ms */
     uint64_t since_ms;
+    double share; /* a pair's part of its place's score, at share_at_ms */
+    uint64_t share_at_ms;
     uint64_t free_at_ms; /* when the last verdict in line is told */
     uint64_t log_at_ms;  /* how far ahead its lines are */
     unsigned suppressed;
@@ -101,13 +103,14 @@ static struct suspect *find(const struct shelf *s, struct identity who)
     return NULL;
 }
 
+static double decayed(double score, uint64_t since_ms, uint64_t now_ms)
+{
+    return now_ms <= since_ms ? score : score * exp2(-(double)(now_ms - since_ms) / THROTTLE_HALF_LIFE_MS);
+}
+
 static double score_at(const struct suspect *p, uint64_t now_ms)
 {
-    if (p == NULL)
-        return 0;
-    if (now_ms <= p->since_ms)
-        return p->score;
-    return p->score * exp2(-(double)(now_ms - p->since_ms) / THROTTLE_HALF_LIFE_MS);
+    return p == NULL ? 0 : decayed(p->score, p->since_ms, now_ms);
 }
 
 static unsigned failures_at(const struct suspect *p, uint64_t now_ms)
@@ -188,6 +191,16 @@ static void stand_in_line(struct suspect *p, uint64_t turn_ms)
     p->since_ms = turn_ms > p->since_ms ? turn_ms : p->since_ms;
 }
 
+/* A pair that goes on failing keeps up its part of its place's score, and no more than that. */
+static void add_share(struct suspect *place, struct suspect *pair, uint64_t now_ms)
+{
+    double share = decayed(pair->share, pair->share_at_ms, now_ms);
+    double more = fmin(1, THROTTLE_PAIR_SHARE - share);
+    add_score(place, more, now_ms);
+    pair->share = share + more;
+    pair->share_at_ms = now_ms;
+}
+
 struct attempt {
     struct identity place_id, user_id, pair_id;
     struct suspect *place, *user, *pair; /* NULL: not guilty of anything */
@@ -199,8 +212,7 @@ static void count_failure(struct throttle *t, struct attempt *a, uint64_t now_ms
     a->place = find_or_add(&t->places, a->place_id, now_ms);
     a->user = find_or_add(&t->users, a->user_id, now_ms);
     a->pair = find_or_add(&t->pairs, a->pair_id, now_ms);
-    if (failures_at(a->pair, now_ms) < THROTTLE_PAIR_SHARE)
-        add_score(a->place, 1, now_ms);
+    add_share(a->place, a->pair, now_ms);
     add_score(a->user, 1, now_ms);
     add_score(a->pair, 1, now_ms);
     stand_in_line(a->place, a->place_turn_ms);
@@ -214,11 +226,10 @@ static void forgive(struct throttle *t, struct attempt *a, uint64_t now_ms)
 {
     if (a->pair == NULL)
         return;
-    double score = score_at(a->pair, now_ms);
     if (a->place != NULL)
-        add_score(a->place, -fmin(score, THROTTLE_PAIR_SHARE), now_ms);
+        add_score(a->place, -decayed(a->pair->share, a->pair->share_at_ms, now_ms), now_ms);
     if (a->user != NULL)
-        add_score(a->user, -score, now_ms);
+        add_score(a->user, -score_at(a->pair, now_ms), now_ms);
     suspect_remove(&t->pairs, a->pair);
 }
 

@@ -26,6 +26,7 @@ typedef struct {
 struct origin {
     outlet_id outlet;
     uint16_t stream;
+    uint16_t channel; /* what the session calls the stream: for listings */
 };
 
 static inline bool outlet_id_equal(outlet_id a, outlet_id b)

@@ -183,6 +183,35 @@ TEST(a_thousand_guesses_a_second_from_one_place_are_no_more_than_one_after_anoth
     assert_true(wait_of("honest", "user-7", true) <= THROTTLE_USER_MAX_MS); /* a user who was attacked */
 }
 
+/* Two hours of tries at one pace, at so many users in turn. */
+static unsigned guesses_of(unsigned pace_ms, unsigned users)
+{
+    unsigned judged = 0, tries = 0;
+    throttle_destroy(t);
+    t = throttle_create(42);
+    for (now = BEFORE; now < BEFORE + 7200000; now += pace_ms)
+        judged += !login("attacker", numbered("user", tries++ % users), false).is_refused;
+    return judged;
+}
+
+TEST(no_pace_and_no_number_of_users_gains_much)
+{
+    static const unsigned users[] = {1, 2, 3, 4, 5, 10, 50, 100000};
+    for (size_t u = 0; u < sizeof users / sizeof users[0]; u++)
+        for (unsigned pace_ms = 500; pace_ms < 60000; pace_ms += pace_ms / 8)
+            assert_in_range(guesses_of(pace_ms, users[u]), 0, 10 + (users[u] == 1 ? 4 : 8) * 120);
+}
+
+/* Every user whenever it can be: pairs that wait for themselves alone must not add up. */
+TEST(many_patient_guesses_at_many_users_are_slowed_down_as_a_place)
+{
+    unsigned judged = 0;
+    for (; now < BEFORE + 7200000; now += 250)
+        for (unsigned u = 0, known = (unsigned)((now - BEFORE) / 120000) + 1; u < known; u++) /* ever more users */
+            judged += !login("attacker", numbered("user", u), false).is_refused;
+    assert_in_range(judged, 0, 10 + 4 * 120);
+}
+
 TEST(guesses_side_by_side_wait_for_one_another)
 {
     uint64_t last = now;
@@ -385,6 +414,8 @@ int main(int argc, char **argv)
         WITH_THROTTLE(guesses_with_a_login_of_ones_own_in_between_are_guesses),
         WITH_THROTTLE(one_stuck_client_does_not_slow_down_its_machine),
         WITH_THROTTLE(a_thousand_guesses_a_second_from_one_place_are_no_more_than_one_after_another),
+        WITH_THROTTLE(no_pace_and_no_number_of_users_gains_much),
+        WITH_THROTTLE(many_patient_guesses_at_many_users_are_slowed_down_as_a_place),
         WITH_THROTTLE(guesses_side_by_side_wait_for_one_another),
         WITH_THROTTLE(who_is_refused_is_refused_right_or_wrong_and_not_counted),
         WITH_THROTTLE(a_user_guessed_from_everywhere_is_slowed_down_and_not_locked_out),
