@@ -10,14 +10,16 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/admin/admin.h"
+#include "broker/admin/credential.h"
 #include "broker/config.h"
 #include "broker/host.h"
 #include "broker/net/server.h"
 
 struct control {
-    const struct config *config; /* borrowed */
-    struct admin *admin;         /* owned */
-    char *path, *node;           /* owned */
+    const struct config *config;   /* borrowed */
+    struct admin *admin;           /* owned */
+    char *path, *node;             /* owned */
+    struct credential *credential; /* owned */
 };
 
 /* Signals are how everybody asks for these, and the main thread knows what to do. */
@@ -62,6 +64,13 @@ struct control *control_start(const struct config *c, struct server *s, uint64_t
     k->config = c;
     k->path = path;
     k->node = host_node_name();
+    k->credential =
+        credential_create(config_text(c, KEY_CREDENTIAL_BACKEND), config_number(c, KEY_CREDENTIAL_MIN_LENGTH),
+                          config_text(c, KEY_CREDENTIAL_REGEXP), error);
+    if (k->credential == NULL) {
+        control_destroy(k);
+        return NULL;
+    }
     const struct admin_config ac = {
         .socket = path,
         .node = k->node,
@@ -71,6 +80,7 @@ struct control *control_start(const struct config *c, struct server *s, uint64_t
         .data_dir = config_text(c, KEY_DATA_DIR),
         .listeners = server_addresses(s),
         .hashing_algorithm = config_text(c, KEY_PASSWORD_HASHING_MODULE),
+        .credential = k->credential,
         .memory_limit = memory_limit,
         .disk_limit = disk_limit,
         .print_environment = print_environment,
@@ -98,6 +108,7 @@ void control_destroy(struct control *k)
     if (k == NULL)
         return;
     admin_destroy(k->admin);
+    credential_destroy(k->credential);
     free(k->path);
     free(k->node);
     free(k);

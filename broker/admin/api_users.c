@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "broker/admin/api.h"
+#include "broker/admin/credential.h"
 #include "broker/admin/fetch.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
@@ -98,6 +99,12 @@ static bool set_password(struct request *r, json_t *arguments)
         return false;
     }
     char *made = NULL;
+    char *refusal = password.at != NULL ? credential_refuse(request_config(r)->credential, password) : NULL;
+    if (refusal != NULL) {
+        request_refuse(r, "%s", refusal);
+        free(refusal);
+        return false;
+    }
     if (password.len > 0) {
         made = password_make_hash(ours, password);
         if (made == NULL) {

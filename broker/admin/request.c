@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "broker/admin/definitions.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
 #include "broker/admin/state.h"
@@ -147,6 +148,18 @@ static void wipe(json_t *body)
     explicit_bzero(secret.own, json_string_length(password));
 }
 
+void request_forget_text(struct request *r)
+{
+    union {
+        const uint8_t *text;
+        void *own;
+    } secret = {.text = r->text.at};
+    if (r->text.len > 0)
+        explicit_bzero(secret.own, r->text.len);
+    free(secret.own);
+    r->text = (struct bytes){0};
+}
+
 void request_destroy(struct request *r)
 {
     if (r == NULL)
@@ -158,8 +171,11 @@ void request_destroy(struct request *r)
     ticker_destroy(r->ticker);
     listing_destroy(r->listing);
     json_decref(r->before);
+    json_decref(r->warnings);
+    definitions_writer_destroy(r->writer);
     wipe(r->body);
     json_decref(r->body);
+    request_forget_text(r);
     evhttp_clear_headers(&r->query);
     free(r->path);
     free(r);
