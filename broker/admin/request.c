@@ -17,6 +17,7 @@
 #include "broker/admin/definitions.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
+#include "broker/admin/note.h"
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
 
@@ -293,6 +294,7 @@ void request_on_event(struct request *r, struct event *e)
     answer_fn *then = r->on_answer;
     CHECK(then != NULL);
     r->on_answer = NULL;
+    note_answer(r, e);
     then(r, e);
 }
 
