@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -181,6 +182,7 @@ static void *admin_run(void *arg)
         lane_wake(&a->lane);
         admin_collect(a);
         admin_post(a);
+        audit_flush();
     }
     return NULL;
 }

@@ -96,20 +96,30 @@ static void remove_parameter(struct request *r, const struct spec *spec, answer_
         request_alter(r, c, then);
 }
 
-static void put_policy(struct request *r, bool is_operator)
+static void set_policy(struct request *r)
 {
-    r->more = is_operator;
-    json_t *value = read_policy(r);
+    json_t *old = listing_rows(r);
+    r->before = json_incref(json_array_get(old, 0));
     const struct spec spec = {.vhost = r->param[0], .type = component_of(r), .name = r->param[1]};
+    if (r->method == EVHTTP_REQ_DELETE) {
+        remove_parameter(r, &spec, on_policy);
+        return;
+    }
+    json_t *value = read_policy(r); /* NULL: it was answered, and r is gone */
     if (value != NULL)
         put_parameter(r, &spec, value, on_policy);
 }
 
-static void delete_policy(struct request *r, bool is_operator)
+/* What it was before is for the audit log. */
+static void change_policy(struct request *r, bool is_operator)
 {
     r->more = is_operator;
-    const struct spec spec = {.vhost = r->param[0], .type = component_of(r), .name = r->param[1]};
-    remove_parameter(r, &spec, on_policy);
+    listing_begin(
+        r, &(struct listing_plan){.sources = {{INSPECT_PARAMETERS, is_operator ? shape_operator_policy : shape_policy}},
+                                  .vhost = &r->param[0],
+                                  .name = &r->param[1],
+                                  .keep = true,
+                                  .done = set_policy});
 }
 
 void policies_list(struct request *r)
@@ -134,22 +144,22 @@ void operator_policies_get(struct request *r)
 
 void policies_put(struct request *r)
 {
-    put_policy(r, false);
+    change_policy(r, false);
 }
 
 void operator_policies_put(struct request *r)
 {
-    put_policy(r, true);
+    change_policy(r, true);
 }
 
 void policies_delete(struct request *r)
 {
-    delete_policy(r, false);
+    change_policy(r, false);
 }
 
 void operator_policies_delete(struct request *r)
 {
-    delete_policy(r, true);
+    change_policy(r, true);
 }
 
 /* ---- Parameters: params are the component, the virtual host, the name. */

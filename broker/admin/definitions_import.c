@@ -392,8 +392,8 @@ static bool is_blank(struct bytes text)
     return text.len == 0;
 }
 
-struct changes *definitions_read_document(const json_t *document, const struct bytes *vhost,
-                                          const struct definitions_options *o, char **error)
+static struct changes *read_document(const json_t *document, const struct bytes *vhost,
+                                     const struct definitions_options *o, char **error)
 {
     static const struct definitions_options none = {0};
     struct reader r = {.options = o != NULL ? o : &none, .vhost = vhost};
@@ -419,7 +419,7 @@ struct changes *definitions_read(struct bytes json, const struct bytes *vhost, c
         return NULL;
     }
     json_t *document = is_blank(json) ? json_object() : json_read(json, error);
-    struct changes *c = document != NULL ? definitions_read_document(document, vhost, o, error) : NULL;
+    struct changes *c = document != NULL ? read_document(document, vhost, o, error) : NULL;
     json_decref(document);
     return c;
 }

@@ -17,6 +17,7 @@
 #include "broker/admin/definitions.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
+#include "broker/admin/note.h"
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
 
@@ -148,6 +149,18 @@ static void wipe(json_t *body)
     explicit_bzero(secret.own, json_string_length(password));
 }
 
+void request_forget_text(struct request *r)
+{
+    union {
+        const uint8_t *text;
+        void *own;
+    } secret = {.text = r->text.at};
+    if (r->text.len > 0)
+        explicit_bzero(secret.own, r->text.len);
+    free(secret.own);
+    r->text = (struct bytes){0};
+}
+
 void request_destroy(struct request *r)
 {
     if (r == NULL)
@@ -158,10 +171,12 @@ void request_destroy(struct request *r)
     end_turn(r);
     ticker_destroy(r->ticker);
     listing_destroy(r->listing);
-    definitions_writer_destroy(r->writer);
     json_decref(r->before);
+    json_decref(r->warnings);
+    definitions_writer_destroy(r->writer);
     wipe(r->body);
     json_decref(r->body);
+    request_forget_text(r);
     evhttp_clear_headers(&r->query);
     free(r->path);
     free(r);
@@ -279,6 +294,7 @@ void request_on_event(struct request *r, struct event *e)
     answer_fn *then = r->on_answer;
     CHECK(then != NULL);
     r->on_answer = NULL;
+    note_answer(r, e);
     then(r, e);
 }
 

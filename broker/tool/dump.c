@@ -85,7 +85,8 @@ static void tell_runs(json_t *o, const struct item *item)
 
 static void tell_definition(json_t *o, const struct item *item)
 {
-    static const char *const classes[] = {"vhost", "exchange", "queue", "binding"};
+    static const char *const classes[DEFINE_CLASSES] = {"vhost",      "exchange",         "queue",    "binding", "user",
+                                                        "permission", "topic_permission", "parameter"};
     struct cursor c = cursor_over(item->meta);
     enum definition_class what;
     uint64_t queue;
