@@ -175,7 +175,7 @@ static char *fingerprint(struct import *m)
         return NULL;
     }
     char text[2 * EVP_MAX_MD_SIZE + 1] = "";
-    for (unsigned i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         text[2 * i] = digits[digest[i] >> 4];
         text[2 * i + 1] = digits[digest[i] & 15];
     }
@@ -284,17 +284,22 @@ static struct changes *read_files(struct import *m, struct credential *credentia
 /* Which files there were, and what came of them. */
 static void note(const struct import *m, uint64_t changed)
 {
-    for (size_t i = 0; i < m->n; i++)
-        audit_write(&(struct audit){
-            .action = "definitions.import",
-            .result = m->error == NULL ? BYTES("ok") : BYTES("refused"),
-            .reason = m->error == NULL ? (struct bytes){0} : bytes_of_string(m->error),
-            .peer = BYTES("local"),
-            .kind = BYTES("file"),
-            .object = bytes_of_string(m->files[i].path),
-            .count = changed,
-            .has_count = true,
-        });
+    struct audit a = {
+        .action = "definitions.import",
+        .result = BYTES("ok"),
+        .peer = BYTES("local"),
+        .kind = BYTES("file"),
+        .count = changed,
+        .has_count = true,
+    };
+    if (m->error != NULL) {
+        a.result = BYTES("refused");
+        a.reason = bytes_of_string(m->error);
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        a.object = bytes_of_string(m->files[i].path);
+        audit_write(&a);
+    }
 }
 
 /* Has them made; takes them.  How many are new or others now. */
@@ -346,7 +351,7 @@ static void import_files(struct import *m)
     if (credential == NULL)
         fail(m, "load_definitions", why);
     struct changes *all = m->error == NULL ? read_files(m, credential) : NULL;
-    if (all != NULL && remembers)
+    if (all != NULL && print != NULL)
         add_print(all, print);
     note(m, all != NULL ? carry_out(m, all) : 0);
     credential_destroy(credential);

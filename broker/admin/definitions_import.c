@@ -387,7 +387,8 @@ static void read_section(struct reader *r, const json_t *document, const struct 
 
 static bool is_blank(struct bytes text)
 {
-    while (text.len > 0 && memchr(" \t\r\n", text.at[text.len - 1], 4) != NULL)
+    const struct bytes spaces = BYTES(" \t\r\n");
+    while (text.len > 0 && memchr(spaces.at, text.at[text.len - 1], spaces.len) != NULL)
         text.len--;
     return text.len == 0;
 }
