@@ -28,7 +28,7 @@
 #include "broker/admin/ticker.h"
 #include "broker/net/hub.h"
 
-enum { BACKLOG = 64, OWNER_ONLY = 0600 };
+enum { BACKLOG = 1024, OWNER_ONLY = 0600, FAREWELL_MS = 1000 };
 
 /* ---- The socket. */
 
@@ -173,17 +173,33 @@ static void on_lane(void *arg)
     lane_drain(&((struct admin *)arg)->lane);
 }
 
+static void admin_turn(struct admin *a)
+{
+    bool may_sleep = lane_may_sleep(&a->lane);
+    event_base_loop(a->base, EVLOOP_ONCE | (may_sleep ? 0 : EVLOOP_NONBLOCK));
+    lane_wake(&a->lane);
+    admin_collect(a);
+    admin_post(a);
+    audit_flush();
+}
+
+static void on_farewell(void *arg)
+{
+    (void)arg; /* it has woken the loop, which looks at the clock */
+}
+
 static void *admin_run(void *arg)
 {
     struct admin *a = arg;
-    while (!a->is_stopping) {
-        bool may_sleep = lane_may_sleep(&a->lane);
-        event_base_loop(a->base, EVLOOP_ONCE | (may_sleep ? 0 : EVLOOP_NONBLOCK));
-        lane_wake(&a->lane);
-        admin_collect(a);
-        admin_post(a);
-        audit_flush();
-    }
+    while (!a->is_stopping)
+        admin_turn(a);
+    /* Whoever asked for the end shall have an answer. */
+    uint64_t end = clock_ms() + FAREWELL_MS;
+    struct ticker *farewell = ticker_create(a->base, on_farewell, NULL);
+    ticker_set(farewell, FAREWELL_MS);
+    while (a->answers > 0 && clock_ms() < end)
+        admin_turn(a);
+    ticker_destroy(farewell);
     return NULL;
 }
 

@@ -32,6 +32,7 @@ struct admin {
     struct evhttp *http;             /* owned */
     struct evconnlistener *listener; /* owned by http */
     unsigned connections;
+    unsigned answers; /* that are not written yet */
     struct lane lane;
     struct lane *to;              /* borrowed: where commands go */
     const struct hub *hub;        /* borrowed */
