@@ -2,8 +2,6 @@
 #include "broker/admin/request.h"
 
 #include <errno.h>
-#include <event2/bufferevent.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -206,14 +204,12 @@ static void on_lost(struct evhttp_connection *connection, void *arg)
 static void send_reply(struct admin *a, struct evhttp_request *http, enum http_status status, struct evbuffer *body)
 {
     struct evhttp_connection *connection = evhttp_request_get_connection(http);
-    struct bufferevent *through = evhttp_connection_get_bufferevent(connection);
     /* evhttp would send a body behind an answer to HEAD. */
     bool is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
     a->answers++;
     evhttp_request_set_on_complete_cb(http, on_written, a);
     evhttp_connection_set_closecb(connection, on_lost, a);
     evhttp_send_reply(http, (int)status, NULL, is_head ? NULL : body);
-    bufferevent_flush(through, EV_WRITE, BEV_NORMAL); /* filters do not notice that writing is on again */
 }
 
 void request_reply_buffer(struct request *r, enum http_status status, struct evbuffer *body)
