@@ -231,23 +231,42 @@ void parameters_delete(struct request *r)
 
 /* ---- Global parameters. */
 
-void global_parameters_list(struct request *r)
-{
-    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_PARAMETERS, shape_global_parameter}}, .vhost = &none});
-}
-
 /* There is always a cluster name: the configuration's, until another one is set. */
-static void on_global(struct request *r)
+static json_t *default_name(const struct request *r)
 {
-    bool is_missing = json_array_size(listing_rows(r)) == 0;
-    if (!is_missing || !bytes_equal(r->param[0], BYTES("cluster_name"))) {
-        listing_answer_one(r);
-        return;
-    }
     json_t *name = json_object();
     json_set(name, "name", json_string("cluster_name"));
     json_set(name, "value", json_string(request_config(r)->cluster_name));
-    listing_answer_object(r, name);
+    return name;
+}
+
+static void on_globals(struct request *r)
+{
+    json_t *rows = listing_rows(r);
+    bool has_name = false;
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        has_name =
+            has_name || bytes_equal(json_text(json_object_get(json_array_get(rows, i), "name")), BYTES("cluster_name"));
+    if (!has_name)
+        json_add(rows, default_name(r));
+    request_reply(r, HTTP_STATUS_OK, json_incref(rows));
+}
+
+void global_parameters_list(struct request *r)
+{
+    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_PARAMETERS, shape_global_parameter}},
+                                            .vhost = &none,
+                                            .keep = true,
+                                            .done = on_globals});
+}
+
+static void on_global(struct request *r)
+{
+    bool is_missing = json_array_size(listing_rows(r)) == 0;
+    if (is_missing && bytes_equal(r->param[0], BYTES("cluster_name")))
+        listing_answer_object(r, default_name(r));
+    else
+        listing_answer_one(r);
 }
 
 void global_parameters_get(struct request *r)

@@ -179,10 +179,9 @@ static bool read_body(struct request *r, bool as_text)
 static void find_actor(struct request *r)
 {
     struct evhttp_connection *connection = evhttp_request_get_connection(r->http);
-    struct bufferevent *counted = evhttp_connection_get_bufferevent(connection);
     struct ucred who;
     socklen_t len = sizeof who;
-    int fd = bufferevent_getfd(counted);
+    int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
         snprintf(r->actor, sizeof r->actor, "uid:%u", (unsigned)who.uid);
     else
