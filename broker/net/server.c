@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -177,7 +178,7 @@ static void on_connection(void *arg, int fd, const struct address *from)
     const struct entrance *e = arg;
     struct server *s = e->server;
     unsigned open = atomic_fetch_add(&s->shared.connections, 1);
-    if (s->config.connections_max != 0 && open >= s->config.connections_max) {
+    if (s->config.connections_max != 0 && open >= s->config.connections_max + SERVER_REFUSALS_MAX) {
         atomic_fetch_sub(&s->shared.connections, 1);
         log_warning("net", "connection refused: node connection limit (%u) is reached", s->config.connections_max);
         close(fd);
@@ -236,7 +237,10 @@ static void on_hangup(void *arg, int number)
 {
     struct server *s = arg;
     (void)number;
-    log_notice("main", "SIGHUP received - %s", s->config.tls != NULL ? "reloading certificates" : "nothing to reload");
+    log_notice("main", "SIGHUP received - reopening files%s", s->config.tls != NULL ? ", reloading certificates" : "");
+    int status = audit_is_on() ? audit_reopen() : 0;
+    if (status != 0)
+        log_error("main", "the audit log cannot be opened anew: %s", strerrordesc_np(-status));
     if (s->config.tls != NULL)
         greeter_reload(s->greeter);
 }
