@@ -1,9 +1,7 @@
 #define _GNU_SOURCE
 #include "broker/net/loop.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
@@ -12,6 +10,7 @@
 #include "base/slots.h"
 #include "broker/net/conn.h"
 #include "broker/net/porch.h"
+#include "broker/net/transport.h"
 
 struct loop {
     struct loop_shared *shared; /* borrowed */
@@ -84,7 +83,9 @@ void loop_destroy(struct loop *l)
         next = p->next;
         if (p->kind == PARCEL_MAIL)
             mail_destroy(mail_of(p));
-        else if (p->kind != PARCEL_NEWS)
+        else if (p->kind == PARCEL_STRANGER)
+            stranger_fini((struct stranger *)(void *)p);
+        if (p->kind != PARCEL_MAIL && p->kind != PARCEL_NEWS)
             free(p);
     }
     for (struct parcel *p = l->spare, *next; p != NULL; p = next) {
@@ -157,7 +158,7 @@ static void loop_leave_door(struct loop *l, struct conn *c)
 
 static void loop_send_away(struct loop *l, struct stranger *s)
 {
-    close(s->fd);
+    stranger_fini(s);
     atomic_fetch_sub(&l->shared->connections, 1);
     atomic_fetch_sub(&l->shared->guests[l->number], 1);
 }
@@ -180,26 +181,21 @@ static void loop_evict(struct loop *l, struct guest *g)
 /* Gives the stranger a connection, at the door. */
 static void loop_seat(struct loop *l, struct stranger *s)
 {
-    struct address to = {.len = sizeof to.storage};
-    getsockname(s->fd, (struct sockaddr *)&to.storage, &to.len);
-    char from_text[ADDRESS_TEXT_MAX], to_text[ADDRESS_TEXT_MAX], name[2 * ADDRESS_TEXT_MAX + 8];
-    address_format(&s->from, from_text);
-    address_format(&to, to_text);
-    snprintf(name, sizeof name, "%s -> %s", from_text, to_text);
-
-    struct conn *c = conn_create(transport_plain_create(s->fd));
+    struct peer_room room;
+    const struct session_peer peer = peer_for_session(&s->peer, &room);
+    struct conn *c = conn_create(s->transport);
     outlet_id id;
     c->loop = l;
     c->slot = slots_take(&l->conns, c, &id.generation);
     id.slot = c->slot * l->shared->n_loops + l->number;
-    const struct session_peer peer = {.name = name, .is_loopback = address_is_loopback(&s->from)};
     c->session = session_create(l->shared->session, id, &peer, &l->outbox, s->came_ms);
-    c->watch = watch_create(l->poller, s->fd, on_conn, c);
+    c->watch = watch_create(l->poller, s->transport->fd, on_conn, c);
     if (l->alarms != 0)
         session_alarm(c->session, l->alarms, l->now_ms);
     loop_touch(l, c);
 
-    door_enter(&l->door, &c->guest, &s->from, l->now_ms);
+    door_enter(&l->door, &c->guest, &s->peer.from, l->now_ms);
+    peer_fini(&s->peer);
     for (struct guest *g; (g = door_overdue(&l->door, &c->guest, l->now_ms)) != NULL;)
         loop_evict(l, g);
 }
@@ -209,7 +205,7 @@ static bool loop_makes_room(struct loop *l, const struct stranger *s)
 {
     if (!door_is_full(&l->door))
         return true;
-    struct guest *rival = door_rival(&l->door, &s->from, l->now_ms);
+    struct guest *rival = door_rival(&l->door, &s->peer.from, l->now_ms);
     if (rival != NULL)
         loop_evict(l, rival);
     return rival != NULL;

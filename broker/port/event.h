@@ -66,6 +66,7 @@ struct event {
             };
             uint32_t messages, consumers;
             bool is_counted; /* ATTACH: every stream is to begin with OPEN */
+            bool is_change;  /* DECLARE_…, DELETE_…, PURGE, (UN)BIND: something was made or taken away */
         } done;
         struct {
             char *text; /* owned: the explanation as reference amqp-protocol 4.5 words it, without the code's name */
