@@ -142,8 +142,8 @@ static struct error *channel_open(struct session *s, uint16_t number)
     link_init(&c->gathered);
     take_number(s, c);
     all->open_count++;
-    if (behind) {
-        session_ask(s, c, ECHO, METHOD_channel_open, 0);
+    if (behind || s->is_counted) {
+        session_ask(s, c, s->is_counted ? OPEN : ECHO, METHOD_channel_open, 0);
         return NULL;
     }
     session_send(s, number, &(union method){.channel_open_ok = {.id = METHOD_channel_open_ok}});

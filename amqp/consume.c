@@ -145,6 +145,7 @@ struct error *consume_on_consume(struct session *s, struct channel *c, const uni
     char *objection = options_read_consumer(&spec, session_vhost(s));
     if (objection != NULL)
         spec.objection = bytes_of_string(objection);
+    spec.key = tag;
     struct consumer *k = consumer_create(s, c, tag);
     struct command *subscribe = session_ask(s, c, SUBSCRIBE, m->id, k->number << 1 | consume->no_wait);
     subscribe->subscribe.spec = spec_create(&spec);

@@ -32,6 +32,7 @@ struct content {
     uint64_t missing;    /* of it */
     struct message *msg; /* owned; NULL: the body is swallowed */
     char *objection;     /* owned: what the model is to refuse the message for */
+    bool impersonates;   /* that is: it names another user */
 };
 
 /* Takes a frame of the channel's.  A frame that may not come now is a connection error. */

@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 
+#include "amqp/login.h"
 #include "amqp/state.h"
+#include "amqp/trail.h"
 
 enum { HEARTBEAT_LONG_S = SESSION_CLOSE_MS / 1000 };
 
@@ -65,6 +67,7 @@ void ending_raise(struct session *s, struct error *e)
     switch ((enum session_state)s->state) {
     case GREETING:
     case STARTING:
+    case JUDGED:
     case TUNING:
         ending_linger(s, e->text);
         break;
@@ -86,6 +89,7 @@ void ending_raise(struct session *s, struct error *e)
         if (s->deaf)
             ending_finish(s, false);
         break;
+    case JUDGING: /* nothing is read, so nothing can be wrong */
     case CLOSING:
     case LINGERING:
     case OVER:
@@ -128,6 +132,7 @@ void ending_on_close_ok(struct session *s)
 
 void ending_on_detached(struct session *s)
 {
+    trail_close(s);
     s->attachment = UNATTACHED;
     s->owed = 0; /* nothing of that comes any more */
     if (s->state != CLOSING)
@@ -153,8 +158,12 @@ void ending_on_lost(struct session *s)
 void ending_on_deadline(struct session *s)
 {
     switch ((enum session_state)s->state) {
+    case JUDGED:
+        login_tell(s);
+        break;
     case GREETING:
     case STARTING:
+    case JUDGING:
     case TUNING:
     case OPENING:
         session_log(s, LOG_ERROR_LEVEL, "closing AMQP ", ": {handshake_timeout,%s}",

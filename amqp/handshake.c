@@ -4,8 +4,10 @@
 
 #include "amqp/ending.h"
 #include "amqp/heartbeat.h"
+#include "amqp/login.h"
 #include "amqp/sasl.h"
 #include "amqp/state.h"
+#include "amqp/trail.h"
 #include "base/str.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
@@ -54,6 +56,7 @@ static void put_server_properties(struct pen *p, const struct session_config *co
 static void send_start(struct session *s)
 {
     uint8_t room[PROPERTIES_ROOM];
+    char mechanisms[SASL_OFFER_ROOM];
     struct pen properties = pen_over(room, sizeof room);
     put_server_properties(&properties, s->config);
     struct connection_start start = {
@@ -61,7 +64,7 @@ static void send_start(struct session *s)
         .version_major = 0,
         .version_minor = 9,
         .server_properties = pen_written(&properties),
-        .mechanisms = BYTES(SASL_MECHANISMS),
+        .mechanisms = bytes_of_string(sasl_offer(login_mechanisms(s), mechanisms)),
         .locales = BYTES("en_US"),
     };
     struct pen p = output_open(&s->output, PROPERTIES_ROOM + SESSION_METHOD_ROOM);
@@ -74,8 +77,11 @@ static void send_start(struct session *s)
 static void refuse_header(struct session *s, struct bytes header)
 {
     bool is_http = bytes_start_with(header, BYTES("GET ")) || bytes_start_with(header, BYTES("POST "));
+    bool is_tls = bytes_start_with(header, BYTES("\x16\x03")); /* a handshake record's beginning */
     session_log(s, LOG_ERROR_LEVEL, "closing ", ": {bad_header}: bad protocol header \"%.*s\"%s", BYTES_ARG(header),
-                is_http ? " (HTTP client on the AMQP port?)" : "");
+                is_http  ? " (HTTP client on the AMQP port?)"
+                : is_tls ? " (TLS client on the plain port?)"
+                         : "");
     struct pen p = output_open(&s->output, HEADER_SIZE);
     pen_bytes(&p, BYTES("AMQP\0\0\x09\x01"));
     output_close(&s->output, &p);
@@ -136,23 +142,6 @@ static void read_client_properties(struct session *s, struct bytes properties)
     }
 }
 
-/* A login that was well-formed and is refused (reference 2.4). */
-static void refuse_login(struct session *s, struct bytes mechanism, struct bytes user)
-{
-    session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ",
-                ", state: starting: %.*s login refused: user '%.*s' - invalid credentials", BYTES_ARG(mechanism),
-                BYTES_ARG(user));
-    if (!(s->capabilities & CAPABILITY_AUTHENTICATION_FAILURE_CLOSE)) {
-        ending_linger(s, NULL);
-        return;
-    }
-    struct error *e = error_create(AMQP_ACCESS_REFUSED,
-                                   "Login was refused using authentication mechanism %.*s. For details see the broker "
-                                   "logfile.",
-                                   BYTES_ARG(mechanism));
-    ending_refuse(s, e, SESSION_LINGER_MS);
-}
-
 static void send_tune(struct session *s)
 {
     struct connection_tune tune = {
@@ -165,34 +154,20 @@ static void send_tune(struct session *s)
     session_send(s, 0, &(union method){.connection_tune = tune});
 }
 
+void handshake_on_login(struct session *s)
+{
+    send_tune(s);
+}
+
 static void on_start_ok(struct session *s, const union method *m)
 {
     const struct connection_start_ok *ok = &m->connection_start_ok;
-    struct bytes user, password;
     if (!is_modest(ok->client_properties)) {
         ending_linger(s, "too many client properties, or too deeply nested");
         return;
     }
     read_client_properties(s, ok->client_properties);
-    switch (sasl_read(ok->mechanism, ok->response, &user, &password)) {
-    case SASL_OK:
-        if (s->config->login(s->config->arg, user, password, s->is_loopback) != LOGIN_OK) {
-            refuse_login(s, ok->mechanism, user);
-            return;
-        }
-        s->user = str_copy(user);
-        send_tune(s);
-        return;
-    case SASL_REFUSED:
-        refuse_login(s, ok->mechanism, user);
-        return;
-    case SASL_UNKNOWN:
-        ending_linger(s, "unknown authentication mechanism");
-        return;
-    case SASL_MALFORMED:
-        ending_linger(s, "malformed authentication response");
-        return;
-    }
+    login_begin(s, m);
 }
 
 /* --- connection.tune-ok, connection.open ---------------------------------------------------------------------------
@@ -234,27 +209,37 @@ static void on_tune_ok(struct session *s, const union method *m)
 
 static void on_open(struct session *s, const union method *m)
 {
-    struct spec spec = {.name = m->connection_open.virtual_host, .source = bytes_of_string(s->user)};
+    size_t len;
+    uint8_t *facts = login_make_facts(s, &len);
+    const struct spec spec = {.name = m->connection_open.virtual_host,
+                              .source = bytes_of_string(s->user),
+                              .serial = s->serial,
+                              .arguments = bytes_of(facts, len)};
+    greeting_destroy(s->greeting);
+    s->greeting = NULL;
     s->vhost = str_copy(m->connection_open.virtual_host);
     session_enter(s, ATTACHING);
     s->attachment = ASKED;
     session_tell(s, NULL, ATTACH, 0)->spec = spec_create(&spec);
+    free(facts);
 }
 
-void handshake_on_attached(struct session *s)
+void handshake_on_attached(struct session *s, const struct event *e)
 {
     s->attachment = ATTACHED;
+    s->is_counted = e->done.is_counted;
     if (s->state == OVER) {
         ending_finish(s, s->abort);
         return;
     }
     session_enter(s, RUNNING);
     s->state_deadline = SESSION_NEVER;
+    trail_open(s, true, NULL);
     session_log(s, LOG_INFO_LEVEL, "", ": user '%s' authenticated and granted access to vhost '%s'", s->user, s->vhost);
-    struct error *e = s->error;
+    struct error *fault = s->error;
     s->error = NULL;
-    if (e != NULL) {
-        ending_raise(s, e);
+    if (fault != NULL) {
+        ending_raise(s, fault);
         return;
     }
     struct connection_open_ok ok = {.id = METHOD_connection_open_ok};
@@ -266,6 +251,7 @@ void handshake_on_refused(struct session *s, const struct event *failed)
     s->attachment = UNATTACHED;
     if (s->state != ATTACHING)
         return;
+    trail_open(s, false, failed->failed.text);
     session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: opening: %s", failed->failed.text);
     ending_refuse(s, error_of_event(failed, METHOD_connection_open), SESSION_CLOSE_MS);
 }

@@ -17,7 +17,10 @@ size_t handshake_take_header(struct session *s, struct bytes in);
 /* A method on channel 0. */
 void handshake_take(struct session *s, const union method *m);
 
+/* The login is through. */
+void handshake_on_login(struct session *s);
+
 /* The model's answer to ATTACH. */
-void handshake_on_attached(struct session *s);
+void handshake_on_attached(struct session *s, const struct event *e);
 void handshake_on_refused(struct session *s, const struct event *failed);
 #endif

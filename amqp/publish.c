@@ -21,8 +21,9 @@ enum { PERSISTENT_MODE = 2 };
 struct draft {
     struct message_spec spec;
     struct properties properties;
-    char *objection;  /* owned: the first thing found wrong */
-    uint8_t *scratch; /* owned: extra keys and properties that were written anew; NULL: none */
+    char *objection;   /* owned: the first thing found wrong */
+    bool impersonates; /* which is that it names another user */
+    uint8_t *scratch;  /* owned: extra keys and properties that were written anew; NULL: none */
 };
 
 static bool is_digit(uint8_t c)
@@ -148,6 +149,7 @@ static void check_user_id(const struct session *s, struct draft *d)
         return;
     d->objection = str_format("user_id property set to '%.*s' but authenticated user was '%s'",
                               BYTES_ARG(d->properties.user_id), s->user);
+    d->impersonates = true;
 }
 
 /* Looks at what concerns the broker, in the order of reference 4.7.  False: malformed. */
@@ -209,6 +211,7 @@ void publish_header(struct session *s, struct channel *c, struct bytes propertie
         .expiration_ms = MESSAGE_NO_EXPIRATION,
     };
     d.objection = NULL;
+    d.impersonates = false;
     d.scratch = NULL;
     if (content->defect == CONTENT_FINE && content->size > s->config->max_message_size)
         content->defect = CONTENT_TOO_LARGE;
@@ -219,6 +222,7 @@ void publish_header(struct session *s, struct channel *c, struct bytes propertie
         return;
     }
     content->objection = d.objection;
+    content->impersonates = d.impersonates;
     content->msg = message_create(&d.spec);
     free(d.scratch);
 }
@@ -251,6 +255,7 @@ struct error *publish_whole(struct session *s, struct channel *c)
     struct command *publish = session_tell(s, c, PUBLISH, c->confirms != NULL ? confirms_next(c->confirms) : 0);
     publish->publish.msg = content->msg;
     publish->publish.objection = content->objection;
+    publish->publish.impersonates = content->impersonates;
     publish->publish.mandatory = content->mandatory;
     publish->publish.confirm = c->confirms != NULL;
     content->msg = NULL;

@@ -11,12 +11,15 @@
 #include "amqp/handshake.h"
 #include "amqp/heartbeat.h"
 #include "amqp/input.h"
+#include "amqp/login.h"
 #include "amqp/publish.h"
 #include "amqp/state.h"
+#include "amqp/trail.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/str.h"
 #include "broker/port/message.h"
+#include "codec/table.h"
 
 /* --- the life of a session -----------------------------------------------------------------------------------------
  */
@@ -45,6 +48,14 @@ const char *session_state_word(const struct session *s)
     return states[s->state].word;
 }
 
+/* Of the peer's certificate, if it showed one; on the heap, or NULL. */
+static char *copy_subject(struct bytes facts)
+{
+    struct field f;
+    bool has = table_find(facts, BYTES("peer_cert_subject"), &f) && f.type == 'S' && f.bytes.len > 0;
+    return has ? str_copy(f.bytes) : NULL;
+}
+
 struct session *session_create(const struct session_config *config, outlet_id id, const struct session_peer *peer,
                                struct outbox *outbox, uint64_t now)
 {
@@ -56,10 +67,13 @@ struct session *session_create(const struct session_config *config, outlet_id id
         .now = now,
         .state = GREETING,
         .is_loopback = peer->is_loopback,
+        .is_tls = peer->is_tls,
+        .greeting = greeting_create(peer),
         .state_deadline = now + config->handshake_timeout_ms,
         .send_check = SESSION_NEVER,
         .receive_check = SESSION_NEVER,
         .peer = str_copy(bytes_of_string(peer->name)),
+        .certificate_subject = copy_subject(peer->facts),
     };
     output_init(&s->output);
     channels_init(&s->channels);
@@ -77,11 +91,13 @@ void session_destroy(struct session *s)
     channels_fini(s);
     consume_fini(s);
     output_fini(&s->output);
+    greeting_destroy(s->greeting);
     free(s->error);
     free(s->peer);
     free(s->user);
     free(s->vhost);
     free(s->client_name);
+    free(s->certificate_subject);
     free(s);
 }
 
@@ -104,7 +120,11 @@ void session_send_bare(struct session *s, uint16_t channel, enum method_id id)
 
 struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t number)
 {
-    struct origin from = {.outlet = s->id, .stream = c != NULL ? c->stream : 0};
+    struct origin from = {.outlet = s->id};
+    if (c != NULL) {
+        from.stream = c->stream;
+        from.channel = c->number;
+    }
     uint64_t serial = c != NULL ? c->serial : 0;
     return outbox_add(s->outbox, verb, from, serial << COOKIE_SERIAL | number);
 }
@@ -218,6 +238,7 @@ static void settle_debt(struct session *s, struct channel *c, const struct event
 static void on_failed(struct session *s, struct channel *c, const struct event *e)
 {
     enum method_id asked = e->verb == PUBLISH ? METHOD_basic_publish : session_asked(e->cookie);
+    trail_failed(s, e);
     channel_fail(s, c, error_of_event(e, asked));
 }
 
@@ -253,6 +274,7 @@ static void take_channel_event(struct session *s, struct channel *c, struct even
     case CANCELLED:
         consume_on_cancelled(s, c, e);
         break;
+    case EXPELLED:
     case DETACHED:
         break;
     }
@@ -271,9 +293,13 @@ void session_event(struct session *s, struct event *e, uint64_t now)
     s->now = now;
     if (e->what == DETACHED) {
         ending_on_detached(s);
+    } else if (e->what == EXPELLED) {
+        session_force_close(s, e->expelled.text, now);
+    } else if (e->what == DONE && e->verb == LOGIN) {
+        login_on_answer(s, e);
     } else if ((e->what == DONE || e->what == FAILED) && e->verb == ATTACH) {
         if (e->what == DONE)
-            handshake_on_attached(s);
+            handshake_on_attached(s, e);
         else
             handshake_on_refused(s, e);
     } else if (s->attachment == ATTACHED) {

@@ -40,6 +40,18 @@ enum {
 
 enum login { LOGIN_OK, LOGIN_REFUSED };
 
+/* Somebody says who they are, and the model has been asked about that user. */
+struct session_login {
+    struct bytes user, password;
+    bool is_external;       /* no password: the certificate says it */
+    bool is_user;           /* there is such a user … */
+    struct bytes arguments; /* … and this is its definition's table (port/definition.h) */
+    bool is_loopback;       /* the peer's address … */
+    struct bytes place;     /* … and place, as in struct session_peer */
+};
+
+enum session_mechanism { SASL_PLAIN = 1 << 0, SASL_AMQPLAIN = 1 << 1, SASL_EXTERNAL = 1 << 2 };
+
 /* Shared by a loop's sessions; borrowed, outlives them. */
 struct session_config {
     uint16_t channel_max;      /* 2047; 0: no limit */
@@ -49,8 +61,11 @@ struct session_config {
     uint64_t handshake_timeout_ms;
     const char *product, *version;             /* what clients are told: RabbitMQ 3.13.7 (reference 2.2) */
     const char *broker_version, *cluster_name; /* the truth beside it */
-    /* Judges a login.  from_loopback: the peer's address. */
-    enum login (*login)(void *arg, struct bytes user, struct bytes password, bool from_loopback);
+    unsigned mechanisms; /* enum session_mechanism: what is offered; EXTERNAL on TLS connections alone */
+    /* Judges a login; the verdict is not to be told before *delay_ms have passed. */
+    enum login (*login)(void *arg, const struct session_login *l, uint64_t now, uint64_t *delay_ms);
+    /* May a refusal from that place be logged?  *suppressed: how many were not, before it.  NULL: always. */
+    bool (*may_log)(void *arg, struct bytes place, uint64_t now, unsigned *suppressed);
     void (*random)(void *arg, void *to, size_t n); /* unguessable bytes, for generated names */
     void *arg;                                     /* for both */
 };

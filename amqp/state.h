@@ -22,7 +22,9 @@
 /* The life of a connection: STATE(name, its word in error texts, what it does with input, where it may go). */
 #define STATES                                                                                                         \
     STATE(GREETING, "starting", READS, TO(STARTING) | TO(OVER))                                                        \
-    STATE(STARTING, "starting", READS, TO(TUNING) | TO(CLOSED) | TO(LINGERING) | TO(OVER))                             \
+    STATE(STARTING, "starting", READS, TO(JUDGING) | TO(CLOSED) | TO(LINGERING) | TO(OVER))                            \
+    STATE(JUDGING, "starting", HOLDS, TO(JUDGED) | TO(OVER)) /* the model is asked about the user */                   \
+    STATE(JUDGED, "starting", HOLDS, TO(TUNING) | TO(CLOSED) | TO(LINGERING) | TO(OVER)) /* not told yet */            \
     STATE(TUNING, "tuning", READS, TO(OPENING) | TO(CLOSED) | TO(LINGERING) | TO(OVER))                                \
     STATE(OPENING, "opening", READS, TO(ATTACHING) | TO(CLOSED) | TO(OVER))                                            \
     STATE(ATTACHING, "opening", HOLDS, TO(RUNNING) | TO(CLOSED) | TO(OVER)) /* the model is asked */                   \
@@ -62,6 +64,8 @@ enum {
 
 #define SESSION_NEVER UINT64_MAX /* a deadline that does not come */
 
+struct greeting;
+
 struct session {
     const struct session_config *config; /* borrowed */
     struct outbox *outbox;               /* borrowed */
@@ -72,7 +76,9 @@ struct session {
     uint8_t attachment;   /* enum attachment */
     uint8_t capabilities; /* the client's; bits of enum capability */
     uint8_t close_oks;    /* connection.close-ok that are owed once the channels have ended */
-    bool is_loopback;
+    bool is_loopback, is_tls;
+    bool is_let_in;     /* JUDGED */
+    bool is_counted;    /* channels begin with OPEN */
     bool deaf;          /* framing was lost: nothing is read any more */
     bool abort;         /* OVER: the output is lost */
     bool is_blocked;    /* by an alarm, since it published */
@@ -106,10 +112,13 @@ struct session {
     struct map consumers_by_tag; /* by channel and tag */
     struct list gathered;        /* channels with confirms to write */
 
-    char *peer;        /* owned */
-    char *user;        /* owned; NULL before the login */
-    char *vhost;       /* owned; NULL before connection.open */
-    char *client_name; /* owned; NULL: it gave none */
+    char *peer;                /* owned */
+    char *user;                /* owned; NULL before the login was judged */
+    uint64_t serial;           /* the user's */
+    struct greeting *greeting; /* owned: login.h; NULL once it has opened */
+    char *vhost;               /* owned; NULL before connection.open */
+    char *client_name;         /* owned; NULL: it gave none */
+    char *certificate_subject; /* owned; NULL: it showed none */
 };
 
 /* The only place that changes the state. */

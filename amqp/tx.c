@@ -33,6 +33,7 @@ struct error *tx_publish(struct session *s, struct channel *c)
     struct command *check = session_tell(s, c, PUBLISH, 0);
     check->publish.msg = message_ref(content->msg);
     check->publish.objection = content->objection;
+    check->publish.impersonates = content->impersonates;
     check->publish.hold = true;
     content->objection = NULL;
     struct command *kept = tx_add(s, c, PUBLISH, message_cost(content->msg));

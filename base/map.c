@@ -97,6 +97,26 @@ struct map_node *map_walk(const struct map *m, const struct map_node *after)
     return NULL;
 }
 
+static uint64_t reverse_bits(uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    v = (v >> 4 & 0x0f0f0f0f0f0f0f0f) | (v & 0x0f0f0f0f0f0f0f0f) << 4;
+    v = (v >> 2 & 0x3333333333333333) | (v & 0x3333333333333333) << 2;
+    return (v >> 1 & 0x5555555555555555) | (v & 0x5555555555555555) << 1;
+}
+
+/* The cursor counts buckets from its highest bit down: when a bucket is split in two or two become one, those already
+ * seen stay behind the cursor, and those to be seen before it. */
+uint64_t map_scan(const struct map *m, uint64_t cursor, void (*each)(void *arg, struct map_node *n), void *arg)
+{
+    if (m->count == 0)
+        return 0;
+    for (struct map_node *n = m->buckets[cursor & m->mask]; n != NULL; n = n->next)
+        each(arg, n);
+    cursor |= ~(uint64_t)m->mask;
+    return reverse_bits(reverse_bits(cursor) + 1);
+}
+
 /* 64 by 64 bits to 128, folded: every bit of both counts. */
 uint64_t hash_mix(uint64_t a, uint64_t b)
 {

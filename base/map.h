@@ -37,6 +37,11 @@ struct map_node *map_next(const struct map_node *n); /* the next with the same h
  * answered last must still be there. */
 struct map_node *map_walk(const struct map *m, const struct map_node *after);
 
+/* A walk in pieces, between which the map may change: calls each for the items of one bucket, and answers the cursor
+ * for the next call; the first is 0, and 0 is answered when that was all.  What is there from the first call to the
+ * last is seen at least once.  each changes nothing. */
+uint64_t map_scan(const struct map *m, uint64_t cursor, void (*each)(void *arg, struct map_node *n), void *arg);
+
 /* A well-mixed hash; seed it with what outsiders do not know. */
 uint64_t hash_bytes(struct bytes b, uint64_t seed);
 uint64_t hash_mix(uint64_t a, uint64_t b);

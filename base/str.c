@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "base/str.h"
 
 #include <stdarg.h>
@@ -27,4 +28,10 @@ char *str_copy(struct bytes b)
         memcpy(s, b.at, b.len);
     s[b.len] = '\0';
     return s;
+}
+
+void str_wipe(char *s)
+{
+    if (s != NULL)
+        explicit_bzero(s, strlen(s));
 }

@@ -9,4 +9,7 @@ char *str_format(const char *format, ...) __attribute__((format(printf, 1, 2), m
 
 /* A terminated copy, which the caller gives to free(). */
 char *str_copy(struct bytes b) __attribute__((malloc, returns_nonnull));
+
+/* Overwrites a string that was a secret, so that no later look at memory finds it; NULL is allowed. */
+void str_wipe(char *s);
 #endif

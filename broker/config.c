@@ -46,6 +46,8 @@ struct config *config_create(void)
 
 static void setting_fini(struct setting *s)
 {
+    if (s->key->type == TYPE_SECRET)
+        str_wipe(s->text);
     free(s->name);
     free(s->text);
     free(s->origin);
@@ -136,8 +138,11 @@ static char *resolve_secret(struct config *c, const char *origin, const char *na
 {
     if (strncmp(value, "file:", 5) != 0)
         return str_format("%s", value);
+    errno = 0;
     FILE *f = fopen(value + 5, "re");
     char line[2048];
+    if (f != NULL)
+        setvbuf(f, NULL, _IONBF, 0); /* no buffer that would keep it */
     if (f == NULL || fgets(line, sizeof line, f) == NULL) {
         complain(c, origin, true,
                  str_format("%s: cannot read %s: %s (as user id %u)", name, value + 5,
@@ -148,7 +153,9 @@ static char *resolve_secret(struct config *c, const char *origin, const char *na
     }
     fclose(f);
     line[strcspn(line, "\r\n")] = '\0';
-    return str_format("%s", line);
+    char *secret = str_format("%s", line);
+    explicit_bzero(line, sizeof line);
+    return secret;
 }
 
 static void take_working(struct config *c, const struct config_key *key, const char *origin, const char *name,
@@ -163,6 +170,8 @@ static void take_working(struct config *c, const struct config_key *key, const c
     if (!config_value_parse(key, text, &parsed, expected, sizeof expected)) {
         complain(c, origin, true,
                  str_format("%s: expected %s, got \"%s\"", name, expected, key->type == TYPE_SECRET ? "…" : text));
+        if (key->type == TYPE_SECRET)
+            str_wipe(text);
         free(text);
     } else if (key->id == KEY_FRAME_MAX && parsed.number > 0 && parsed.number < 4096) {
         complain(c, origin, true, str_format("%s: expected 0 or at least 4096, got \"%s\"", name, text));
@@ -262,6 +271,8 @@ void config_read_file(struct config *c, const char *path)
     errno = 0;
     FILE *f = fopen(path, "re");
     char *text = alloc(CONFIG_FILE_BYTES_MAX + 1);
+    if (f != NULL)
+        setvbuf(f, NULL, _IONBF, 0); /* no buffer that would keep passwords */
     size_t n = f != NULL ? fread(text, 1, CONFIG_FILE_BYTES_MAX + 1, f) : 0;
     if (f == NULL || ferror(f) != 0)
         complain(c, path, true,
@@ -272,7 +283,15 @@ void config_read_file(struct config *c, const char *path)
         config_read_text(c, path, bytes_of(text, n));
     if (f != NULL)
         fclose(f);
+    explicit_bzero(text, n);
     free(text);
+}
+
+void config_forget_secrets(struct config *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->settings[i].key->type == TYPE_SECRET)
+            str_wipe(c->settings[i].text);
 }
 
 /* ---- Answers. */

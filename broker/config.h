@@ -2,6 +2,8 @@
  *
  * Reading never stops at the first mistake: everything that is wrong or has no effect becomes a complaint, one line of
  * text, and whoever reads the configuration asks afterwards whether there were errors.
+ *
+ * Secrets are kept in one place each; what was read on the way to it is wiped.
  */
 #ifndef BROKER_CONFIG_H
 #define BROKER_CONFIG_H
@@ -47,6 +49,9 @@ uint64_t config_number(const struct config *c, enum config_id id);
 double config_fraction(const struct config *c, enum config_id id);
 const char *config_text(const struct config *c, enum config_id id);
 bool config_is_set(const struct config *c, enum config_id id);
+
+/* Wipes what secrets were set: they are "" from now on.  For when nothing borrows them any more. */
+void config_forget_secrets(struct config *c);
 
 /* Every setting of a key with * in its name, by that name: the name's last word, the value, and what it means if it is
  * a number or a boolean. */

@@ -33,10 +33,19 @@ enum config_type {
     TYPE_BYTES,    /* bytes, or a number with a unit: k is 1024 */
     TYPE_FRACTION, /* 0.4, 40% */
     TYPE_LEVEL,    /* a log level */
-    TYPE_LISTENER, /* an address (net/address.h), or none */
+    TYPE_LISTENER, /* an address (net/listener.h), or none */
+    TYPE_MODE,     /* of a file: octal digits */
     TYPE_NONE,     /* the word none */
+    /* One of some words; the number is that of the enum. */
+    TYPE_VERIFY,      /* verify_none, verify_peer: a bool */
+    TYPE_TLS_VERSION, /* enum config_tls_version */
+    TYPE_CRL_CHECK,   /* enum tls_crl_check (net/tls.h) */
+    TYPE_LOGIN_FROM,  /* enum login_from (net/certificate.h) */
+    TYPE_SAN_TYPE,    /* enum san_type (net/certificate.h) */
     TYPE_ANY,
 };
+
+enum config_tls_version { CONFIG_TLS_1_3, CONFIG_TLS_1_2, CONFIG_TLS_1_1, CONFIG_TLS_1_0 };
 
 struct config_key {
     const char *name;

@@ -67,6 +67,13 @@ static bool is_key_char(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.' || c == '\\';
 }
 
+/* Any value may be a secret: none is left behind. */
+static void value_free(char *value)
+{
+    str_wipe(value);
+    free(value);
+}
+
 /* Replaces every $(NAME) by what the environment has for it.  NULL: it has nothing, and that was said. */
 static char *interpolate(struct parser *p, const char *value)
 {
@@ -80,17 +87,17 @@ static char *interpolate(struct parser *p, const char *value)
         if (found == NULL) {
             complain(p, true, "the environment has no %s", name);
             free(name);
-            free(done);
+            value_free(done);
             return NULL;
         }
         char *more = str_format("%s%.*s%s", done, (int)(open - value), value, found);
         free(name);
-        free(done);
+        value_free(done);
         done = more;
         value = close + 1;
     }
     char *all = str_format("%s%s", done, value);
-    free(done);
+    value_free(done);
     return all;
 }
 
@@ -102,12 +109,12 @@ static char *take_multiline(struct parser *p, char *from)
         char *end = strstr(line, "'''");
         char *more = str_format("%s%.*s%s", value, (int)(end != NULL ? (size_t)(end - line) : strlen(line)), line,
                                 end != NULL ? "" : "\n");
-        free(value);
+        value_free(value);
         value = more;
         if (end != NULL)
             return value;
     }
-    free(value);
+    value_free(value);
     complain(p, true, "no ''' ends what begins here");
     return NULL;
 }
@@ -157,8 +164,8 @@ static void take_setting(struct parser *p, const char *begin, char *key)
         complain(p, true, "%s is an environment variable, not a configuration key", name);
     else if (value != NULL)
         p->sink->setting(p->sink->arg, p->origin, name, value);
-    free(value);
-    free(written);
+    value_free(value);
+    value_free(written);
     free(name);
 }
 
@@ -214,5 +221,6 @@ void config_parse(const char *name, struct bytes text, const struct config_sink 
         for (char *line; begin_line(&p), (line = take_line(&p)) != NULL;)
             take_statement(&p, line);
     }
+    explicit_bzero(copy, text.len);
     free(copy);
 }

@@ -119,15 +119,31 @@ char *host_data_dir(void)
     return home != NULL && home[0] == '/' ? str_format("%s/.local/state/millrace", home) : NULL;
 }
 
-/* Parents get 0750, the folder itself 0700. */
-static int make_dirs(const char *path)
+/* A folder that was just made, of nobody else's making meanwhile. */
+static int give_dir(const char *path, uid_t uid, gid_t gid)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int error = 0;
+    if (fstat(fd, &st) != 0 || st.st_uid != geteuid() || fchown(fd, uid, gid) != 0)
+        error = errno != 0 ? -errno : -EPERM;
+    close(fd);
+    return error;
+}
+
+/* Parents get 0750, the folder itself 0700, less what the umask takes. */
+static int make_dirs(const char *path, uid_t uid, gid_t gid)
 {
     char *part = str_format("%s", path);
     int error = 0;
     for (char *slash = strchr(part + 1, '/'); error == 0; slash = slash != NULL ? strchr(slash + 1, '/') : NULL) {
         if (slash != NULL)
             *slash = '\0';
-        if (mkdir(part, slash != NULL ? 0750 : 0700) != 0 && errno != EEXIST)
+        if (mkdir(part, slash != NULL ? 0750 : 0700) == 0)
+            error = uid != geteuid() ? give_dir(part, uid, gid) : 0;
+        else if (errno != EEXIST)
             error = -errno;
         if (slash == NULL)
             break;
@@ -135,6 +151,32 @@ static int make_dirs(const char *path)
     }
     free(part);
     return error;
+}
+
+static int complain_of_dir(const char *path, int error)
+{
+    fprintf(stderr, "millraced: data_dir %s: %s (as user id %u)\n", path, strerrordesc_np(-error), (unsigned)geteuid());
+    return EX_CANTCREAT;
+}
+
+int host_make_dir_for(const char *path, uid_t uid, gid_t gid)
+{
+    int error = make_dirs(path, uid, gid);
+    return error == 0 ? 0 : complain_of_dir(path, error);
+}
+
+bool host_owns_dir(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        complain_of_dir(path, -errno);
+        return false;
+    }
+    if (st.st_uid == geteuid())
+        return true;
+    fprintf(stderr, "millraced: data_dir %s: belongs to user id %u, but the broker runs as %u\n", path,
+            (unsigned)st.st_uid, (unsigned)geteuid());
+    return false;
 }
 
 /* Who has it is written in the lock: "PID HOST". */
@@ -166,7 +208,7 @@ static void write_owner(int lock)
 int host_claim_dir(const char *path)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int error = make_dirs(path);
+    int error = make_dirs(path, geteuid(), getegid());
     char *lock = str_format("%s/lock", path);
     int fd = error == 0 ? open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
     if (error == 0 && fd < 0)
@@ -179,11 +221,8 @@ int host_claim_dir(const char *path)
         if (status != 0)
             return status;
     }
-    if (error != 0) {
-        fprintf(stderr, "millraced: data_dir %s: %s (as user id %u)\n", path, strerrordesc_np(-error),
-                (unsigned)geteuid());
-        return EX_CANTCREAT;
-    }
+    if (error != 0)
+        return complain_of_dir(path, error);
     write_owner(fd);
     return 0; /* fd stays open: it is the lock */
 }

@@ -2,7 +2,9 @@
 #ifndef BROKER_HOST_H
 #define BROKER_HOST_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Bytes of memory that this process may have: the machine's, or its control group's limit where that is less. */
 uint64_t host_memory(void);
@@ -17,6 +19,13 @@ char *host_node_name(void);
 /* Where data goes if nobody says: /var/lib/millrace if that can be written or made, or else the user's state folder.
  * The caller frees it; NULL: there is no such place. */
 char *host_data_dir(void);
+
+/* Makes the folder and its parents where they are missing, each of them that user's: for a user who could not do it.
+ * 0, or an exit code after saying why on standard error. */
+int host_make_dir_for(const char *path, uid_t uid, gid_t gid);
+
+/* Whether the folder is the property of the user that the process is; if not, says so on standard error. */
+bool host_owns_dir(const char *path);
 
 /* Makes the folder (0700) and its parents (0750) where they are missing, and locks it against other brokers, for as
  * long as the process lives: an open file description's lock on the file "lock" in it, which says who has it.  0, or an

@@ -13,10 +13,15 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "broker/boot.h"
 #include "broker/config.h"
+#include "broker/harden.h"
 #include "broker/host.h"
+#include "broker/listeners.h"
 #include "broker/net/login.h"
+#include "broker/net/password.h"
 #include "broker/net/server.h"
+#include "broker/net/throttle.h"
 #include "broker/recovery.h"
 #include "broker/store/backup_desk.h"
 #include "broker/store/keeper.h"
@@ -24,7 +29,7 @@
 struct options {
     const char *file; /* -c, or the argument of --check-config */
     bool check_only;
-    const char **settings; /* owned: --set */
+    char **settings; /* owned: --set */
     unsigned n_settings;
 };
 
@@ -41,8 +46,8 @@ static const char USAGE[] =
     "      --help              print this and stop\n"
     "\n"
     "Exit status: 0; 64 wrong usage; 69 a port or the data folder is in use; 70 the disk failed to sync or to write;\n"
-    "73 no data folder; 74 the disk cannot be read, or was full at the end; 76 data of a newer version; 78 wrong\n"
-    "configuration.\n";
+    "73 no data folder; 74 the disk cannot be read, or was full at the end; 76 data of a newer version; 77 root's\n"
+    "rights cannot be given up; 78 wrong configuration.\n";
 
 /* -1: go on; otherwise the exit status. */
 static int read_options(struct options *o, int argc, char **argv)
@@ -103,14 +108,29 @@ static bool read_folder(struct config *c, const char *folder, const char *name)
     return has_main || has_more;
 }
 
+/* What stood behind --set KEY= is in the list of processes no longer, if KEY is a secret. */
+static void wipe_argument(char *setting)
+{
+    char *value = strchr(setting, '=');
+    if (value == NULL)
+        return;
+    *value = '\0';
+    const struct config_key *key = config_key_find(setting);
+    *value = '=';
+    if (key != NULL && key->type == TYPE_SECRET)
+        str_wipe(value + 1);
+}
+
 static void read_config(struct config *c, const struct options *o)
 {
     if (o->file != NULL)
         config_read_file(c, o->file);
     else if (!read_folder(c, "/etc/millrace", "millrace.conf"))
         read_folder(c, "/etc/rabbitmq", "rabbitmq.conf");
-    for (unsigned i = 0; i < o->n_settings; i++)
+    for (unsigned i = 0; i < o->n_settings; i++) {
         config_set(c, o->settings[i], i + 1);
+        wipe_argument(o->settings[i]);
+    }
 
     char *name = host_node_name(), *dir = host_data_dir();
     config_suggest(c, KEY_CLUSTER_NAME, name, "host name");
@@ -144,34 +164,18 @@ static void log_warnings(const struct config *c)
 
 /* What the server borrows from the configuration, in the shapes that it wants. */
 struct wiring {
-    const char **listeners; /* owned; the texts are borrowed */
-    unsigned n_listeners;
-    bool has_listeners;           /* one was named, be it "none" */
-    struct bytes *loopback_users; /* owned; likewise */
+    struct listeners listeners;
+    struct tls *tls;              /* owned, until the server has it */
+    struct bytes *loopback_users; /* owned; the names are borrowed */
     unsigned n_loopback_users;
     bool is_guest_named; /* loopback_users.guest is set */
     struct login_rules login;
 };
 
-static void add_listener(struct wiring *w, const char *text)
-{
-    w->listeners = alloc_array((void *)w->listeners, w->n_listeners + 1, sizeof(char *));
-    w->listeners[w->n_listeners++] = text;
-}
-
 static void add_loopback_user(struct wiring *w, const char *name)
 {
     w->loopback_users = alloc_array(w->loopback_users, w->n_loopback_users + 1, sizeof *w->loopback_users);
     w->loopback_users[w->n_loopback_users++] = bytes_of_string(name);
-}
-
-static void on_listener(void *arg, const char *name, const char *value, uint64_t number)
-{
-    (void)name, (void)number;
-    struct wiring *w = arg;
-    w->has_listeners = true;
-    if (strcmp(value, "none") != 0)
-        add_listener(w, value);
 }
 
 static void on_loopback_user(void *arg, const char *name, const char *value, uint64_t number)
@@ -184,25 +188,58 @@ static void on_loopback_user(void *arg, const char *name, const char *value, uin
         add_loopback_user(w, name);
 }
 
-static void wire(struct wiring *w, const struct config *c)
+/* Where to listen, and the certificates for it, whose key perhaps only root may read; false: it has said what is wrong
+ * with them. */
+static bool open_listeners(const struct config *c, struct listeners *l, struct tls **tls)
+{
+    char *error = NULL;
+    *tls = NULL;
+    bool is_open = listeners_init(l, c, &error) && listeners_open_tls(l, tls, &error);
+    if (!is_open)
+        fprintf(stderr, "millraced: %s\n", error);
+    free(error);
+    return is_open;
+}
+
+/* What only opening files can tell of a configuration; the exit status. */
+static int check_files(const struct config *c)
+{
+    struct listeners l;
+    struct tls *tls;
+    int status = open_listeners(c, &l, &tls) ? EX_OK : EX_CONFIG;
+    tls_unref(tls);
+    listeners_fini(&l);
+    return status;
+}
+
+static void unwire(struct wiring *w)
+{
+    tls_unref(w->tls);
+    listeners_fini(&w->listeners);
+    free(w->loopback_users);
+    throttle_destroy(w->login.throttle);
+}
+
+/* False: it has said what is wrong, and unwire() is due all the same. */
+static bool wire(struct wiring *w, const struct config *c)
 {
     *w = (struct wiring){0};
-    config_each(c, KEY_LISTENERS_TCP, on_listener, w);
-    if (config_is_set(c, KEY_LISTENERS_TCP_NONE))
-        w->n_listeners = 0;
-    else if (!w->has_listeners)
-        add_listener(w, "5672");
+    if (!open_listeners(c, &w->listeners, &w->tls))
+        return false;
+    listeners_warn(&w->listeners, c);
     config_each(c, KEY_LOOPBACK_USERS, on_loopback_user, w);
     if (config_is_set(c, KEY_LOOPBACK_USERS_NONE))
         w->n_loopback_users = 0;
     else if (!w->is_guest_named)
         add_loopback_user(w, "guest");
+    uint64_t seed;
+    login_random(NULL, &seed, sizeof seed);
     w->login = (struct login_rules){
-        .user = bytes_of_string(config_text(c, KEY_DEFAULT_USER)),
-        .password = bytes_of_string(config_text(c, KEY_DEFAULT_PASS)),
         .loopback_users = w->loopback_users,
         .n_loopback_users = w->n_loopback_users,
+        .throttle = throttle_create(seed),
     };
+    return true;
 }
 
 static uint64_t memory_total(const struct config *c)
@@ -229,19 +266,23 @@ static struct broker_config broker_config_of(const struct config *c)
     uint64_t hash_seed;
     login_random(NULL, &hash_seed, sizeof hash_seed);
     return (struct broker_config){
-        .default_vhost = config_text(c, KEY_DEFAULT_VHOST), .hash_seed = hash_seed, .memory_high = memory_high(c)};
+        .hash_seed = hash_seed, .memory_high = memory_high(c), .connections_max = config_number(c, KEY_CONNECTION_MAX)};
 }
 
 static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)
 {
     return (struct server_config){
-        .listeners = w->listeners,
-        .n_listeners = w->n_listeners,
+        .listeners = w->listeners.all,
+        .n_listeners = w->listeners.n,
+        .tls_handshake_ms = config_number(c, KEY_TLS_HANDSHAKE_TIMEOUT),
+        .proxies = w->listeners.proxies,
+        .n_proxies = w->listeners.n_proxies,
         .socket = {.backlog = (int)config_number(c, KEY_BACKLOG),
                    .nodelay = config_number(c, KEY_NODELAY) != 0,
                    .keepalive = config_number(c, KEY_KEEPALIVE) != 0,
                    .sndbuf = (int)config_number(c, KEY_SNDBUF),
-                   .recbuf = (int)config_number(c, KEY_RECBUF)},
+                   .recbuf = (int)config_number(c, KEY_RECBUF),
+                   .unix_mode = (unsigned)config_number(c, KEY_UNIX_SOCKET_MODE)},
         .io_threads = (unsigned)config_number(c, KEY_IO_THREADS),
         .connections_max = (unsigned)config_number(c, KEY_CONNECTION_MAX),
         .session = {.channel_max = (uint16_t)config_number(c, KEY_CHANNEL_MAX),
@@ -253,6 +294,7 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .version = config_text(c, KEY_VERSION),
                     .broker_version = PACKAGE_VERSION,
                     .cluster_name = config_text(c, KEY_CLUSTER_NAME),
+                    .mechanisms = SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL,
                     .login = login_judge,
                     .random = login_random,
                     .arg = &w->login},
@@ -320,13 +362,10 @@ static void fill_random(void *to, size_t n)
 /* ---- Serving. */
 
 /* Claims the data folder; 0, or the exit status. */
-static int claim_data(const struct config *c)
+static int claim_data(const char *dir, const struct identity *id)
 {
-    const char *dir = config_text(c, KEY_DATA_DIR);
-    if (dir == NULL) {
-        fputs("millraced: there is no folder for data; set data_dir\n", stderr);
+    if (id->is_other && !host_owns_dir(dir))
         return EX_CANTCREAT;
-    }
     return host_claim_dir(dir);
 }
 
@@ -337,7 +376,7 @@ static int run(struct server *s, struct keeper *k)
         .durable = on_durable, .loaded = on_loaded, .disk_alarm = on_disk_alarm, .arg = server_hub(s)};
     keeper_start(k, &ear);
     log_info("main", "Server startup complete; 0 plugins started.");
-    printf("millrace " PACKAGE_VERSION " ready: amqp %s\n", server_addresses(s));
+    printf("millrace " PACKAGE_VERSION " ready: %s\n", server_addresses(s));
     fflush(stdout);
     bool has_ended = server_run(s);
     int status = keeper_stop(k) ? EX_OK : EX_IOERR;
@@ -350,10 +389,8 @@ static int run(struct server *s, struct keeper *k)
 }
 
 /* With what was recovered, which it uses up. */
-static int serve_recovered(const struct config *c, struct recovery *r)
+static int serve_recovered(const struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r)
 {
-    struct wiring w;
-    wire(&w, c);
     struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
     struct keeper *k = create_keeper(c, r, desk);
     const struct hub_keeper keeper = {.keep = keep,
@@ -361,24 +398,87 @@ static int serve_recovered(const struct config *c, struct recovery *r)
                                       .pending_max = keeper_pending_max(k),
                                       .pending_easy = keeper_pending_max(k) / 2,
                                       .arg = k};
-    const struct server_config sc = server_config_of(c, &w, &keeper);
+    struct server_config sc = server_config_of(c, w, &keeper);
+    sc.tls = w->tls;
+    w->tls = NULL;
     char *error = NULL;
-    int status = EX_UNAVAILABLE;
-    struct server *s = server_create(&sc, r->broker, &error);
+    int status = boot_define(c, r->broker, k), refused = status;
+    struct server *s = server_create(&sc, sockets, r->broker, &error);
+    if (status == EX_OK)
+        status = EX_UNAVAILABLE;
     if (s == NULL)
         fprintf(stderr, "millraced: %s\n", error);
-    else
+    else if (refused == EX_OK)
         status = run(s, k);
     server_destroy(s);
     keeper_destroy(k);
     backup_desk_destroy(desk);
     free(error);
-    free((void *)w.listeners);
-    free(w.loopback_users);
     return status;
 }
 
-static int serve(const struct config *c)
+/* With the rights that it will have; takes over the sockets. */
+static int serve_data(const struct config *c, struct wiring *w, struct server_sockets *sockets)
+{
+    const struct broker_config bc = broker_config_of(c);
+    struct recovery r;
+    int status = recovery_init(&r, config_text(c, KEY_DATA_DIR), &bc, fill_random);
+    if (status != 0) {
+        server_unbind(sockets);
+        return status;
+    }
+    status = serve_recovered(c, w, sockets, &r);
+    recovery_fini(&r);
+    return status;
+}
+
+/* All that root is needed for; then becomes who it shall be, and claims the data.  0, or the exit status. */
+static int settle_in(const struct config *c, const struct identity *id, const struct server_config *sc,
+                     struct server_sockets **sockets)
+{
+    const char *dir = config_text(c, KEY_DATA_DIR);
+    char *error = NULL;
+    int status = EX_UNAVAILABLE;
+    *sockets = server_bind(sc, &error);
+    if (*sockets != NULL) {
+        status = id->is_other ? host_make_dir_for(dir, id->uid, id->gid) : 0;
+        if (status == 0 && !harden_drop(id, &error))
+            status = EX_NOPERM;
+    }
+    if (error != NULL)
+        fprintf(stderr, "millraced: %s\n", error);
+    free(error);
+    if (status == 0)
+        status = claim_data(dir, id);
+    if (status != 0)
+        server_unbind(*sockets);
+    return status;
+}
+
+static int serve_as(const struct config *c, const struct identity *id)
+{
+    struct wiring w;
+    struct server_sockets *sockets;
+    if (!wire(&w, c)) {
+        unwire(&w);
+        return EX_CONFIG;
+    }
+    const struct server_config sc = server_config_of(c, &w, NULL);
+    int status = settle_in(c, id, &sc, &sockets);
+    if (status == 0) {
+        if (id->is_other)
+            log_info("main", "runs as user '%s' (%u), group id %u", id->name, (unsigned)id->uid, (unsigned)id->gid);
+        else if (geteuid() == 0)
+            log_warning("main", "runs as root; 'user' in the configuration names whom it should become");
+        log_info("main", "data in %s; at most %" PRIu64 " open files", config_text(c, KEY_DATA_DIR),
+                 host_raise_files());
+        status = serve_data(c, &w, sockets);
+    }
+    unwire(&w);
+    return status;
+}
+
+static int serve(const struct config *c, bool are_keys_locked)
 {
     if (config_number(c, KEY_LOG_CONSOLE) == 0)
         log_set_level(LOG_NO_LEVEL);
@@ -386,20 +486,25 @@ static int serve(const struct config *c)
         log_set_level((enum log_level)config_number(c, KEY_LOG_CONSOLE_LEVEL));
     log_info("main", "Starting Millrace " PACKAGE_VERSION " (RabbitMQ %s compatible)", config_text(c, KEY_VERSION));
     log_warnings(c);
-    int status = claim_data(c);
-    if (status != 0)
-        return status;
-    const char *dir = config_text(c, KEY_DATA_DIR);
-    log_info("main", "data in %s; at most %" PRIu64 " open files", dir, host_raise_files());
+    if (!are_keys_locked)
+        log_warning("main", "private keys may be swapped to disk: %d KiB cannot be locked in memory (RLIMIT_MEMLOCK)",
+                    HARDEN_SECURE_BYTES >> 10);
+    if (config_number(c, KEY_CORE_DUMPS) != 0)
+        harden_allow_cores();
+    if (config_text(c, KEY_DATA_DIR) == NULL) {
+        fputs("millraced: there is no folder for data; set data_dir\n", stderr);
+        return EX_CANTCREAT;
+    }
     signal(SIGPIPE, SIG_IGN);
-
-    const struct broker_config bc = broker_config_of(c);
-    struct recovery r;
-    status = recovery_init(&r, dir, &bc, fill_random);
-    if (status != 0)
-        return status;
-    status = serve_recovered(c, &r);
-    recovery_fini(&r);
+    struct identity id;
+    char *error = NULL;
+    int status = EX_CONFIG;
+    if (harden_find(config_text(c, KEY_USER), config_text(c, KEY_GROUP), &id, &error))
+        status = serve_as(c, &id);
+    else
+        fprintf(stderr, "millraced: %s\n", error);
+    harden_forget(&id);
+    free(error);
     return status;
 }
 
@@ -417,6 +522,7 @@ static void configure_malloc(void)
 int main(int argc, char **argv)
 {
     configure_malloc();
+    const bool are_keys_locked = harden_start();
     struct options o = {0};
     int status = read_options(&o, argc, argv);
     if (status < 0) {
@@ -425,9 +531,11 @@ int main(int argc, char **argv)
         if (o.check_only || config_errors(c) > 0)
             status = tell_complaints(c) ? EX_CONFIG : EX_OK;
         if (o.check_only && status == EX_OK)
+            status = check_files(c);
+        if (o.check_only && status == EX_OK)
             config_print(c, stdout);
         if (status < 0)
-            status = serve(c);
+            status = serve(c, are_keys_locked);
         config_destroy(c);
     }
     free((void *)o.settings);

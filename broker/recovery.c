@@ -37,7 +37,8 @@ static void on_note(void *arg, bool is_warning, const char *text)
 
 static void on_definition(void *arg, enum definition_class what, uint64_t queue, struct bytes key, struct bytes value)
 {
-    static const char *const words[] = {"virtual host", "exchange", "queue", "binding"};
+    static const char *const words[] = {"virtual host", "exchange",         "queue",    "binding", "user",
+                                        "permission",   "topic permission", "parameter"};
     struct recovery *r = arg;
     struct bytes vhost = {0}, name = {0};
     if (broker_restore_definition(r->broker, what, queue, key, value)) {

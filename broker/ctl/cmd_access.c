@@ -120,7 +120,10 @@ static json_t *limits_now(struct ctl *c, const char *what, const char *of, int *
         json_decref(now);
         return NULL;
     }
-    return json_is_object(now) ? now : json_object();
+    if (json_is_object(now))
+        return now;
+    json_decref(now);
+    return json_object();
 }
 
 /* Deletes those of the limits that are not among the kept ones. */
@@ -131,8 +134,11 @@ static int drop(struct ctl *c, const char *what, const char *of, json_t *limits,
     json_t *value;
     json_object_foreach(limits, name, value)
     {
-        if (status == 0 && json_object_get(kept, name) == NULL)
-            status = ctl_delete(c, path_of(what, of, name), 0, NULL);
+        if (json_object_get(kept, name) != NULL)
+            continue;
+        status = ctl_delete(c, path_of(what, of, name), 0, NULL);
+        if (status != 0)
+            break;
     }
     return status;
 }

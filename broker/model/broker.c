@@ -9,10 +9,13 @@
 #include "broker/model/deadletter.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
+#include "broker/model/parameter.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
+#include "broker/model/rights.h"
 #include "broker/model/state.h"
+#include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
@@ -31,7 +34,10 @@ struct broker *broker_create(const struct broker_config *config)
     b->records = config->records;
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
+    b->connections_max = config->connections_max;
     map_init(&b->vhosts);
+    map_init(&b->users);
+    map_init(&b->parameters);
     map_init(&b->queues_by_id);
     slots_init(&b->tickets);
     entry_pool_init(&b->entries);
@@ -44,7 +50,8 @@ struct broker *broker_create(const struct broker_config *config)
     route_init(&b->route);
     wakeup_init(&b->alarm_wakeup, on_alarm);
     b->topology_version = 1;
-    vhost_create(b, bytes_of_string(config->default_vhost));
+    if (config->default_vhost != NULL)
+        vhost_create(b, &(struct spec){.name = bytes_of_string(config->default_vhost)});
     return b;
 }
 
@@ -62,8 +69,14 @@ void broker_destroy(struct broker *b)
     deadletter_forget(b);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
+    while ((n = map_walk(&b->users, NULL)) != NULL)
+        user_free(b, item_of(n, struct user, in_broker));
+    while ((n = map_walk(&b->parameters, NULL)) != NULL)
+        parameter_free(b, item_of(n, struct parameter, in_broker));
     effects_fini(&last);
     map_fini(&b->vhosts);
+    map_fini(&b->users);
+    map_fini(&b->parameters);
     map_fini(&b->queues_by_id);
     slots_fini(&b->tickets);
     entry_pool_fini(&b->entries);
@@ -171,8 +184,20 @@ static void detach(struct broker *b, struct command *c, struct outlet *o)
 static bool carry_out_for_client(struct broker *b, struct command *c, struct outlet *o)
 {
     switch ((int)c->verb) {
+    case LOGIN:
+        command_login(b, c);
+        return true;
     case ATTACH:
         command_attach(b, c, o);
+        return true;
+    case ALTER:
+        command_alter(b, c);
+        return true;
+    case INSPECT:
+        command_inspect(b, c);
+        return true;
+    case EXPEL:
+        command_expel(b, c);
         return true;
     case DETACH:
         detach(b, c, o);
@@ -191,6 +216,7 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
 
 static void (*const carry_out[])(struct broker *b, struct command *c, struct stream *s) = {
     [RESET] = command_reset,
+    [OPEN] = command_open,
     [ECHO] = command_echo,
     [DECLARE_EXCHANGE] = command_declare_exchange,
     [DELETE_EXCHANGE] = command_delete_exchange,
@@ -215,7 +241,7 @@ static void carry_out_for_stream(struct broker *b, struct command *c, struct str
     b->changed = 0;
     if (s->poisoned && c->verb != RESET)
         command_drop(c);
-    else
+    else if (rights_permit(b, c, s))
         carry_out[c->verb](b, c, s);
 }
 
@@ -229,6 +255,7 @@ static void broker_carry_out(struct broker *b, struct command *c)
         return;
     }
     struct stream *s = outlet_stream(o, c->from.stream);
+    s->channel = c->from.channel;
     if (list_is_empty(&s->parked))
         carry_out_for_stream(b, c, s);
     else
@@ -311,5 +338,8 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
 
 struct broker_totals broker_totals(const struct broker *b)
 {
-    return b->totals;
+    struct broker_totals t = b->totals;
+    t.users = b->users.count;
+    t.vhosts = b->vhosts.count;
+    return t;
 }

@@ -15,10 +15,13 @@
 struct broker;
 
 struct broker_config {
-    const char *default_vhost; /* made at once, with its predeclared exchanges; borrowed during broker_create() */
+    const char *default_vhost; /* made at once, with its predeclared exchanges, and not remembered; NULL: none; borrowed
+                                  during broker_create() */
     uint64_t hash_seed;        /* what names are hashed with; any number, unguessable where peers choose names */
     uint64_t memory_high; /* message bytes held that raise ALARM_MEMORY (see check_alarms() for its end); UINT64_MAX:
                              never */
+
+    uint64_t connections_max; /* open ones; 0: no limit */
 
     bool records; /* emit records, stamp events, let long queues go cold (model/cold.h); false: nothing is remembered */
     /* 0: as model/cold.h says.  Memory that messages may take before long queues go cold, and what each queue may have
@@ -83,6 +86,7 @@ uint64_t broker_deadline(const struct broker *b);
 /* What is there now. */
 struct broker_totals {
     uint64_t queues, exchanges, bindings, consumers, outlets;
+    uint64_t users, vhosts;
     uint64_t messages_ready, messages_out; /* ready: in memory or cold */
     uint64_t message_bytes; /* message_cost() of what is ready or out in memory, once, and of each place in a queue */
 };

@@ -1,25 +1,82 @@
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/str.h"
+#include "broker/model/access.h"
 #include "broker/model/commands.h"
 #include "broker/model/outlet.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
+#include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
+#include "codec/table.h"
+
+void command_login(struct broker *b, struct command *c)
+{
+    const struct user *u = user_find(b, c->spec->name);
+    struct spec answer = {.name = c->spec->name};
+    b->changed = 0;
+    if (u != NULL) {
+        answer.arguments = u->spec->arguments;
+        answer.serial = u->serial;
+    }
+    broker_done(b, c, spec_create(&answer));
+    free(c->spec);
+}
+
+/* NULL, or why this connection cannot be let in (reference queue-features 8.5, 12.1); on the heap. */
+static char *refuse_attach(struct broker *b, const struct spec *spec, enum reason *why)
+{
+    const struct user *u = user_find(b, spec->source);
+    const struct vhost *v = vhost_find(b, spec->name);
+    *why = NO_ROOM;
+    if (b->connections_max > 0 && b->totals.outlets >= b->connections_max)
+        return str_format("connection refused: node connection limit (%" PRIu64 ") is reached", b->connections_max);
+    *why = NO_SUCH_VHOST;
+    if (v == NULL)
+        return str_format("vhost %.*s not found", BYTES_ARG(spec->name));
+    *why = NO_ACCESS;
+    if (u == NULL || u->serial != spec->serial || access_find(v, spec->source) == NULL)
+        return str_format("access to vhost '%.*s' refused for user '%.*s'", BYTES_ARG(v->name),
+                          BYTES_ARG(spec->source));
+    *why = NO_ROOM;
+    if (v->connections >= v->connections_max)
+        return str_format("access to vhost '%.*s' refused for user '%.*s': connection limit (%" PRIu64 ") is reached",
+                          BYTES_ARG(v->name), BYTES_ARG(u->name), v->connections_max);
+    if (u->connections >= u->connections_max)
+        return str_format("connection refused for user '%.*s': user connection limit (%" PRIu64 ") is reached",
+                          BYTES_ARG(u->name), u->connections_max);
+    return NULL;
+}
 
 void command_attach(struct broker *b, struct command *c, struct outlet *o)
 {
+    enum reason why;
     CHECK(o == NULL);
-    struct vhost *v = vhost_find(b, c->spec->name);
-    if (v == NULL) {
-        broker_fail(b, c, NO_SUCH_VHOST, str_format("vhost %.*s not found", BYTES_ARG(c->spec->name)));
+    char *refusal = refuse_attach(b, c->spec, &why);
+    if (refusal != NULL) {
+        broker_fail(b, c, why, refusal);
         free(c->spec);
         return;
     }
-    outlet_create(b, c->from.outlet, v);
-    broker_done(b, c, c->spec);
+    struct access *a = access_find(vhost_find(b, c->spec->name), c->spec->source);
+    outlet_create(b, c->from.outlet, a, c->spec);
+    broker_done(b, c, c->spec)->done.is_counted = a->user->channels_max != LIMIT_NONE;
+}
+
+void command_open(struct broker *b, struct command *c, struct stream *s)
+{
+    const struct user *u = s->outlet->access->user;
+    if (outlet_count_streams(s->outlet) > u->channels_max) { /* this one is counted */
+        broker_fail(b, c, NO_ROOM,
+                    str_format("number of channels opened for user '%.*s' has reached the maximum allowed user limit "
+                               "of (%" PRIu64 ")",
+                               BYTES_ARG(u->name), u->channels_max));
+        return;
+    }
+    broker_done(b, c, NULL);
 }
 
 void command_reset(struct broker *b, struct command *c, struct stream *s)
@@ -36,4 +93,35 @@ void command_echo(struct broker *b, struct command *c, struct stream *s)
 {
     (void)s;
     broker_done(b, c, c->spec);
+}
+
+/* --- from a desk
+ * ---------------------------------------------------------------------------------------------------*/
+
+static bool is_meant(const struct outlet *o, const struct spec *which)
+{
+    struct field name;
+    if (which->vhost.len > 0 && !bytes_equal(which->vhost, o->vhost->name))
+        return false;
+    if (which->source.len > 0 && !bytes_equal(which->source, o->access->user->name))
+        return false;
+    return which->name.len == 0 || (table_find(o->facts->arguments, BYTES("name"), &name) && name.type == 'S' &&
+                                    bytes_equal(name.bytes, which->name));
+}
+
+void command_expel(struct broker *b, struct command *c)
+{
+    const struct spec *which = c->expel.spec;
+    uint32_t n = 0;
+    char *why = str_copy(which->objection);
+    b->changed = 0;
+    for (size_t i = 0; i < b->outlet_count && (c->expel.limit == 0 || n < c->expel.limit); i++) {
+        if (b->outlets[i] == NULL || !is_meant(b->outlets[i], which))
+            continue;
+        outlet_expel(b, b->outlets[i], why);
+        n++;
+    }
+    free(why);
+    broker_finish(b);
+    broker_done(b, c, c->expel.spec)->done.messages = n;
 }

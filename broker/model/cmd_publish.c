@@ -2,13 +2,16 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "broker/model/access.h"
 #include "broker/model/commands.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
+#include "broker/model/rights.h"
 #include "broker/model/route.h"
 #include "broker/model/state.h"
+#include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
@@ -45,15 +48,29 @@ static void remember_route(struct broker *b, struct stream *s, const struct mess
     r->version = b->topology_version;
 }
 
+/* Some may publish in another user's name. */
+static void lift_objection(struct command *c, const struct stream *s)
+{
+    if (!c->publish.impersonates || !s->outlet->access->user->impersonates)
+        return;
+    free(c->publish.objection);
+    c->publish.objection = NULL;
+}
+
 /* The exchange, if a client may publish to it; else NULL, and the command has failed. */
 static struct exchange *publish_exchange(struct broker *b, struct command *c, struct stream *s)
 {
     const struct vhost *v = s->outlet->vhost;
     struct bytes name = message_exchange(c->publish.msg);
+    if (!rights_permit_publish(b, c, s))
+        return NULL;
+    lift_objection(c, s);
     struct exchange *x = name.len == 0 ? v->default_exchange : vhost_find_exchange(b, v, name);
     if (x == NULL) {
         broker_fail(b, c, NO_SUCH_EXCHANGE,
                     str_format("no exchange '%.*s' in vhost '%.*s'", BYTES_ARG(name), BYTES_ARG(v->name)));
+    } else if (!rights_permit_keys(b, c, s, x)) {
+        x = NULL;
     } else if (x->spec->internal) {
         char *described = exchange_describe(x);
         broker_fail(b, c, DENIED, str_format("cannot publish to internal %s", described));

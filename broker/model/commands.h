@@ -9,9 +9,16 @@ struct outlet;
 struct stream;
 
 /* cmd_client.c; o: who has that id already, or NULL. */
+void command_login(struct broker *b, struct command *c);
 void command_attach(struct broker *b, struct command *c, struct outlet *o);
+void command_open(struct broker *b, struct command *c, struct stream *s);
 void command_reset(struct broker *b, struct command *c, struct stream *s);
 void command_echo(struct broker *b, struct command *c, struct stream *s);
+
+/* alter.c, inspect.c, cmd_client.c: from a desk */
+void command_alter(struct broker *b, struct command *c);
+void command_inspect(struct broker *b, struct command *c);
+void command_expel(struct broker *b, struct command *c);
 
 /* cmd_exchange.c */
 void command_declare_exchange(struct broker *b, struct command *c, struct stream *s);

@@ -7,6 +7,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/port/spec.h"
+#include "codec/cursor.h"
 
 static bool limit_is_reached(const struct consumer *c)
 {
@@ -58,7 +59,8 @@ static void consumer_place(struct broker *b, struct consumer *c)
 struct consumer *consumer_create(struct broker *b, struct queue *q, struct stream *s, uint32_t number,
                                  const struct spec *spec, uint32_t limit)
 {
-    struct consumer *c = alloc(sizeof *c);
+    struct consumer *c = alloc(sizeof *c + spec->key.len + spec->arguments.len);
+    struct pen p = pen_over(c->data, spec->key.len + spec->arguments.len);
     *c = (struct consumer){
         .queue = q,
         .stream = s,
@@ -69,6 +71,10 @@ struct consumer *consumer_create(struct broker *b, struct queue *q, struct strea
         .no_ack = spec->no_ack,
         .exclusive = spec->exclusive,
     };
+    pen_bytes(&p, spec->key);
+    pen_bytes(&p, spec->arguments);
+    c->tag = bytes_of(c->data, spec->key.len);
+    c->arguments = bytes_of(c->data + spec->key.len, spec->arguments.len);
     link_init(&c->waiting);
     list_append(&s->consumers, &c->in_stream);
     outlet_set_consumer(s->outlet, number, c);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "base/list.h"
 
 struct broker;
@@ -31,7 +32,9 @@ struct consumer {
     uint32_t limit;  /* 0: none */
     uint32_t out;
     bool no_ack, exclusive;
-    bool gone; /* cancelled; there only for what it has out */
+    bool gone;                   /* cancelled; there only for what it has out */
+    struct bytes tag, arguments; /* in data: what listings show */
+    uint8_t data[];
 };
 
 /* A new consumer, on its queue's and its stream's lists. */

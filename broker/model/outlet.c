@@ -4,12 +4,17 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/str.h"
+#include "broker/model/access.h"
 #include "broker/model/consumer.h"
 #include "broker/model/exchange.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
+#include "broker/model/user.h"
+#include "broker/model/vhost.h"
+#include "broker/port/spec.h"
 
-struct outlet *outlet_create(struct broker *b, outlet_id id, struct vhost *v)
+struct outlet *outlet_create(struct broker *b, outlet_id id, struct access *a, const struct spec *facts)
 {
     if (id.slot >= b->outlet_count) {
         size_t count = alloc_grown(b->outlet_count, (size_t)id.slot + 1);
@@ -21,8 +26,14 @@ struct outlet *outlet_create(struct broker *b, outlet_id id, struct vhost *v)
     CHECK(b->outlets[id.slot] == NULL);
     struct outlet *o = alloc_zeroed(sizeof *o);
     o->id = id;
-    o->vhost = v;
+    o->vhost = a->vhost;
+    o->access = a;
+    o->facts = spec_create(facts);
+    o->since_ms = b->now.wall_ms;
     o->window = WINDOW_BYTES;
+    list_append(&a->outlets, &o->in_access);
+    a->user->connections++;
+    a->vhost->connections++;
     list_init(&o->exclusive_queues);
     list_init(&o->stalled);
     b->outlets[id.slot] = o;
@@ -149,9 +160,46 @@ void outlet_delete(struct broker *b, struct outlet *o)
     exchange_delete_doomed(b);
     b->outlets[o->id.slot] = NULL;
     b->totals.outlets--;
+    o->access->user->connections--;
+    o->vhost->connections--;
+    list_remove(&o->in_access);
+    free(o->facts);
     free(o->streams);
     free(o->consumers);
     free(o);
+}
+
+void outlet_expel(struct broker *b, struct outlet *o, const char *why)
+{
+    struct event *e = broker_tell(b, EXPELLED, (struct origin){.outlet = o->id});
+    e->expelled.text = str_copy(bytes_of_string(why));
+    outlet_delete(b, o);
+}
+
+static uint64_t count_streams(const struct outlet *o)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < o->stream_count; i++)
+        n += o->streams[i] != NULL;
+    return n;
+}
+
+static uint64_t count_streams_of(const struct access *a)
+{
+    const struct outlet *o;
+    uint64_t n = 0;
+    list_each (o, &a->outlets, struct outlet, in_access)
+        n += count_streams(o);
+    return n;
+}
+
+uint64_t outlet_count_streams(const struct outlet *o)
+{
+    const struct access *a;
+    uint64_t n = 0;
+    list_each (a, &o->access->user->accesses, struct access, in_user)
+        n += count_streams_of(a);
+    return n;
 }
 
 void outlet_set_consumer(struct outlet *o, uint32_t number, struct consumer *c)

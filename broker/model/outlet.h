@@ -13,6 +13,8 @@
 struct broker;
 struct consumer;
 struct queue;
+struct access;
+struct spec;
 struct vhost;
 
 /* Where the last publish went: while the topology stays as it is, the next with the same names goes there too. */
@@ -36,6 +38,7 @@ struct held_routes {
 struct stream {
     struct outlet *outlet; /* borrowed */
     uint16_t number;
+    uint16_t channel;   /* what its session calls it; 0: not known yet */
     bool poisoned;      /* ignored until RESET */
     struct list parked; /* commands that wait for a GET, itself the first (parked.h) */
     uint64_t after;     /* position that the last answer waits for: what is told behind it waits too */
@@ -53,6 +56,10 @@ struct stream {
 struct outlet {
     outlet_id id;
     struct vhost *vhost;         /* borrowed */
+    struct access *access;       /* borrowed: what it may do there; lives as long as it is not expelled */
+    struct link in_access;       /* on access->outlets */
+    struct spec *facts;          /* owned: what ATTACH said; its arguments are what listings show */
+    uint64_t since_ms;           /* by the wall clock */
     struct stream **streams;     /* owned, by number; NULL where there is none */
     size_t stream_count;         /* slots in streams[] */
     struct consumer **consumers; /* owned array, by number; NULL where there is none */
@@ -63,12 +70,19 @@ struct outlet {
     uint64_t stamped;    /* as of the streams that are gone */
 };
 
-struct outlet *outlet_create(struct broker *b, outlet_id id, struct vhost *v);
+/* facts is copied. */
+struct outlet *outlet_create(struct broker *b, outlet_id id, struct access *a, const struct spec *facts);
 
 /* Ends all its streams, deletes its exclusive queues, frees it. */
 void outlet_delete(struct broker *b, struct outlet *o);
 
+/* The same at once, whatever it has under way: its client is told why. */
+void outlet_expel(struct broker *b, struct outlet *o, const char *why);
+
 struct outlet *outlet_find(const struct broker *b, outlet_id id);
+
+/* How many streams all outlets of its user have. */
+uint64_t outlet_count_streams(const struct outlet *o);
 
 /* The stream of that number, made if need be. */
 struct stream *outlet_stream(struct outlet *o, uint16_t number);

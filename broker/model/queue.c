@@ -41,6 +41,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     struct queue *q = alloc_zeroed(sizeof *q);
     q->id = id;
     q->vhost = v;
+    vhost_pin(v);
     q->spec = spec_create(spec);
     q->spec->durable = spec->durable && owner == NULL; /* an exclusive queue never survives */
     q->name = q->spec->name;
@@ -415,6 +416,7 @@ static void queue_free(struct queue *q)
 {
     CHECK(q->pins == 0 && list_is_empty(&q->ready) && list_is_empty(&q->out) && list_is_empty(&q->parked));
     heap_fini(&q->returned);
+    vhost_unpin(q->vhost);
     free(q->spec);
     free(q);
 }

@@ -19,10 +19,10 @@ static struct record *remember(struct broker *b, enum record_kind kind)
  * ----------------------------------------------------------------------------------------------------*/
 
 static void define(struct broker *b, enum record_kind kind, enum definition_class what, uint64_t queue,
-                   const struct vhost *v, const struct spec *spec)
+                   struct bytes vhost, const struct spec *spec)
 {
-    struct definition *d = kind == RECORD_DEFINE ? definition_define(what, queue, v->name, spec)
-                                                 : definition_undefine(what, queue, v->name, spec);
+    struct definition *d = kind == RECORD_DEFINE ? definition_define(what, queue, vhost, spec)
+                                                 : definition_undefine(what, queue, vhost, spec);
     remember(b, kind)->definition = d;
     remember_changed(b);
 }
@@ -31,7 +31,7 @@ void remember_exchange(struct broker *b, enum record_kind kind, struct exchange 
 {
     if (!b->records || !x->spec->durable)
         return;
-    define(b, kind, DEFINE_EXCHANGE, 0, x->vhost, x->spec);
+    define(b, kind, DEFINE_EXCHANGE, 0, x->vhost->name, x->spec);
     x->defined = b->position;
 }
 
@@ -41,7 +41,7 @@ void remember_queue(struct broker *b, enum record_kind kind, struct queue *q)
     if (!b->records)
         return;
     if (q->spec->durable) {
-        define(b, kind, DEFINE_QUEUE, q->id, q->vhost, q->spec);
+        define(b, kind, DEFINE_QUEUE, q->id, q->vhost->name, q->spec);
         q->defined = b->position;
     } else if (kind == RECORD_UNDEFINE && q->was_stored) {
         remember(b, kind)->definition = definition_create(DEFINE_QUEUE, q->id, none, none);
@@ -59,8 +59,15 @@ void remember_binding(struct broker *b, enum record_kind kind, struct binding *b
                               .arguments = bd->arguments,
                               .durable = true,
                               .to_exchange = bd->to != NULL};
-    define(b, kind, DEFINE_BINDING, 0, bd->source->vhost, &spec);
+    define(b, kind, DEFINE_BINDING, 0, bd->source->vhost->name, &spec);
     bd->defined = b->position;
+}
+
+void remember_definition(struct broker *b, enum record_kind kind, enum definition_class what, const struct spec *spec)
+{
+    if (!b->records || b->effects == NULL) /* what is restored was remembered already */
+        return;
+    define(b, kind, what, 0, what == DEFINE_VHOST ? spec->name : spec->vhost, spec);
 }
 
 /* --- publishes

@@ -18,12 +18,16 @@
 struct binding;
 struct exchange;
 struct outlet;
+struct spec;
 struct stream;
 
 /* --- definitions.  kind is RECORD_DEFINE or RECORD_UNDEFINE; a DEFINE's position is kept in the object. */
 void remember_exchange(struct broker *b, enum record_kind kind, struct exchange *x);
 void remember_queue(struct broker *b, enum record_kind kind, struct queue *q);
 void remember_binding(struct broker *b, enum record_kind kind, struct binding *bd);
+
+/* What administrators make: spec says all of it. */
+void remember_definition(struct broker *b, enum record_kind kind, enum definition_class what, const struct spec *spec);
 
 /* --- publishes.  A message that goes to many queues is one record, which the first place opens: begin, publish to the
  * queues, and read b->publishing.  If a place of a dead letter was recorded, that has settled its source. */

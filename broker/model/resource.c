@@ -1,5 +1,6 @@
 #include "broker/model/resource.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/str.h"
@@ -46,6 +47,14 @@ struct queue *resource_queue(struct broker *b, struct command *c, struct stream 
 {
     struct queue *q = resource_any_queue(b, c, s, spec);
     return q != NULL && resource_unlocked(b, c, s, spec, q) ? q : NULL;
+}
+
+char *resource_refuse_queue(const struct vhost *v, struct bytes name)
+{
+    if (v->queues.count < v->queues_max)
+        return NULL;
+    return str_format("cannot declare queue '%.*s': queue limit in vhost '%.*s' (%" PRIu64 ") is reached",
+                      BYTES_ARG(name), BYTES_ARG(v->name), v->queues_max);
 }
 
 /* --- redeclaration

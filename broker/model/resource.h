@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "base/bytes.h"
 #include "broker/port/event.h"
 
 struct broker;
@@ -13,6 +14,7 @@ struct exchange;
 struct queue;
 struct spec;
 struct stream;
+struct vhost;
 
 /* Fails the command: text may be NULL, then it is made of format.  Frees spec. */
 void resource_fail(struct broker *b, struct command *c, struct spec *spec, enum reason reason, char *text);
@@ -25,6 +27,9 @@ struct queue *resource_any_queue(struct broker *b, struct command *c, struct str
 
 /* False: q is exclusive to another client. */
 bool resource_unlocked(struct broker *b, struct command *c, struct stream *s, struct spec *spec, struct queue *q);
+
+/* NULL, or why the virtual host can have no other queue, of that name; on the heap. */
+char *resource_refuse_queue(const struct vhost *v, struct bytes name);
 
 /* NULL, or the text of the first difference that matters between what is declared and what there is (reference
  * amqp-protocol 4.6, 6.3); on the heap. */

@@ -2,20 +2,67 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "broker/model/access.h"
 #include "broker/model/broker.h"
 #include "broker/model/cold.h"
 #include "broker/model/exchange.h"
+#include "broker/model/parameter.h"
 #include "broker/model/queue.h"
 #include "broker/model/state.h"
+#include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/definition.h"
 #include "broker/port/spec.h"
 
 static bool restore_vhost(struct broker *b, const struct spec *spec)
 {
-    if (vhost_find(b, spec->name) == NULL) /* the default one is there from the beginning */
-        vhost_create(b, spec->name);
-    return true;
+    char *refusal = vhost_refuse(spec);
+    bool is_fine = refusal == NULL;
+    free(refusal);
+    if (is_fine)
+        vhost_put(b, spec); /* the default one may be there from the beginning */
+    return is_fine;
+}
+
+static bool restore_user(struct broker *b, const struct spec *spec)
+{
+    char *refusal = user_refuse(spec);
+    bool is_fine = refusal == NULL && user_find(b, spec->name) == NULL;
+    free(refusal);
+    if (is_fine)
+        user_put(b, spec);
+    return is_fine;
+}
+
+static bool restore_parameter(struct broker *b, const struct spec *spec)
+{
+    char *refusal = parameter_refuse(spec);
+    bool is_fine = refusal == NULL;
+    free(refusal);
+    if (is_fine)
+        parameter_put(b, spec);
+    return is_fine;
+}
+
+static bool restore_access(struct broker *b, struct vhost *v, const struct spec *spec)
+{
+    struct user *u = user_find(b, spec->name);
+    char *refusal = access_refuse(spec);
+    bool is_fine = refusal == NULL && u != NULL;
+    free(refusal);
+    if (is_fine)
+        access_put(b, v, u, spec);
+    return is_fine;
+}
+
+static bool restore_topic_access(struct broker *b, struct vhost *v, const struct spec *spec)
+{
+    char *refusal = topic_access_refuse(spec);
+    bool is_fine = refusal == NULL && user_find(b, spec->name) != NULL;
+    free(refusal);
+    if (is_fine)
+        topic_access_put(b, v, spec);
+    return is_fine;
 }
 
 static bool restore_exchange(struct broker *b, struct vhost *v, const struct spec *spec)
@@ -66,11 +113,36 @@ static bool restore_in_vhost(struct broker *b, enum definition_class what, struc
         return restore_queue(b, v, queue, spec);
     case DEFINE_BINDING:
         return restore_binding(b, v, spec);
+    case DEFINE_PERMISSION:
+        return restore_access(b, v, spec);
+    case DEFINE_TOPIC_PERMISSION:
+        return restore_topic_access(b, v, spec);
     case DEFINE_VHOST:
+    case DEFINE_USER:
+    case DEFINE_PARAMETER:
     case DEFINE_CLASSES:
         break;
     }
     return false;
+}
+
+/* Before there were virtual hosts to be remembered, there was one: whatever is restored first is in it. */
+static struct vhost *restored_vhost(struct broker *b, struct bytes name)
+{
+    return b->vhosts.count == 0 ? vhost_create(b, &(struct spec){.name = name}) : vhost_find(b, name);
+}
+
+static bool restore(struct broker *b, enum definition_class what, struct bytes vhost, uint64_t queue,
+                    const struct spec *spec)
+{
+    if (what == DEFINE_VHOST)
+        return restore_vhost(b, spec);
+    if (what == DEFINE_USER)
+        return restore_user(b, spec);
+    if (what == DEFINE_PARAMETER)
+        return restore_parameter(b, spec);
+    struct vhost *v = restored_vhost(b, vhost);
+    return v != NULL && restore_in_vhost(b, what, v, queue, spec);
 }
 
 bool broker_restore_definition(struct broker *b, enum definition_class what, uint64_t queue, struct bytes key,
@@ -81,9 +153,7 @@ bool broker_restore_definition(struct broker *b, enum definition_class what, uin
     struct spec *spec = definition_read_spec(what, key, value, &vhost);
     if (spec == NULL)
         return false;
-    struct vhost *v = vhost_find(b, vhost);
-    bool is_fine =
-        what == DEFINE_VHOST ? restore_vhost(b, spec) : v != NULL && restore_in_vhost(b, what, v, queue, spec);
+    bool is_fine = restore(b, what, vhost, queue, spec);
     free(spec);
     return is_fine;
 }

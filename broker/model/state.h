@@ -49,7 +49,11 @@ struct broker {
     struct publishing publishing;
     struct cold_state cold;
 
-    struct map vhosts;       /* by name; owned */
+    struct map vhosts;     /* by name; owned */
+    struct map users;      /* by name; owned */
+    struct map parameters; /* owned */
+    uint64_t last_serial;  /* of a user */
+    uint64_t connections_max;
     struct map queues_by_id; /* all queues */
     uint64_t next_queue_id;
     struct outlet **outlets; /* by slot; owned; NULL where there is none */

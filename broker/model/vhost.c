@@ -3,10 +3,18 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/check.h"
+#include "base/str.h"
+#include "broker/model/access.h"
 #include "broker/model/exchange.h"
+#include "broker/model/parameter.h"
 #include "broker/model/queue.h"
+#include "broker/model/remember.h"
 #include "broker/model/state.h"
+#include "broker/model/user.h"
+#include "broker/port/definition.h"
 #include "broker/port/spec.h"
+#include "codec/table.h"
 
 static void predeclare(struct broker *b, struct vhost *v, struct bytes name, struct bytes type, bool internal)
 {
@@ -17,16 +25,19 @@ static void predeclare(struct broker *b, struct vhost *v, struct bytes name, str
     free(spec);
 }
 
-struct vhost *vhost_create(struct broker *b, struct bytes name)
+struct vhost *vhost_create(struct broker *b, const struct spec *spec)
 {
-    struct vhost *v = alloc(sizeof *v + name.len);
-    *v = (struct vhost){.name = bytes_of(v->data, name.len)};
-    if (name.len > 0)
-        memcpy(v->data, name.at, name.len);
+    struct vhost *v = alloc_zeroed(sizeof *v);
+    v->spec = spec_create(spec);
+    v->name = v->spec->name;
+    v->hash_seed = b->hash_seed;
+    v->connections_max = v->queues_max = LIMIT_NONE;
+    map_init(&v->accesses);
+    map_init(&v->topics);
     map_init(&v->exchanges);
     map_init(&v->queues);
     map_init(&v->bindings);
-    map_add(&b->vhosts, &v->in_broker, hash_bytes(name, b->hash_seed));
+    map_add(&b->vhosts, &v->in_broker, hash_bytes(v->name, b->hash_seed));
     predeclare(b, v, BYTES(""), BYTES("direct"), false);
     predeclare(b, v, BYTES("amq.direct"), BYTES("direct"), false);
     predeclare(b, v, BYTES("amq.fanout"), BYTES("fanout"), false);
@@ -37,9 +48,28 @@ struct vhost *vhost_create(struct broker *b, struct bytes name)
     return v;
 }
 
+static void vhost_free(struct vhost *v)
+{
+    free(v->spec);
+    free(v);
+}
+
+void vhost_pin(struct vhost *v)
+{
+    v->pins++;
+}
+
+void vhost_unpin(struct vhost *v)
+{
+    CHECK(v->pins > 0);
+    if (--v->pins == 0 && v->gone)
+        vhost_free(v);
+}
+
 void vhost_destroy(struct broker *b, struct vhost *v)
 {
     struct map_node *n, *next;
+    vhost_pin(v);
     while (v->queues.count > 0) /* a map that shrinks under a walk may leave some for the next one */
         for (n = map_walk(&v->queues, NULL); n != NULL; n = next) {
             next = map_walk(&v->queues, n);
@@ -47,11 +77,62 @@ void vhost_destroy(struct broker *b, struct vhost *v)
         }
     while ((n = map_walk(&v->exchanges, NULL)) != NULL)
         exchange_delete(b, item_of(n, struct exchange, in_vhost));
+    access_forget_all(v);
     map_fini(&v->queues);
     map_fini(&v->exchanges);
     map_fini(&v->bindings);
+    map_fini(&v->accesses);
+    map_fini(&v->topics);
     map_remove(&b->vhosts, &v->in_broker);
-    free(v);
+    v->default_exchange = NULL;
+    v->gone = true;
+    vhost_unpin(v);
+}
+
+char *vhost_refuse(const struct spec *spec)
+{
+    if (spec->name.len == 0 || spec->name.len > DEFINITION_NAME_MAX)
+        return str_format("a virtual host's name has 1 to %d bytes", DEFINITION_NAME_MAX);
+    return NULL;
+}
+
+bool vhost_put(struct broker *b, const struct spec *spec)
+{
+    struct vhost *v = vhost_find(b, spec->name);
+    if (v == NULL) {
+        v = vhost_create(b, spec);
+        parameter_apply_limits(b, v);
+    } else if (v->is_defined && table_same_entries(v->spec->arguments, spec->arguments)) {
+        return false;
+    } else {
+        free(v->spec);
+        v->spec = spec_create(spec);
+        v->name = v->spec->name;
+    }
+    v->is_defined = true;
+    remember_definition(b, RECORD_DEFINE, DEFINE_VHOST, v->spec);
+    return true;
+}
+
+/* The first access that lets somebody in; NULL: none. */
+static struct access *find_access(const struct vhost *v)
+{
+    struct map_node *n = map_walk(&v->accesses, NULL);
+    return n != NULL ? item_of(n, struct access, in_vhost) : NULL;
+}
+
+void vhost_remove(struct broker *b, struct vhost *v)
+{
+    struct map_node *n;
+    char *why = str_format("vhost '%.*s' was deleted", BYTES_ARG(v->name));
+    for (struct access *a; (a = find_access(v)) != NULL;)
+        access_remove(b, a, why);
+    free(why);
+    while ((n = map_walk(&v->topics, NULL)) != NULL)
+        topic_access_remove(b, v, item_of(n, struct topic_access, in_vhost));
+    parameter_remove_vhost(b, v->name);
+    remember_definition(b, RECORD_UNDEFINE, DEFINE_VHOST, v->spec);
+    vhost_destroy(b, v);
 }
 
 struct vhost *vhost_find(const struct broker *b, struct bytes name)

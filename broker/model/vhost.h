@@ -1,6 +1,9 @@
-/* A virtual host: a name space of exchanges and queues, and the bindings between them. */
+/* A virtual host: a name space of exchanges and queues, the bindings between them, and who may do what there. */
 #ifndef BROKER_MODEL_VHOST_H
 #define BROKER_MODEL_VHOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/map.h"
@@ -8,19 +11,43 @@
 struct broker;
 struct exchange;
 struct queue;
+struct spec;
 
 struct vhost {
     struct map_node in_broker;
     struct map exchanges, queues;      /* by name; owned */
     struct map bindings;               /* by what makes them one (reference amqp-protocol 5.7); owned */
     struct exchange *default_exchange; /* borrowed: the one without a name */
-    struct bytes name;
-    uint8_t data[];
+    struct spec *spec;                 /* owned: as it was defined (port/definition.h) */
+    struct bytes name;                 /* in spec */
+    bool is_defined;                   /* it was put, or restored; else it came with broker_create() */
+    uint64_t hash_seed;
+    struct map accesses, topics;          /* access.h; owned */
+    uint64_t connections_max, queues_max; /* user.h, LIMIT_NONE; by the parameter vhost-limits */
+    uint64_t connections;
+    uint64_t pins; /* queues that still ask for it, those too that are gone */
+    bool gone;     /* removed; there only for them */
 };
 
 /* A new virtual host with the predeclared exchanges (reference amqp-protocol 5.1). */
-struct vhost *vhost_create(struct broker *b, struct bytes name);
+struct vhost *vhost_create(struct broker *b, const struct spec *spec);
+
+/* Empties it, and frees it when nobody asks for it any more.  Its connections and what is recorded of it are
+ * vhost_remove()'s. */
 void vhost_destroy(struct broker *b, struct vhost *v);
+
+/* NULL, or why there can be no such one; on the heap. */
+char *vhost_refuse(const struct spec *spec);
+
+/* There is such a one from now on, or it is so from now on.  True: that changes something. */
+bool vhost_put(struct broker *b, const struct spec *spec);
+
+/* Takes its connections, all that is in it and itself away. */
+void vhost_remove(struct broker *b, struct vhost *v);
+
+/* A queue of it is made, is freed. */
+void vhost_pin(struct vhost *v);
+void vhost_unpin(struct vhost *v);
 
 struct vhost *vhost_find(const struct broker *b, struct bytes name);
 struct exchange *vhost_find_exchange(const struct broker *b, const struct vhost *v, struct bytes name);

@@ -11,7 +11,7 @@ struct place {
     struct map_node in_door;
     uint8_t group[ADDRESS_GROUP_BYTES];
     struct list guests;
-    size_t count;
+    size_t count, max;
 };
 
 void door_init(struct door *d, size_t max, size_t max_per_place)
@@ -37,18 +37,32 @@ void guest_init(struct guest *g)
     g->since_ms = 0;
 }
 
+static struct place *place_find(const struct door *d, const uint8_t group[ADDRESS_GROUP_BYTES], uint64_t hash)
+{
+    for (struct map_node *n = map_first(&d->places, hash); n != NULL; n = map_next(n)) {
+        struct place *p = item_of(n, struct place, in_door);
+        if (memcmp(p->group, group, sizeof p->group) == 0)
+            return p;
+    }
+    return NULL;
+}
+
+static uint64_t group_of(const struct address *from, uint8_t group[ADDRESS_GROUP_BYTES])
+{
+    address_group(from, group);
+    return hash_bytes(bytes_of(group, ADDRESS_GROUP_BYTES), 0);
+}
+
 static struct place *place_get(struct door *d, const struct address *from)
 {
     uint8_t group[ADDRESS_GROUP_BYTES];
-    address_group(from, group);
-    uint64_t hash = hash_bytes(bytes_of(group, sizeof group), 0);
-    for (struct map_node *n = map_first(&d->places, hash); n != NULL; n = map_next(n)) {
-        struct place *p = item_of(n, struct place, in_door);
-        if (memcmp(p->group, group, sizeof group) == 0)
-            return p;
-    }
-    struct place *p = alloc_zeroed(sizeof *p);
+    uint64_t hash = group_of(from, group);
+    struct place *p = place_find(d, group, hash);
+    if (p != NULL)
+        return p;
+    p = alloc_zeroed(sizeof *p);
     memcpy(p->group, group, sizeof group);
+    p->max = address_is_unix(from) ? SIZE_MAX : d->max_per_place;
     list_init(&p->guests);
     map_add(&d->places, &p->in_door, hash);
     return p;
@@ -90,12 +104,42 @@ uint64_t door_ripe_at(const struct door *d)
     return d->count > 0 ? door_oldest(d)->since_ms + DOOR_GRACE_MS : UINT64_MAX;
 }
 
+bool door_is_full(const struct door *d)
+{
+    return d->count >= d->max;
+}
+
+/* Where most are; only a full door asks, so somebody is there. */
+static const struct place *door_most_crowded(const struct door *d)
+{
+    const struct place *most = door_oldest(d)->place;
+    const struct guest *g;
+    list_each (g, &d->guests, struct guest, at_door)
+        if (g->place->count > most->count)
+            most = g->place;
+    return most;
+}
+
+struct guest *door_rival(const struct door *d, const struct address *from, uint64_t now_ms)
+{
+    if (d->count == 0)
+        return NULL;
+    if (now_ms >= door_ripe_at(d))
+        return door_oldest(d);
+    uint8_t group[ADDRESS_GROUP_BYTES];
+    uint64_t hash = group_of(from, group);
+    const struct place *own = place_find(d, group, hash), *most = door_most_crowded(d);
+    if (most->count < (own == NULL ? 0 : own->count) + 2)
+        return NULL;
+    return item_of(most->guests.ring.next, struct guest, at_place);
+}
+
 struct guest *door_overdue(const struct door *d, const struct guest *newest, uint64_t now_ms)
 {
     if (d->count > d->max)
         return door_oldest(d);
     const struct place *p = newest->place;
-    if (p == NULL || p->count <= d->max_per_place)
+    if (p == NULL || p->count <= p->max)
         return NULL;
     struct guest *oldest = item_of(p->guests.ring.next, struct guest, at_place);
     return now_ms - oldest->since_ms >= DOOR_GRACE_MS ? oldest : NULL;

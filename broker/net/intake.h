@@ -20,7 +20,8 @@ enum { SCRATCH_BYTES = 256 * 1024, INTAKE_BYTES_MIN = 4096 };
 struct intake {
     uint8_t *at; /* owned: NULL while there is nothing */
     size_t len, capacity;
-    bool is_stuck; /* nothing of it could be taken: copying it about once more would be in vain */
+    bool is_secret; /* there are passwords in it: memory is wiped before it is given back */
+    bool is_stuck;  /* nothing of it could be taken: copying it about once more would be in vain */
 };
 
 struct space {
@@ -41,6 +42,9 @@ struct bytes intake_got(const struct intake *in, const struct space *space, size
 
 /* What is left over, without reading, to be fed. */
 struct bytes intake_left(const struct intake *in);
+
+/* What was read to that space is a secret, and has been kept or used: none of it stays there. */
+void intake_wipe(const struct intake *in, const struct space *space, size_t n);
 
 /* used bytes of all (of intake_got() or intake_left()) were taken; the rest is kept. */
 void intake_keep(struct intake *in, struct bytes all, size_t used);

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -22,6 +24,8 @@ struct listener {
     int fd;      /* owned */
     int reserve; /* owned: given up to turn somebody away when there are no more; -1: none */
     struct address at;
+    int backlog;
+    struct stat file;     /* a UNIX socket's */
     struct watch *watch;  /* owned */
     struct timer *resume; /* owned */
     struct listener_host host;
@@ -35,7 +39,7 @@ static void set(int fd, int level, int option, int value)
         log_warning("net", "a socket option could not be set: %s", strerrordesc_np(errno));
 }
 
-/* A socket that listens at a, or -errno. */
+/* A socket at a, or -errno. */
 static int open_socket(const struct addrinfo *a, const struct socket_options *options)
 {
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -54,7 +58,7 @@ static int open_socket(const struct addrinfo *a, const struct socket_options *op
         set(fd, SOL_SOCKET, SO_SNDBUF, options->sndbuf);
     if (options->recbuf > 0)
         set(fd, SOL_SOCKET, SO_RCVBUF, options->recbuf);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, options->backlog) != 0) {
+    if (bind(fd, a->ai_addr, a->ai_addrlen) != 0) {
         int error = -errno;
         close(fd);
         return error;
@@ -62,10 +66,11 @@ static int open_socket(const struct addrinfo *a, const struct socket_options *op
     return fd;
 }
 
-static struct listener *listener_create(int fd)
+static struct listener *listener_create(int fd, const struct socket_options *options)
 {
     struct listener *l = alloc_zeroed(sizeof *l);
     l->fd = fd;
+    l->backlog = options->backlog;
     l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     l->at.len = sizeof l->at.storage;
     getsockname(fd, (struct sockaddr *)&l->at.storage, &l->at.len);
@@ -84,7 +89,7 @@ static int open_any(uint16_t port, const struct socket_options *options, struct 
         fd = open_socket(&v4, options);
     if (fd < 0)
         return fd;
-    to[0] = listener_create(fd);
+    to[0] = listener_create(fd, options);
     return 1;
 }
 
@@ -95,7 +100,7 @@ static int open_named(const struct addrinfo *all, const struct socket_options *o
     for (const struct addrinfo *a = all; a != NULL && n < LISTENER_SOCKETS_MAX; a = a->ai_next) {
         int fd = open_socket(a, options);
         if (fd >= 0)
-            to[n++] = listener_create(fd);
+            to[n++] = listener_create(fd, options);
         else if (error == 0 || fd != -EADDRNOTAVAIL)
             error = fd;
     }
@@ -107,17 +112,89 @@ static int open_named(const struct addrinfo *all, const struct socket_options *o
     return n;
 }
 
+/* ---- UNIX sockets. */
+
+static const char UNIX_PREFIX[] = "unix:";
+
+bool listener_is_unix(const char *text)
+{
+    return strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
+}
+
+/* True: the file at un is a socket, and whoever made it has gone without removing it. */
+static bool is_stale(const struct sockaddr_un *un)
+{
+    struct stat st;
+    if (lstat(un->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool is_refused = connect(fd, (const struct sockaddr *)un, sizeof *un) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return is_refused;
+}
+
+/* A socket at un, with a file that has this mode; or -errno. */
+static int bind_unix(const struct sockaddr_un *un, unsigned mode)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int status = bind(fd, (const struct sockaddr *)un, sizeof *un);
+    if (status != 0 && errno == EADDRINUSE && is_stale(un))
+        status = unlink(un->sun_path) == 0 ? bind(fd, (const struct sockaddr *)un, sizeof *un) : -1;
+    if (status == 0 && chmod(un->sun_path, mode) == 0)
+        return fd;
+    int error = -errno;
+    close(fd);
+    return error;
+}
+
+static int open_unix(const char *path, const struct socket_options *options, struct listener *to[])
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    const size_t len = strlen(path);
+    if (path[0] != '/')
+        return -EINVAL;
+    if (len >= sizeof un.sun_path)
+        return -ENAMETOOLONG;
+    memcpy(un.sun_path, path, len + 1);
+    int fd = bind_unix(&un, options->unix_mode);
+    if (fd < 0)
+        return fd;
+    to[0] = listener_create(fd, options);
+    if (lstat(path, &to[0]->file) != 0)
+        to[0]->file.st_ino = 0;
+    return 1;
+}
+
+/* The file, if it is still the one that was made. */
+static void remove_file(const struct listener *l)
+{
+    struct sockaddr_un un = {0};
+    struct stat now;
+    memcpy(&un, &l->at.storage, l->at.len < sizeof un ? l->at.len : sizeof un);
+    if (lstat(un.sun_path, &now) == 0 && now.st_ino == l->file.st_ino && now.st_dev == l->file.st_dev &&
+        unlink(un.sun_path) != 0)
+        log_warning("net", "cannot remove %s: %s", un.sun_path, strerrordesc_np(errno));
+}
+
+/* ---- All kinds. */
+
 int listener_open(const char *text, const struct socket_options *options, struct listener *to[LISTENER_SOCKETS_MAX],
                   char **error)
 {
-    char host[ADDRESS_TEXT_MAX];
-    uint16_t port;
-    if (!address_split(text, host, &port)) {
+    char host[ADDRESS_TEXT_MAX] = "";
+    uint16_t port = 0;
+    if (!listener_is_unix(text) && !address_split(text, host, &port)) {
         *error = str_format("cannot listen on %s: not an address", text);
         return -EINVAL;
     }
     int n;
-    if (host[0] == '\0') {
+    if (listener_is_unix(text)) {
+        n = open_unix(text + strlen(UNIX_PREFIX), options, to);
+    } else if (host[0] == '\0') {
         n = open_any(port, options, to);
     } else {
         const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
@@ -137,10 +214,17 @@ int listener_open(const char *text, const struct socket_options *options, struct
     return n;
 }
 
+int listener_listen(struct listener *l)
+{
+    return listen(l->fd, l->backlog) == 0 ? 0 : -errno;
+}
+
 void listener_destroy(struct listener *l)
 {
     if (l == NULL)
         return;
+    if (address_is_unix(&l->at))
+        remove_file(l);
     watch_destroy(l->watch);
     timer_destroy(l->resume);
     close(l->fd);

@@ -24,6 +24,7 @@ struct socket_options {
     int backlog;
     bool nodelay, keepalive;
     int sndbuf, recbuf; /* 0: the system's choice */
+    unsigned unix_mode; /* of a UNIX socket's file: who may connect */
 };
 
 /* Who connections are for. */
@@ -33,10 +34,17 @@ struct listener_host {
     void *arg;
 };
 
-/* Listens where text says (address_split), which may be several sockets; answers how many there are in to, or -errno
- * and a text for people in error, which the caller frees. */
+/* Sockets at the place that text says (address_split), which may be several; answers how many there are in to, or
+ * -errno and a text for people in error, which the caller frees.  They are bound, but nobody can connect yet.
+ *
+ * "unix:/PATH" is a UNIX socket.  A file that is there is replaced if it is a socket where nobody answers; the listener
+ * removes its own in the end. */
+bool listener_is_unix(const char *text);
 int listener_open(const char *text, const struct socket_options *options, struct listener *to[LISTENER_SOCKETS_MAX],
                   char **error);
+
+/* Lets clients connect; they wait.  0 or -errno. */
+int listener_listen(struct listener *l);
 
 /* From now on gives every connection to the host, on p's thread. */
 void listener_start(struct listener *l, struct poller *p, const struct listener_host *host);

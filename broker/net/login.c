@@ -1,30 +1,59 @@
 #include "broker/net/login.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 
 #include "base/check.h"
+#include "broker/net/password.h"
+#include "broker/net/throttle.h"
+#include "codec/table.h"
 
-/* Compares digests, so that the time says nothing about either, length included. */
-static bool is_same(struct bytes a, struct bytes b)
+static struct bytes text_of(struct bytes arguments, const char *key)
 {
-    uint8_t digest_a[EVP_MAX_MD_SIZE], digest_b[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    CHECK(EVP_Digest(a.at, a.len, digest_a, &n, EVP_sha256(), NULL) == 1);
-    CHECK(EVP_Digest(b.at, b.len, digest_b, &n, EVP_sha256(), NULL) == 1);
-    return CRYPTO_memcmp(digest_a, digest_b, n) == 0;
+    struct field f;
+    bool has = table_find(arguments, bytes_of_string(key), &f) && f.type == 'S';
+    return has ? f.bytes : (struct bytes){0};
 }
 
-enum login login_judge(void *login_rules, struct bytes user, struct bytes password, bool from_loopback)
+static bool is_right(const struct session_login *l)
 {
-    const struct login_rules *rules = login_rules;
-    bool is_user = is_same(user, rules->user);
-    bool is_password = is_same(password, rules->password);
+    if (l->is_external)
+        return l->is_user;
+    if (l->is_user)
+        return password_check(text_of(l->arguments, "hashing_algorithm"), text_of(l->arguments, "password_hash"),
+                              l->password);
+    password_waste(l->password);
+    return false;
+}
+
+static bool is_too_far(const struct login_rules *rules, const struct session_login *l)
+{
     bool is_far = false;
     for (unsigned i = 0; i < rules->n_loopback_users; i++)
-        is_far |= bytes_equal(user, rules->loopback_users[i]) && !from_loopback;
-    return is_user && is_password && !is_far && password.len > 0 ? LOGIN_OK : LOGIN_REFUSED;
+        is_far |= bytes_equal(l->user, rules->loopback_users[i]) && !l->is_loopback;
+    return is_far;
+}
+
+enum login login_judge(void *login_rules, const struct session_login *l, uint64_t now_ms, uint64_t *delay_ms)
+{
+    const struct login_rules *rules = login_rules;
+    bool right = is_right(l);
+    right &= !is_too_far(rules, l);
+    *delay_ms = 0;
+    if (rules->throttle != NULL) {
+        struct throttle_answer a = throttle_judge(rules->throttle, l->place, l->user, right, now_ms);
+        right &= !a.is_refused;
+        if (a.is_refused)
+            *delay_ms = THROTTLE_MIN_MS;
+        else if (a.tell_at_ms > now_ms)
+            *delay_ms = a.tell_at_ms - now_ms;
+    }
+    return right ? LOGIN_OK : LOGIN_REFUSED;
+}
+
+bool login_may_log(void *login_rules, struct bytes place, uint64_t now_ms, unsigned *suppressed)
+{
+    const struct login_rules *rules = login_rules;
+    return rules->throttle == NULL || throttle_may_log(rules->throttle, place, now_ms, suppressed);
 }
 
 void login_random(void *unused, void *to, size_t n)

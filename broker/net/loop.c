@@ -1,9 +1,7 @@
 #define _GNU_SOURCE
 #include "broker/net/loop.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
@@ -11,6 +9,8 @@
 #include "base/log.h"
 #include "base/slots.h"
 #include "broker/net/conn.h"
+#include "broker/net/porch.h"
+#include "broker/net/transport.h"
 
 struct loop {
     struct loop_shared *shared; /* borrowed */
@@ -22,7 +22,9 @@ struct loop {
     struct list touched;   /* struct conn: something has happened to them */
     struct heap deadlines; /* struct conn */
     struct door door;
-    uint64_t ripe_at; /* as shared says */
+    struct porch porch;
+    unsigned evicted; /* from the door, since that was last told */
+    uint64_t told_ms;
     uint64_t now_ms;
     unsigned alarms;
     bool is_stopping, is_hurried, are_dropped;
@@ -63,11 +65,11 @@ struct loop *loop_create(struct loop_shared *shared, unsigned number)
     list_init(&l->touched);
     heap_init(&l->deadlines);
     door_init(&l->door, door_share(shared, DOOR_GUESTS_MAX), door_share(shared, DOOR_GUESTS_PER_PLACE_MAX));
+    porch_init(&l->porch);
     lane_init(&l->lane);
     l->lane_watch = watch_create(l->poller, l->lane.wake_fd, on_lane, l);
     watch_set(l->lane_watch, WATCH_READ);
     l->now_ms = clock_ms();
-    l->ripe_at = UINT64_MAX;
     l->others = number == 0 ? shared->n_loops - 1 : 0;
     return l;
 }
@@ -81,7 +83,9 @@ void loop_destroy(struct loop *l)
         next = p->next;
         if (p->kind == PARCEL_MAIL)
             mail_destroy(mail_of(p));
-        else if (p->kind != PARCEL_NEWS)
+        else if (p->kind == PARCEL_STRANGER)
+            stranger_fini((struct stranger *)(void *)p);
+        if (p->kind != PARCEL_MAIL && p->kind != PARCEL_NEWS)
             free(p);
     }
     for (struct parcel *p = l->spare, *next; p != NULL; p = next) {
@@ -91,6 +95,7 @@ void loop_destroy(struct loop *l)
     watch_destroy(l->lane_watch);
     lane_fini(&l->lane);
     door_fini(&l->door);
+    porch_fini(&l->porch);
     heap_fini(&l->deadlines);
     slots_fini(&l->conns);
     outbox_fini(&l->outbox);
@@ -135,18 +140,11 @@ static struct conn *loop_find(const struct loop *l, outlet_id id)
     return slots_find(&l->conns, id.slot / l->shared->n_loops, id.generation);
 }
 
+/* ---- Strangers: the door and the porch. */
+
 bool loop_has_room(struct loop_shared *shared, unsigned number)
 {
-    return atomic_load(&shared->guests[number]) < door_share(shared, DOOR_GUESTS_MAX) ||
-           clock_ms() >= atomic_load(&shared->ripe_at[number]);
-}
-
-static void loop_tell_ripe(struct loop *l)
-{
-    uint64_t at = door_ripe_at(&l->door);
-    if (at != l->ripe_at)
-        atomic_store(&l->shared->ripe_at[l->number], at);
-    l->ripe_at = at;
+    return atomic_load(&shared->guests[number]) < door_share(shared, DOOR_GUESTS_MAX + PORCH_MAX);
 }
 
 /* It has logged in, or gone; may have left already. */
@@ -156,47 +154,103 @@ static void loop_leave_door(struct loop *l, struct conn *c)
         return;
     door_leave(&l->door, &c->guest);
     atomic_fetch_sub(&l->shared->guests[l->number], 1);
-    loop_tell_ripe(l);
 }
 
-void loop_welcome(struct loop *l, struct stranger *s)
+static void loop_send_away(struct loop *l, struct stranger *s)
 {
-    if (l->is_stopping) {
-        close(s->fd);
-        atomic_fetch_sub(&l->shared->connections, 1);
-        atomic_fetch_sub(&l->shared->guests[l->number], 1);
-        return;
-    }
-    l->now_ms = clock_ms(); /* the turn may have begun long ago */
-    struct address to = {.len = sizeof to.storage};
-    getsockname(s->fd, (struct sockaddr *)&to.storage, &to.len);
-    char from_text[ADDRESS_TEXT_MAX], to_text[ADDRESS_TEXT_MAX], name[2 * ADDRESS_TEXT_MAX + 8];
-    address_format(&s->from, from_text);
-    address_format(&to, to_text);
-    snprintf(name, sizeof name, "%s -> %s", from_text, to_text);
+    stranger_fini(s);
+    atomic_fetch_sub(&l->shared->connections, 1);
+    atomic_fetch_sub(&l->shared->guests[l->number], 1);
+}
 
-    struct conn *c = conn_create(transport_plain_create(s->fd));
+static void loop_evict(struct loop *l, struct guest *g)
+{
+    struct conn *c = item_of(g, struct conn, guest);
+    l->evicted++;
+    if (l->told_ms == 0 || l->now_ms - l->told_ms >= LOOP_EVICTED_EVERY_MS) {
+        log_warning("net", "too many connections that have not logged in: closing %s, and %u before it",
+                    session_peer_name(c->session), l->evicted - 1);
+        l->told_ms = l->now_ms;
+        l->evicted = 0;
+    }
+    loop_leave_door(l, c);
+    conn_drop(c);
+    loop_touch(l, c);
+}
+
+/* Gives the stranger a connection, at the door. */
+static void loop_seat(struct loop *l, struct stranger *s)
+{
+    struct peer_room room;
+    const struct session_peer peer = peer_for_session(&s->peer, &room);
+    struct conn *c = conn_create(s->transport);
     outlet_id id;
     c->loop = l;
     c->slot = slots_take(&l->conns, c, &id.generation);
     id.slot = c->slot * l->shared->n_loops + l->number;
-    const struct session_peer peer = {.name = name, .is_loopback = address_is_loopback(&s->from)};
-    c->session = session_create(l->shared->session, id, &peer, &l->outbox, l->now_ms);
-    c->watch = watch_create(l->poller, s->fd, on_conn, c);
+    c->session = session_create(l->shared->session, id, &peer, &l->outbox, s->came_ms);
+    c->watch = watch_create(l->poller, s->transport->fd, on_conn, c);
     if (l->alarms != 0)
         session_alarm(c->session, l->alarms, l->now_ms);
     loop_touch(l, c);
 
-    door_enter(&l->door, &c->guest, &s->from, l->now_ms);
-    for (struct guest *g; (g = door_overdue(&l->door, &c->guest, l->now_ms)) != NULL;) {
-        struct conn *overdue = item_of(g, struct conn, guest);
-        log_warning("net", "too many connections that have not logged in: closing the oldest, %s",
-                    session_peer_name(overdue->session));
-        loop_leave_door(l, overdue);
-        conn_drop(overdue);
-        loop_touch(l, overdue);
+    door_enter(&l->door, &c->guest, &s->peer.from, l->now_ms);
+    peer_fini(&s->peer);
+    for (struct guest *g; (g = door_overdue(&l->door, &c->guest, l->now_ms)) != NULL;)
+        loop_evict(l, g);
+}
+
+/* Whether there is room for it at the door, be it that somebody must go for it. */
+static bool loop_makes_room(struct loop *l, const struct stranger *s)
+{
+    if (!door_is_full(&l->door))
+        return true;
+    struct guest *rival = door_rival(&l->door, &s->peer.from, l->now_ms);
+    if (rival != NULL)
+        loop_evict(l, rival);
+    return rival != NULL;
+}
+
+void loop_welcome(struct loop *l, struct stranger *s)
+{
+    l->now_ms = clock_ms(); /* the turn may have begun long ago */
+    if (l->is_stopping)
+        loop_send_away(l, s);
+    else if (loop_makes_room(l, s))
+        loop_seat(l, s);
+    else
+        porch_add(&l->porch, s);
+}
+
+/* Until when whoever was accepted then must have opened. */
+static uint64_t loop_time_of(const struct loop *l, const struct stranger *s)
+{
+    return s->came_ms + l->shared->session->handshake_timeout_ms;
+}
+
+/* When somebody on the porch should be seen to; UINT64_MAX: nobody is there. */
+static uint64_t loop_porch_at(const struct loop *l)
+{
+    const struct stranger *first = porch_first(&l->porch);
+    if (first == NULL)
+        return UINT64_MAX;
+    uint64_t ripe = door_is_full(&l->door) ? door_ripe_at(&l->door) : 0, end = loop_time_of(l, first);
+    return ripe < end ? ripe : end;
+}
+
+/* Those in front come in while there is room, and go when their time is up. */
+static void loop_tend_porch(struct loop *l)
+{
+    for (const struct stranger *first; (first = porch_first(&l->porch)) != NULL;) {
+        const bool is_late = l->is_stopping || l->now_ms >= loop_time_of(l, first);
+        if (!is_late && !loop_makes_room(l, first))
+            return;
+        struct stranger s = porch_take(&l->porch);
+        if (is_late)
+            loop_send_away(l, &s);
+        else
+            loop_seat(l, &s);
     }
-    loop_tell_ripe(l);
 }
 
 /* The socket is closed and the session has had its last event. */
@@ -357,6 +411,8 @@ static uint64_t loop_patience(const struct loop *l)
         deadline = first->key;
     if (!l->shared->has_threads && hub_deadline(l->shared->hub) < deadline)
         deadline = hub_deadline(l->shared->hub);
+    if (loop_porch_at(l) < deadline)
+        deadline = loop_porch_at(l);
     if (l->is_stopping && l->stopped_ms + (l->are_dropped ? LOOP_STOP_MS : LOOP_GRACE_MS) < deadline)
         deadline = l->stopped_ms + (l->are_dropped ? LOOP_STOP_MS : LOOP_GRACE_MS);
     if (deadline == UINT64_MAX)
@@ -386,6 +442,7 @@ static void loop_tick(struct loop *l)
         conn_tick(c, l->now_ms);
         loop_touch(l, c);
     }
+    loop_tend_porch(l);
 }
 
 static bool loop_is_full(const struct loop *l)
@@ -465,6 +522,7 @@ void loop_stop(struct loop *l)
         return;
     l->is_stopping = true;
     l->stopped_ms = l->now_ms = clock_ms();
+    loop_tend_porch(l);
     for (uint32_t i = 0; i < l->conns.count; i++) {
         struct conn *c = l->conns.at[i].item;
         if (c != NULL && c->state == CONN_UP) {

@@ -13,19 +13,20 @@
 
 #include "amqp/session.h"
 #include "base/lane.h"
-#include "broker/net/address.h"
 #include "broker/net/hub.h"
+#include "broker/net/peer.h"
 #include "broker/net/poller.h"
 
 struct loop;
 
 enum {
     LOOPS_MAX = 64,
-    LOOP_BATCHES_MAX = 64, /* under way to the hub before the loop waits for it */
-    LOOP_ROUNDS = 4,       /* of hub and sessions before sockets are looked at again; without threads */
-    LOOP_MAILS_SPARE = 64, /* empty mails that are kept for use */
-    LOOP_GRACE_MS = 3000,  /* for clients to answer when the broker stops; then their sockets are closed */
-    LOOP_STOP_MS = 9000,   /* for all of it */
+    LOOP_BATCHES_MAX = 64,         /* under way to the hub before the loop waits for it */
+    LOOP_ROUNDS = 4,               /* of hub and sessions before sockets are looked at again; without threads */
+    LOOP_MAILS_SPARE = 64,         /* empty mails that are kept for use */
+    LOOP_GRACE_MS = 3000,          /* for clients to answer when the broker stops; then their sockets are closed */
+    LOOP_STOP_MS = 9000,           /* for all of it */
+    LOOP_EVICTED_EVERY_MS = 10000, /* between lines of the log about strangers who had to go for others */
 };
 
 /* What the loops of a broker have in common; outlives them. */
@@ -34,18 +35,8 @@ struct loop_shared {
     struct hub *hub;                      /* borrowed */
     unsigned n_loops;
     bool has_threads;
-    atomic_uint connections; /* sockets that are open, or on their way to a loop */
-    /* By loop: how many connections have not logged in, those on their way included; when the oldest of them may be
-     * sent away for another's sake (door_ripe_at). */
-    atomic_uint guests[LOOPS_MAX];
-    atomic_ullong ripe_at[LOOPS_MAX];
-};
-
-/* A socket that was accepted, on its way to its loop. */
-struct stranger {
-    struct parcel parcel; /* PARCEL_STRANGER */
-    int fd;               /* owned */
-    struct address from;
+    atomic_uint connections;       /* sockets that are open, or on their way to a loop */
+    atomic_uint guests[LOOPS_MAX]; /* by loop: connections that have not logged in, those on their way included */
 };
 
 struct loop *loop_create(struct loop_shared *shared, unsigned number);
@@ -58,7 +49,7 @@ bool loop_run(struct loop *l, struct loop *first);
 struct lane *loop_lane(struct loop *l);     /* any thread may post there */
 struct poller *loop_poller(struct loop *l); /* for its own thread */
 
-/* On its own thread: takes over a socket; closes all connections in an orderly manner and ends; ends at once. */
+/* On its own thread: takes over a connection; closes all connections in an orderly manner and ends; ends at once. */
 void loop_welcome(struct loop *l, struct stranger *s); /* keeps only what is in it */
 void loop_stop(struct loop *l);
 void loop_hurry(struct loop *l);

@@ -40,6 +40,7 @@ static inline struct command *outbox_add(struct outbox *o, enum verb verb, struc
     c->from.outlet.slot = from.outlet.slot;
     c->from.outlet.generation = from.outlet.generation;
     c->from.stream = from.stream;
+    c->from.channel = from.channel;
     return c;
 }
 

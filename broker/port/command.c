@@ -2,12 +2,15 @@
 
 #include <stdlib.h>
 
+#include "broker/port/change.h"
+#include "broker/port/inspection.h"
 #include "broker/port/load.h"
 #include "broker/port/message.h"
 
 void command_drop(struct command *c)
 {
     switch (c->verb) {
+    case LOGIN:
     case ATTACH:
     case ECHO:
     case DECLARE_EXCHANGE:
@@ -34,8 +37,18 @@ void command_drop(struct command *c)
     case LOADED:
         load_destroy(c->load);
         break;
+    case ALTER:
+        changes_destroy(c->changes);
+        break;
+    case INSPECT:
+        inspection_destroy(c->inspection);
+        break;
+    case EXPEL:
+        free(c->expel.spec);
+        break;
     case DETACH:
     case RESET:
+    case OPEN:
     case WINDOW:
     case CREDIT:
     case SETTLE:

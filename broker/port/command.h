@@ -13,13 +13,17 @@
 
 #include "broker/port/ids.h"
 
+struct changes;
+struct inspection;
 struct load;
 struct message;
 struct spec;
 struct tx;
 
 enum verb {
-    ATTACH, /* spec: name is the virtual host, source the user.  A client begins.  Answered. */
+    ATTACH, /* spec: name is the virtual host, source the user, serial as LOGIN said, arguments a table of what listings
+               show (amqp/session.h, struct session_peer).  A client begins.  Answered; DONE says whether OPEN
+               is to be asked. */
     DETACH, /* it ends: everything it has out is requeued, its exclusive queues go.  Answered by DETACHED, its last. */
     RESET,  /* a stream ends, or its poison is taken off: what it has out is requeued, its consumers go.  Answered. */
     ECHO,   /* nothing but an answer in its turn.  Answered. */
@@ -41,6 +45,14 @@ enum verb {
     COMMIT,           /* publishes and settles, carried out in one step, all or nothing.  Answered. */
     ROLLBACK,         /* forgets where publishes that were held would have gone.  Answered. */
     LOADED,           /* what a RECORD_LOAD asked for; from nobody.  Not answered. */
+    LOGIN, /* spec: name is a user, of whom the arguments of its definition and its serial come back.  A client may ask
+              before it begins.  Answered by DONE, also if there is no such user. */
+    OPEN,  /* the user's channels are counted: a stream begins.  Answered. */
+    /* From a desk (ids.h), which has no streams, and is never poisoned. */
+    ALTER,   /* changes: all or none of them.  Answered: DONE with what became of each, FAILED if one is wrong. */
+    INSPECT, /* inspection: a page of a list.  Answered. */
+    EXPEL,   /* spec: name of a connection, source a user, vhost; empty: any; objection is what its client is told.
+                limit: of how many at most, 0: all.  Answered: messages is how many. */
 };
 
 enum outcome {
@@ -58,13 +70,18 @@ struct command {
     struct origin from;
     uint64_t cookie; /* the asker's own; comes back unread with the answer */
     union {
-        struct spec
-            *spec; /* moves to the model, and back with DONE: ATTACH, ECHO, DECLARE_…, DELETE_…, PURGE, (UN)BIND */
+        struct spec *spec; /* moves to the model, and back with DONE: LOGIN, ATTACH, ECHO, DECLARE_…, DELETE_…, PURGE,
+                              (UN)BIND */
+        struct {
+            struct spec *spec; /* moves, and back */
+            uint32_t limit;
+        } expel;
         struct {
             struct message *msg; /* a reference moves to the model */
             char *
                 objection; /* moves: why the session refuses it, said after the model's own checks; NULL: it does not */
             bool mandatory, confirm;
+            bool impersonates; /* the objection is that it names another user: some may */
             bool hold; /* check and route it and no more; where it goes is kept for COMMIT, which brings it again */
         } publish;
         struct {
@@ -82,8 +99,10 @@ struct command {
         struct {
             uint64_t bytes;
         } window;
-        struct tx *tx;     /* moves to the model, which frees it with tx_destroy() */
-        struct load *load; /* LOADED: moves to the model */
+        struct tx *tx;                 /* moves to the model, which frees it with tx_destroy() */
+        struct load *load;             /* LOADED: moves to the model */
+        struct changes *changes;       /* ALTER: moves to the model, and back */
+        struct inspection *inspection; /* INSPECT: likewise */
     };
 };
 

@@ -11,16 +11,29 @@ enum {
     FLAG_INTERNAL = 1 << 2,
     FLAG_TO_EXCHANGE = 1 << 3,
     NUMBERS_MAX = 64, /* bytes of all that is not text */
-    TEXTS = 6,
+    TEXTS = 7,
 };
 
 /* --- writing
  * --------------------------------------------------------------------------------------------------------*/
 
+/* Of those that administrators make, but virtual hosts. */
+static bool is_administrative(enum definition_class what)
+{
+    return what >= DEFINE_USER;
+}
+
 static void write_key(struct pen *p, enum definition_class what, struct bytes vhost, const struct spec *s)
 {
     if (what == DEFINE_VHOST) {
         pen_longstr(p, s->name);
+        return;
+    }
+    if (is_administrative(what)) {
+        pen_longstr(p, vhost);
+        pen_longstr(p, s->name);
+        pen_longstr(p, s->type);
+        pen_longstr(p, s->key);
         return;
     }
     pen_longstr(p, vhost);
@@ -62,8 +75,14 @@ static void write_value(struct pen *p, enum definition_class what, struct bytes 
     pen_u8(p, DEFINITION_VERSION);
     pen_longstr(p, what == DEFINE_VHOST ? s->name : vhost);
     pen_longstr(p, s->name);
-    if (what == DEFINE_VHOST)
+    if (is_administrative(what)) {
+        pen_longstr(p, s->type);
+        pen_longstr(p, s->key);
+    }
+    if (is_administrative(what) || what == DEFINE_VHOST) {
+        pen_longstr(p, s->arguments);
         return;
+    }
     pen_u8(p, flags_of(what, s));
     pen_longstr(p, s->arguments);
     if (what == DEFINE_QUEUE) {
@@ -152,15 +171,18 @@ static void read_value(struct cursor *c, enum definition_class what, struct spec
     c->bad |= cursor_u8(c) != DEFINITION_VERSION;
     *vhost = read_name(c);
     s->name = read_name(c);
-    if (what == DEFINE_VHOST) {
+    if (what == DEFINE_VHOST)
         c->bad |= !bytes_equal(*vhost, s->name);
-        return;
+    if (is_administrative(what)) {
+        s->type = read_name(c);
+        s->key = read_name(c);
+    } else if (what != DEFINE_VHOST) {
+        read_flags(c, what, s);
     }
-    read_flags(c, what, s);
     s->arguments = cursor_longstr(c);
     if (!c->bad && !table_check(s->arguments, TABLE_DEPTH_MAX))
         c->bad = true;
-    if (c->bad)
+    if (c->bad || what == DEFINE_VHOST || is_administrative(what))
         return;
     if (what == DEFINE_QUEUE) {
         read_options(c, s);
@@ -192,6 +214,7 @@ struct spec *definition_read_spec(enum definition_class what, struct bytes key, 
     read_value(&c, what, &s, vhost);
     if (c.bad || cursor_left(&c) > 0 || !key_fits(what, key, *vhost, &s))
         return NULL;
+    s.vhost = *vhost;
     return spec_create(&s);
 }
 
@@ -202,7 +225,7 @@ bool definition_read_key(enum definition_class what, struct bytes key, struct by
     *name = *vhost;
     if (what == DEFINE_VHOST)
         return !c.bad;
-    if (what == DEFINE_BINDING) {
+    if (what == DEFINE_BINDING) { /* its source, and what the destination is */
         cursor_longstr(&c);
         cursor_u8(&c);
     }

@@ -1,4 +1,20 @@
-/* What a definition record says: a durable exchange, queue or binding as bytes, and back (record.h).
+/* What a definition record says: anything that outlives the broker, as bytes, and back (record.h).
+ *
+ * Which members of a spec count, and what its arguments, a field table, hold (reference operations 2.2; keys that are
+ * not named here are kept and mean nothing):
+ *
+ *   VHOST             name.  description S, tags A of S, default_queue_type S
+ *   EXCHANGE          vhost, name, type, flags, arguments as declared
+ *   QUEUE             vhost, name, flags, arguments as declared, options
+ *   BINDING           vhost, source, name and to_exchange, key, arguments as declared
+ *   USER              name.  password_hash S (base64 text), hashing_algorithm S, tags A of S,
+ *                     limits F: max-connections, max-channels, integers; negative: none
+ *   PERMISSION        vhost, name: the user.  configure S, write S, read S: patterns
+ *   TOPIC_PERMISSION  vhost, name: the user, key: the exchange.  write S, read S
+ *   PARAMETER         vhost (empty: a global one, whose type is empty), type: the component, name.  value: anything.
+ *                     Policies have the component "policy", operator policies "operator_policy", both with the value
+ *                     F: pattern S, definition F, priority integer, apply-to S; the limits of a virtual host
+ *                     "vhost-limits" and the name "limits": max-connections, max-queues, integers
  *
  * The key names the object among those of its class: its virtual host and name; of a binding all that makes it one. The
  * value is a version and everything that is needed to make it again.  Text is length-prefixed, numbers are big-endian.
@@ -13,7 +29,7 @@
 enum { DEFINITION_VERSION = 1, DEFINITION_NAME_MAX = 255 };
 
 /* Says what spec says: an exchange, or a queue of that number (name, flags, arguments, options), or a binding (source,
- * name and to_exchange, key, arguments); of a virtual host only its name counts.  Dead-letter names are not kept apart:
+ * name and to_exchange, key, arguments); the vhost that counts is the argument.  Dead-letter names are not kept apart:
  * they are in the arguments.  The caller owns it. */
 struct definition *definition_define(enum definition_class what, uint64_t queue, struct bytes vhost,
                                      const struct spec *spec);

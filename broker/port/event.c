@@ -2,16 +2,27 @@
 
 #include <stdlib.h>
 
+#include "broker/port/change.h"
+#include "broker/port/inspection.h"
 #include "broker/port/message.h"
 
 void event_drop(struct event *e)
 {
     switch (e->what) {
     case DONE:
-        free(e->done.spec);
+        if (e->verb == ALTER)
+            changes_destroy(e->done.changes);
+        else if (e->verb == INSPECT)
+            inspection_destroy(e->done.inspection);
+        else
+            free(e->done.spec);
         break;
     case FAILED:
         free(e->failed.text);
+        changes_destroy(e->failed.changes);
+        break;
+    case EXPELLED:
+        free(e->expelled.text);
         break;
     case DELIVERED:
     case GOT:

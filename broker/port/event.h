@@ -10,6 +10,8 @@
 #include "broker/port/command.h"
 #include "broker/port/ids.h"
 
+struct changes;
+struct inspection;
 struct message;
 struct spec;
 
@@ -23,12 +25,16 @@ enum happening {
     REFUSED,   /* it was refused by a queue that is full */
     RETURNED,  /* a mandatory message found no queue; comes before its CONFIRMED */
     CANCELLED, /* a consumer has lost its queue; its number is free */
+    EXPELLED,  /* it is to go: its session says so to its client, and DETACHes */
     DETACHED,  /* the last event for this client */
 };
 
 /* What was wrong, in the model's own words; amqp/error.c says which reply code that is. */
 enum reason {
     NO_SUCH_VHOST,
+    NO_SUCH_USER,
+    NO_ACCESS, /* the user may not, or not any more */
+    NO_ROOM,   /* a limit on connections, or on channels */
     NO_SUCH_QUEUE,
     NO_SUCH_EXCHANGE,
     UNKNOWN_EXCHANGE_TYPE,
@@ -53,12 +59,19 @@ struct event {
     uint64_t after; /* journal position, 0: none */
     union {
         struct {
-            struct spec *spec; /* owned: the command's own, or NULL */
+            union {
+                struct spec *spec;             /* owned: the command's own, or NULL */
+                struct changes *changes;       /* owned: ALTER */
+                struct inspection *inspection; /* owned: INSPECT */
+            };
             uint32_t messages, consumers;
+            bool is_counted; /* ATTACH: every stream is to begin with OPEN */
+            bool is_change;  /* DECLARE_…, DELETE_…, PURGE, (UN)BIND: something was made or taken away */
         } done;
         struct {
             char *text; /* owned: the explanation as reference amqp-protocol 4.5 words it, without the code's name */
             enum reason reason;
+            struct changes *changes; /* owned: ALTER; else NULL */
         } failed;
         struct {
             struct message *msg; /* a reference moves to the session */
@@ -71,6 +84,9 @@ struct event {
         struct {
             uint32_t consumer;
         } cancelled;
+        struct {
+            char *text; /* owned: what its client is told */
+        } expelled;
     };
 };
 

@@ -12,6 +12,10 @@ typedef struct {
     uint32_t slot, generation;
 } outlet_id;
 
+/* A client's generation is never 0.  That is a desk: the administration, whose commands are about no client.  Its slot
+ * is its own choice, and comes back with the answer. */
+enum { DESK_GENERATION = 0 };
+
 /* One message that is out with one consumer, unsettled.  The model chooses it. */
 typedef struct {
     uint32_t slot, generation;
@@ -22,6 +26,7 @@ typedef struct {
 struct origin {
     outlet_id outlet;
     uint16_t stream;
+    uint16_t channel; /* what the session calls the stream: for listings */
 };
 
 static inline bool outlet_id_equal(outlet_id a, outlet_id b)

@@ -26,8 +26,19 @@ enum record_kind {
     RECORD_LOAD,     /* nothing to remember: asks for messages, to be answered with the command LOADED */
 };
 
-/* What definitions are about, in the order in which they are restored. */
-enum definition_class { DEFINE_VHOST, DEFINE_EXCHANGE, DEFINE_QUEUE, DEFINE_BINDING, DEFINE_CLASSES };
+/* What definitions are about, in the order in which they are restored (port/definition.h says what their specs hold).
+ * The numbers are on disk. */
+enum definition_class {
+    DEFINE_VHOST,
+    DEFINE_EXCHANGE,
+    DEFINE_QUEUE,
+    DEFINE_BINDING,
+    DEFINE_USER,
+    DEFINE_PERMISSION,
+    DEFINE_TOPIC_PERMISSION,
+    DEFINE_PARAMETER,
+    DEFINE_CLASSES
+};
 
 #define PLACE_NO_TTL UINT64_MAX
 

@@ -20,11 +20,12 @@ static void rebase(struct bytes *view, struct bytes from, struct bytes to)
 
 struct spec *spec_create(const struct spec *from)
 {
-    size_t size =
-        from->name.len + from->source.len + from->key.len + from->type.len + from->arguments.len + from->objection.len;
+    size_t size = from->vhost.len + from->name.len + from->source.len + from->key.len + from->type.len +
+                  from->arguments.len + from->objection.len;
     struct spec *s = alloc(sizeof *s + size);
     *s = *from;
     uint8_t *to = s->data;
+    to = keep(&s->vhost, to);
     to = keep(&s->name, to);
     to = keep(&s->source, to);
     to = keep(&s->key, to);

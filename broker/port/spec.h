@@ -25,6 +25,7 @@ struct queue_options {
 };
 
 struct spec {
+    struct bytes vhost;     /* of what administrators name; a client's own need not be said */
     struct bytes name;      /* the queue or exchange; a binding's destination; a virtual host; a consumer's tag */
     struct bytes source;    /* a binding's source; a connection's user */
     struct bytes key;       /* a binding's routing key */
@@ -38,11 +39,12 @@ struct spec {
     bool server_named;        /* the session made the queue's name up: the reserved prefix is right */
     bool no_ack;
     int64_t priority; /* a consumer's x-priority */
+    uint64_t serial;  /* LOGIN, ATTACH: of the user as it was; 0: there is none */
     struct queue_options options;
     uint8_t data[]; /* where the views above point */
 };
 
-/* A spec with copies of the six views in from (options' views are moved along when they point into from->arguments);
+/* A spec with copies of the seven views in from (options' views are moved along when they point into from->arguments);
  * everything else is copied as it is.  The caller owns it and gives it to free(). */
 struct spec *spec_create(const struct spec *from);
 #endif

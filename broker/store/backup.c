@@ -12,8 +12,8 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/str.h"
-#include "broker/store/crc32c.h"
 #include "broker/store/state.h"
 
 /* --- the plan */

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "broker/store/crc32c.h"
+#include "base/crc32c.h"
 #include "broker/store/state.h"
 
 enum { CHECKPOINT_FACTOR = 8, COPIES = 2, SPOTS_MAX = 1 << 20 /* in one item */ };

@@ -4,7 +4,7 @@
 #include <endian.h>
 #include <string.h>
 
-#include "broker/store/crc32c.h"
+#include "base/crc32c.h"
 
 /* Fixed widths, little-endian. */
 static inline void put_16(uint8_t *to, uint16_t v)

@@ -1,5 +1,5 @@
+#include "base/crc32c.h"
 #include "broker/port/message.h"
-#include "broker/store/crc32c.h"
 #include "broker/store/format.h"
 
 enum message_bit { BIT_TRANSIENT = 1 << 0, BIT_REDELIVERED = 1 << 1 };

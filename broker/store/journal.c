@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "broker/store/crc32c.h"
+#include "base/crc32c.h"
 #include "broker/store/state.h"
 
 enum store_verdict journal_flush(struct store *s)

@@ -3,6 +3,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"math/rand"
 	"net"
@@ -100,17 +102,60 @@ func address() string {
 	return net.JoinHostPort(getenv("AMQP_HOST", "127.0.0.1"), getenv("AMQP_PORT", "5672"))
 }
 
+// tlsConfig trusts AMQP_CA alone, checks the host's name, and shows a client certificate if there is one; nil without TLS.
+func tlsConfig() *tls.Config {
+	if os.Getenv("AMQP_TLS") != "1" {
+		return nil
+	}
+	config := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: os.Getenv("AMQP_HOST")}
+	if pem, err := os.ReadFile(os.Getenv("AMQP_CA")); err != nil || !config.RootCAs.AppendCertsFromPEM(pem) {
+		panic(failure("no certificates in AMQP_CA"))
+	}
+	if file := os.Getenv("AMQP_CERT"); file != "" {
+		pair, err := tls.LoadX509KeyPair(file, os.Getenv("AMQP_KEY"))
+		if err != nil {
+			panic(failure(err.Error()))
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config
+}
+
+// login is by certificate where that is asked for; who tries another password wants it to be looked at.
+func login(user, pass string) []amqp.Authentication {
+	if os.Getenv("AMQP_MECHANISM") == "EXTERNAL" && pass == os.Getenv("AMQP_PASS") {
+		return []amqp.Authentication{&amqp.ExternalAuth{}}
+	}
+	return []amqp.Authentication{&amqp.PlainAuth{Username: user, Password: pass}}
+}
+
+func scheme() string {
+	if os.Getenv("AMQP_TLS") == "1" {
+		return "amqps://"
+	}
+	return "amqp://"
+}
+
+// dial lets the library do TLS, but for another vhost than "/": tapConn must see what is inside then.
 func (t *test) dial(user, pass, vhost string, heartbeat time.Duration) (*amqp.Connection, *tapConn, error) {
 	var tapped *tapConn
-	conn, err := amqp.DialConfig("amqp://"+address(), amqp.Config{
-		SASL:      []amqp.Authentication{&amqp.PlainAuth{Username: user, Password: pass}},
-		Vhost:     vhost,
-		Heartbeat: heartbeat,
-		Locale:    "en_US",
+	how, inner := scheme(), (*tls.Config)(nil)
+	if vhost != "/" {
+		how, inner = "amqp://", tlsConfig()
+	}
+	conn, err := amqp.DialConfig(how+address(), amqp.Config{
+		SASL:            login(user, pass),
+		Vhost:           vhost,
+		Heartbeat:       heartbeat,
+		Locale:          "en_US",
+		TLSClientConfig: tlsConfig(),
 		Dial: func(network, addr string) (net.Conn, error) {
 			c, err := amqp.DefaultDial(waitLimit)(network, addr)
 			if err != nil {
 				return nil, err
+			}
+			if inner != nil {
+				c = tls.Client(c, inner)
 			}
 			tapped = &tapConn{Conn: c}
 			return tapped, nil
@@ -199,10 +244,10 @@ func (t *test) cleanup() {
 	if len(t.queues) == 0 && len(t.exch) == 0 {
 		return
 	}
-	conn, err := amqp.DialConfig("amqp://"+address(), amqp.Config{
-		SASL: []amqp.Authentication{&amqp.PlainAuth{
-			Username: getenv("AMQP_USER", "guest"), Password: getenv("AMQP_PASS", "guest")}},
-		Vhost: "/",
+	conn, err := amqp.DialConfig(scheme()+address(), amqp.Config{
+		SASL:            login(getenv("AMQP_USER", "guest"), getenv("AMQP_PASS", "guest")),
+		Vhost:           "/",
+		TLSClientConfig: tlsConfig(),
 	})
 	if err != nil {
 		return
@@ -269,7 +314,12 @@ func runOne(s scenario, prefix string) string {
 func main() {
 	rand.Seed(time.Now().UnixNano())
 	prefix := fmt.Sprintf("interop-go-%d-%06x-", os.Getpid(), rand.Intn(1<<24))
-	scenarios := append(append(append([]scenario{}, basics...), delivery...), features...)
+	var scenarios []scenario
+	for _, s := range append(append(append([]scenario{}, basics...), delivery...), features...) {
+		if len(os.Args) == 1 || strings.Contains(" "+strings.Join(os.Args[1:], " ")+" ", " "+s.name+" ") {
+			scenarios = append(scenarios, s)
+		}
+	}
 	fmt.Println("TAP version 13")
 	fmt.Printf("1..%d\n", len(scenarios))
 	failed := 0

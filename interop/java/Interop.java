@@ -53,6 +53,9 @@ public final class Interop {
         scenarios.addAll(Basics.ALL);
         scenarios.addAll(Deliveries.ALL);
         scenarios.addAll(Features.ALL);
+        if (arguments.length > 0) {
+            scenarios.removeIf(s -> !List.of(arguments).contains(s.name()));
+        }
         System.out.println("TAP version 13");
         System.out.println("1.." + scenarios.size());
         int number = 0;

@@ -3,13 +3,19 @@ import com.rabbitmq.client.Channel;
 import com.rabbitmq.client.Connection;
 import com.rabbitmq.client.ConnectionFactory;
 import com.rabbitmq.client.DefaultConsumer;
+import com.rabbitmq.client.DefaultSaslConfig;
 import com.rabbitmq.client.Envelope;
 import com.rabbitmq.client.GetResponse;
 import com.rabbitmq.client.LongString;
 import com.rabbitmq.client.Method;
 import com.rabbitmq.client.ShutdownSignalException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -19,6 +25,11 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Callable;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSocket;
+import javax.net.ssl.TrustManagerFactory;
 
 /** One scenario's run: what it opened, what it must delete, and what scenarios ask and check. */
 final class Session {
@@ -107,7 +118,47 @@ final class Session {
         return environment("AMQP_USER", "guest");
     }
 
-    ConnectionFactory factory() {
+    /** Trusts AMQP_CA alone, and shows the certificate in AMQP_P12 if there is one. */
+    private static SSLContext tls() throws Exception {
+        KeyStore trusted = KeyStore.getInstance("PKCS12");
+        trusted.load(null, null);
+        try (InputStream in = Files.newInputStream(Path.of(System.getenv("AMQP_CA")))) {
+            trusted.setCertificateEntry("ca", CertificateFactory.getInstance("X.509").generateCertificate(in));
+        }
+        TrustManagerFactory trust = TrustManagerFactory.getInstance("PKIX");
+        trust.init(trusted);
+        KeyManagerFactory keys = null;
+        if (!environment("AMQP_P12", "").isEmpty()) {
+            char[] password = environment("AMQP_P12_PASS", "").toCharArray();
+            KeyStore own = KeyStore.getInstance("PKCS12");
+            try (InputStream in = Files.newInputStream(Path.of(System.getenv("AMQP_P12")))) {
+                own.load(in, password);
+            }
+            keys = KeyManagerFactory.getInstance("PKIX");
+            keys.init(own, password);
+        }
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(keys == null ? null : keys.getKeyManagers(), trust.getTrustManagers(), null);
+        return context;
+    }
+
+    /** With TLS and the check of the host's name, which the library leaves to its user. */
+    private static void secure(ConnectionFactory f) throws Exception {
+        f.useSslProtocol(tls());
+        f.setSocketConfigurator(socket -> {
+            socket.setTcpNoDelay(true);
+            SSLParameters p = ((SSLSocket) socket).getSSLParameters();
+            p.setEndpointIdentificationAlgorithm("HTTPS");
+            ((SSLSocket) socket).setSSLParameters(p);
+        });
+        if (environment("AMQP_MECHANISM", "").equals("EXTERNAL")) {
+            // Who tries another password wants it to be looked at.
+            f.setSaslConfig(offered -> (f.getPassword().equals(environment("AMQP_PASS", "guest"))
+                    ? DefaultSaslConfig.EXTERNAL : DefaultSaslConfig.PLAIN).getSaslMechanism(offered));
+        }
+    }
+
+    ConnectionFactory factory() throws Exception {
         ConnectionFactory f = new ConnectionFactory();
         f.setHost(environment("AMQP_HOST", "127.0.0.1"));
         f.setPort(Integer.parseInt(environment("AMQP_PORT", "5672")));
@@ -116,6 +167,9 @@ final class Session {
         f.setAutomaticRecoveryEnabled(false);
         f.setRequestedHeartbeat(10);
         f.setChannelRpcTimeout((int) WAIT_MS);
+        if (environment("AMQP_TLS", "").equals("1")) {
+            secure(f);
+        }
         return f;
     }
 

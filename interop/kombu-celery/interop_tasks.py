@@ -1,9 +1,13 @@
 """The Celery application that the worker and the test share.  INTEROP_NAME prefixes all that it makes on the broker."""
 
 import os
+import sys
 import time
 
 import celery
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
+from tap import is_external, tls_options
 
 NAME = os.environ["INTEROP_NAME"]
 BROKER = "amqp://{}:{}@{}:{}//".format(os.environ.get("AMQP_USER", "guest"), os.environ.get("AMQP_PASS", "guest"),
@@ -18,6 +22,8 @@ app.conf.update(
     event_exchange=NAME + "events",
     event_queue_prefix=NAME + "event-queue",
     result_exchange=NAME + "results",
+    broker_use_ssl=tls_options() or False,
+    broker_login_method="EXTERNAL" if is_external() else None,
     task_acks_late=True,
     task_send_sent_event=True,
     worker_hijack_root_logger=False,

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import select
 import signal
 import socket
@@ -32,6 +33,7 @@ class Broker:
         self.log_path = os.path.join(folder, "log")
         self.process = None
         self.port = 0
+        self.tls_ports = []
         self.said = b""
         self.started = self.ready_s = 0.0
 
@@ -59,9 +61,11 @@ class Broker:
                 raise BrokerError(f"the broker ended with {self.wait(STOP_S)} instead of starting: {self.last_words()}")
             self.said += piece
         line = self.said.split(b"\n")[0].decode(errors="replace")
-        if " ready: amqp " not in line:
+        if " ready: amqp" not in line:
             raise BrokerError(f"the broker said: {line}")
-        self.port = int(line.split(" ready: amqp ")[1].split(",")[0].rsplit(":", 1)[1])
+        places = line.split(" ready: ")[1].split(", ")
+        self.tls_ports = [int(p.rsplit(":", 1)[1]) for p in places if p.startswith("amqps ")]
+        self.port = int(places[0].rsplit(":", 1)[1]) if places[0].startswith("amqp ") else 0
         self.ready_s = time.monotonic() - self.started
         return True
 
@@ -134,20 +138,51 @@ class Broker:
                     if "check failed" in line or "Sanitizer:" in line or "runtime error:" in line]
 
 
+def free_port(host="127.0.0.1"):
+    """Not one that the kernel gives to others meanwhile: those are from 32768 on."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind((host, port))
+                return port
+            except OSError:
+                pass
+
+
 class RabbitMq(Broker):
-    """RabbitMQ in the same role, to see whether what we expect is what people are used to."""
+    """RabbitMQ in the same role, to see whether what we expect is what people are used to.
+
+    settings become its configuration file, which has the same keys; port 0 in a listener is a free one here too."""
     SCRIPTS = "/usr/lib/rabbitmq/lib"
+    PLUGINS = ("rabbitmq_auth_mechanism_ssl",)
+
+    def configure(self):
+        lines, self.places = [], []
+        for setting in self.settings:
+            key, value = setting.split("=", 1)
+            if key.startswith("listeners.") and value.endswith(":0"):
+                value = f"{value[:-2]}:{free_port(value[:-2])}"
+                self.places.append((value.rsplit(":", 1)[0], int(value.rsplit(":", 1)[1])))
+            if key.startswith("listeners.tcp."):
+                self.port = int(value.rsplit(":", 1)[1])
+            lines.append(f"{key} = {value}\n")
+        if not self.port:
+            self.port = free_port()
+            lines.append(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n")
+        with open(os.path.join(self.folder, "rabbitmq.conf"), "w", encoding="utf-8") as file:
+            file.writelines(lines)
+        with open(os.path.join(self.folder, "plugins"), "w", encoding="utf-8") as file:
+            file.write(f"[{','.join(self.PLUGINS)}].\n")
 
     def spawn(self):
         release = sorted(os.listdir(self.SCRIPTS))[-1]
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.configure()
         environment = dict(os.environ, HOME=self.folder, RABBITMQ_NODENAME=f"crash{os.getpid()}@localhost",
-                           RABBITMQ_NODE_IP_ADDRESS="127.0.0.1", RABBITMQ_NODE_PORT=str(self.port),
-                           RABBITMQ_DIST_PORT=str(self.port + 1 if self.port < 65535 else 20001),
+                           RABBITMQ_DIST_PORT=str(free_port()), RABBITMQ_LOGS="-",
                            RABBITMQ_MNESIA_BASE=os.path.join(self.folder, "mnesia"), RABBITMQ_LOG_BASE=self.folder,
-                           RABBITMQ_ENABLED_PLUGINS_FILE=os.devnull, RABBITMQ_CONFIG_FILE=os.devnull)
+                           RABBITMQ_ENABLED_PLUGINS_FILE=os.path.join(self.folder, "plugins"),
+                           RABBITMQ_CONFIG_FILE=os.path.join(self.folder, "rabbitmq.conf"))
         self.started = time.monotonic()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([f"{self.SCRIPTS}/{release}/sbin/rabbitmq-server"], env=environment,
@@ -162,9 +197,12 @@ class RabbitMq(Broker):
                 with socket.create_connection(("127.0.0.1", self.port), 1) as s:
                     s.settimeout(5)
                     s.sendall(b"AMQP\0\0\x09\x01")
-                    if s.recv(1):
-                        self.ready_s = time.monotonic() - self.started
-                        return True
+                    is_ready = bool(s.recv(1))
+                for place in self.places:
+                    socket.create_connection(place, 1).close()
+                if is_ready:
+                    self.ready_s = time.monotonic() - self.started
+                    return True
             except OSError:
                 time.sleep(0.05)
         return False

@@ -26,6 +26,16 @@ const broker = {
   pass: process.env.AMQP_PASS || 'guest',
 };
 
+const read = (name) => process.env[name] ? fs.readFileSync(process.env[name]) : undefined;
+
+/* Options for tls.connect(): AMQP_CA alone is trusted, the host's name is checked, and a client certificate is shown
+ * if there is one; undefined without TLS. */
+const tls = process.env.AMQP_TLS === '1'
+  ? { ca: read('AMQP_CA'), cert: read('AMQP_CERT'), key: read('AMQP_KEY'), rejectUnauthorized: true } : undefined;
+
+/* Whether to log in by certificate.  Who tries another password wants it to be looked at. */
+const isExternal = (password = broker.pass) => process.env.AMQP_MECHANISM === 'EXTERNAL' && password === broker.pass;
+
 const CAPABILITIES = ['authentication_failure_close', 'basic.nack', 'connection.blocked', 'consumer_cancel_notify',
   'consumer_priorities', 'exchange_exchange_bindings', 'per_consumer_qos', 'publisher_confirms'];
 
@@ -209,4 +219,4 @@ function load(require, library) {
   return require(library);
 }
 
-module.exports = { Suite, broker, load, check, equal, contains, until, checkDeath, CAPABILITIES };
+module.exports = { Suite, broker, tls, isExternal, load, check, equal, contains, until, checkDeath, CAPABILITIES };

@@ -20,6 +20,7 @@ import inspect
 import os
 import random
 import signal
+import ssl
 import sys
 import time
 import traceback
@@ -32,10 +33,33 @@ HOST = os.environ.get("AMQP_HOST", "127.0.0.1")
 PORT = int(os.environ.get("AMQP_PORT", "5672"))
 USER = os.environ.get("AMQP_USER", "guest")
 PASS = os.environ.get("AMQP_PASS", "guest")
+TLS = os.environ.get("AMQP_TLS") == "1"
+CA, CERT, KEY = (os.environ.get(f"AMQP_{name}") or None for name in ("CA", "CERT", "KEY"))
 
 CAPABILITIES = ("authentication_failure_close", "basic.nack", "connection.blocked", "consumer_cancel_notify",
                 "consumer_priorities", "exchange_exchange_bindings", "per_consumer_qos",
                 "publisher_confirms")
+
+
+def tls_context():
+    """Trusts AMQP_CA alone, checks the host's name, and has a client certificate if there is one."""
+    context = ssl.create_default_context(cafile=CA)
+    if CERT:
+        context.load_cert_chain(CERT, KEY)
+    return context
+
+
+def tls_options():
+    """The same for libraries that make their context themselves, of ssl.wrap_socket()'s arguments; {} without TLS."""
+    if not TLS:
+        return {}
+    certificate = {"certfile": CERT, "keyfile": KEY} if CERT else {}
+    return {"ca_certs": CA, "cert_reqs": ssl.CERT_REQUIRED, "server_hostname": HOST, **certificate}
+
+
+def is_external(password=PASS):
+    """Whether to log in by certificate.  Who tries another password wants it to be looked at."""
+    return os.environ.get("AMQP_MECHANISM") == "EXTERNAL" and password == PASS
 
 
 def check(condition, what):

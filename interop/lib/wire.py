@@ -8,6 +8,7 @@ import collections
 import errno
 import select
 import socket
+import ssl
 import struct
 import time
 
@@ -238,6 +239,9 @@ def read_properties(raw):
     return out
 
 
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
 class Content:
     """A message that came: delivered, got or returned."""
     __slots__ = ("method", "consumer", "tag", "redelivered", "exchange", "key", "code", "properties", "size", "parts",
@@ -298,14 +302,29 @@ class Loop:
         self.poll.close()
 
 
+def dial(host, port, source=None):
+    if host.startswith("/"):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(10)
+        sock.connect(host)
+        return sock
+    sock = socket.create_connection((host, port), timeout=10, source_address=(source, 0) if source else None)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
 class Link:
-    """A connection with a channel 1.  Override what is of interest; put() and ask() to talk."""
+    """A connection with a channel 1.  Override what is of interest; put() and ask() to talk.
+
+    host may be the path of a UNIX socket; source: the address to come from.  tls: an SSLContext; what it says of the
+    host's name is held to host.  external: the certificate says who comes."""
 
     def __init__(self, loop, port, host="127.0.0.1", user="guest", password="guest", vhost="/", heartbeat=0,
-                 name="link"):
+                 name="link", source=None, tls=None, external=False):
         self.loop, self.name = loop, name
-        self.sock = socket.create_connection((host, port), timeout=10)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = dial(host, port, source)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=host)
         self.sock.setblocking(False)
         self.fd = self.sock.fileno()
         self.inbuf, self.out = bytearray(), bytearray()
@@ -318,8 +337,8 @@ class Link:
         capabilities = {name: True for name in ("publisher_confirms", "basic.nack", "consumer_cancel_notify",
                                                 "connection.blocked", "authentication_failure_close")}
         self.put(b"AMQP\0\0\x09\x01")
-        self.put(method(0, 10, 11, table({"product": name, "capabilities": capabilities}) + short("PLAIN") +
-                        long(f"\0{user}\0{password}") + short("en_US")))
+        login = short("EXTERNAL") + long("") if external else short("PLAIN") + long(f"\0{user}\0{password}")
+        self.put(method(0, 10, 11, table({"product": name, "capabilities": capabilities}) + login + short("en_US")))
         self.put(method(0, 10, 31, struct.pack(">HIH", 2047, FRAME_MAX, heartbeat)))
         self.put(method(0, 10, 40, short(vhost) + b"\0\0"))
         self.ask(1, channel_open(1), lambda answer: None)
@@ -390,7 +409,7 @@ class Link:
                     n = self.sock.send(view[:1 << 18])
                 del self.out[:n]
                 self.last_sent = time.monotonic()
-        except BlockingIOError:
+        except WOULD_BLOCK:
             pass
         except OSError:
             self.out.clear()  # what came before the end is still to be read
@@ -405,9 +424,15 @@ class Link:
             self.put(HEARTBEAT)
 
     def read(self):
+        """Takes what is there; with TLS a record at a time, and none may stay in TLS's buffers, where no poll looks."""
+        self.read_once()
+        while not self.is_gone and isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            self.read_once()
+
+    def read_once(self):
         try:
             raw = self.sock.recv(1 << 18)
-        except BlockingIOError:
+        except WOULD_BLOCK:
             return
         except OSError as error:
             raw = b""

@@ -13,9 +13,11 @@
 #endif
 #ifdef HAVE_RABBITMQ_C_FOLDER
 #include <rabbitmq-c/amqp.h>
+#include <rabbitmq-c/ssl_socket.h>
 #include <rabbitmq-c/tcp_socket.h>
 #else
 #include <amqp.h>
+#include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
 #endif
 #include <stdbool.h>

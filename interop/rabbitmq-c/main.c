@@ -103,8 +103,18 @@ static bool run_one(const struct scenario *s, int number)
     return ok;
 }
 
-int main(void)
+/* Whether the scenario was asked for: named, or none is. */
+static bool is_wanted(const struct scenario *s, char **names)
 {
+    bool is_named = !*names;
+    for (; *names && !is_named; names++)
+        is_named = strcmp(*names, s->name) == 0;
+    return is_named;
+}
+
+int main(int argc, char **argv)
+{
+    char **names = argc > 0 ? argv + 1 : argv;
     const struct scenario *all[] = {basics, deliveries, features};
     uint32_t random = 0;
     if (getrandom(&random, sizeof random, 0) != sizeof random)
@@ -116,14 +126,16 @@ int main(void)
     int count = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         for (const struct scenario *s = all[i]; s->name; s++)
-            count++;
+            count += is_wanted(s, names);
     }
     printf("TAP version 13\n1..%d\n", count);
     int number = 0;
     int failed = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        for (const struct scenario *s = all[i]; s->name; s++)
-            failed += !run_one(s, ++number);
+        for (const struct scenario *s = all[i]; s->name; s++) {
+            if (is_wanted(s, names))
+                failed += !run_one(s, ++number);
+        }
     }
     return failed > 0;
 }

@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/link.h"
+#include "tests/bench/link_tls.h"
 #include "tests/bench/process.h"
 
 enum {
@@ -39,8 +40,11 @@ struct options {
     const char *host;
     uint64_t port, size, seconds, acks, prefetch, window, pid, pairs, count;
     bool durable, persistent, by_thread;
-    const char *type;    /* x-queue-type; NULL: the broker's default */
-    const char *program; /* a broker to start; NULL: one is there */
+    const char *ca;       /* TLS, if it is signed by this; NULL: plain */
+    const char *protocol; /* the version of TLS, "1.2" or "1.3" */
+    struct link_tls *tls; /* owned */
+    const char *type;     /* x-queue-type; NULL: the broker's default */
+    const char *program;  /* a broker to start; NULL: one is there */
     const char *settings[SETTINGS_MAX + 1];
     unsigned settings_count;
 };
@@ -106,16 +110,18 @@ static void note_confirm(struct pair *p, uint64_t tag, bool multiple)
 static void hear(struct pair *p)
 {
     struct frame f;
-    link_fill(&p->publisher, MSG_DONTWAIT);
-    while (link_cut(&p->publisher, &f)) {
-        if (f.type != FRAME_METHOD)
-            continue;
-        union method m = link_method(&f);
-        if (m.id == METHOD_basic_ack)
-            note_confirm(p, m.basic_ack.delivery_tag, m.basic_ack.multiple);
-        if (m.id == METHOD_basic_nack)
-            die("a publish was refused");
-    }
+    do {
+        link_fill(&p->publisher, MSG_DONTWAIT);
+        while (link_cut(&p->publisher, &f)) {
+            if (f.type != FRAME_METHOD)
+                continue;
+            union method m = link_method(&f);
+            if (m.id == METHOD_basic_ack)
+                note_confirm(p, m.basic_ack.delivery_tag, m.basic_ack.multiple);
+            if (m.id == METHOD_basic_nack)
+                die("a publish was refused");
+        }
+    } while (link_is_pending(&p->publisher));
 }
 
 /* One write of one publisher; false if it could not. */
@@ -127,7 +133,7 @@ static bool push(struct bench *b, struct pair *p)
         n = may;
     if (n == 0)
         return false;
-    ssize_t sent = send(p->publisher.fd, p->publishes + at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent = link_send(&p->publisher, p->publishes + at, n);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         hear(p); /* it may have said why */
         die("publishing: %s", strerror(errno));
@@ -272,7 +278,7 @@ static void fill_publishes(struct bench *b, struct pair *p)
 static void prepare(struct bench *b, struct pair *p, unsigned i)
 {
     const struct options *o = &b->o;
-    struct link_to to = {.host = o->host, .port = (unsigned)o->port};
+    struct link_to to = {.host = o->host, .port = (unsigned)o->port, .tls = o->tls};
     struct timeval tick = {.tv_usec = TICK_MS * 1000};
     snprintf(p->queue, sizeof p->queue, "bench.%d.%02u", (int)getpid(), i);
     link_init(&p->publisher, &to);
@@ -296,7 +302,7 @@ static void finish(const struct options *o, struct pair *p)
     struct link l;
     link_fini(&p->publisher);
     link_fini(&p->consumer);
-    link_init(&l, &(struct link_to){.host = o->host, .port = (unsigned)o->port});
+    link_init(&l, &(struct link_to){.host = o->host, .port = (unsigned)o->port, .tls = o->tls});
     link_call(&l, 1, &(struct queue_delete){.id = METHOD_queue_delete, .queue = bytes_of_string(p->queue)},
               METHOD_queue_delete_ok);
     link_fini(&l);
@@ -415,6 +421,7 @@ static const char usage[] =
     "usage: bench_broker [--host A] [--port N] [--pid BROKER | --start PROGRAM [--set KEY=VALUE]…]\n"
     "    [--size BYTES] [--seconds S] [--count MESSAGES] [--queues N] [--confirm WINDOW] [--acks N]\n"
     "    [--prefetch N] [--durable] [--persistent] [--queue-type TYPE] [--by-thread]\n"
+    "    [--tls CA-FILE [--tls-version 1.2|1.3]]\n"
     "persistent messages and a queue type want durable queues; written: pages that go to disk, filed: what was written "
     "to\n"
     "files; both for each byte of a body that was published";
@@ -444,6 +451,8 @@ static void parse_options(struct options *o, int argc, char **argv)
         {"persistent", no_argument, NULL, 'p'},
         {"durable", no_argument, NULL, 'd'},
         {"by-thread", no_argument, NULL, 'T'},
+        {"tls", required_argument, NULL, 'c'},
+        {"tls-version", required_argument, NULL, 'v'},
         {"queue-type", required_argument, NULL, 't'},
         {0},
     };
@@ -458,6 +467,10 @@ static void parse_options(struct options *o, int argc, char **argv)
             add_setting(o);
         else if (c == 'p')
             o->persistent = o->durable = true;
+        else if (c == 'c')
+            o->ca = optarg;
+        else if (c == 'v')
+            o->protocol = optarg;
         else if (c == 'T')
             o->by_thread = true;
         else if (c == 'd')
@@ -473,8 +486,11 @@ static void parse_options(struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct bench b = {.o = {.host = "127.0.0.1", .port = 5672, .size = 16, .seconds = 5, .pairs = 1}};
+    struct bench b = {
+        .o = {.host = "127.0.0.1", .port = 5672, .size = 16, .seconds = 5, .pairs = 1, .protocol = "1.3"}};
     parse_options(&b.o, argc, argv);
+    if (b.o.ca != NULL)
+        b.o.tls = link_tls_create(b.o.ca, b.o.protocol);
     b.pairs = aligned_alloc(64, PAIRS_MAX * sizeof *b.pairs);
     if (b.pairs == NULL)
         die("no memory");
@@ -490,6 +506,7 @@ int main(int argc, char **argv)
     run(&b);
     if (b.o.program != NULL)
         process_stop(&broker);
+    link_tls_destroy(b.o.tls);
     free(b.pairs);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "broker/port/batch.h"
 #include "broker/port/message.h"
 #include "broker/port/spec.h"
+#include "tests/unit/guest.h"
 
 enum { ROUNDS = 4000, PER_ROUND = 256 };
 
@@ -72,7 +73,8 @@ static void start(struct bench *x, bool records, bool consume, bool no_ack)
     effects_init(&x->effects);
     x->broker = broker_create(
         &(struct broker_config){.default_vhost = "/", .hash_seed = 5, .memory_high = UINT64_MAX, .records = records});
-    say(x, (struct command){.verb = ATTACH, .spec = spec_create(&(struct spec){.name = BYTES("/")})});
+    guest_let_in(x->broker);
+    say(x, (struct command){.verb = ATTACH, .spec = guest_attach()});
     declare(x, "q");
     if (consume)
         say(x, (struct command){.verb = SUBSCRIBE,

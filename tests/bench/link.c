@@ -11,6 +11,7 @@
 #include "codec/properties.h"
 #include "codec/table.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/link_tls.h"
 
 enum { IN_ROOM = 4096, METHOD_ROOM = 1024, QUEUE_EXPIRES_MS = 60000 };
 
@@ -28,6 +29,15 @@ static int connect_to(const struct link_to *to)
     return fd;
 }
 
+void link_connect(struct link *l, const struct link_to *to)
+{
+    *l = (struct link){.fd = connect_to(to), .frame_max = LINK_FRAME_MAX, .in_room = IN_ROOM, .out_room = METHOD_ROOM};
+    l->in = alloc(l->in_room);
+    l->out = alloc(l->out_room);
+    if (to->tls != NULL)
+        l->tls = link_tls_open(to->tls, l->fd, to->host, to->ticket);
+}
+
 static void put_client_properties(struct pen *p)
 {
     table_put_string(p, BYTES("product"), BYTES("millrace bench"));
@@ -40,18 +50,21 @@ static void put_client_properties(struct pen *p)
     table_close(p, mark);
 }
 
+void link_greet(struct link *l)
+{
+    memcpy(l->out, "AMQP\0\0\11\1", 8);
+    l->out_len = 8;
+    link_flush(l);
+    link_expect(l, 0, METHOD_connection_start);
+}
+
 static void log_in(struct link *l)
 {
     uint8_t room[METHOD_ROOM];
     struct pen p = pen_over(room, sizeof room);
     put_client_properties(&p);
 
-    l->out_room = METHOD_ROOM;
-    l->out = alloc(l->out_room);
-    memcpy(l->out, "AMQP\0\0\11\1", 8);
-    l->out_len = 8;
-    link_flush(l);
-    link_expect(l, 0, METHOD_connection_start);
+    link_greet(l);
     union method tune = link_call(l, 0,
                                   &(struct connection_start_ok){.id = METHOD_connection_start_ok,
                                                                 .client_properties = pen_written(&p),
@@ -73,13 +86,13 @@ static void log_in(struct link *l)
 
 void link_init(struct link *l, const struct link_to *to)
 {
-    *l = (struct link){.fd = connect_to(to), .frame_max = LINK_FRAME_MAX, .in_room = IN_ROOM};
-    l->in = alloc(l->in_room);
+    link_connect(l, to);
     log_in(l);
 }
 
 void link_fini(struct link *l)
 {
+    link_tls_close(l->tls);
     close(l->fd);
     free(l->in);
     free(l->out);
@@ -143,12 +156,22 @@ void link_put_message(struct link *l, unsigned channel, const struct link_messag
     close_pen(l, &p);
 }
 
+ssize_t link_send(struct link *l, const void *at, size_t n)
+{
+    return l->tls != NULL ? link_tls_write(l->tls, at, n) : send(l->fd, at, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+bool link_is_pending(const struct link *l)
+{
+    return l->tls != NULL && link_tls_is_pending(l->tls);
+}
+
 void link_flush(struct link *l)
 {
     for (size_t at = 0; at < l->out_len;) {
         if (!link_wait(l, POLLOUT, LINK_PATIENCE_MS))
             die("the broker does not read");
-        ssize_t n = send(l->fd, l->out + at, l->out_len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = link_send(l, l->out + at, l->out_len - at);
         if (n < 0 && errno != EINTR && errno != EAGAIN)
             die("write: %s", strerror(errno));
         at += n > 0 ? (size_t)n : 0;
@@ -167,7 +190,11 @@ size_t link_fill(struct link *l, int flags)
     }
     if (l->end == l->in_room)
         link_reserve(l, 2 * l->in_room);
-    ssize_t n = recv(l->fd, l->in + l->end, l->in_room - l->end, flags);
+    ssize_t n;
+    if (l->tls != NULL)
+        n = link_tls_read(l->tls, l->in + l->end, l->in_room - l->end, (flags & MSG_DONTWAIT) == 0);
+    else
+        n = recv(l->fd, l->in + l->end, l->in_room - l->end, flags);
     if (n == 0)
         die("the broker has closed the connection");
     if (n < 0 && errno != EINTR && errno != EAGAIN)
@@ -233,6 +260,8 @@ union method link_call(struct link *l, unsigned channel, const void *method, enu
 bool link_wait(const struct link *l, short events, int ms)
 {
     struct pollfd p = {.fd = l->fd, .events = events};
+    if ((events & POLLIN) != 0 && link_is_pending(l))
+        return true;
     return poll(&p, 1, ms) > 0;
 }
 

@@ -1,4 +1,5 @@
-/* An AMQP connection as a benchmark needs it: a plain socket, our own codec, buffers that the caller may look into.
+/* An AMQP connection as a benchmark needs it: a socket, plain or with TLS, our own codec, buffers that the caller may
+ * look into.
  *
  * There is no error to handle: whatever goes wrong ends the program (die()), with the broker's words if it had any.
  * What waits, waits LINK_PATIENCE_MS at most.  A link belongs to one thread at a time.
@@ -6,19 +7,27 @@
 #ifndef TESTS_BENCH_LINK_H
 #define TESTS_BENCH_LINK_H
 
+#include <sys/types.h>
+
 #include "codec/frame.h"
 #include "codec/method.h"
 
 enum { LINK_PATIENCE_MS = 60000, LINK_FRAME_MAX = 131072 };
 
+struct link_tls;    /* tests/bench/link_tls.h */
+struct link_tls_io; /* one connection's TLS */
+
 struct link_to {
     const char *host; /* an address in numbers */
     unsigned port;
-    int receive_buffer; /* SO_RCVBUF; 0 leaves it to the kernel */
+    int receive_buffer;         /* SO_RCVBUF; 0 leaves it to the kernel */
+    const struct link_tls *tls; /* borrowed; NULL: plain */
+    struct link_ticket *ticket; /* borrowed, as long as the link lives; NULL: a full handshake, nothing is kept */
 };
 
 struct link {
     int fd;
+    struct link_tls_io *tls; /* owned; NULL: plain */
     uint32_t frame_max;
     uint8_t *in; /* owned; from start to end are bytes that came and nobody has cut yet */
     size_t in_room, start, end;
@@ -30,6 +39,12 @@ struct link {
 /* Connects as guest to the vhost "/", with heartbeats off and the capabilities that everybody has, and opens channel
  * 1.  The socket blocks. */
 void link_init(struct link *l, const struct link_to *to);
+
+/* The first part of it alone: the connection, and TLS if that is wanted, but not a byte of AMQP. */
+void link_connect(struct link *l, const struct link_to *to);
+
+/* Waits for the broker's first method: it says AMQP and means it. */
+void link_greet(struct link *l);
 
 /* Drops the connection, without a word to the broker. */
 void link_fini(struct link *l);
@@ -45,6 +60,13 @@ struct link_message {
     bool persistent;
 };
 void link_put_message(struct link *l, unsigned channel, const struct link_message *m);
+
+/* Writes some of these, without waiting: how many, or -1 and errno.  With TLS, what was not written must be what is
+ * offered next. */
+ssize_t link_send(struct link *l, const void *at, size_t n);
+
+/* Some of what came is in TLS's own buffers, where poll() does not see it. */
+bool link_is_pending(const struct link *l);
 
 /* Writes all that was put. */
 void link_flush(struct link *l);

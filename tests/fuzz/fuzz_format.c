@@ -4,8 +4,8 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "broker/port/message.h"
-#include "broker/store/crc32c.h"
 #include "broker/store/format.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -6,6 +6,7 @@
  * small that queues go cold at once.  A naive store checks that the records make sense, answers the loads (late), and
  * in the end must be able to fill another broker. */
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/guest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,7 +165,7 @@ static bool pick_command(struct run *r, unsigned client, unsigned stream, struct
     enum verb verb = (enum verb)pick(r, ROLLBACK + 4);
     if (!r->attached[client]) {
         r->attached[client] = true;
-        *c = (struct command){.verb = ATTACH, .spec = spec_create(&(struct spec){.name = BYTES("/")})};
+        *c = (struct command){.verb = ATTACH, .spec = guest_attach()};
         return true;
     }
     switch ((int)verb) {
@@ -277,6 +278,7 @@ static void restart(struct run *r)
     uint64_t kept = 0;
     broker_destroy(r->broker);
     r->broker = broker_create(&c);
+    guest_let_in(r->broker);
     keepsake_restart(&r->keepsake);
     keepsake_restore(&r->keepsake, r->broker);
     for (uint64_t q = 1; q < r->keepsake.next_queue; q++)
@@ -299,6 +301,7 @@ static uint64_t play(const uint8_t *data, size_t size, enum mode mode)
     keepsake_init(&r->keepsake);
     struct broker_config config = config_for(mode, pick(r, 2) == 1 ? 2000 : UINT64_MAX);
     r->broker = broker_create(&config);
+    guest_let_in(r->broker);
     while (r->at < r->end && r->events < EVENTS_MAX) {
         unsigned client = pick(r, CLIENTS), stream = pick(r, STREAMS);
         struct command c;

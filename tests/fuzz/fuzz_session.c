@@ -80,11 +80,11 @@ static struct bytes pick_bytes(struct run *r, size_t max)
 /* --- the session's callbacks ---------------------------------------------------------------------------------------
  */
 
-static enum login login(void *arg, struct bytes user, struct bytes password, bool from_loopback)
+static enum login login(void *arg, const struct session_login *l, uint64_t now, uint64_t *delay_ms)
 {
-    (void)arg;
-    (void)from_loopback;
-    return bytes_equal(user, password) ? LOGIN_OK : LOGIN_REFUSED;
+    (void)now;
+    *delay_ms = pick(arg, 8) == 1 ? 300 : 0;
+    return bytes_equal(l->user, l->password) ? LOGIN_OK : LOGIN_REFUSED;
 }
 
 static void count(void *arg, void *to, size_t n)
@@ -417,7 +417,9 @@ static bool may_fail(enum verb verb)
     case SUBSCRIBE:
     case GET:
     case COMMIT:
+    case OPEN:
         return true;
+    case LOGIN:
     case ATTACH:
     case DETACH:
     case RESET:
@@ -429,6 +431,9 @@ static bool may_fail(enum verb verb)
     case RECOVER:
     case ROLLBACK:
     case LOADED:
+    case ALTER:
+    case INSPECT:
+    case EXPEL:
         break;
     }
     return false;
@@ -438,7 +443,14 @@ static void carry_out(struct run *r, struct command *c)
 {
     switch (c->verb) {
     case LOADED:
-        CHECK(c->verb != LOADED); /* no session says that */
+    case ALTER:
+    case INSPECT:
+    case EXPEL:
+        CHECK(c->verb == LOGIN); /* no session says that */
+        break;
+    case LOGIN:
+        c->spec->serial = pick(r, 16) == 1 ? 0 : 1;
+        done(r, c, c->spec);
         break;
     case ATTACH:
         carry_out_attach(r, c);
@@ -476,6 +488,7 @@ static void carry_out(struct run *r, struct command *c)
     case CREDIT:
     case RECOVER:
     case ROLLBACK:
+    case OPEN:
         done(r, c, NULL);
         break;
     case ECHO:
@@ -499,7 +512,7 @@ static bool answer_one(struct run *r)
         return false;
     struct command c = r->queue[r->first++];
     bool is_for_client = c.verb == ATTACH || c.verb == DETACH || c.verb == WINDOW;
-    CHECK(r->is_attached || c.verb == ATTACH); /* nothing before it, nothing after DETACH */
+    CHECK(r->is_attached || c.verb == ATTACH || c.verb == LOGIN); /* nothing before it, nothing after DETACH */
     if (!is_for_client && r->streams[c.from.stream].poisoned && c.verb != RESET)
         command_drop(&c);
     else if (may_fail(c.verb) && pick(r, 8) == 1)
@@ -641,6 +654,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .version = "3.13.7",
         .broker_version = "0",
         .cluster_name = "fuzz",
+        .mechanisms = SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL,
         .login = login,
         .random = count,
         .arg = r,

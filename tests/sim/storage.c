@@ -1,4 +1,5 @@
 #include "tests/sim/storage.h"
+#include "tests/unit/guest.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -210,6 +211,7 @@ struct broker *storage_open(struct storage *s, const struct broker_config *confi
     const struct store_reader reader = {.arg = b, .definition = on_definition, .queue = on_queue};
     store_read(s->store, &reader);
     broker_set_next_queue_id(b, store_next_queue(s->store));
+    guest_let_in(b);
     return b;
 }
 

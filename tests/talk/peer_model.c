@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "broker/model/broker.h"
 #include "tests/talk/peer.h"
+#include "tests/unit/guest.h"
 
 enum {
     LINES_MAX = 256,
@@ -46,11 +47,12 @@ static struct peer_model *of(struct peer *p)
     return (struct peer_model *)(void *)p;
 }
 
-static enum login judge(void *arg, struct bytes user, struct bytes password, bool from_loopback)
+static enum login judge(void *arg, const struct session_login *l, uint64_t now, uint64_t *delay_ms)
 {
     (void)arg;
-    bool ok = bytes_equal(user, BYTES("guest")) && bytes_equal(password, BYTES("guest")) && from_loopback;
-    return ok ? LOGIN_OK : LOGIN_REFUSED;
+    (void)now;
+    (void)delay_ms;
+    return l->is_user && bytes_equal(l->user, l->password) && l->is_loopback ? LOGIN_OK : LOGIN_REFUSED;
 }
 
 /* Always the same bytes, but never twice in one conversation. */
@@ -290,6 +292,7 @@ struct peer *peer_model_create(const struct peer_options *options, bool trickle)
         .version = "3.13.7",
         .broker_version = "talk",
         .cluster_name = "millrace@talk",
+        .mechanisms = SASL_PLAIN | SASL_AMQPLAIN,
         .login = judge,
         .random = make_random,
         .arg = m,
@@ -297,6 +300,7 @@ struct peer *peer_model_create(const struct peer_options *options, bool trickle)
     m->now = 1000;
     m->trickles = trickle;
     m->broker = broker_create(&config);
+    guest_let_in(m->broker);
     outbox_init(&m->outbox);
     effects_init(&m->effects);
     m->peer = (struct peer){

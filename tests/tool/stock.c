@@ -6,9 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "broker/port/definition.h"
 #include "broker/port/message.h"
-#include "broker/store/crc32c.h"
 #include "codec/properties.h"
 
 enum { BODY_MAX = 2000, BATCH_RECORDS = 20 };

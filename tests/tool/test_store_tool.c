@@ -15,10 +15,10 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "base/str.h"
 #include "broker/port/message.h"
 #include "broker/store/backup.h"
-#include "broker/store/crc32c.h"
 #include "broker/store/format.h"
 #include "tests/tool/stock.h"
 

@@ -9,12 +9,15 @@
 
 enum { WRITTEN_AT_ONCE = 8 };
 
-static enum login login(void *arg, struct bytes user, struct bytes password, bool from_loopback)
+static enum login login(void *arg, const struct session_login *l, uint64_t now, uint64_t *delay_ms)
 {
     struct rig *r = arg;
+    (void)now;
     r->logins++;
-    bool right = bytes_equal(user, BYTES("guest")) && bytes_equal(password, BYTES("guest"));
-    return right && from_loopback ? LOGIN_OK : LOGIN_REFUSED;
+    *delay_ms = r->login_delay_ms;
+    bool right = l->is_user && bytes_equal(l->user, BYTES("guest")) &&
+                 (l->is_external || bytes_equal(l->password, BYTES("guest")));
+    return right && l->is_loopback ? LOGIN_OK : LOGIN_REFUSED;
 }
 
 static void count_up(void *arg, void *to, size_t n)
@@ -39,6 +42,7 @@ struct rig *rig_create(void)
         .version = "3.13.7",
         .broker_version = "0.1",
         .cluster_name = "millrace@test",
+        .mechanisms = SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL,
         .login = login,
         .random = count_up,
         .arg = r,
@@ -55,17 +59,33 @@ struct rig *rig_create(void)
 /* --- moving --------------------------------------------------------------------------------------------------------
  */
 
-static void collect_commands(struct rig *r)
+/* There is a user guest, and nobody else. */
+static void answer_login(struct rig *r, const struct command *c)
 {
+    struct event e = {.what = DONE, .verb = LOGIN, .to = c->from, .cookie = c->cookie, .done = {.spec = c->spec}};
+    c->spec->serial = bytes_equal(c->spec->name, BYTES("guest")) ? 77 : 0;
+    session_event(r->session, &e, r->now);
+}
+
+/* True: a login was among them, and has been answered. */
+static bool collect_commands(struct rig *r)
+{
+    bool has_answered = false;
     for (struct batch *b = outbox_take(&r->outbox), *next; b != NULL; b = next) {
         next = b->next;
         for (unsigned i = 0; i < b->n; i++) {
             assert_true(r->last < RIG_COMMANDS_MAX);
-            r->commands[r->last++] = b->commands[i];
+            bool is_login = b->commands[i].verb == LOGIN;
+            has_answered |= is_login;
+            if (is_login)
+                answer_login(r, &b->commands[i]);
+            else
+                r->commands[r->last++] = b->commands[i];
         }
         b->n = 0;
         outbox_give(&r->outbox, b);
     }
+    return has_answered;
 }
 
 static void collect_output(struct rig *r)
@@ -84,20 +104,30 @@ static void collect_output(struct rig *r)
     }
 }
 
-void rig_turn(struct rig *r)
-{
-    session_turn(r->session);
-    collect_output(r);
-    session_turn(r->session);
-    collect_commands(r);
-}
-
-void rig_feed_again(struct rig *r)
+static void feed(struct rig *r)
 {
     size_t used = session_feed(r->session, bytes_of(r->in, r->in_len), r->now);
     assert_true(used <= r->in_len);
     r->in_len -= used;
     memmove(r->in, r->in + used, r->in_len);
+}
+
+void rig_turn(struct rig *r)
+{
+    bool again = true;
+    while (again) {
+        session_turn(r->session);
+        collect_output(r);
+        session_turn(r->session);
+        again = collect_commands(r);
+        if (again)
+            feed(r); /* what waited for the login */
+    }
+}
+
+void rig_feed_again(struct rig *r)
+{
+    feed(r);
     rig_turn(r);
 }
 

@@ -36,6 +36,7 @@ struct rig {
     size_t out_len;
     bool gone; /* the session was destroyed */
     unsigned logins;
+    uint64_t login_delay_ms; /* before a verdict may be told */
 };
 
 /* A fresh session; the protocol header and start-ok sent; all of the handshake done and a channel open. */

@@ -1,3 +1,4 @@
+#include "tests/unit/guest.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/world.h"
 
@@ -154,8 +155,8 @@ TEST(the_memory_alarm_follows_what_is_held)
     struct broker *b =
         broker_create(&(struct broker_config){.default_vhost = "/", .hash_seed = 1, .memory_high = 3000});
     outlet_id me = {.slot = 0, .generation = 1};
-    struct command c = {
-        .verb = ATTACH, .from = {.outlet = me}, .spec = spec_create(&(struct spec){.name = BYTES("/")})};
+    guest_let_in(b);
+    struct command c = {.verb = ATTACH, .from = {.outlet = me}, .spec = guest_attach()};
     broker_step(b, &now, &c, 1, &fx);
     struct spec q = {.name = BYTES("q"), .options = {SPEC_NONE, SPEC_NONE, SPEC_NONE, SPEC_NONE, 0, 0, 0, {0}, {0}}};
     c = (struct command){.verb = DECLARE_QUEUE, .from = {.outlet = me}, .spec = spec_create(&q)};

@@ -107,7 +107,7 @@ TEST(every_mistake_is_named_with_its_place)
     assert_complaint("tcp_listen_options.nodelay = 1", true,
                      "f:1: tcp_listen_options.nodelay: expected true or false, got \"1\"");
     assert_complaint("listeners.tcp.a = 127.0.0.1:70000", true,
-                     "f:1: listeners.tcp.a: expected PORT, ADDRESS:PORT or none, got \"127.0.0.1:70000\"");
+                     "f:1: listeners.tcp.a: expected PORT, ADDRESS:PORT, unix:/PATH or none, got \"127.0.0.1:70000\"");
     assert_complaint("\n\n  heartbeat 5", true, "f:3:13: expected 'key = value', found \"5\"");
     assert_complaint("!", true, "f:1:1: expected 'key = value', found \"!\"");
     assert_complaint("default_user = '''a", true, "f:1: no ''' ends what begins here");
@@ -127,16 +127,33 @@ TEST(all_mistakes_are_found_at_once)
     config_destroy(c);
 }
 
+TEST(words_of_tls_are_words_of_rabbitmq)
+{
+    struct config *c = read_text("ssl_options.verify = verify_peer\nssl_options.versions.1 = tlsv1.2\n"
+                                 "ssl_options.crl_check = best_effort\nssl_cert_login_from = common_name\n"
+                                 "ssl_cert_login_san_type = other_name\nssl_options.password = secret\n");
+    assert_silent(c);
+    assert_int_equal(config_number(c, KEY_TLS_VERIFY), true);
+    assert_int_equal(config_number(c, KEY_TLS_CRL_CHECK), 3);
+    assert_int_equal(config_number(c, KEY_LOGIN_FROM), 1);
+    assert_int_equal(config_number(c, KEY_LOGIN_SAN_TYPE), 4);
+    assert_int_equal(config_number(c, KEY_TLS_DEPTH), 1);
+    config_destroy(c);
+    assert_complaint("ssl_options.verify = verify_all", true,
+                     "f:1: ssl_options.verify: expected one of verify_none, verify_peer, got \"verify_all\"");
+    assert_complaint("ssl_options.versions.1 = sslv3", true,
+                     "f:1: ssl_options.versions.1: expected one of tlsv1.3, tlsv1.2, got \"sslv3\"");
+    assert_complaint("ssl_options.bypass_pem_cache = true", false,
+                     "f:1: 'ssl_options.bypass_pem_cache' has no effect in Millrace");
+}
+
 TEST(what_would_open_the_broker_stops_it)
 {
-    assert_complaint("listeners.ssl.default = 5671", true, "f:1: listeners.ssl.default: TLS is not supported yet");
     assert_complaint("auth_backends.1 = ldap", true,
                      "f:1: auth_backends.1: an authentication backend but 'internal' is not supported");
     assert_complaint("auth_backends.1.authn = ldap", true,
                      "f:1: auth_backends.1.authn: an authentication backend but 'internal' is not supported");
     assert_complaint("auth_ldap.servers.1 = x", true, "f:1: auth_ldap.servers.1: LDAP is not supported");
-    assert_complaint("ssl_options.crl_check = true", true,
-                     "f:1: ssl_options.crl_check: checking revocation lists is not supported yet");
     struct config *c = read_text("auth_backends.1 = internal\nlisteners.ssl = none\nssl_options.crl_check = false");
     assert_silent(c);
     config_destroy(c);
@@ -223,14 +240,41 @@ TEST(the_table_shows_where_values_come_from_but_no_password)
     config_destroy(c);
 }
 
+TEST(modes_of_files_are_octal)
+{
+    struct config *c = read_text("unix_socket_mode = 0600\n");
+    assert_silent(c);
+    assert_int_equal(config_number(c, KEY_UNIX_SOCKET_MODE), 0600);
+    config_destroy(c);
+    assert_complaint("unix_socket_mode = 689", true,
+                     "f:1: unix_socket_mode: expected the mode of a file, in octal, got \"689\"");
+    assert_complaint("unix_socket_mode = 1777", true,
+                     "f:1: unix_socket_mode: expected the mode of a file, in octal, got \"1777\"");
+}
+
+TEST(secrets_can_be_forgotten)
+{
+    struct config *c = read_text("default_pass = xyzzy\ndefault_user = me\n");
+    const char *borrowed = config_text(c, KEY_DEFAULT_PASS);
+    assert_string_equal(borrowed, "xyzzy");
+    config_forget_secrets(c);
+    assert_memory_equal(borrowed, "\0\0\0\0\0", 5);
+    assert_string_equal(config_text(c, KEY_DEFAULT_PASS), "");
+    assert_string_equal(config_text(c, KEY_DEFAULT_USER), "me");
+    config_destroy(c);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(modes_of_files_are_octal),
+        cmocka_unit_test(secrets_can_be_forgotten),
         cmocka_unit_test(defaults_are_those_of_rabbitmq),
         cmocka_unit_test(lines_may_be_written_in_many_ways),
         cmocka_unit_test(sizes_have_units),
         cmocka_unit_test(every_mistake_is_named_with_its_place),
         cmocka_unit_test(all_mistakes_are_found_at_once),
+        cmocka_unit_test(words_of_tls_are_words_of_rabbitmq),
         cmocka_unit_test(what_would_open_the_broker_stops_it),
         cmocka_unit_test(what_has_no_effect_is_said),
         cmocka_unit_test(the_last_setting_wins_and_says_so),

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "broker/store/crc32c.h"
+#include "base/crc32c.h"
 
 enum { LONGEST = 40000 }; /* three lanes of each length, and what is left over */
 

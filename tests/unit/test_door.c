@@ -39,6 +39,26 @@ TEST(few_are_left_in_peace)
     door_fini(&d);
 }
 
+TEST(unix_sockets_are_one_place_without_a_number_of_its_own)
+{
+    struct door d;
+    struct guest guests[MAX + 1];
+    struct address here = {.len = sizeof(sa_family_t)};
+    here.storage.ss_family = AF_UNIX;
+    door_init(&d, MAX, MAX_PER_PLACE);
+    for (int i = 0; i < MAX; i++) {
+        guest_init(&guests[i]);
+        door_enter(&d, &guests[i], &here, 0);
+        assert_null(door_overdue(&d, &guests[i], 1000000));
+    }
+    guest_init(&guests[MAX]);
+    door_enter(&d, &guests[MAX], &here, 0); /* but the whole number holds */
+    assert_ptr_equal(door_overdue(&d, &guests[MAX], 1000000), &guests[0]);
+    for (int i = 0; i <= MAX; i++)
+        door_leave(&d, &guests[i]);
+    door_fini(&d);
+}
+
 TEST(the_oldest_goes_when_there_are_too_many)
 {
     struct door d;
@@ -108,14 +128,64 @@ TEST(it_knows_when_the_oldest_has_had_its_time)
     door_fini(&d);
 }
 
+TEST(who_comes_from_elsewhere_goes_before_a_crowd)
+{
+    struct door d;
+    struct guest guests[MAX], more;
+    const struct address crowd = place(1), few = place(2), fresh = place(3);
+    door_init(&d, MAX, MAX_PER_PLACE);
+    assert_null(door_rival(&d, &fresh, 5));
+    for (int i = 0; i < MAX; i++) { /* two from the one, all others from the other */
+        assert_false(door_is_full(&d));
+        enter(&d, &guests[i], i == 3 || i == 4 ? 2 : 1, 5);
+    }
+    assert_true(door_is_full(&d));
+    assert_null(door_rival(&d, &crowd, 6)); /* its own kind waits */
+    assert_ptr_equal(door_rival(&d, &few, 6), &guests[0]);
+    assert_ptr_equal(door_rival(&d, &fresh, 6), &guests[0]);
+    door_leave(&d, &guests[0]);
+    enter(&d, &more, 3, 6);
+    assert_ptr_equal(door_rival(&d, &fresh, 6), &guests[1]);
+    /* Who has had the time is the first to go, wherever from. */
+    assert_ptr_equal(door_rival(&d, &crowd, 5 + DOOR_GRACE_MS), &guests[1]);
+    for (int i = 1; i < MAX; i++)
+        door_leave(&d, &guests[i]);
+    door_leave(&d, &more);
+    door_fini(&d);
+}
+
+TEST(where_all_have_their_share_newcomers_wait)
+{
+    struct door d;
+    struct guest guests[MAX];
+    const struct address one = place(0), fresh = place(MAX);
+    door_init(&d, MAX, MAX_PER_PLACE);
+    for (uint8_t i = 0; i < MAX; i++)
+        enter(&d, &guests[i], i % (MAX / 2), 5); /* two from each */
+    assert_null(door_rival(&d, &one, 6));
+    assert_ptr_equal(door_rival(&d, &fresh, 6), &guests[0]);
+    for (int i = 0; i < MAX / 2; i++)
+        door_leave(&d, &guests[i]);
+    for (uint8_t i = 0; i < MAX / 2; i++)
+        enter(&d, &guests[i], MAX / 2 + i, 5); /* one from each */
+    assert_null(door_rival(&d, &fresh, 6));
+    assert_non_null(door_rival(&d, &fresh, 5 + DOOR_GRACE_MS));
+    for (int i = 0; i < MAX; i++)
+        door_leave(&d, &guests[i]);
+    door_fini(&d);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(few_are_left_in_peace),
+        cmocka_unit_test(unix_sockets_are_one_place_without_a_number_of_its_own),
         cmocka_unit_test(the_oldest_goes_when_there_are_too_many),
         cmocka_unit_test(a_place_that_dawdles_keeps_only_its_newest),
         cmocka_unit_test(a_crowd_that_comes_at_once_gets_its_grace),
         cmocka_unit_test(it_knows_when_the_oldest_has_had_its_time),
+        cmocka_unit_test(who_comes_from_elsewhere_goes_before_a_crowd),
+        cmocka_unit_test(where_all_have_their_share_newcomers_wait),
     };
     return unit_main("net/door", tests, argc, argv);
 }

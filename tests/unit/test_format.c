@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "broker/store/crc32c.h"
+#include "base/crc32c.h"
 #include "broker/store/format.h"
 #include "tests/unit/vectors.h"
 

@@ -1,7 +1,7 @@
 #include "tests/unit/unit.h"
 
+#include "base/crc32c.h"
 #include "broker/port/message.h"
-#include "broker/store/crc32c.h"
 #include "broker/store/format.h"
 #include "tests/unit/vectors.h"
 

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "tests/unit/guest.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>
@@ -12,17 +13,24 @@ enum { LOOPS = 3, ECHOES = 5000, PATIENCE_MS = 10000 };
 
 static const struct broker_config config = {.default_vhost = "/", .hash_seed = 1, .memory_high = UINT64_MAX};
 
+static struct broker *broker_with_guest(const struct broker_config *c)
+{
+    struct broker *b = broker_create(c);
+    guest_let_in(b);
+    return b;
+}
+
 static void add(struct outbox *o, enum verb verb, uint32_t slot, uint64_t cookie)
 {
     const struct origin from = {.outlet = {.slot = slot, .generation = 1}};
     struct command *c = outbox_add(o, verb, from, cookie);
     if (verb == ATTACH)
-        c->spec = spec_create(&(struct spec){.name = BYTES("/"), .source = BYTES("guest")});
+        c->spec = guest_attach();
 }
 
 TEST(without_threads_a_turn_is_three_calls)
 {
-    struct hub *h = hub_create(broker_create(&config), NULL, 0);
+    struct hub *h = hub_create(broker_with_guest(&config), NULL, 0);
     struct outbox o;
     outbox_init(&o);
     add(&o, ATTACH, 0, 7);
@@ -101,7 +109,7 @@ static void *ask(void *arg)
 
 TEST(with_threads_answers_and_empty_batches_come_home_in_order)
 {
-    struct hub *h = hub_create(broker_create(&config), NULL, LOOPS);
+    struct hub *h = hub_create(broker_with_guest(&config), NULL, LOOPS);
     static struct asker askers[LOOPS];
     struct lane *lanes[LOOPS];
     for (unsigned i = 0; i < LOOPS; i++) {
@@ -126,7 +134,7 @@ TEST(with_threads_answers_and_empty_batches_come_home_in_order)
 
 TEST(what_is_under_way_when_it_stops_is_dropped)
 {
-    struct hub *h = hub_create(broker_create(&config), NULL, LOOPS);
+    struct hub *h = hub_create(broker_with_guest(&config), NULL, LOOPS);
     struct lane lane, *lanes[LOOPS] = {&lane, &lane, &lane};
     lane_init(&lane);
     struct outbox o;
@@ -185,7 +193,7 @@ static void kept_init(struct kept_hub *k)
     k->keeper = (struct fake_keeper){0};
     lane_init(&k->lane);
     outbox_init(&k->outbox);
-    k->hub = hub_create(broker_create(&with_records), &keeper, 0);
+    k->hub = hub_create(broker_with_guest(&with_records), &keeper, 0);
     hub_attach(k->hub, &k->lane);
 }
 

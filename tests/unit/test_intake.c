@@ -88,12 +88,57 @@ TEST(a_frame_may_be_larger_than_the_scratch_buffer)
     intake_fini(&in);
 }
 
+static bool has_been(const uint8_t *at, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (at[i] != 0)
+            return true;
+    return false;
+}
+
+/* As a connection does it that may be told a password. */
+static void arrive_secretly(struct intake *in, unsigned from, size_t n, size_t used)
+{
+    struct space space = intake_space(in, scratch);
+    for (size_t i = 0; i < n; i++)
+        space.at[i] = (uint8_t)(from + i) | 1U; /* never 0 */
+    struct bytes all = intake_got(in, &space, n);
+    intake_keep(in, all, used);
+    intake_wipe(in, &space, n);
+}
+
+TEST(secrets_leave_nothing_behind)
+{
+    struct intake in;
+    intake_init(&in);
+    in.is_secret = true;
+    memset(scratch, 0, sizeof scratch);
+    arrive_secretly(&in, 0, 1000, 1000);
+    assert_false(has_been(scratch, sizeof scratch));
+    arrive_secretly(&in, 0, 500, 300); /* a part is left: in memory of its own */
+    assert_false(has_been(scratch, sizeof scratch));
+    assert_int_equal(in.len, 200);
+    assert_true(has_been(in.at, in.len));
+    arrive_secretly(&in, 0, 100, 0); /* nothing can be taken */
+    arrive_secretly(&in, 0, 100, 0);
+    assert_int_equal(in.len, 400);
+    arrive_secretly(&in, 0, 10, 350); /* the front was taken from where it lay */
+    assert_int_equal(in.len, 60);
+    assert_false(has_been(in.at + in.len, in.capacity - in.len));
+    assert_false(has_been(scratch, sizeof scratch));
+    arrive_secretly(&in, 0, 10, 70);
+    assert_null(in.at);
+    assert_true(in.is_secret);
+    intake_fini(&in);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_taken_costs_no_memory),
         cmocka_unit_test(what_was_left_comes_again_in_front),
         cmocka_unit_test(what_cannot_be_taken_is_not_copied_about),
+        cmocka_unit_test(secrets_leave_nothing_behind),
         cmocka_unit_test(a_frame_may_be_larger_than_the_scratch_buffer),
     };
     return unit_main("net/intake", tests, argc, argv);

@@ -3,21 +3,48 @@
 #include <string.h>
 
 #include "broker/net/login.h"
+#include "broker/net/password.h"
+#include "broker/net/throttle.h"
+#include "codec/table.h"
 
 static const struct bytes local_only[] = {{(const uint8_t *)"guest", 5}};
 static struct login_rules rules;
+static char *hash;
+
+/* The table of a user with that password. */
+static struct bytes arguments_of(const char *password, uint8_t *room, size_t size)
+{
+    struct pen p = pen_over(room, size);
+    free(hash);
+    hash = password_make_hash((struct bytes){0}, bytes_of_string(password));
+    table_put_string(&p, BYTES("password_hash"), bytes_of_string(hash != NULL ? hash : ""));
+    return pen_written(&p);
+}
+
+static const char *its_name, *its_password;
+
+static enum login judge(struct bytes user, struct bytes password, bool from_loopback)
+{
+    uint8_t room[256];
+    uint64_t delay_ms;
+    const struct session_login l = {.user = user,
+                                    .password = password,
+                                    .is_user = bytes_equal(user, bytes_of_string(its_name)),
+                                    .arguments = arguments_of(its_password, room, sizeof room),
+                                    .is_loopback = from_loopback};
+    return login_judge(&rules, &l, 0, &delay_ms);
+}
 
 static bool may(const char *user, const char *password, bool from_loopback)
 {
-    return login_judge(&rules, bytes_of_string(user), bytes_of_string(password), from_loopback) == LOGIN_OK;
+    return judge(bytes_of_string(user), bytes_of_string(password), from_loopback) == LOGIN_OK;
 }
 
 static void set_up(const char *user, const char *password, unsigned n_local)
 {
-    rules = (struct login_rules){.user = bytes_of_string(user),
-                                 .password = bytes_of_string(password),
-                                 .loopback_users = local_only,
-                                 .n_loopback_users = n_local};
+    its_name = user;
+    its_password = password;
+    rules = (struct login_rules){.loopback_users = local_only, .n_loopback_users = n_local};
 }
 
 TEST(only_the_right_password_opens)
@@ -50,8 +77,42 @@ TEST(an_empty_password_never_opens)
 TEST(zeros_in_names_and_passwords_count)
 {
     set_up("guest", "guest", 0);
-    assert_int_equal(login_judge(&rules, BYTES("guest\0"), BYTES("guest"), true), LOGIN_REFUSED);
-    assert_int_equal(login_judge(&rules, BYTES("guest"), BYTES("guest\0"), true), LOGIN_REFUSED);
+    assert_int_equal(judge(BYTES("guest\0"), BYTES("guest"), true), LOGIN_REFUSED);
+    assert_int_equal(judge(BYTES("guest"), BYTES("guest\0"), true), LOGIN_REFUSED);
+}
+
+TEST(a_certificate_needs_no_password)
+{
+    struct session_login l = {.user = BYTES("guest"), .is_external = true, .is_user = true};
+    uint64_t delay_ms;
+    set_up("guest", "guest", 1);
+    assert_int_equal(login_judge(&rules, &l, 0, &delay_ms), LOGIN_REFUSED); /* and comes from far away */
+    l.is_loopback = true;
+    assert_int_equal(login_judge(&rules, &l, 0, &delay_ms), LOGIN_OK);
+    l.is_user = false;
+    assert_int_equal(login_judge(&rules, &l, 0, &delay_ms), LOGIN_REFUSED);
+}
+
+TEST(who_guesses_waits_for_either_verdict)
+{
+    uint8_t room[256];
+    struct session_login l = {.user = BYTES("guest"), .is_user = true, .is_loopback = true, .place = BYTES("here")};
+    uint64_t delay_ms = 0;
+    set_up("guest", "guest", 0);
+    rules.throttle = throttle_create(1);
+    for (unsigned i = 0; i < 10; i++) {
+        l.password = BYTES("wrong");
+        l.arguments = arguments_of("guest", room, sizeof room);
+        assert_int_equal(login_judge(&rules, &l, 1000, &delay_ms), LOGIN_REFUSED);
+        assert_true(delay_ms >= THROTTLE_MIN_MS);
+    }
+    l.password = BYTES("guest");
+    login_judge(&rules, &l, 1000, &delay_ms);
+    assert_true(delay_ms > 1000 || delay_ms == THROTTLE_MIN_MS); /* then it is refused: too many are before it */
+    l.place = BYTES("elsewhere");
+    assert_int_equal(login_judge(&rules, &l, 1000, &delay_ms), LOGIN_OK);
+    assert_true(delay_ms <= THROTTLE_USER_MAX_MS);
+    throttle_destroy(rules.throttle);
 }
 
 TEST(random_bytes_differ)
@@ -69,6 +130,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(guest_comes_from_here_only_unless_told_otherwise),
         cmocka_unit_test(an_empty_password_never_opens),
         cmocka_unit_test(zeros_in_names_and_passwords_count),
+        cmocka_unit_test(a_certificate_needs_no_password),
+        cmocka_unit_test(who_guesses_waits_for_either_verdict),
         cmocka_unit_test(random_bytes_differ),
     };
     return unit_main("net/login", tests, argc, argv);

@@ -1,3 +1,4 @@
+#include "tests/unit/guest.h"
 #include "tests/unit/keepsake.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/world.h"
@@ -55,6 +56,7 @@ static void restart(struct pair *p)
     keepsake_restart(&p->k);
     c.default_vhost = "/";
     p->w.broker = broker_create(&c);
+    guest_let_in(p->w.broker);
     keepsake_restore(&p->k, p->w.broker);
     broker_check(p->w.broker);
     p->w.now.ms += 50;

@@ -1,5 +1,6 @@
 #include "tests/unit/world.h"
 
+#include "tests/unit/guest.h"
 #include "tests/unit/unit.h"
 
 #include "base/check.h"
@@ -19,6 +20,7 @@ void world_init_with(struct world *w, const struct broker_config *config)
     *w = (struct world){.now = {.ms = 1000, .wall_ms = 1700000000000}, .cookie = 1};
     effects_init(&w->effects);
     w->broker = broker_create(&c);
+    guest_let_in(w->broker);
     world_attach(w, 0);
 }
 
@@ -84,7 +86,7 @@ static struct bytes text(const char *s)
 
 void world_attach(struct world *w, unsigned client)
 {
-    struct spec *s = spec_create(&(struct spec){.name = BYTES("/"), .source = BYTES("guest")});
+    struct spec *s = guest_attach();
     world_do(w, (struct command){.verb = ATTACH, .spec = s}, client, 0);
     expect_done(w);
 }

@@ -1,7 +1,7 @@
 /* CRC32C (Castagnoli), as in iSCSI and ext4: of "123456789" it is 0xe3069283.  With the processor's instruction where
  * there is one. */
-#ifndef BROKER_STORE_CRC32C_H
-#define BROKER_STORE_CRC32C_H
+#ifndef BASE_CRC32C_H
+#define BASE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,220 @@
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "broker/model/alter.h"
+#include "broker/model/exchange.h"
+#include "broker/model/queue.h"
+#include "broker/model/remember.h"
+#include "broker/model/resource.h"
+#include "broker/model/state.h"
+#include "broker/model/vhost.h"
+#include "broker/port/change.h"
+#include "broker/port/definition.h"
+#include "broker/port/spec.h"
+
+char *alter_refuse_topology(const struct change *c, enum reason *why)
+{
+    const struct spec *spec = c->spec;
+    if (spec->name.len > DEFINITION_NAME_MAX || spec->source.len > DEFINITION_NAME_MAX ||
+        spec->key.len > DEFINITION_NAME_MAX)
+        return str_format("a name has at most %d bytes", DEFINITION_NAME_MAX);
+    if (c->what == DEFINE_EXCHANGE && exchange_kind_find(spec->type) == NULL) {
+        *why = UNKNOWN_EXCHANGE_TYPE;
+        return str_format("invalid exchange type '%.*s'", BYTES_ARG(spec->type));
+    }
+    if (spec->objection.len > 0) {
+        *why = OBJECTION;
+        return str_copy(spec->objection);
+    }
+    return NULL;
+}
+
+/* Takes the text. */
+static void skip(struct change *c, char *why)
+{
+    c->outcome = CHANGE_SKIPPED;
+    c->text = why;
+}
+
+/* --- exchanges
+ * ------------------------------------------------------------------------------------------------------*/
+
+static bool is_reserved(struct bytes name)
+{
+    return name.len == 0 || bytes_start_with(name, BYTES("amq."));
+}
+
+static void put_exchange(struct broker *b, struct vhost *v, struct change *c)
+{
+    struct exchange *x = vhost_find_exchange(b, v, c->spec->name);
+    char *difference = x != NULL ? exchange_differs(x, c->spec) : NULL;
+    if (difference != NULL) {
+        skip(c, difference);
+    } else if (x == NULL && is_reserved(c->spec->name)) {
+        skip(c, str_format("exchange name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(c->spec->name)));
+    } else if (x == NULL) {
+        x = exchange_create(b, v, c->spec);
+        remember_exchange(b, RECORD_DEFINE, x);
+        c->outcome = CHANGE_MADE;
+    }
+}
+
+static void remove_exchange(struct broker *b, struct vhost *v, struct change *c)
+{
+    struct exchange *x = vhost_find_exchange(b, v, c->spec->name);
+    if (x == NULL)
+        return;
+    if (is_reserved(x->name)) {
+        skip(c, str_format("deletion of system exchange '%.*s' in vhost '%.*s' not allowed", BYTES_ARG(x->name),
+                           BYTES_ARG(v->name)));
+        return;
+    }
+    if (c->spec->if_unused && !list_is_empty(&x->outgoing)) {
+        char *name = exchange_describe(x);
+        skip(c, str_format("%s in use", name));
+        free(name);
+        return;
+    }
+    exchange_delete(b, x);
+    exchange_delete_doomed(b);
+    c->outcome = CHANGE_REMOVED;
+}
+
+/* --- queues
+ * ---------------------------------------------------------------------------------------------------------*/
+
+static char *locked(const struct queue *q)
+{
+    char *name = queue_describe(q);
+    char *text = str_format("cannot obtain exclusive access to locked %s", name);
+    free(name);
+    return text;
+}
+
+static void put_queue(struct broker *b, struct vhost *v, struct change *c)
+{
+    struct queue *q = vhost_find_queue(b, v, c->spec->name);
+    char *why = NULL;
+    if (q != NULL)
+        why = q->owner != NULL ? locked(q) : queue_differs(q, c->spec);
+    else if (c->spec->name.len == 0)
+        why = str_copy(BYTES("a queue needs a name"));
+    else if (bytes_start_with(c->spec->name, BYTES("amq.")) && !c->spec->server_named)
+        why = str_format("queue name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(c->spec->name));
+    else
+        why = resource_refuse_queue(v, c->spec->name);
+    if (why != NULL) {
+        skip(c, why);
+    } else if (q == NULL) {
+        q = queue_create(b, v, c->spec, NULL, b->next_queue_id++);
+        remember_queue(b, RECORD_DEFINE, q);
+        c->outcome = CHANGE_MADE;
+    }
+}
+
+static void remove_queue(struct broker *b, struct vhost *v, struct change *c)
+{
+    struct queue *q = vhost_find_queue(b, v, c->spec->name);
+    if (q == NULL)
+        return;
+    bool not_empty = c->spec->if_empty && q->ready_count > 0, used = c->spec->if_unused && q->consumer_count > 0;
+    if (q->owner != NULL) {
+        skip(c, locked(q));
+    } else if (not_empty || used) {
+        char *name = queue_describe(q);
+        skip(c, str_format(not_empty ? "%s not empty" : "%s in use", name));
+        free(name);
+    } else {
+        c->count = q->ready_count;
+        c->outcome = CHANGE_REMOVED;
+        queue_delete(b, q);
+        exchange_delete_doomed(b);
+    }
+}
+
+static void purge_queue(struct broker *b, struct vhost *v, struct change *c)
+{
+    struct queue *q = vhost_find_queue(b, v, c->spec->name);
+    if (q != NULL && q->owner != NULL) {
+        skip(c, locked(q));
+    } else if (q != NULL) {
+        c->count = queue_purge(b, q);
+        c->outcome = CHANGE_REMOVED;
+    }
+}
+
+/* --- bindings
+ * -------------------------------------------------------------------------------------------------------*/
+
+/* The binding that is meant: what is missing for it is NULL. */
+struct meant {
+    struct exchange *source, *to;
+    struct queue *queue;
+    struct binding *binding;
+};
+
+static struct meant find_meant(struct broker *b, const struct vhost *v, const struct spec *spec)
+{
+    struct meant m = {.source = vhost_find_exchange(b, v, spec->source)};
+    if (spec->to_exchange)
+        m.to = vhost_find_exchange(b, v, spec->name);
+    else
+        m.queue = vhost_find_queue(b, v, spec->name);
+    if (m.source != NULL && (m.to != NULL || m.queue != NULL))
+        m.binding = binding_find(b, m.source, m.queue, m.to, spec);
+    return m;
+}
+
+static char *refuse_binding(const struct vhost *v, const struct meant *m, const struct spec *spec)
+{
+    if (m->source == v->default_exchange || (m->to != NULL && m->to == v->default_exchange))
+        return str_copy(BYTES("operation not permitted on the default exchange"));
+    if (m->source == NULL)
+        return str_format("no exchange '%.*s' in vhost '%.*s'", BYTES_ARG(spec->source), BYTES_ARG(v->name));
+    if (m->to == NULL && m->queue == NULL)
+        return str_format("no %s '%.*s' in vhost '%.*s'", spec->to_exchange ? "exchange" : "queue",
+                          BYTES_ARG(spec->name), BYTES_ARG(v->name));
+    if (m->queue != NULL && m->queue->owner != NULL)
+        return locked(m->queue);
+    return binding_refuse(m->source, spec);
+}
+
+static void put_binding(struct broker *b, struct vhost *v, struct change *c)
+{
+    const struct meant m = find_meant(b, v, c->spec);
+    if (m.binding != NULL)
+        return;
+    char *why = refuse_binding(v, &m, c->spec);
+    if (why != NULL) {
+        skip(c, why);
+        return;
+    }
+    remember_binding(b, RECORD_DEFINE, binding_create(b, m.source, m.queue, m.to, c->spec));
+    c->outcome = CHANGE_MADE;
+}
+
+static void remove_binding(struct broker *b, struct vhost *v, struct change *c)
+{
+    const struct meant m = find_meant(b, v, c->spec);
+    if (m.binding == NULL)
+        return;
+    if (m.queue != NULL && m.queue->owner != NULL) {
+        skip(c, locked(m.queue));
+        return;
+    }
+    binding_delete(b, m.binding);
+    exchange_delete_doomed(b);
+    c->outcome = CHANGE_REMOVED;
+}
+
+void alter_topology(struct broker *b, struct change *c)
+{
+    static void (*const how[][CHANGE_PURGE + 1])(struct broker * b, struct vhost * v, struct change * c) = {
+        [DEFINE_EXCHANGE] = {[CHANGE_PUT] = put_exchange, [CHANGE_REMOVE] = remove_exchange},
+        [DEFINE_QUEUE] = {[CHANGE_PUT] = put_queue, [CHANGE_REMOVE] = remove_queue, [CHANGE_PURGE] = purge_queue},
+        [DEFINE_BINDING] = {[CHANGE_PUT] = put_binding, [CHANGE_REMOVE] = remove_binding},
+    };
+    struct vhost *v = vhost_find(b, c->spec->vhost);
+    if (v != NULL && how[c->what][c->kind] != NULL)
+        how[c->what][c->kind](b, v, c);
+}

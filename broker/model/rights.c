@@ -1,0 +1,205 @@
+#include "broker/model/rights.h"
+
+#include <stdlib.h>
+
+#include "broker/model/access.h"
+#include "broker/model/exchange.h"
+#include "broker/model/outlet.h"
+#include "broker/model/queue.h"
+#include "broker/model/state.h"
+#include "broker/model/vhost.h"
+#include "broker/port/message.h"
+#include "broker/port/spec.h"
+#include "codec/table.h"
+
+/* What a right is needed on. */
+enum object {
+    NOTHING, /* ends a row */
+    THE_QUEUE,
+    THE_EXCHANGE,
+    THE_SOURCE,      /* of a binding … */
+    THE_KEY,         /* … and its routing key there, if that is a topic exchange */
+    THE_DESTINATION, /* … and what it leads to */
+    ITS_ALTERNATE,   /* the exchange that the argument alternate-exchange names, if it is given */
+    ITS_DEAD_LETTER, /* the exchange that x-dead-letter-exchange names, if it is given for a new queue */
+    IF_ALTERNATE,    /* the exchange itself, if it has an alternate */
+    IF_DEAD_LETTER,  /* the queue itself, if it is new and has a dead-letter exchange */
+    IN_ITS_HANDLER,  /* see rights_permit_publish() */
+};
+
+enum { NEEDS_MAX = 4 };
+
+struct need {
+    enum right right;
+    enum object object;
+};
+
+typedef const struct need row[NEEDS_MAX];
+
+/* A verb without a row does not compile. */
+static const struct need *needs_of(enum verb verb)
+{
+    static row nothing = {{RIGHT_READ, NOTHING}};
+    static row declare_exchange = {
+        {RIGHT_CONFIGURE, THE_EXCHANGE}, {RIGHT_READ, IF_ALTERNATE}, {RIGHT_WRITE, ITS_ALTERNATE}};
+    static row delete_exchange = {{RIGHT_CONFIGURE, THE_EXCHANGE}};
+    static row declare_queue = {
+        {RIGHT_CONFIGURE, THE_QUEUE}, {RIGHT_READ, IF_DEAD_LETTER}, {RIGHT_WRITE, ITS_DEAD_LETTER}};
+    static row delete_queue = {{RIGHT_CONFIGURE, THE_QUEUE}};
+    static row bind = {{RIGHT_WRITE, THE_DESTINATION}, {RIGHT_READ, THE_SOURCE}, {RIGHT_READ, THE_KEY}};
+    static row publish = {{RIGHT_WRITE, IN_ITS_HANDLER}};
+    static row read_queue = {{RIGHT_READ, THE_QUEUE}};
+    switch (verb) {
+    case DECLARE_EXCHANGE:
+        return declare_exchange;
+    case DELETE_EXCHANGE:
+        return delete_exchange;
+    case DECLARE_QUEUE:
+        return declare_queue;
+    case DELETE_QUEUE:
+        return delete_queue;
+    case BIND:
+    case UNBIND:
+        return bind;
+    case PUBLISH:
+        return publish;
+    case PURGE_QUEUE:
+    case SUBSCRIBE:
+    case GET:
+        return read_queue;
+    case RESET: /* what is one's own: streams, consumers, what is out */
+    case ECHO:
+    case OPEN:
+    case WINDOW:
+    case UNSUBSCRIBE:
+    case CREDIT:
+    case SETTLE:
+    case RECOVER:
+    case COMMIT: /* its publishes were judged when they came */
+    case ROLLBACK:
+    case ATTACH: /* judged by cmd_client.c */
+    case DETACH:
+    case LOGIN:
+    case LOADED: /* never a client's */
+    case ALTER:
+    case INSPECT:
+    case EXPEL:
+        return nothing;
+    }
+    return nothing;
+}
+
+static const struct spec *spec_of(const struct command *c)
+{
+    return c->verb == SUBSCRIBE ? c->subscribe.spec : c->spec;
+}
+
+/* Fails the command: the text moves. */
+static bool refuse(struct broker *b, const struct command *c, char *text)
+{
+    broker_fail(b, c, DENIED, text);
+    return false;
+}
+
+static bool permit(struct broker *b, const struct command *c, const struct outlet *o, enum right right,
+                   enum resource what, struct bytes name)
+{
+    return access_allows(b, o, right, what, name) || refuse(b, c, access_refusal(o, right, what, name));
+}
+
+static bool permit_key(struct broker *b, const struct command *c, const struct outlet *o)
+{
+    const struct spec *spec = spec_of(c);
+    const struct exchange *x = vhost_find_exchange(b, o->vhost, spec->source);
+    return x == NULL || access_allows_key(o, RIGHT_READ, x, spec->key) ||
+           refuse(b, c, access_key_refusal(o, RIGHT_READ, x, spec->key));
+}
+
+/* Whether that argument is given, as a name. */
+static bool names_exchange(const struct spec *spec, const char *argument, struct field *f)
+{
+    return table_find(spec->arguments, bytes_of_string(argument), f) && f->type == 'S';
+}
+
+static bool meets(struct broker *b, const struct command *c, const struct outlet *o, const struct need *need)
+{
+    const struct spec *spec = spec_of(c);
+    struct field f;
+    switch (need->object) {
+    case THE_QUEUE:
+        return permit(b, c, o, need->right, RESOURCE_QUEUE, spec->name);
+    case THE_EXCHANGE:
+        return permit(b, c, o, need->right, RESOURCE_EXCHANGE, spec->name);
+    case THE_SOURCE:
+        return permit(b, c, o, need->right, RESOURCE_EXCHANGE, spec->source);
+    case THE_DESTINATION:
+        return permit(b, c, o, need->right, spec->to_exchange ? RESOURCE_EXCHANGE : RESOURCE_QUEUE, spec->name);
+    case THE_KEY:
+        return permit_key(b, c, o);
+    case IF_ALTERNATE:
+        return !names_exchange(spec, "alternate-exchange", &f) ||
+               permit(b, c, o, need->right, RESOURCE_EXCHANGE, spec->name);
+    case ITS_ALTERNATE:
+        return !names_exchange(spec, "alternate-exchange", &f) ||
+               permit(b, c, o, need->right, RESOURCE_EXCHANGE, f.bytes);
+    case IF_DEAD_LETTER:
+        return !names_exchange(spec, "x-dead-letter-exchange", &f) ||
+               vhost_find_queue(b, o->vhost, spec->name) != NULL ||
+               permit(b, c, o, need->right, RESOURCE_QUEUE, spec->name);
+    case ITS_DEAD_LETTER:
+        return !names_exchange(spec, "x-dead-letter-exchange", &f) ||
+               vhost_find_queue(b, o->vhost, spec->name) != NULL ||
+               permit(b, c, o, need->right, RESOURCE_EXCHANGE, f.bytes);
+    case NOTHING:
+    case IN_ITS_HANDLER:
+        break;
+    }
+    return true;
+}
+
+/* Who asks whether there is such a thing needs some right to it, whichever. */
+static bool permit_passive(struct broker *b, const struct command *c, const struct outlet *o)
+{
+    enum resource what = c->verb == DECLARE_QUEUE ? RESOURCE_QUEUE : RESOURCE_EXCHANGE;
+    for (enum right r = RIGHT_CONFIGURE; r < RIGHTS; r++)
+        if (access_allows(b, o, r, what, c->spec->name))
+            return true;
+    return refuse(b, c, access_refusal(o, RIGHT_CONFIGURE, what, c->spec->name));
+}
+
+bool rights_permit(struct broker *b, struct command *c, const struct stream *s)
+{
+    const struct need *needs = needs_of(c->verb);
+    bool is_declare = c->verb == DECLARE_QUEUE || c->verb == DECLARE_EXCHANGE;
+    bool permitted = true;
+    if (is_declare && c->spec->passive)
+        permitted = permit_passive(b, c, s->outlet);
+    else
+        for (int i = 0; permitted && i < NEEDS_MAX && needs[i].object != NOTHING; i++)
+            permitted = meets(b, c, s->outlet, &needs[i]);
+    if (!permitted)
+        command_drop(c);
+    return permitted;
+}
+
+bool rights_permit_publish(struct broker *b, const struct command *c, const struct stream *s)
+{
+    struct bytes name = message_exchange(c->publish.msg);
+    return permit(b, c, s->outlet, RIGHT_WRITE, RESOURCE_EXCHANGE, name);
+}
+
+bool rights_permit_keys(struct broker *b, const struct command *c, const struct stream *s, const struct exchange *x)
+{
+    const struct message *m = c->publish.msg;
+    struct bytes key = message_key(m);
+    if (s->outlet->vhost->topics.count == 0)
+        return true;
+    struct cursor more = cursor_over(message_extra_keys(m));
+    for (;;) {
+        if (!access_allows_key(s->outlet, RIGHT_WRITE, x, key))
+            return refuse(b, c, access_key_refusal(s->outlet, RIGHT_WRITE, x, key));
+        if (cursor_left(&more) == 0)
+            return true;
+        key = cursor_longstr(&more);
+    }
+}

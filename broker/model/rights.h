@@ -1,0 +1,21 @@
+/* Which rights a command needs: one table of all of them (reliability C15, reference queue-features 12.2). */
+#ifndef BROKER_MODEL_RIGHTS_H
+#define BROKER_MODEL_RIGHTS_H
+
+#include <stdbool.h>
+
+struct broker;
+struct command;
+struct exchange;
+struct stream;
+
+/* May the stream's user do that?  Otherwise the command has failed, and is dropped.  Comes before every look at what
+ * there is, so that a refusal tells nothing.  A publish is judged by rights_permit_publish(), which its handler calls
+ * unless it goes where the last one went. */
+bool rights_permit(struct broker *b, struct command *c, const struct stream *s);
+
+/* To the exchange of that name; and, when that was found, with these keys.  The command has failed, and is the
+ * caller's. */
+bool rights_permit_publish(struct broker *b, const struct command *c, const struct stream *s);
+bool rights_permit_keys(struct broker *b, const struct command *c, const struct stream *s, const struct exchange *x);
+#endif

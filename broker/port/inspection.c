@@ -1,0 +1,68 @@
+#include "broker/port/inspection.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "codec/cursor.h"
+
+enum { LENGTH_BYTES = 4 };
+
+struct inspection *inspection_create(enum inspection_kind what, const struct bytes *vhost, const struct bytes *name)
+{
+    size_t vhost_len = vhost != NULL ? vhost->len : 0, name_len = name != NULL ? name->len : 0;
+    struct inspection *i = alloc_zeroed(sizeof *i + vhost_len + name_len);
+    i->what = what;
+    i->has_vhost = vhost != NULL;
+    i->has_name = name != NULL;
+    if (vhost_len > 0)
+        memcpy(i->data, vhost->at, vhost_len);
+    if (name_len > 0)
+        memcpy(i->data + vhost_len, name->at, name_len);
+    i->vhost = bytes_of(i->data, vhost_len);
+    i->name = bytes_of(i->data + vhost_len, name_len);
+    return i;
+}
+
+void inspection_destroy(struct inspection *i)
+{
+    if (i == NULL)
+        return;
+    free(i->rows);
+    free(i);
+}
+
+void inspection_clear(struct inspection *i)
+{
+    i->n = i->size = 0;
+}
+
+bool inspection_next(const struct inspection *i, size_t *at, struct bytes *row)
+{
+    if (*at == i->size)
+        return false;
+    struct cursor c = cursor_over(bytes_of(i->rows + *at, i->size - *at));
+    *row = cursor_longstr(&c);
+    CHECK(!c.bad);
+    *at += LENGTH_BYTES + row->len;
+    return true;
+}
+
+uint8_t *inspection_open_row(struct inspection *i, size_t room)
+{
+    size_t wanted = i->size + LENGTH_BYTES + room;
+    if (wanted > i->capacity) {
+        i->capacity = alloc_grown(i->capacity, wanted);
+        i->rows = alloc_array(i->rows, i->capacity, 1);
+    }
+    return i->rows + i->size + LENGTH_BYTES;
+}
+
+void inspection_close_row(struct inspection *i, size_t size)
+{
+    struct pen p = pen_over(i->rows + i->size, LENGTH_BYTES);
+    CHECK(i->size + LENGTH_BYTES + size <= i->capacity);
+    pen_u32(&p, (uint32_t)size);
+    i->size += LENGTH_BYTES + size;
+    i->n++;
+}

@@ -1,0 +1,69 @@
+/* What an administrator wants to see (the command INSPECT): a page of a list, each row a field table.
+ *
+ * A list changes while it is read.  What is there from the first page to the last is seen; what comes or goes
+ * meanwhile may be; and an object may be seen twice.
+ */
+#ifndef BROKER_PORT_INSPECTION_H
+#define BROKER_PORT_INSPECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+enum {
+    INSPECTION_ROWS_MAX = 256, /* of one page, and a few more where they belong together */
+};
+
+/* Rows have the columns of reference operations 6.2 that the model knows, by these names; text is S, numbers l, flags
+ * t, tables F. */
+enum inspection_kind {
+    INSPECT_TOTALS,            /* one row: queues exchanges bindings consumers connections channels messages_ready
+                                  messages_unacknowledged messages vhosts users */
+    INSPECT_VHOSTS,            /* name, and its definition's arguments; messages messages_ready
+                                  messages_unacknowledged; limits F */
+    INSPECT_USERS,             /* name, and its definition's arguments */
+    INSPECT_PERMISSIONS,       /* user vhost configure write read */
+    INSPECT_TOPIC_PERMISSIONS, /* user vhost exchange write read */
+    INSPECT_PARAMETERS,        /* vhost component name value; global ones, too: vhost and component are empty */
+    INSPECT_EXCHANGES,         /* name vhost type durable auto_delete internal arguments */
+    INSPECT_QUEUES,            /* name vhost durable auto_delete exclusive arguments messages messages_ready
+                                  messages_unacknowledged message_bytes_ready consumers type state; owner_pid: the connection's
+                                  name; policy, operator_policy, effective_policy_definition where there is one */
+    INSPECT_BINDINGS,  /* source vhost destination destination_type routing_key arguments; those of the default exchange
+                          are implied and not listed */
+    INSPECT_CONSUMERS, /* queue_name vhost consumer_tag ack_required exclusive prefetch_count active priority arguments,
+                          channel: its number, connection: its name, user */
+    INSPECT_CONNECTIONS, /* vhost user channels connected_at state, and the facts that ATTACH said */
+    INSPECT_CHANNELS,    /* connection: its name, number user vhost consumer_count messages_unacknowledged
+                            prefetch_count */
+};
+
+struct inspection {
+    enum inspection_kind what;
+    bool has_vhost, has_name; /* only of that virtual host, or name (of a connection: as the facts say; of a user's
+                                 permissions: the user; of a queue's bindings: the queue) */
+    struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, PERMISSIONS and TOPIC_PERMISSIONS
+                                 must say a vhost */
+    uint64_t cursor;          /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
+    size_t n;                 /* rows in the answer … */
+    uint8_t *rows;            /* … owned: each its length, 4 bytes big-endian, and a field table */
+    size_t size, capacity;    /* bytes of rows */
+    uint8_t data[];
+};
+
+/* With copies of the names; NULL: none. */
+struct inspection *inspection_create(enum inspection_kind what, const struct bytes *vhost, const struct bytes *name);
+void inspection_destroy(struct inspection *i); /* NULL is allowed */
+
+/* Forgets the rows, so that it can be asked again. */
+void inspection_clear(struct inspection *i);
+
+/* Walking rows: *at begins as 0.  False: that was all. */
+bool inspection_next(const struct inspection *i, size_t *at, struct bytes *row);
+
+/* For whoever answers: room for a row of at most that many bytes; and how long it has become. */
+uint8_t *inspection_open_row(struct inspection *i, size_t room);
+void inspection_close_row(struct inspection *i, size_t size);
+#endif
