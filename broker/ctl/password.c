@@ -1,0 +1,81 @@
+#define _GNU_SOURCE
+#include "broker/ctl/password.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "broker/ctl/ctl.h"
+
+void password_free(char *password)
+{
+    if (password != NULL)
+        explicit_bzero(password, strlen(password));
+    free(password);
+}
+
+/* A line of standard input without its end, byte by byte: nothing of it stays in stdio's buffer.  False: it is too
+ * long, or there is none. */
+static bool read_line(char *to, size_t room)
+{
+    size_t n = 0;
+    char c;
+    ssize_t got;
+    while ((got = read(STDIN_FILENO, &c, 1)) == 1 && c != '\n') {
+        if (n + 1 == room)
+            return false;
+        to[n++] = c;
+    }
+    if (n > 0 && to[n - 1] == '\r')
+        n--;
+    to[n] = '\0';
+    return n > 0 || got == 1;
+}
+
+/* As read_line(), while the terminal, if it is one, does not show it.  It cannot be interrupted meanwhile: the
+ * terminal would stay like that. */
+static bool read_hidden(char *to, size_t room)
+{
+    struct termios before, hidden;
+    bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+    if (!is_terminal)
+        return read_line(to, room);
+    sigset_t blocked, old;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGINT);
+    sigaddset(&blocked, SIGTSTP);
+    sigaddset(&blocked, SIGTERM);
+    sigprocmask(SIG_BLOCK, &blocked, &old);
+    hidden = before;
+    hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
+    hidden.c_lflag |= ECHONL;
+    fputs("Password: ", stderr);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    bool is_read = read_line(to, room);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    return is_read;
+}
+
+char *password_read(struct ctl *c, size_t word, int *status)
+{
+    char *password = alloc_zeroed(PASSWORD_BYTES_MAX + 1);
+    bool is_read = true;
+    if (word < c->n_args && strlen(c->args[word]) <= PASSWORD_BYTES_MAX)
+        memcpy(password, c->args[word], strlen(c->args[word]) + 1);
+    else if (word < c->n_args)
+        is_read = false;
+    else
+        is_read = read_hidden(password, PASSWORD_BYTES_MAX + 1);
+    if (is_read)
+        return password;
+    password_free(password);
+    *status = word < c->n_args ? ctl_misused(c, EX_DATAERR, "the password is too long.")
+                               : ctl_misused(c, EX_USAGE, "not enough arguments.");
+    return NULL;
+}
