@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "broker/boot.h"
 #include "broker/config.h"
+#include "broker/control.h"
 #include "broker/harden.h"
 #include "broker/host.h"
 #include "broker/listeners.h"
@@ -401,8 +402,16 @@ static int open_audit(const struct config *c)
 }
 
 /* Until it is told to stop; the exit status. */
-static int run(struct server *s, struct keeper *k)
+static int run(const struct config *c, uint64_t memory_limit, struct server *s, struct keeper *k)
 {
+    bool has_disk_limit;
+    char *error;
+    struct control *control = control_start(c, s, memory_limit, disk_limit(c, &has_disk_limit), &error);
+    if (error != NULL) {
+        fprintf(stderr, "millraced: %s\n", error);
+        free(error);
+        return EX_UNAVAILABLE;
+    }
     const struct keeper_ear ear = {
         .durable = on_durable, .loaded = on_loaded, .disk_alarm = on_disk_alarm, .arg = server_hub(s)};
     keeper_start(k, &ear);
@@ -415,12 +424,14 @@ static int run(struct server *s, struct keeper *k)
         log_warning("main", "not all connections could be closed in an orderly manner");
         _exit(status); /* they still refer to everything that would be freed */
     }
+    control_destroy(control);
     log_info("main", "stopped");
     return status;
 }
 
 /* With what was recovered, which it uses up. */
-static int serve_recovered(const struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r)
+static int serve_recovered(const struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r,
+                           uint64_t memory_limit)
 {
     struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
     struct keeper *k = create_keeper(c, r, desk);
@@ -440,7 +451,7 @@ static int serve_recovered(const struct config *c, struct wiring *w, struct serv
     if (s == NULL)
         fprintf(stderr, "millraced: %s\n", error);
     else if (refused == EX_OK)
-        status = run(s, k);
+        status = run(c, memory_limit, s, k);
     server_destroy(s);
     keeper_destroy(k);
     backup_desk_destroy(desk);
@@ -458,7 +469,7 @@ static int serve_data(const struct config *c, struct wiring *w, struct server_so
         server_unbind(sockets);
         return status;
     }
-    status = serve_recovered(c, w, sockets, &r);
+    status = serve_recovered(c, w, sockets, &r, bc.memory_high);
     recovery_fini(&r);
     return status;
 }

@@ -32,12 +32,14 @@ struct server {
     struct hub *hub;                /* owned */
     struct loop **loops;            /* owned: the first is the main thread's */
     struct loop_shared shared;
-    struct lane **lanes;     /* owned: the loops' */
-    pthread_t *threads;      /* owned: of all loops but the first */
-    bool *has_ended;         /* owned: what loop_run() said, by loop */
-    struct greeter *greeter; /* owned; NULL: no listener needs it */
-    atomic_uint next_loop;   /* whose turn it is to get a connection */
-    unsigned signals;        /* that asked for an end */
+    struct lane **lanes;         /* owned: the loops' */
+    pthread_t *threads;          /* owned: of all loops but the first */
+    bool *has_ended;             /* owned: what loop_run() said, by loop */
+    struct greeter *greeter;     /* owned; NULL: no listener needs it */
+    atomic_uint next_loop;       /* whose turn it is to get a connection */
+    unsigned signals;            /* that asked for an end */
+    void (*end_desk)(void *arg); /* NULL: nobody sits there */
+    void *desk;
 };
 
 /* ---- Where it listens. */
@@ -272,6 +274,20 @@ static void server_hire_greeter(struct server *s)
     s->greeter = greeter_create(&gc);
 }
 
+struct lane *server_seat(struct server *s, struct lane *desk, void (*end)(void *arg), void *arg)
+{
+    s->end_desk = end;
+    s->desk = arg;
+    hub_seat(s->hub, desk);
+    return s->shared.has_threads ? hub_inbox(s->hub) : s->lanes[0];
+}
+
+static void server_end_desk(struct server *s)
+{
+    if (s->end_desk != NULL)
+        s->end_desk(s->desk);
+}
+
 struct server *server_create(const struct server_config *config, struct server_sockets *sockets, struct broker *broker,
                              char **error)
 {
@@ -351,12 +367,15 @@ bool server_run(struct server *s)
     }
 
     bool has_ended = loop_run(s->loops[0], s->loops[0]);
-    if (!s->shared.has_threads)
+    if (!s->shared.has_threads) {
+        server_end_desk(s);
         return has_ended;
+    }
     for (unsigned i = 1; i < s->shared.n_loops; i++) {
         pthread_join(s->threads[i], NULL);
         has_ended = has_ended && s->has_ended[i];
     }
+    server_end_desk(s);
     hub_stop(s->hub);
     return has_ended;
 }

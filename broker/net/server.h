@@ -53,6 +53,11 @@ struct server *server_create(const struct server_config *config, struct server_s
 /* What the keeper tells; as long as the server lives. */
 struct hub *server_hub(struct server *s);
 
+/* Somebody who asks the hub from a thread of their own, in mails (HUB_DESK) that are posted to the lane answered here;
+ * the answers come to `desk`.  end is called when all connections have ended: nothing may be posted after it has
+ * returned.  Before server_run(). */
+struct lane *server_seat(struct server *s, struct lane *desk, void (*end)(void *arg), void *arg);
+
 /* Where it listens: "amqp 127.0.0.1:5672, unix:/run/millrace/amqp.sock, amqps [::1]:5671"; lives as long as the
  * server. */
 const char *server_addresses(const struct server *s);
