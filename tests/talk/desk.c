@@ -112,8 +112,7 @@ static void add_removal(struct changes *all, const struct words *w)
 
 static void add_revocation(struct changes *all, const struct words *w, struct bytes user)
 {
-    const struct spec spec = {
-        .vhost = vhost_said(w), .name = user, .key = words_bytes(w, "topic", (struct bytes){0})};
+    const struct spec spec = {.vhost = vhost_said(w), .name = user, .key = words_bytes(w, "topic", (struct bytes){0})};
     add(all, CHANGE_REMOVE, words_has(w, "topic") ? DEFINE_TOPIC_PERMISSION : DEFINE_PERMISSION, &spec);
 }
 
