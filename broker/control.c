@@ -13,14 +13,13 @@
 #include "broker/admin/credential.h"
 #include "broker/config.h"
 #include "broker/host.h"
-#include "broker/import.h"
 #include "broker/net/server.h"
 
 struct control {
     const struct config *config;   /* borrowed */
     struct admin *admin;           /* owned */
-    struct credential *credential; /* owned */
     char *path, *node;             /* owned */
+    struct credential *credential; /* owned */
 };
 
 /* Signals are how everybody asks for these, and the main thread knows what to do. */
@@ -65,7 +64,9 @@ struct control *control_start(const struct config *c, struct server *s, uint64_t
     k->config = c;
     k->path = path;
     k->node = host_node_name();
-    k->credential = import_credential(c, error);
+    k->credential =
+        credential_create(config_text(c, KEY_CREDENTIAL_BACKEND), config_number(c, KEY_CREDENTIAL_MIN_LENGTH),
+                          config_text(c, KEY_CREDENTIAL_REGEXP), error);
     if (k->credential == NULL) {
         control_destroy(k);
         return NULL;
