@@ -169,7 +169,6 @@ void request_destroy(struct request *r)
     end_turn(r);
     ticker_destroy(r->ticker);
     listing_destroy(r->listing);
-    definitions_writer_destroy(r->writer);
     json_decref(r->before);
     json_decref(r->warnings);
     definitions_writer_destroy(r->writer);
