@@ -19,8 +19,8 @@
 struct control {
     const struct config *config;   /* borrowed */
     struct admin *admin;           /* owned */
-    struct credential *credential; /* owned */
     char *path, *node;             /* owned */
+    struct credential *credential; /* owned */
 };
 
 /* Signals are how everybody asks for these, and the main thread knows what to do. */

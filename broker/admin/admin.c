@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -27,7 +28,7 @@
 #include "broker/admin/ticker.h"
 #include "broker/net/hub.h"
 
-enum { BACKLOG = 64, OWNER_ONLY = 0600 };
+enum { BACKLOG = 1024, OWNER_ONLY = 0600, FAREWELL_MS = 1000 };
 
 /* ---- The socket. */
 
@@ -78,26 +79,43 @@ static int listen_at(const char *path, char **error)
 
 /* ---- HTTP. */
 
-static void on_connection_end(void *arg)
-{
-    struct admin *a = arg;
-    if (a->connections-- == ADMIN_CONNECTIONS_MAX)
-        evconnlistener_enable(a->listener);
-}
-
-/* A connection was accepted: what it is read and written through.  libevent does not count connections and does not say
- * when one ends; a filter that filters nothing does. */
+/* A connection was accepted: what it is read and written through.  libevent does not say how many connections it has,
+ * or when one ends; but what it has freed has no callbacks any more, and a reference keeps it there to be looked at. */
 static struct bufferevent *on_connection(struct event_base *base, void *arg)
 {
     struct admin *a = arg;
-    struct bufferevent *socket = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    CHECK(socket != NULL);
-    struct bufferevent *counted =
-        bufferevent_filter_new(socket, NULL, NULL, BEV_OPT_CLOSE_ON_FREE, on_connection_end, a);
-    CHECK(counted != NULL);
-    if (++a->connections == ADMIN_CONNECTIONS_MAX)
+    struct bufferevent *connection = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    CHECK(connection != NULL);
+    if (a->n_connections == ADMIN_CONNECTIONS_MAX)
+        return connection; /* it was on its way already */
+    bufferevent_incref(connection);
+    a->connections[a->n_connections++] = connection;
+    if (a->n_connections == ADMIN_CONNECTIONS_MAX)
         evconnlistener_disable(a->listener); /* the others wait in the backlog */
-    return counted;
+    return connection;
+}
+
+static bool has_ended(struct bufferevent *connection)
+{
+    void *owner;
+    bufferevent_getcb(connection, NULL, NULL, NULL, &owner);
+    return owner == NULL;
+}
+
+/* Lets go of connections that have ended. */
+static void admin_sweep(struct admin *a)
+{
+    bool was_full = a->n_connections == ADMIN_CONNECTIONS_MAX;
+    for (unsigned i = 0; i < a->n_connections;) {
+        if (has_ended(a->connections[i])) {
+            bufferevent_decref(a->connections[i]);
+            a->connections[i] = a->connections[--a->n_connections];
+        } else {
+            i++;
+        }
+    }
+    if (was_full && a->n_connections < ADMIN_CONNECTIONS_MAX)
+        evconnlistener_enable(a->listener);
 }
 
 static void on_request(struct evhttp_request *http, void *arg)
@@ -172,16 +190,34 @@ static void on_lane(void *arg)
     lane_drain(&((struct admin *)arg)->lane);
 }
 
+static void admin_turn(struct admin *a)
+{
+    bool may_sleep = lane_may_sleep(&a->lane);
+    event_base_loop(a->base, EVLOOP_ONCE | (may_sleep ? 0 : EVLOOP_NONBLOCK));
+    lane_wake(&a->lane);
+    admin_sweep(a);
+    admin_collect(a);
+    admin_post(a);
+    audit_flush();
+}
+
+static void on_farewell(void *arg)
+{
+    (void)arg; /* it has woken the loop, which looks at the clock */
+}
+
 static void *admin_run(void *arg)
 {
     struct admin *a = arg;
-    while (!a->is_stopping) {
-        bool may_sleep = lane_may_sleep(&a->lane);
-        event_base_loop(a->base, EVLOOP_ONCE | (may_sleep ? 0 : EVLOOP_NONBLOCK));
-        lane_wake(&a->lane);
-        admin_collect(a);
-        admin_post(a);
-    }
+    while (!a->is_stopping)
+        admin_turn(a);
+    /* Whoever asked for the end shall have an answer. */
+    uint64_t end = clock_ms() + FAREWELL_MS;
+    struct ticker *farewell = ticker_create(a->base, on_farewell, NULL);
+    ticker_set(farewell, FAREWELL_MS);
+    while (a->answers > 0 && clock_ms() < end)
+        admin_turn(a);
+    ticker_destroy(farewell);
     return NULL;
 }
 
@@ -255,6 +291,8 @@ void admin_destroy(struct admin *a)
     for (unsigned i = 0; i < TEMPLATES; i++)
         json_decref(a->templates[i]);
     evhttp_free(a->http);
+    for (unsigned i = 0; i < a->n_connections; i++)
+        bufferevent_decref(a->connections[i]);
     event_base_free(a->base);
     slots_fini(&a->requests);
     outbox_fini(&a->outbox);

@@ -30,9 +30,9 @@ struct admin_config {
     const char *node, *cluster_name;
     const char *product_version, *version; /* ours, and whose behaviour it is */
     const char *data_dir;
-    const char *listeners; /* "127.0.0.1:5672, amqp/ssl [::1]:5671": amqp unless another protocol is said */
+    const char *listeners; /* "amqp 127.0.0.1:5672, unix:/run/a.sock, amqps [::1]:5671", as server_addresses() says */
     const char *hashing_algorithm;
-    struct credential *credential;                  /* what passwords must be like; nobody else uses it */
+    struct credential *credential;                  /* what passwords must be like; this thread's alone */
     uint64_t memory_limit, disk_limit;              /* that raise the alarms */
     void (*print_environment)(void *arg, FILE *to); /* the configuration in effect, without secrets */
     void (*reload)(void *arg);                      /* reads again what can be read again */

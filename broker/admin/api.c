@@ -5,9 +5,11 @@
 #include <string.h>
 
 const struct route api_routes[] = {
-#define ROUTE(method, path, tag, handle) {EVHTTP_REQ_##method, path, TAG_##tag, handle},
+#define ROUTE(method, path, tag, handle) {EVHTTP_REQ_##method, path, TAG_##tag, handle, false},
+#define ROUTE_TEXT(method, path, tag, handle) {EVHTTP_REQ_##method, path, TAG_##tag, handle, true},
 #include "broker/admin/routes.def"
 #undef ROUTE
+#undef ROUTE_TEXT
 };
 
 const size_t api_routes_count = sizeof api_routes / sizeof api_routes[0];

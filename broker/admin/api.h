@@ -17,6 +17,7 @@ struct route {
     const char *path; /* without "/api/" */
     enum tag tag;
     request_fn *handle;
+    bool wants_text; /* the body as it came, not as an object */
 };
 
 extern const struct route api_routes[];
@@ -31,6 +32,8 @@ const struct route *api_find(enum evhttp_cmd_type method, const struct bytes *se
 void api_print_methods(unsigned allowed, char *to, size_t room);
 
 #define ROUTE(method, path, tag, handle) void handle(struct request *r);
+#define ROUTE_TEXT ROUTE
 #include "broker/admin/routes.def"
 #undef ROUTE
+#undef ROUTE_TEXT
 #endif

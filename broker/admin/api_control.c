@@ -116,28 +116,22 @@ void control_listeners(struct request *r)
     request_reply(r, HTTP_STATUS_OK, shape_listeners(r));
 }
 
-/* Lines of "key = value  # origin". */
+/* Lines of "key = value  # origin", as an object. */
 static json_t *environment_of(struct bytes text)
 {
     static const char equals[] = " = ", origin[] = "  # ";
-    json_t *all = json_array();
+    json_t *all = json_object();
     while (text.len > 0) {
         const uint8_t *end = memchr(text.at, '\n', text.len);
         size_t len = end != NULL ? (size_t)(end - text.at) : text.len;
         char *line = str_copy(bytes_of(text.at, len)), *value = strstr(line, equals);
-        json_t *one = json_object();
         if (value != NULL) {
             char *from = strstr(value, origin);
-            if (from != NULL) {
+            if (from != NULL)
                 *from = '\0';
-                json_set(one, "origin", json_of_text(bytes_of_string(from + sizeof origin - 1)));
-            }
             *value = '\0';
-            json_set(one, "key", json_of_text(bytes_of_string(line)));
-            json_set(one, "value", json_of_text(bytes_of_string(value + sizeof equals - 1)));
-            json_add(all, json_incref(one));
+            json_set(all, line, json_of_text(bytes_of_string(value + sizeof equals - 1)));
         }
-        json_decref(one);
         free(line);
         len += end != NULL;
         text = bytes_of(text.at + len, text.len - len);
@@ -152,7 +146,7 @@ void control_environment(struct request *r)
     size_t len = 0;
     FILE *to = config->print_environment != NULL ? open_memstream(&text, &len) : NULL;
     if (to == NULL) {
-        request_reply(r, HTTP_STATUS_OK, json_array());
+        request_reply(r, HTTP_STATUS_OK, json_object());
         return;
     }
     config->print_environment(config->arg, to);

@@ -1,6 +1,5 @@
-/* Exporting and importing definitions (reference operations 2). */
+/* Definitions: everything but messages, as one document. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "base/str.h"
@@ -9,59 +8,41 @@
 #include "broker/admin/fetch.h"
 #include "broker/admin/json.h"
 
-enum { DOWNLOAD_NAME_MAX = 100 };
-
 /* ---- Export. */
 
-/* "Save as", where it is a name that needs no thought about paths and quotes. */
-static void name_download(struct request *r)
-{
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    const char *name = request_query(r, "download");
-    if (name == NULL)
-        return;
-    bool is_plain =
-        name[0] != '.' && name[0] != '\0' && name[strspn(name, plain)] == '\0' && strlen(name) <= DOWNLOAD_NAME_MAX;
-    char *value = str_format("attachment; filename=\"%s\"", is_plain ? name : "definitions.json");
-    request_set_header(r, "content-disposition", value);
-    free(value);
-}
-
-static void on_page(struct request *r, struct event *e);
-
-static void ask_on(struct request *r)
-{
-    struct inspection *next = definitions_want(r->writer);
-    if (next != NULL) {
-        request_inspect(r, next, on_page);
-        return;
-    }
-    struct definitions_writer *w = r->writer;
-    r->writer = NULL;
-    name_download(r);
-    request_reply(r, HTTP_STATUS_OK, definitions_finish(w));
-}
+static void ask_next(struct request *r);
 
 static void on_page(struct request *r, struct event *e)
 {
     if (e->what == DONE) {
         definitions_take(r->writer, e->done.inspection);
         e->done.inspection = NULL;
-    } else if (e->failed.reason == NO_SUCH_VHOST) {
-        definitions_skip(r->writer);
     } else {
-        request_answer_failure(r, e);
+        definitions_skip(r->writer);
+    }
+    ask_next(r);
+}
+
+static void ask_next(struct request *r)
+{
+    struct inspection *wanted = definitions_want(r->writer);
+    if (wanted != NULL) {
+        request_inspect(r, wanted, on_page);
         return;
     }
-    ask_on(r);
+    json_t *document = definitions_finish(r->writer);
+    r->writer = NULL;
+    if (request_query(r, "download") != NULL)
+        request_set_header(r, "Content-Disposition", "attachment; filename=\"definitions.json\"");
+    request_reply(r, HTTP_STATUS_OK, document);
 }
 
 static void begin_export(struct request *r)
 {
-    const struct admin_config *c = request_config(r);
-    r->writer =
-        definitions_writer_create(c->version, "Millrace", c->product_version, r->n_params > 0 ? &r->param[0] : NULL);
-    ask_on(r);
+    const struct admin_config *config = request_config(r);
+    r->writer = definitions_writer_create(config->version, "Millrace", config->product_version,
+                                          r->n_params > 0 ? &r->param[0] : NULL);
+    ask_next(r);
 }
 
 void definitions_get(struct request *r)
@@ -72,60 +53,76 @@ void definitions_get(struct request *r)
         begin_export(r);
 }
 
-/* ---- Import. */
+/* ---- Import: all of it or nothing. */
 
-/* What was left out, for those who ask. */
-static json_t *skipped(const struct changes *c)
+static void on_warning(void *arg, const char *text)
 {
-    json_t *all = json_array(), *body = json_object();
-    for (size_t i = 0; i < c->n; i++) {
-        if (c->at[i].outcome != CHANGE_SKIPPED)
+    struct request *r = arg;
+    log_warning("admin", "%s", text);
+    json_add(r->warnings, json_of_text(bytes_of_string(text)));
+}
+
+static void add_skipped(struct request *r, const struct changes *all)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        const struct change *c = &all->at[i];
+        if (c->outcome != CHANGE_SKIPPED)
             continue;
-        json_t *one = json_object();
-        char *object = definitions_describe(&c->at[i]);
-        json_set(one, "object", json_of_text(bytes_of_string(object)));
-        json_set(one, "reason", json_of_text(bytes_of_string(c->at[i].text != NULL ? c->at[i].text : "")));
-        json_add(all, one);
-        free(object);
+        char *what = definitions_describe(c);
+        char *text = str_format("%s was skipped: %s", what, c->text != NULL ? c->text : "not possible");
+        json_add(r->warnings, json_of_text(bytes_of_string(text)));
+        free(text);
+        free(what);
     }
-    json_set(body, "skipped", all);
-    return body;
 }
 
 static void on_imported(struct request *r, struct event *e)
 {
     if (e->what != DONE) {
-        char *why = definitions_explain(e->failed.changes, e->failed.text);
-        log_error("definitions", "Encountered an error when importing definitions: %s (%s)", why, r->actor);
+        char *why = e->failed.changes != NULL ? definitions_explain(e->failed.changes, e->failed.text)
+                                              : str_copy(bytes_of_string(e->failed.text));
+        log_error("admin", "Encountered an error when importing definitions: %s", why);
         request_refuse(r, "%s", why);
         free(why);
         return;
     }
     definitions_log_outcome(e->done.changes);
-    if (request_query_flag(r, "verbose"))
-        request_reply(r, HTTP_STATUS_OK, skipped(e->done.changes));
-    else
+    if (!request_query_flag(r, "verbose")) {
         request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
-}
-
-static void begin_import(struct request *r)
-{
-    const struct admin_config *config = request_config(r);
-    const struct definitions_options o = {.hashing_algorithm = bytes_of_string(config->hashing_algorithm),
-                                          .credential = config->credential};
-    char *why = NULL;
-    struct changes *c = r->body == NULL
-                            ? changes_create()
-                            : definitions_read_document(r->body, r->n_params > 0 ? &r->param[0] : NULL, &o, &why);
-    if (c == NULL) {
-        log_error("definitions", "Encountered an error when importing definitions: %s (%s)", why, r->actor);
-        request_refuse(r, "%s", why);
-        free(why);
         return;
     }
-    log_info("definitions", "Applying definitions from the HTTP API (%s)", r->actor);
-    definitions_log_plan(c);
-    request_alter(r, c, on_imported);
+    add_skipped(r, e->done.changes);
+    json_t *o = json_object();
+    json_set(o, "warnings", json_incref(r->warnings));
+    request_reply(r, HTTP_STATUS_OK, o);
+}
+
+static void read_definitions(struct request *r)
+{
+    const struct definitions_options options = {
+        .hashing_algorithm = bytes_of_string(request_config(r)->hashing_algorithm),
+        .credential = request_config(r)->credential,
+        .warn = on_warning,
+        .arg = r,
+    };
+    char *error = NULL;
+    r->warnings = json_array();
+    struct changes *all = definitions_read(r->text, r->n_params > 0 ? &r->param[0] : NULL, &options, &error);
+    if (all == NULL) {
+        log_error("admin", "Encountered an error when importing definitions: %s", error);
+        request_refuse(r, "%s", error);
+        free(error);
+        return;
+    }
+    log_info("admin", "Importing definitions at the word of %s", r->actor);
+    definitions_log_plan(all);
+    request_alter(r, all, on_imported);
+}
+
+/* Others that read, change and write back would undo what it does. */
+static void begin_import(struct request *r)
+{
+    request_take_turn(r, read_definitions);
 }
 
 void definitions_post(struct request *r)

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "broker/admin/api.h"
+#include "broker/admin/fetch.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
 #include "broker/admin/shape.h"
@@ -64,7 +65,7 @@ static void on_put(struct request *r, struct event *e)
     request_answer_change(r, e);
 }
 
-void permissions_put(struct request *r)
+static void put(struct request *r)
 {
     static const char *const names[] = {"configure", "write", "read"};
     json_t *rights = read_rights(r, names, sizeof names / sizeof names[0]);
@@ -76,6 +77,12 @@ void permissions_put(struct request *r)
         request_alter(r, c, on_put);
 }
 
+/* What they were before is for the audit log. */
+void permissions_put(struct request *r)
+{
+    fetch_before(r, INSPECT_PERMISSIONS, &r->param[0], &r->param[1], put);
+}
+
 static void on_delete(struct request *r, struct event *e)
 {
     if (e->what == DONE && e->done.changes->at[0].outcome == CHANGE_REMOVED)
@@ -84,12 +91,17 @@ static void on_delete(struct request *r, struct event *e)
     request_answer_change(r, e);
 }
 
-void permissions_delete(struct request *r)
+static void delete (struct request *r)
 {
     struct changes *c = changes_create();
     if (request_add_change(r, c, CHANGE_REMOVE, DEFINE_PERMISSION,
                            &(struct spec){.vhost = r->param[0], .name = r->param[1]}, NULL))
         request_alter(r, c, on_delete);
+}
+
+void permissions_delete(struct request *r)
+{
+    fetch_before(r, INSPECT_PERMISSIONS, &r->param[0], &r->param[1], delete);
 }
 
 /* ---- Topic permissions. */

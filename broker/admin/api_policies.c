@@ -96,20 +96,30 @@ static void remove_parameter(struct request *r, const struct spec *spec, answer_
         request_alter(r, c, then);
 }
 
-static void put_policy(struct request *r, bool is_operator)
+static void set_policy(struct request *r)
 {
-    r->more = is_operator;
-    json_t *value = read_policy(r);
+    json_t *old = listing_rows(r);
+    r->before = json_incref(json_array_get(old, 0));
     const struct spec spec = {.vhost = r->param[0], .type = component_of(r), .name = r->param[1]};
+    if (r->method == EVHTTP_REQ_DELETE) {
+        remove_parameter(r, &spec, on_policy);
+        return;
+    }
+    json_t *value = read_policy(r); /* NULL: it was answered, and r is gone */
     if (value != NULL)
         put_parameter(r, &spec, value, on_policy);
 }
 
-static void delete_policy(struct request *r, bool is_operator)
+/* What it was before is for the audit log. */
+static void change_policy(struct request *r, bool is_operator)
 {
     r->more = is_operator;
-    const struct spec spec = {.vhost = r->param[0], .type = component_of(r), .name = r->param[1]};
-    remove_parameter(r, &spec, on_policy);
+    listing_begin(
+        r, &(struct listing_plan){.sources = {{INSPECT_PARAMETERS, is_operator ? shape_operator_policy : shape_policy}},
+                                  .vhost = &r->param[0],
+                                  .name = &r->param[1],
+                                  .keep = true,
+                                  .done = set_policy});
 }
 
 void policies_list(struct request *r)
@@ -134,22 +144,22 @@ void operator_policies_get(struct request *r)
 
 void policies_put(struct request *r)
 {
-    put_policy(r, false);
+    change_policy(r, false);
 }
 
 void operator_policies_put(struct request *r)
 {
-    put_policy(r, true);
+    change_policy(r, true);
 }
 
 void policies_delete(struct request *r)
 {
-    delete_policy(r, false);
+    change_policy(r, false);
 }
 
 void operator_policies_delete(struct request *r)
 {
-    delete_policy(r, true);
+    change_policy(r, true);
 }
 
 /* ---- Parameters: params are the component, the virtual host, the name. */
@@ -221,23 +231,42 @@ void parameters_delete(struct request *r)
 
 /* ---- Global parameters. */
 
-void global_parameters_list(struct request *r)
-{
-    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_PARAMETERS, shape_global_parameter}}, .vhost = &none});
-}
-
 /* There is always a cluster name: the configuration's, until another one is set. */
-static void on_global(struct request *r)
+static json_t *default_name(const struct request *r)
 {
-    bool is_missing = json_array_size(listing_rows(r)) == 0;
-    if (!is_missing || !bytes_equal(r->param[0], BYTES("cluster_name"))) {
-        listing_answer_one(r);
-        return;
-    }
     json_t *name = json_object();
     json_set(name, "name", json_string("cluster_name"));
     json_set(name, "value", json_string(request_config(r)->cluster_name));
-    listing_answer_object(r, name);
+    return name;
+}
+
+static void on_globals(struct request *r)
+{
+    json_t *rows = listing_rows(r);
+    bool has_name = false;
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        has_name =
+            has_name || bytes_equal(json_text(json_object_get(json_array_get(rows, i), "name")), BYTES("cluster_name"));
+    if (!has_name)
+        json_add(rows, default_name(r));
+    request_reply(r, HTTP_STATUS_OK, json_incref(rows));
+}
+
+void global_parameters_list(struct request *r)
+{
+    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_PARAMETERS, shape_global_parameter}},
+                                            .vhost = &none,
+                                            .keep = true,
+                                            .done = on_globals});
+}
+
+static void on_global(struct request *r)
+{
+    bool is_missing = json_array_size(listing_rows(r)) == 0;
+    if (is_missing && bytes_equal(r->param[0], BYTES("cluster_name")))
+        listing_answer_object(r, default_name(r));
+    else
+        listing_answer_one(r);
 }
 
 void global_parameters_get(struct request *r)

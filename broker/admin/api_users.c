@@ -99,10 +99,10 @@ static bool set_password(struct request *r, json_t *arguments)
         return false;
     }
     char *made = NULL;
-    char *weak = password.at != NULL ? credential_refuse(request_config(r)->credential, password) : NULL;
-    if (weak != NULL) {
-        request_refuse(r, "%s", weak);
-        free(weak);
+    char *refusal = password.at != NULL ? credential_refuse(request_config(r)->credential, password) : NULL;
+    if (refusal != NULL) {
+        request_refuse(r, "%s", refusal);
+        free(refusal);
         return false;
     }
     if (password.len > 0) {

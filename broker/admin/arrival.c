@@ -120,31 +120,32 @@ static struct bytes trimmed(struct bytes b)
     return b;
 }
 
-/* Parses it; false: it was answered. */
-static bool parse_body(struct request *r, struct bytes text)
+/* NULL, or what is wrong with it; the caller frees that.  *body stays as it is if there is none. */
+static char *parse_body(struct bytes text, json_t **body)
 {
     text = trimmed(text);
     if (text.len == 0 || bytes_equal(text, BYTES("null")) || bytes_equal(text, BYTES("undefined")))
-        return true;
-    char *error = NULL;
-    json_t *body = json_read(text, &error);
-    if (json_is_object(body)) {
-        r->body = body;
-        return true;
+        return NULL;
+    char *error = NULL, *wrong;
+    json_t *parsed = json_read(text, &error);
+    if (json_is_object(parsed)) {
+        *body = parsed;
+        return NULL;
     }
-    if (json_is_string(body))
-        request_refuse(r, "invalid payload: the request body JSON-decoded to a string, is it encoded twice?");
-    else if (body != NULL)
-        request_refuse(r, "not_json: the body is no object");
+    if (json_is_string(parsed))
+        wrong = str_copy(BYTES("invalid payload: the request body JSON-decoded to a string, is it encoded twice?"));
+    else if (parsed != NULL)
+        wrong = str_copy(BYTES("not_json: the body is no object"));
     else
-        request_refuse(r, "not_json: %s", error);
-    json_decref(body);
+        wrong = str_format("not_json: %s", error);
     free(error);
-    return false;
+    json_decref(parsed);
+    return wrong;
 }
 
-/* Reads the body, and leaves none of it in memory: it may hold a password. */
-static bool read_body(struct request *r)
+/* Takes the body out of evhttp's memory, and leaves none of it there: it may hold a password.  False: it is no object
+ * where there should be one, and that was answered. */
+static bool read_body(struct request *r, bool as_text)
 {
     enum { PIECES = 64 };
     struct evbuffer *in = evhttp_request_get_input_buffer(r->http);
@@ -160,10 +161,17 @@ static bool read_body(struct request *r)
         }
         evbuffer_drain(in, wiped);
     }
-    bool is_fine = parse_body(r, bytes_of(text, len));
-    explicit_bzero(text, len);
-    free(text);
-    return is_fine;
+    r->text = bytes_of(text, len);
+    if (as_text)
+        return true;
+    json_t *body = NULL;
+    char *wrong = parse_body(r->text, &body);
+    r->body = body;
+    request_forget_text(r);
+    if (wrong != NULL)
+        request_refuse(r, "%s", wrong);
+    free(wrong);
+    return wrong == NULL;
 }
 
 /* ---- Who asks. */
@@ -171,10 +179,9 @@ static bool read_body(struct request *r)
 static void find_actor(struct request *r)
 {
     struct evhttp_connection *connection = evhttp_request_get_connection(r->http);
-    struct bufferevent *counted = evhttp_connection_get_bufferevent(connection);
     struct ucred who;
     socklen_t len = sizeof who;
-    int fd = bufferevent_getfd(counted);
+    int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
         snprintf(r->actor, sizeof r->actor, "uid:%u", (unsigned)who.uid);
     else
@@ -229,6 +236,6 @@ void arrival_begin(struct admin *a, struct evhttp_request *http)
         route = api_find(r->method, segments + 1, n - 1, r->param, &r->n_params, &allowed);
     if (route == NULL)
         refuse_method(r, allowed);
-    else if (check_names(r) && read_body(r))
+    else if (check_names(r) && read_body(r, route->wants_text))
         route->handle(r);
 }

@@ -45,10 +45,6 @@ struct definitions_options {
 struct changes *definitions_read(struct bytes json, const struct bytes *vhost, const struct definitions_options *o,
                                  char **error);
 
-/* The same of what json_read() has read; passwords in it are wiped. */
-struct changes *definitions_read_document(const json_t *document, const struct bytes *vhost,
-                                          const struct definitions_options *o, char **error);
-
 /* "queue 'q' in vhost '/'": the object that a change is about; the caller frees it. */
 char *definitions_describe(const struct change *c);
 

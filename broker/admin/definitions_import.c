@@ -387,13 +387,14 @@ static void read_section(struct reader *r, const json_t *document, const struct 
 
 static bool is_blank(struct bytes text)
 {
-    while (text.len > 0 && memchr(" \t\r\n", text.at[text.len - 1], 4) != NULL)
+    const struct bytes spaces = BYTES(" \t\r\n");
+    while (text.len > 0 && memchr(spaces.at, text.at[text.len - 1], spaces.len) != NULL)
         text.len--;
     return text.len == 0;
 }
 
-struct changes *definitions_read_document(const json_t *document, const struct bytes *vhost,
-                                          const struct definitions_options *o, char **error)
+static struct changes *read_document(const json_t *document, const struct bytes *vhost,
+                                     const struct definitions_options *o, char **error)
 {
     static const struct definitions_options none = {0};
     struct reader r = {.options = o != NULL ? o : &none, .vhost = vhost};
@@ -419,7 +420,7 @@ struct changes *definitions_read(struct bytes json, const struct bytes *vhost, c
         return NULL;
     }
     json_t *document = is_blank(json) ? json_object() : json_read(json, error);
-    struct changes *c = document != NULL ? definitions_read_document(document, vhost, o, error) : NULL;
+    struct changes *c = document != NULL ? read_document(document, vhost, o, error) : NULL;
     json_decref(document);
     return c;
 }

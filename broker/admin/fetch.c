@@ -18,9 +18,12 @@ void fetch_before(struct request *r, enum inspection_kind what, const struct byt
                   request_fn *next)
 {
     r->fetched = next;
-    listing_begin(r,
-                  &(struct listing_plan){
-                      .sources = {{what, shape_as_is}}, .vhost = vhost, .name = name, .keep = true, .done = on_before});
+    listing_begin(r, &(struct listing_plan){.sources = {{what, shape_as_is}},
+                                            .vhost = vhost,
+                                            .name = name,
+                                            .or_nothing = true,
+                                            .keep = true,
+                                            .done = on_before});
 }
 
 static void on_there(struct request *r)

@@ -6,8 +6,7 @@
 
 #include "broker/admin/request.h"
 
-/* Puts the one object of that kind and name into r->before, as the model's row, or NULL, and goes on with next.  A
- * virtual host that is not there is 404. */
+/* Puts the one object of that kind and name into r->before, as the model's row, or NULL, and goes on with next. */
 void fetch_before(struct request *r, enum inspection_kind what, const struct bytes *vhost, const struct bytes *name,
                   request_fn *next);
 

@@ -343,7 +343,7 @@ static void on_page(struct request *r, struct event *e)
     struct listing *l = r->listing;
     if (e->what != DONE) {
         /* One of many that has gone meanwhile is none. */
-        if (e->failed.reason == NO_SUCH_VHOST && l->plan.vhost == NULL)
+        if (e->failed.reason == NO_SUCH_VHOST && (l->plan.vhost == NULL || l->plan.or_nothing))
             listing_advance(r);
         else
             request_answer_failure(r, e);

@@ -30,6 +30,7 @@ struct listing_plan {
     bool is_by_vhost;
     const struct bytes *vhost; /* borrowed from the request; NULL: of all */
     const struct bytes *name;  /* likewise: only those (port/inspection.h) */
+    bool or_nothing;           /* a virtual host that is not there has no rows; else that is 404 */
     bool keep;                 /* for `done`: rows stay trees */
     request_fn *done;          /* NULL: answers the list */
 };

@@ -2,8 +2,6 @@
 #include "broker/admin/request.h"
 
 #include <errno.h>
-#include <event2/bufferevent.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +15,7 @@
 #include "broker/admin/definitions.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
+#include "broker/admin/note.h"
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
 
@@ -148,6 +147,18 @@ static void wipe(json_t *body)
     explicit_bzero(secret.own, json_string_length(password));
 }
 
+void request_forget_text(struct request *r)
+{
+    union {
+        const uint8_t *text;
+        void *own;
+    } secret = {.text = r->text.at};
+    if (r->text.len > 0)
+        explicit_bzero(secret.own, r->text.len);
+    free(secret.own);
+    r->text = (struct bytes){0};
+}
+
 void request_destroy(struct request *r)
 {
     if (r == NULL)
@@ -158,10 +169,12 @@ void request_destroy(struct request *r)
     end_turn(r);
     ticker_destroy(r->ticker);
     listing_destroy(r->listing);
-    definitions_writer_destroy(r->writer);
     json_decref(r->before);
+    json_decref(r->warnings);
+    definitions_writer_destroy(r->writer);
     wipe(r->body);
     json_decref(r->body);
+    request_forget_text(r);
     evhttp_clear_headers(&r->query);
     free(r->path);
     free(r);
@@ -175,9 +188,34 @@ void request_set_header(struct request *r, const char *name, const char *value)
         evhttp_add_header(evhttp_request_get_output_headers(r->http), name, value);
 }
 
+/* The answer was written, or its connection has ended before that. */
+static void on_written(struct evhttp_request *http, void *arg)
+{
+    ((struct admin *)arg)->answers--;
+    evhttp_connection_set_closecb(evhttp_request_get_connection(http), NULL, NULL);
+}
+
+static void on_lost(struct evhttp_connection *connection, void *arg)
+{
+    (void)connection;
+    ((struct admin *)arg)->answers--;
+}
+
+static void send_reply(struct admin *a, struct evhttp_request *http, enum http_status status, struct evbuffer *body)
+{
+    struct evhttp_connection *connection = evhttp_request_get_connection(http);
+    /* evhttp would send a body behind an answer to HEAD. */
+    bool is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
+    a->answers++;
+    evhttp_request_set_on_complete_cb(http, on_written, a);
+    evhttp_connection_set_closecb(connection, on_lost, a);
+    evhttp_send_reply(http, (int)status, NULL, is_head ? NULL : body);
+}
+
 void request_reply_buffer(struct request *r, enum http_status status, struct evbuffer *body)
 {
     struct evhttp_request *http = r->http;
+    struct admin *a = r->admin;
     char length[24];
     snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
     if (status != HTTP_STATUS_NO_CONTENT)
@@ -187,13 +225,8 @@ void request_reply_buffer(struct request *r, enum http_status status, struct evb
     if (evbuffer_get_length(body) > 0)
         request_set_header(r, "Content-Type", "application/json");
     request_destroy(r); /* before the answer: evhttp may go on with the next one of this connection */
-    if (http != NULL) {
-        /* evhttp would send a body behind an answer to HEAD. */
-        bool is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
-        struct bufferevent *through = evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
-        evhttp_send_reply(http, (int)status, NULL, is_head ? NULL : body);
-        bufferevent_flush(through, EV_WRITE, BEV_NORMAL); /* filters do not notice that writing is on again */
-    }
+    if (http != NULL)
+        send_reply(a, http, status, body);
     evbuffer_free(body);
 }
 
@@ -279,6 +312,7 @@ void request_on_event(struct request *r, struct event *e)
     answer_fn *then = r->on_answer;
     CHECK(then != NULL);
     r->on_answer = NULL;
+    note_answer(r, e);
     then(r, e);
 }
 

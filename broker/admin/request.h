@@ -63,6 +63,7 @@ struct request {
     struct bytes param[REQUEST_SEGMENTS_MAX]; /* views: what stands for {…} in the route's path, in order */
     unsigned n_params;
     json_t *body;                  /* owned: an object; NULL: there was none */
+    struct bytes text;             /* owned: the body as it came, where the route wants that */
     char actor[REQUEST_ACTOR_MAX]; /* for the log: "uid:0" */
 
     /* A handler's, while it waits. */
@@ -71,8 +72,9 @@ struct request {
     json_t *before;          /* owned: what an object was like before it is changed; NULL: there was none */
     request_fn *next, *fetched;
     int64_t number, more;              /* whatever it counts */
+    struct definitions_writer *writer; /* owned */
+    json_t *warnings;                  /* owned */
     struct ticker *ticker;             /* owned */
-    struct definitions_writer *writer; /* owned: of an export */
     struct link waiting;               /* for its turn to change something */
     bool has_turn;
 };
@@ -153,4 +155,7 @@ uint64_t request_uptime_ms(const struct request *r);
 
 void request_on_event(struct request *r, struct event *e);
 void request_destroy(struct request *r);
+
+/* Wipes the body's text: it may hold a password. */
+void request_forget_text(struct request *r);
 #endif

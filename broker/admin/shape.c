@@ -25,90 +25,133 @@
 
 static const char
     *const
-        texts[TEMPLATES] =
-            {
-                [TEMPLATE_QUEUE] =
-                    "{\"policy\":null,\"operator_policy\":null,\"effective_policy_definition\":{},\"exclusive_consumer_"
-                    "tag\":null,"
-                    "\"single_active_consumer_tag\":null,\"recoverable_slaves\":null,\"head_message_timestamp\":null,"
-                    "\"consumer_capacity\":0.0,\"consumer_utilisation\":0.0,"
-                    "\"memory\":0," COUNTER("reductions") "," DETAILS("messages") "," DETAILS(
-                        "messages_ready") "," DETAILS("messages_unacknowledged") ",\"messages_ram\":0,\"messages_ready_"
-                                                                                 "ram\":0,\"messages_unacknowledged_"
-                                                                                 "ram\":0,"
-                                                                                 "\"messages_persistent\":0,\"messages_"
-                                                                                 "paged_out\":0,\"message_bytes\":0,"
-                                                                                 "\"message_bytes_unacknowledged\":0,"
-                                                                                 "\"message_bytes_ram\":0,"
-                                                                                 "\"message_bytes_persistent\":0,"
-                                                                                 "\"message_bytes_paged_out\":"
-                                                                                 "0," GARBAGE
-                                                                                 ",\"backing_queue_status\":{\"mode\":"
-                                                                                 "\"default\",\"len\":0,"
-                                                                                 "\"avg_ingress_rate\":0.0,\"avg_"
-                                                                                 "egress_rate\":0.0,\"avg_ack_ingress_"
-                                                                                 "rate\":0.0,"
-                                                                                 "\"avg_ack_egress_rate\":0.0}}",
-                [TEMPLATE_QUEUE_ALONE] = "{\"consumer_details\":[],\"incoming\":[],\"deliveries\":[]}",
-                [TEMPLATE_VHOST] = "{\"description\":\"\",\"tags\":[],\"default_queue_type\":\"classic\",\"tracing\":"
-                                   "false," DETAILS("messages") "," DETAILS("messages_ready") "," DETAILS(
-                                       "messages_unacknowledged") "," COUNTER("recv_oct") "," COUNTER("send_oct") "}",
-                [TEMPLATE_CONNECTION] =
-                    "{\"user_provided_name\":null,\"type\":\"network\",\"protocol\":\"AMQP "
-                    "0-9-1\",\"auth_mechanism\":\"PLAIN\","
-                    "\"host\":\"\",\"port\":0,\"peer_host\":\"\",\"peer_port\":0,\"timeout\":0,\"channel_max\":0,"
-                    "\"frame_max\":0,"
-                    "\"client_properties\":{},\"ssl\":false,\"ssl_protocol\":null,\"ssl_key_exchange\":null,\"ssl_"
-                    "cipher\":null,"
-                    "\"ssl_hash\":null,\"peer_cert_subject\":null,\"peer_cert_issuer\":null,\"peer_cert_validity\":"
-                    "null," COUNTER("recv_oct") ",\"recv_cnt\":0," COUNTER(
-                        "send_oct") ",\"send_cnt\":0,\"send_pend\":0," COUNTER("reductions") "," GARBAGE "}",
-                [TEMPLATE_CHANNEL] =
-                    "{\"state\":\"running\",\"confirm\":false,\"transactional\":false,\"consumer_count\":0,"
-                    "\"prefetch_count\":0,\"global_prefetch_count\":0,\"messages_unacknowledged\":0,"
-                    "\"messages_unconfirmed\":0,\"messages_uncommitted\":0,\"acks_uncommitted\":0,"
-                    "\"pending_raft_commands\":0," COUNTER("reductions") "," GARBAGE "}",
-                [TEMPLATE_NODE] = "{\"type\":\"disc\",\"running\":true,\"being_drained\":false,\"partitions\":[],\"run_"
-                                  "queue\":0,"
-                                  "\"rates_mode\":\"basic\",\"net_ticktime\":60,\"proc_total\":1048576,\"mem_"
-                                  "calculation_strategy\":\"rss\","
-                                  "\"mem_used_details\":" RATE ",\"disk_free_details\":" RATE
-                                  ",\"fd_used_details\":" RATE ",\"sockets_used_details\":" RATE ",\"proc_used_"
-                                                                                                 "details\":" RATE "," COUNTER("io_read_count") "," COUNTER("io_read_bytes") "," COUNTER(
-                                                                                                     "io_read_avg_time") "," COUNTER("io_write_count") "," COUNTER("io_write_"
-                                                                                                                                                                   "bytes") "," COUNTER("io_write_avg_time") "," COUNTER("io_sync_count") "," COUNTER("io_sync_avg_time") "," COUNTER("io_seek_count") "," COUNTER("io_seek_avg_time") "," COUNTER("io_reopen_count") "," COUNTER("msg_store_read_"
-                                                                                                                                                                                                                                                                                                                                                                                  "count") "," COUNTER("msg_store_write_count") "," COUNTER("queue_index_read_count") "," COUNTER("queue_index_write_count") "," COUNTER("mnesia_ram_tx_count") "," COUNTER("mnesia_disk_tx_count") "," COUNTER("gc_num") "," COUNTER("gc_bytes_reclaimed") "," COUNTER("context_switches") "," COUNTER("connection_created") "," COUNTER("connection_closed") "," COUNTER("channel_created") "," COUNTER("channel_closed") "," COUNTER("queue_"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        "declared") "," COUNTER("queue_created") "," COUNTER("queue_deleted") ",\"auth_mechanisms\":[{\"name\":\"PLAIN\","
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "\"description\":\"SASL PLAIN authentication mechanism\","
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "\"enabled\":true},{\"name\":\"AMQPLAIN\","
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "\"description\":\"QPid AMQPLAIN mechanism\","
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "\"enabled\":true}],\"enabled_plugins\":"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "[\"rabbitmq_management\"],\"contexts\":[],"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "\"cluster_links\":[],\"log_files\":[],"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "\"config_files\":[],\"metrics_gc_queue_length\":{},"
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "\"ra_open_file_metrics\":{}}",
-                [TEMPLATE_OVERVIEW] = "{\"rates_mode\":\"basic\",\"sample_retention_policies\":{\"global\":[600,3600,"
-                                      "28800,86400],"
-                                      "\"basic\":[600,3600],\"detailed\":[600]},\"product_name\":\"Millrace\",\"erlang_"
-                                      "version\":\"n/a\","
-                                      "\"erlang_full_version\":\"n/"
-                                      "a\",\"release_series_support_status\":\"supported\",\"disable_stats\":false,"
-                                      "\"enable_queue_totals\":false,\"statistics_db_event_queue\":0,\"contexts\":[],"
-                                      "\"message_stats\":{" DELIVERIES
-                                      "," COUNTER("confirm") "," COUNTER("return_unroutable") "," COUNTER("drop_"
-                                                                                                          "unroutable") "," COUNTER("disk_reads") "," COUNTER("disk_writes") "},\"churn_rates\":{" COUNTER(
-                                          "channel_closed") "," COUNTER("channel_created") "," COUNTER("connection_"
-                                                                                                       "closed") "," COUNTER("connection_created") "," COUNTER("queue_"
-                                                                                                                                                               "created") "," COUNTER("queue_declared") "," COUNTER("queue_deleted") "},\"exchange_types\":["
-                                                                                                                                                                                                                                     "{\"name\":\"direct\",\"description\":\"AMQP direct "
-                                                                                                                                                                                                                                     "exchange, as per the AMQP specification\","
-                                                                                                                                                                                                                                     "\"enabled\":true},{\"name\":\"fanout\","
-                                                                                                                                                                                                                                     "\"description\":\"AMQP fanout exchange, as per the AMQP "
-                                                                                                                                                                                                                                     "specification\",\"enabled\":true},{\"name\":\"headers\","
-                                                                                                                                                                                                                                     "\"description\":\"AMQP headers exchange, as per the AMQP "
-                                                                                                                                                                                                                                     "specification\",\"enabled\":true},{\"name\":\"topic\","
-                                                                                                                                                                                                                                     "\"description\":\"AMQP topic exchange, as per the AMQP "
-                                                                                                                                                                                                                                     "specification\",\"enabled\":true}]}",
+        texts
+            [TEMPLATES] =
+                {
+                    [TEMPLATE_QUEUE] =
+                        "{\"policy\":null,\"operator_policy\":null,\"effective_policy_definition\":{},\"exclusive_"
+                        "consumer_"
+                        "tag\":null,"
+                        "\"single_active_consumer_tag\":null,\"recoverable_slaves\":null,\"head_message_timestamp\":"
+                        "null,"
+                        "\"consumer_capacity\":0.0,\"consumer_utilisation\":0.0,"
+                        "\"memory\":0," COUNTER("reductions") "," DETAILS("messages") "," DETAILS(
+                            "messages_ready") "," DETAILS("messages_unacknowledged") ",\"messages_ram\":0,\"messages_"
+                                                                                     "ready_"
+                                                                                     "ram\":0,\"messages_"
+                                                                                     "unacknowledged_"
+                                                                                     "ram\":0,"
+                                                                                     "\"messages_persistent\":0,"
+                                                                                     "\"messages_"
+                                                                                     "paged_out\":0,\"message_bytes\":"
+                                                                                     "0,"
+                                                                                     "\"message_bytes_unacknowledged\":"
+                                                                                     "0,"
+                                                                                     "\"message_bytes_ram\":0,"
+                                                                                     "\"message_bytes_persistent\":0,"
+                                                                                     "\"message_bytes_paged_out\":"
+                                                                                     "0," GARBAGE ",\"backing_queue_"
+                                                                                     "status\":{\"mode\":"
+                                                                                     "\"default\",\"len\":0,"
+                                                                                     "\"avg_ingress_rate\":0.0,\"avg_"
+                                                                                     "egress_rate\":0.0,\"avg_ack_"
+                                                                                     "ingress_"
+                                                                                     "rate\":0.0,"
+                                                                                     "\"avg_ack_egress_rate\":0.0}}",
+                    [TEMPLATE_QUEUE_ALONE] = "{\"consumer_details\":[],\"incoming\":[],\"deliveries\":[]}",
+                    [TEMPLATE_VHOST] =
+                        "{\"description\":\"\",\"tags\":[],\"default_queue_type\":\"classic\",\"tracing\":"
+                        "false," DETAILS("messages") "," DETAILS("messages_ready") "," DETAILS(
+                            "messages_unacknowledged") "," COUNTER("recv_oct") "," COUNTER("send_oct") "}",
+                    [TEMPLATE_CONNECTION] =
+                        "{\"user_provided_name\":null,\"type\":\"network\",\"protocol\":\"AMQP "
+                        "0-9-1\",\"auth_mechanism\":\"PLAIN\","
+                        "\"host\":\"\",\"port\":0,\"peer_host\":\"\",\"peer_port\":0,\"timeout\":0,\"channel_max\":0,"
+                        "\"frame_max\":0,"
+                        "\"client_properties\":{},\"ssl\":false,\"ssl_protocol\":null,\"ssl_key_exchange\":null,\"ssl_"
+                        "cipher\":null,"
+                        "\"ssl_hash\":null,\"peer_cert_subject\":null,\"peer_cert_issuer\":null,\"peer_cert_validity\":"
+                        "null," COUNTER("recv_oct") ",\"recv_cnt\":0," COUNTER(
+                            "send_oct") ",\"send_cnt\":0,\"send_pend\":0," COUNTER("reductions") "," GARBAGE "}",
+                    [TEMPLATE_CHANNEL] =
+                        "{\"state\":\"running\",\"confirm\":false,\"transactional\":false,\"consumer_count\":0,"
+                        "\"prefetch_count\":0,\"global_prefetch_count\":0,\"messages_unacknowledged\":0,"
+                        "\"messages_unconfirmed\":0,\"messages_uncommitted\":0,\"acks_uncommitted\":0,"
+                        "\"pending_raft_commands\":0," COUNTER("reductions") "," GARBAGE "}",
+                    [TEMPLATE_NODE] =
+                        "{\"type\":\"disc\",\"running\":true,\"being_drained\":false,\"partitions\":[],\"run_"
+                        "queue\":0,"
+                        "\"rates_mode\":\"basic\",\"net_ticktime\":60,\"proc_total\":1048576,\"mem_"
+                        "calculation_strategy\":\"rss\","
+                        "\"mem_used_details\":" RATE ",\"disk_free_details\":" RATE ",\"fd_used_details\":" RATE
+                        ",\"sockets_used_details\":" RATE ",\"proc_used_"
+                        "details\":" RATE "," COUNTER("io_read_count") "," COUNTER(
+                            "io_read_bytes") "," COUNTER("io_read_avg_time") "," COUNTER("io_"
+                                                                                         "writ"
+                                                                                         "e_"
+                                                                                         "coun"
+                                                                                         "t") "," COUNTER("io_write_"
+                                                                                                          "bytes") "," COUNTER("io_write_avg_time") "," COUNTER("io_sync_count") "," COUNTER("io"
+                                                                                                                                                                                             "_s"
+                                                                                                                                                                                             "yn"
+                                                                                                                                                                                             "c_"
+                                                                                                                                                                                             "av"
+                                                                                                                                                                                             "g_"
+                                                                                                                                                                                             "ti"
+                                                                                                                                                                                             "m"
+                                                                                                                                                                                             "e") "," COUNTER("io_seek_count") "," COUNTER("io_seek_avg_time") "," COUNTER("io_reopen_count") "," COUNTER("msg_store_read_"
+                                                                                                                                                                                                                                                                                                          "count") "," COUNTER("msg_store_write_count") "," COUNTER("queue_index_read_count") "," COUNTER("queue_index_write_count") "," COUNTER("mnesia_ram_tx_count") "," COUNTER("mnesia_disk_tx_count") "," COUNTER("gc_num") "," COUNTER("gc_bytes_reclaimed") "," COUNTER("context_switches") "," COUNTER("connection_created") "," COUNTER("connection_closed") "," COUNTER("channel_created") "," COUNTER("channel_closed") "," COUNTER("queue_"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                "declared") "," COUNTER("queue_created") "," COUNTER("queue_deleted") ",\"auth_mechanisms\":[{\"name\":\"PLAIN\","
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "\"description\":\"SASL PLAIN authentication mechanism\","
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "\"enabled\":true},{\"name\":\"AMQPLAIN\","
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "\"description\":\"QPid AMQPLAIN mechanism\","
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "\"enabled\":true}],\"enabled_plugins\":"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "[\"rabbitmq_management\"],\"contexts\":[],"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "\"cluster_links\":[],\"log_files\":[],"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "\"config_files\":[],\"metrics_gc_queue_length\":{},"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "\"ra_open_file_metrics\":{}}",
+                    [TEMPLATE_OVERVIEW] =
+                        "{\"rates_mode\":\"basic\",\"sample_retention_policies\":{\"global\":[600,"
+                        "3600,"
+                        "28800,86400],"
+                        "\"basic\":[600,3600],\"detailed\":[600]},\"product_name\":\"Millrace\","
+                        "\"erlang_"
+                        "version\":\"n/a\","
+                        "\"erlang_full_version\":\"n/"
+                        "a\",\"release_series_support_status\":\"supported\",\"disable_stats\":false,"
+                        "\"enable_queue_totals\":false,\"statistics_db_event_queue\":0,\"contexts\":["
+                        "],"
+                        "\"message_stats\":{" DELIVERIES
+                        "," COUNTER("confirm") "," COUNTER("return_unroutable") "," COUNTER(
+                            "drop_"
+                            "unrou"
+                            "tabl"
+                            "e") "," COUNTER("disk_reads") "," COUNTER("disk_writes") "},\"churn_"
+                                                                                      "rates\":"
+                                                                                      "{" COUNTER("ch"
+                                                                                                  "an"
+                                                                                                  "ne"
+                                                                                                  "l_"
+                                                                                                  "cl"
+                                                                                                  "os"
+                                                                                                  "e"
+                                                                                                  "d") "," COUNTER("cha"
+                                                                                                                   "nne"
+                                                                                                                   "l_"
+                                                                                                                   "cre"
+                                                                                                                   "ate"
+                                                                                                                   "d") "," COUNTER("connection_"
+                                                                                                                                    "closed") "," COUNTER("connection_created") "," COUNTER("queue_"
+                                                                                                                                                                                            "created") "," COUNTER("queue_declared") "," COUNTER("queue_deleted") "},\"exchange_types\":["
+                                                                                                                                                                                                                                                                  "{\"name\":\"direct\",\"description\":\"AMQP direct "
+                                                                                                                                                                                                                                                                  "exchange, as per the AMQP specification\","
+                                                                                                                                                                                                                                                                  "\"enabled\":true},{\"name\":\"fanout\","
+                                                                                                                                                                                                                                                                  "\"description\":\"AMQP fanout exchange, as per the AMQP "
+                                                                                                                                                                                                                                                                  "specification\",\"enabled\":true},{\"name\":\"headers\","
+                                                                                                                                                                                                                                                                  "\"description\":\"AMQP headers exchange, as per the AMQP "
+                                                                                                                                                                                                                                                                  "specification\",\"enabled\":true},{\"name\":\"topic\","
+                                                                                                                                                                                                                                                                  "\"description\":\"AMQP topic exchange, as per the AMQP "
+                                                                                                                                                                                                                                                                  "specification\",\"enabled\":true}]}",
 };
 
 void shape_load(json_t **templates)

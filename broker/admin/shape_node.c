@@ -50,36 +50,49 @@ static void set_number(json_t *o, const char *key, uint64_t n)
 
 /* ---- Listeners. */
 
-/* "127.0.0.1:5672, amqp/ssl [::1]:5671" → objects. */
-json_t *shape_listeners(struct request *r)
+/* "127.0.0.1:5672", "[::1]:5672" or "unix:/path", which has no port. */
+static json_t *listener_of(const char *node, const char *protocol, struct bytes address)
 {
     enum { DECIMAL = 10 };
+    json_t *one = json_object();
+    char *host = str_copy(address), *shown = host;
+    char *colon = strncmp(host, "unix:", sizeof "unix:" - 1) == 0 ? NULL : strrchr(host, ':');
+    unsigned long port = colon != NULL ? strtoul(colon + 1, NULL, DECIMAL) : 0;
+    if (colon != NULL)
+        *colon = '\0';
+    size_t len = strlen(host);
+    if (len > 1 && host[0] == '[' && host[len - 1] == ']') {
+        host[len - 1] = '\0';
+        shown++;
+    }
+    json_set(one, "node", json_string(node));
+    json_set(one, "protocol", json_string(strcmp(protocol, "amqps") == 0 ? "amqp/ssl" : protocol));
+    json_set(one, "ip_address", json_of_text(bytes_of_string(shown)));
+    set_number(one, "port", port);
+    json_set(one, "socket_opts", json_object());
+    free(host);
+    return one;
+}
+
+/* "amqp 127.0.0.1:5672, unix:/run/a.sock, amqps [::1]:5671": a protocol counts until the next. */
+json_t *shape_listeners(struct request *r)
+{
     const struct admin_config *config = request_config(r);
     json_t *all = json_array();
+    char *protocol = str_copy(BYTES("amqp"));
     for (const char *at = config->listeners; at != NULL && *at != '\0';) {
-        size_t len = strcspn(at, ",");
-        char *text = str_copy(bytes_of(at, len)), *address = strrchr(text, ' ');
-        char *colon = strrchr(text, ':');
-        at += len + strspn(at + len, ", ");
-        if (colon != NULL) {
-            json_t *one = json_object(), *options = json_object();
-            unsigned long port = strtoul(colon + 1, NULL, DECIMAL);
-            *colon = '\0';
-            char *host = address != NULL ? address + 1 : text;
-            if (*host == '[' && host[strlen(host) - 1] == ']') {
-                host[strlen(host) - 1] = '\0';
-                host++;
-            }
-            json_set(one, "node", json_string(config->node));
-            json_set(one, "protocol",
-                     address != NULL ? json_stringn(text, (size_t)(address - text)) : json_string("amqp"));
-            json_set(one, "ip_address", json_string(host));
-            set_number(one, "port", port);
-            json_set(one, "socket_opts", options);
-            json_add(all, one);
+        size_t len = strcspn(at, ","), word = strcspn(at, " ,");
+        struct bytes address = bytes_of(at, len);
+        if (word < len && at[word] == ' ') {
+            free(protocol);
+            protocol = str_copy(bytes_of(at, word));
+            address = bytes_of(at + word + 1, len - word - 1);
         }
-        free(text);
+        if (!bytes_equal(address, BYTES("none")))
+            json_add(all, listener_of(config->node, protocol, address));
+        at += len + strspn(at + len, ", ");
     }
+    free(protocol);
     return all;
 }
 

@@ -11,6 +11,7 @@
 #include "broker/admin/admin.h"
 #include "broker/port/batch.h"
 
+struct bufferevent;
 struct evconnlistener;
 struct event_base;
 struct evhttp;
@@ -28,10 +29,12 @@ enum admin_template {
 
 struct admin {
     struct admin_config config;
-    struct event_base *base;         /* owned */
-    struct evhttp *http;             /* owned */
-    struct evconnlistener *listener; /* owned by http */
-    unsigned connections;
+    struct event_base *base;                                /* owned */
+    struct evhttp *http;                                    /* owned */
+    struct evconnlistener *listener;                        /* owned by http */
+    struct bufferevent *connections[ADMIN_CONNECTIONS_MAX]; /* a reference each */
+    unsigned n_connections;
+    unsigned answers; /* that are not written yet */
     struct lane lane;
     struct lane *to;              /* borrowed: where commands go */
     const struct hub *hub;        /* borrowed */

@@ -1,5 +1,4 @@
 /* Policies and parameters. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +29,7 @@ int policies_set(struct ctl *c)
     int status = 0;
     const char *vhost = ctl_vhost(c), *kind = is_operator(c) ? "operator-policies" : "policies";
     double priority = options_number(c->options, OPTION_PRIORITY, 0);
-    if (floor(priority) != priority || fabs(priority) > 2147483647)
+    if (priority < INT32_MIN || priority > INT32_MAX || (double)(int32_t)priority != priority)
         return ctl_misused(c, EX_USAGE, "Invalid options for this command:\n--priority : %s",
                            options_text(c->options, OPTION_PRIORITY, ""));
     if (!c->is_quiet)

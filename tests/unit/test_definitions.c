@@ -493,6 +493,16 @@ TEST(things_come_in_the_order_in_which_they_can_be_made)
     broker_destroy(b);
 }
 
+TEST(queues_whose_names_a_broker_made_up_are_made)
+{
+    struct broker *b = census_broker();
+    struct changes *c = make(b, read_ok("{\"vhosts\":[{\"name\":\"v\"}],\"queues\":[{\"name\":\"amq.gen-x\",\"vhost\":"
+                                        "\"v\"}]}"));
+    assert_int_equal(count(c, CHANGE_MADE), 2);
+    changes_destroy(c);
+    broker_destroy(b);
+}
+
 TEST(the_brokers_own_exchanges_are_left_alone)
 {
     const struct definitions_options o = {.warn = on_warning};
@@ -885,6 +895,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_missing_is_as_people_expect),
         cmocka_unit_test(an_empty_document_asks_for_nothing),
         cmocka_unit_test(things_come_in_the_order_in_which_they_can_be_made),
+        cmocka_unit_test(queues_whose_names_a_broker_made_up_are_made),
         cmocka_unit_test(the_brokers_own_exchanges_are_left_alone),
         cmocka_unit_test(into_one_virtual_host_no_others_are_imported),
         cmocka_unit_test(what_is_wrong_is_named),
