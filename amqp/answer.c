@@ -3,6 +3,7 @@
 #include "amqp/consume.h"
 #include "amqp/settle.h"
 #include "amqp/state.h"
+#include "amqp/trail.h"
 #include "broker/port/spec.h"
 
 /* --- fields of answers that have some ------------------------------------------------------------------------------
@@ -82,6 +83,7 @@ static void answer_consume(struct session *s, struct channel *c, uint32_t number
 void answer_done(struct session *s, struct channel *c, const struct event *e)
 {
     enum method_id asked = session_asked(e->cookie);
+    trail_done(s, e);
     uint32_t number = session_low(e->cookie) >> 1;
     bool no_wait = session_low(e->cookie) & 1;
     if (e->verb == SUBSCRIBE && !no_wait)

@@ -4,6 +4,7 @@
 
 #include "amqp/login.h"
 #include "amqp/state.h"
+#include "amqp/trail.h"
 
 enum { HEARTBEAT_LONG_S = SESSION_CLOSE_MS / 1000 };
 
@@ -131,6 +132,7 @@ void ending_on_close_ok(struct session *s)
 
 void ending_on_detached(struct session *s)
 {
+    trail_close(s);
     s->attachment = UNATTACHED;
     s->owed = 0; /* nothing of that comes any more */
     if (s->state != CLOSING)

@@ -7,6 +7,7 @@
 #include "amqp/login.h"
 #include "amqp/sasl.h"
 #include "amqp/state.h"
+#include "amqp/trail.h"
 #include "base/str.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
@@ -76,8 +77,11 @@ static void send_start(struct session *s)
 static void refuse_header(struct session *s, struct bytes header)
 {
     bool is_http = bytes_start_with(header, BYTES("GET ")) || bytes_start_with(header, BYTES("POST "));
+    bool is_tls = bytes_start_with(header, BYTES("\x16\x03")); /* a handshake record's beginning */
     session_log(s, LOG_ERROR_LEVEL, "closing ", ": {bad_header}: bad protocol header \"%.*s\"%s", BYTES_ARG(header),
-                is_http ? " (HTTP client on the AMQP port?)" : "");
+                is_http  ? " (HTTP client on the AMQP port?)"
+                : is_tls ? " (TLS client on the plain port?)"
+                         : "");
     struct pen p = output_open(&s->output, HEADER_SIZE);
     pen_bytes(&p, BYTES("AMQP\0\0\x09\x01"));
     output_close(&s->output, &p);
@@ -230,6 +234,7 @@ void handshake_on_attached(struct session *s, const struct event *e)
     }
     session_enter(s, RUNNING);
     s->state_deadline = SESSION_NEVER;
+    trail_open(s, true, NULL);
     session_log(s, LOG_INFO_LEVEL, "", ": user '%s' authenticated and granted access to vhost '%s'", s->user, s->vhost);
     struct error *fault = s->error;
     s->error = NULL;
@@ -246,6 +251,7 @@ void handshake_on_refused(struct session *s, const struct event *failed)
     s->attachment = UNATTACHED;
     if (s->state != ATTACHING)
         return;
+    trail_open(s, false, failed->failed.text);
     session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: opening: %s", failed->failed.text);
     ending_refuse(s, error_of_event(failed, METHOD_connection_open), SESSION_CLOSE_MS);
 }

@@ -8,6 +8,7 @@
 #include "amqp/handshake.h"
 #include "amqp/sasl.h"
 #include "amqp/state.h"
+#include "amqp/trail.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/str.h"
@@ -90,13 +91,27 @@ static void refuse(struct session *s)
     ending_refuse(s, e, SESSION_LINGER_MS);
 }
 
+/* Why EXTERNAL cannot say who it is; NULL: it can, or another mechanism was chosen. */
+static const char *certificate_fault(const struct greeting *g)
+{
+    if (sasl_find(bytes_of_string(g->mechanism)) != SASL_EXTERNAL || g->certificate_name != NULL)
+        return NULL;
+    return g->certificate_fault != NULL ? g->certificate_fault : "no name found";
+}
+
 static void log_refusal(const struct session *s)
 {
     const struct greeting *g = s->greeting;
-    bool is_external = strcmp(g->mechanism, "EXTERNAL") == 0;
-    if (is_external && g->certificate_name == NULL)
-        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: starting: EXTERNAL login refused: %s",
-                    g->certificate_fault != NULL ? g->certificate_fault : "no name found");
+    unsigned suppressed = 0;
+    const char *fault = certificate_fault(g);
+    trail_login(s, g->mechanism, g->claimed, false, fault != NULL ? fault : "invalid credentials");
+    if (s->config->may_log != NULL && !s->config->may_log(s->config->arg, g->place, s->now, &suppressed))
+        return;
+    if (suppressed > 0)
+        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ": %u refused logins of this address were not logged",
+                    suppressed);
+    if (fault != NULL)
+        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: starting: EXTERNAL login refused: %s", fault);
     else
         session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ",
                     ", state: starting: %s login refused: user '%s' - invalid credentials", g->mechanism, g->claimed);
@@ -119,7 +134,9 @@ static void judged(struct session *s, bool is_let_in, uint64_t ms)
     s->is_let_in = is_let_in;
     session_enter(s, JUDGED);
     forget_secret(s->greeting);
-    if (!is_let_in)
+    if (is_let_in)
+        trail_login(s, s->greeting->mechanism, s->greeting->claimed, true, NULL);
+    else
         log_refusal(s);
     if (ms == 0)
         login_tell(s);

@@ -14,10 +14,12 @@
 #include "amqp/login.h"
 #include "amqp/publish.h"
 #include "amqp/state.h"
+#include "amqp/trail.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/str.h"
 #include "broker/port/message.h"
+#include "codec/table.h"
 
 /* --- the life of a session -----------------------------------------------------------------------------------------
  */
@@ -46,6 +48,14 @@ const char *session_state_word(const struct session *s)
     return states[s->state].word;
 }
 
+/* Of the peer's certificate, if it showed one; on the heap, or NULL. */
+static char *copy_subject(struct bytes facts)
+{
+    struct field f;
+    bool has = table_find(facts, BYTES("peer_cert_subject"), &f) && f.type == 'S' && f.bytes.len > 0;
+    return has ? str_copy(f.bytes) : NULL;
+}
+
 struct session *session_create(const struct session_config *config, outlet_id id, const struct session_peer *peer,
                                struct outbox *outbox, uint64_t now)
 {
@@ -63,6 +73,7 @@ struct session *session_create(const struct session_config *config, outlet_id id
         .send_check = SESSION_NEVER,
         .receive_check = SESSION_NEVER,
         .peer = str_copy(bytes_of_string(peer->name)),
+        .certificate_subject = copy_subject(peer->facts),
     };
     output_init(&s->output);
     channels_init(&s->channels);
@@ -86,6 +97,7 @@ void session_destroy(struct session *s)
     free(s->user);
     free(s->vhost);
     free(s->client_name);
+    free(s->certificate_subject);
     free(s);
 }
 
@@ -226,6 +238,7 @@ static void settle_debt(struct session *s, struct channel *c, const struct event
 static void on_failed(struct session *s, struct channel *c, const struct event *e)
 {
     enum method_id asked = e->verb == PUBLISH ? METHOD_basic_publish : session_asked(e->cookie);
+    trail_failed(s, e);
     if (e->failed.reason == NO_ROOM)
         asked = 0; /* one channel too many: reference 4.5 */
     channel_fail(s, c, error_of_event(e, asked));

@@ -64,6 +64,8 @@ struct session_config {
     unsigned mechanisms; /* enum session_mechanism: what is offered; EXTERNAL on TLS connections alone */
     /* Judges a login; the verdict is not to be told before *delay_ms have passed. */
     enum login (*login)(void *arg, const struct session_login *l, uint64_t now, uint64_t *delay_ms);
+    /* May a refusal from that place be logged?  *suppressed: how many were not, before it.  NULL: always. */
+    bool (*may_log)(void *arg, struct bytes place, uint64_t now, unsigned *suppressed);
     void (*random)(void *arg, void *to, size_t n); /* unguessable bytes, for generated names */
     void *arg;                                     /* for both */
 };

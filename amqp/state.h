@@ -118,6 +118,7 @@ struct session {
     struct greeting *greeting; /* owned: login.h; NULL once it has opened */
     char *vhost;               /* owned; NULL before connection.open */
     char *client_name;         /* owned; NULL: it gave none */
+    char *certificate_subject; /* owned; NULL: it showed none */
 };
 
 /* The only place that changes the state. */

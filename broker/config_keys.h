@@ -36,8 +36,17 @@ enum config_type {
     TYPE_LISTENER, /* an address (net/listener.h), or none */
     TYPE_MODE,     /* of a file: octal digits */
     TYPE_NONE,     /* the word none */
+    /* One of some words; the number is that of the enum. */
+    TYPE_VERIFY,      /* verify_none, verify_peer: a bool */
+    TYPE_TLS_VERSION, /* enum config_tls_version */
+    TYPE_CRL_CHECK,   /* enum tls_crl_check (net/tls.h) */
+    TYPE_LOGIN_FROM,  /* enum login_from (net/certificate.h) */
+    TYPE_MECHANISM,   /* a bit of enum session_mechanism (amqp/session.h), by its number */
+    TYPE_SAN_TYPE,    /* enum san_type (net/certificate.h) */
     TYPE_ANY,
 };
+
+enum config_tls_version { CONFIG_TLS_1_3, CONFIG_TLS_1_2, CONFIG_TLS_1_1, CONFIG_TLS_1_0 };
 
 struct config_key {
     const char *name;

@@ -98,6 +98,47 @@ static bool listener_parse(const char *text)
     return colon != text && integer_parse(colon != NULL ? colon + 1 : text, &port) && port <= UINT16_MAX;
 }
 
+/* The words of a type, up to a NULL, and what they are for people; NULL: it has none. */
+static const char *const *words_of(enum config_type type, const char **expected)
+{
+    static const char *const verify[] = {"verify_none", "verify_peer", NULL};
+    static const char *const versions[] = {"tlsv1.3", "tlsv1.2", "tlsv1.1", "tlsv1", NULL};
+    static const char *const crl_check[] = {"false", "true", "peer", "best_effort", NULL};
+    static const char *const login_from[] = {"distinguished_name", "common_name", "subject_alternative_name", NULL};
+    static const char *const mechanism[] = {"PLAIN", "AMQPLAIN", "EXTERNAL", NULL};
+    static const char *const san_type[] = {"dns", "ip", "email", "uri", "other_name", NULL};
+    static const struct {
+        enum config_type type;
+        const char *const *words;
+        const char *expected;
+    } all[] = {
+        {TYPE_VERIFY, verify, "one of verify_none, verify_peer"},
+        {TYPE_TLS_VERSION, versions, "one of tlsv1.3, tlsv1.2"},
+        {TYPE_CRL_CHECK, crl_check, "one of true, false, peer, best_effort"},
+        {TYPE_LOGIN_FROM, login_from, "one of distinguished_name, common_name, subject_alternative_name"},
+        {TYPE_MECHANISM, mechanism, "one of PLAIN, AMQPLAIN, EXTERNAL"},
+        {TYPE_SAN_TYPE, san_type, "one of dns, ip, email, uri, other_name"},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (all[i].type == type) {
+            *expected = all[i].expected;
+            return all[i].words;
+        }
+    }
+    return NULL;
+}
+
+static bool word_parse(const struct config_key *key, const char *text, uint64_t *n, char *expected, size_t size)
+{
+    const char *what = "";
+    const char *const *words = words_of(key->type, &what);
+    snprintf(expected, size, "%s", what);
+    for (*n = 0; words != NULL && words[*n] != NULL; ++*n)
+        if (strcmp(text, words[*n]) == 0)
+            return true;
+    return false;
+}
+
 static bool mode_parse(const char *text, uint64_t *n)
 {
     enum { DIGITS_MAX = 4 };
@@ -158,6 +199,13 @@ bool config_value_parse(const struct config_key *key, const char *text, struct c
     case TYPE_NONE:
         say(expected, size, "none");
         return strcmp(text, "none") == 0;
+    case TYPE_VERIFY:
+    case TYPE_TLS_VERSION:
+    case TYPE_CRL_CHECK:
+    case TYPE_LOGIN_FROM:
+    case TYPE_MECHANISM:
+    case TYPE_SAN_TYPE:
+        return word_parse(key, text, &value->number, expected, size);
     case TYPE_ANY:
         return true;
     }

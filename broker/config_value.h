@@ -9,7 +9,8 @@
 #include "broker/config_keys.h"
 
 struct config_value {
-    uint64_t number; /* INTEGER, LIMIT (0: infinity), BOOLEAN, SIZE, BYTES, LEVEL (enum log_level) */
+    uint64_t
+        number; /* INTEGER, LIMIT (0: infinity), BOOLEAN, SIZE, BYTES, LEVEL (enum log_level), words (their number) */
     double fraction; /* FRACTION */
 };
 

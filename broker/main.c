@@ -11,12 +11,15 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/boot.h"
 #include "broker/config.h"
+#include "broker/control.h"
 #include "broker/harden.h"
 #include "broker/host.h"
+#include "broker/listeners.h"
 #include "broker/net/login.h"
 #include "broker/net/password.h"
 #include "broker/net/server.h"
@@ -163,34 +166,18 @@ static void log_warnings(const struct config *c)
 
 /* What the server borrows from the configuration, in the shapes that it wants. */
 struct wiring {
-    const char **listeners; /* owned; the texts are borrowed */
-    unsigned n_listeners;
-    bool has_listeners;           /* one was named, be it "none" */
-    struct bytes *loopback_users; /* owned; likewise */
+    struct listeners listeners;
+    struct tls *tls;              /* owned, until the server has it */
+    struct bytes *loopback_users; /* owned; the names are borrowed */
     unsigned n_loopback_users;
     bool is_guest_named; /* loopback_users.guest is set */
     struct login_rules login;
 };
 
-static void add_listener(struct wiring *w, const char *text)
-{
-    w->listeners = alloc_array((void *)w->listeners, w->n_listeners + 1, sizeof(char *));
-    w->listeners[w->n_listeners++] = text;
-}
-
 static void add_loopback_user(struct wiring *w, const char *name)
 {
     w->loopback_users = alloc_array(w->loopback_users, w->n_loopback_users + 1, sizeof *w->loopback_users);
     w->loopback_users[w->n_loopback_users++] = bytes_of_string(name);
-}
-
-static void on_listener(void *arg, const char *name, const char *value, uint64_t number)
-{
-    (void)name, (void)number;
-    struct wiring *w = arg;
-    w->has_listeners = true;
-    if (strcmp(value, "none") != 0)
-        add_listener(w, value);
 }
 
 static void on_loopback_user(void *arg, const char *name, const char *value, uint64_t number)
@@ -203,14 +190,59 @@ static void on_loopback_user(void *arg, const char *name, const char *value, uin
         add_loopback_user(w, name);
 }
 
-static void wire(struct wiring *w, const struct config *c)
+/* Where to listen, and the certificates for it, whose key perhaps only root may read; false: it has said what is wrong
+ * with them. */
+static bool open_listeners(const struct config *c, struct listeners *l, struct tls **tls)
+{
+    char *error = NULL;
+    *tls = NULL;
+    bool is_open = listeners_init(l, c, &error) && listeners_open_tls(l, tls, &error);
+    if (!is_open)
+        fprintf(stderr, "millraced: %s\n", error);
+    free(error);
+    return is_open;
+}
+
+/* What only opening files can tell of a configuration; the exit status. */
+static int check_files(const struct config *c)
+{
+    struct listeners l;
+    struct tls *tls;
+    int status = open_listeners(c, &l, &tls) ? EX_OK : EX_CONFIG;
+    tls_unref(tls);
+    listeners_fini(&l);
+    return status;
+}
+
+static void on_mechanism(void *arg, const char *name, const char *value, uint64_t number)
+{
+    (void)name, (void)value;
+    unsigned *mechanisms = arg;
+    *mechanisms |= 1U << number;
+}
+
+static unsigned mechanisms_of(const struct config *c)
+{
+    unsigned mechanisms = 0;
+    config_each(c, KEY_AUTH_MECHANISMS, on_mechanism, &mechanisms);
+    return mechanisms != 0 ? mechanisms : SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL;
+}
+
+static void unwire(struct wiring *w)
+{
+    tls_unref(w->tls);
+    listeners_fini(&w->listeners);
+    free(w->loopback_users);
+    throttle_destroy(w->login.throttle);
+}
+
+/* False: it has said what is wrong, and unwire() is due all the same. */
+static bool wire(struct wiring *w, const struct config *c)
 {
     *w = (struct wiring){0};
-    config_each(c, KEY_LISTENERS_TCP, on_listener, w);
-    if (config_is_set(c, KEY_LISTENERS_TCP_NONE))
-        w->n_listeners = 0;
-    else if (!w->has_listeners)
-        add_listener(w, "5672");
+    if (!open_listeners(c, &w->listeners, &w->tls))
+        return false;
+    listeners_warn(&w->listeners, c);
     config_each(c, KEY_LOOPBACK_USERS, on_loopback_user, w);
     if (config_is_set(c, KEY_LOOPBACK_USERS_NONE))
         w->n_loopback_users = 0;
@@ -223,6 +255,7 @@ static void wire(struct wiring *w, const struct config *c)
         .n_loopback_users = w->n_loopback_users,
         .throttle = throttle_create(seed),
     };
+    return true;
 }
 
 static uint64_t memory_total(const struct config *c)
@@ -255,8 +288,11 @@ static struct broker_config broker_config_of(const struct config *c)
 static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)
 {
     return (struct server_config){
-        .listeners = w->listeners,
-        .n_listeners = w->n_listeners,
+        .listeners = w->listeners.all,
+        .n_listeners = w->listeners.n,
+        .tls_handshake_ms = config_number(c, KEY_TLS_HANDSHAKE_TIMEOUT),
+        .proxies = w->listeners.proxies,
+        .n_proxies = w->listeners.n_proxies,
         .socket = {.backlog = (int)config_number(c, KEY_BACKLOG),
                    .nodelay = config_number(c, KEY_NODELAY) != 0,
                    .keepalive = config_number(c, KEY_KEEPALIVE) != 0,
@@ -274,8 +310,9 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .version = config_text(c, KEY_VERSION),
                     .broker_version = PACKAGE_VERSION,
                     .cluster_name = config_text(c, KEY_CLUSTER_NAME),
-                    .mechanisms = SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL,
+                    .mechanisms = mechanisms_of(c),
                     .login = login_judge,
+                    .may_log = login_may_log,
                     .random = login_random,
                     .arg = &w->login},
         .keeper = keeper,
@@ -349,14 +386,37 @@ static int claim_data(const char *dir, const struct identity *id)
     return host_claim_dir(dir);
 }
 
-/* Until it is told to stop; the exit status. */
-static int run(struct server *s, struct keeper *k)
+/* 0, or the exit status after saying what is wrong. */
+static int open_audit(const struct config *c)
 {
+    const char *name = config_text(c, KEY_AUDIT_FILE);
+    if (strcmp(name, "none") == 0 || strcmp(name, "false") == 0 || name[0] == '\0')
+        return EX_OK;
+    char *path = name[0] == '/' ? str_format("%s", name) : str_format("%s/%s", config_text(c, KEY_DATA_DIR), name);
+    int error = audit_open(path, config_number(c, KEY_AUDIT_ROTATION_SIZE),
+                           (unsigned)config_number(c, KEY_AUDIT_ROTATION_COUNT));
+    if (error != 0)
+        fprintf(stderr, "millraced: audit.file %s: %s\n", path, strerrordesc_np(-error));
+    free(path);
+    return error != 0 ? EX_CANTCREAT : EX_OK;
+}
+
+/* Until it is told to stop; the exit status. */
+static int run(const struct config *c, uint64_t memory_limit, struct server *s, struct keeper *k)
+{
+    bool has_disk_limit;
+    char *error;
+    struct control *control = control_start(c, s, memory_limit, disk_limit(c, &has_disk_limit), &error);
+    if (error != NULL) {
+        fprintf(stderr, "millraced: %s\n", error);
+        free(error);
+        return EX_UNAVAILABLE;
+    }
     const struct keeper_ear ear = {
         .durable = on_durable, .loaded = on_loaded, .disk_alarm = on_disk_alarm, .arg = server_hub(s)};
     keeper_start(k, &ear);
     log_info("main", "Server startup complete; 0 plugins started.");
-    printf("millrace " PACKAGE_VERSION " ready: amqp %s\n", server_addresses(s));
+    printf("millrace " PACKAGE_VERSION " ready: %s\n", server_addresses(s));
     fflush(stdout);
     bool has_ended = server_run(s);
     int status = keeper_stop(k) ? EX_OK : EX_IOERR;
@@ -364,12 +424,14 @@ static int run(struct server *s, struct keeper *k)
         log_warning("main", "not all connections could be closed in an orderly manner");
         _exit(status); /* they still refer to everything that would be freed */
     }
+    control_destroy(control);
     log_info("main", "stopped");
     return status;
 }
 
 /* With what was recovered, which it uses up. */
-static int serve_recovered(const struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r)
+static int serve_recovered(const struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r,
+                           uint64_t memory_limit)
 {
     struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
     struct keeper *k = create_keeper(c, r, desk);
@@ -378,7 +440,9 @@ static int serve_recovered(const struct config *c, struct wiring *w, struct serv
                                       .pending_max = keeper_pending_max(k),
                                       .pending_easy = keeper_pending_max(k) / 2,
                                       .arg = k};
-    const struct server_config sc = server_config_of(c, w, &keeper);
+    struct server_config sc = server_config_of(c, w, &keeper);
+    sc.tls = w->tls;
+    w->tls = NULL;
     char *error = NULL;
     int status = boot_define(c, r->broker, k), refused = status;
     struct server *s = server_create(&sc, sockets, r->broker, &error);
@@ -387,7 +451,7 @@ static int serve_recovered(const struct config *c, struct wiring *w, struct serv
     if (s == NULL)
         fprintf(stderr, "millraced: %s\n", error);
     else if (refused == EX_OK)
-        status = run(s, k);
+        status = run(c, memory_limit, s, k);
     server_destroy(s);
     keeper_destroy(k);
     backup_desk_destroy(desk);
@@ -405,7 +469,7 @@ static int serve_data(const struct config *c, struct wiring *w, struct server_so
         server_unbind(sockets);
         return status;
     }
-    status = serve_recovered(c, w, sockets, &r);
+    status = serve_recovered(c, w, sockets, &r, bc.memory_high);
     recovery_fini(&r);
     return status;
 }
@@ -437,7 +501,10 @@ static int serve_as(const struct config *c, const struct identity *id)
 {
     struct wiring w;
     struct server_sockets *sockets;
-    wire(&w, c);
+    if (!wire(&w, c)) {
+        unwire(&w);
+        return EX_CONFIG;
+    }
     const struct server_config sc = server_config_of(c, &w, NULL);
     int status = settle_in(c, id, &sc, &sockets);
     if (status == 0) {
@@ -447,11 +514,14 @@ static int serve_as(const struct config *c, const struct identity *id)
             log_warning("main", "runs as root; 'user' in the configuration names whom it should become");
         log_info("main", "data in %s; at most %" PRIu64 " open files", config_text(c, KEY_DATA_DIR),
                  host_raise_files());
-        status = serve_data(c, &w, sockets);
+        status = open_audit(c);
+        if (status == 0)
+            status = serve_data(c, &w, sockets);
+        else
+            server_unbind(sockets);
+        audit_close();
     }
-    free((void *)w.listeners);
-    free(w.loopback_users);
-    throttle_destroy(w.login.throttle);
+    unwire(&w);
     return status;
 }
 
@@ -507,6 +577,8 @@ int main(int argc, char **argv)
         read_config(c, &o);
         if (o.check_only || config_errors(c) > 0)
             status = tell_complaints(c) ? EX_CONFIG : EX_OK;
+        if (o.check_only && status == EX_OK)
+            status = check_files(c);
         if (o.check_only && status == EX_OK)
             config_print(c, stdout);
         if (status < 0)

@@ -51,14 +51,15 @@ void command_declare_exchange(struct broker *b, struct command *c, struct stream
         resource_fail(b, c, spec, DIFFERS, difference);
         return;
     }
-    if (x == NULL) {
+    bool is_new = x == NULL;
+    if (is_new) {
         if (!new_exchange_is_fine(b, c, v))
             return;
         x = exchange_create(b, v, spec);
         remember_exchange(b, RECORD_DEFINE, x);
     }
     b->changed = x->defined; /* maybe by another client, just now */
-    broker_done(b, c, spec);
+    broker_done(b, c, spec)->done.is_change = is_new;
 }
 
 void command_delete_exchange(struct broker *b, struct command *c, struct stream *s)
@@ -75,7 +76,7 @@ void command_delete_exchange(struct broker *b, struct command *c, struct stream 
     if (x != NULL)
         exchange_delete(b, x);
     exchange_delete_doomed(b); /* the answer waits for that too */
-    broker_done(b, c, spec);
+    broker_done(b, c, spec)->done.is_change = x != NULL;
 }
 
 /* The two ends of a binding. */
@@ -117,12 +118,13 @@ void command_bind(struct broker *b, struct command *c, struct stream *s)
     if (ends.queue != NULL && !resource_unlocked(b, c, s, spec, ends.queue))
         return;
     struct binding *bd = binding_find(b, ends.source, ends.queue, ends.to, spec);
-    if (bd == NULL) {
+    bool is_new = bd == NULL;
+    if (is_new) {
         bd = binding_create(b, ends.source, ends.queue, ends.to, spec);
         remember_binding(b, RECORD_DEFINE, bd);
     }
     b->changed = bd->defined;
-    broker_done(b, c, spec);
+    broker_done(b, c, spec)->done.is_change = is_new;
 }
 
 void command_unbind(struct broker *b, struct command *c, struct stream *s)
@@ -137,5 +139,5 @@ void command_unbind(struct broker *b, struct command *c, struct stream *s)
     if (bd != NULL)
         binding_delete(b, bd);
     exchange_delete_doomed(b);
-    broker_done(b, c, spec);
+    broker_done(b, c, spec)->done.is_change = bd != NULL;
 }

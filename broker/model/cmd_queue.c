@@ -72,7 +72,7 @@ void command_declare_queue(struct broker *b, struct command *c, struct stream *s
     }
     q = queue_create(b, v, spec, spec->exclusive ? s->outlet : NULL, b->next_queue_id++);
     remember_queue(b, RECORD_DEFINE, q);
-    done_with_counts(b, c, q);
+    done_with_counts(b, c, q)->done.is_change = true;
 }
 
 void command_delete_queue(struct broker *b, struct command *c, struct stream *s)
@@ -94,7 +94,7 @@ void command_delete_queue(struct broker *b, struct command *c, struct stream *s)
         return;
     }
     size_t answer = b->effects->n;
-    done_with_counts(b, c, q); /* the answer comes before the cancels that it causes … */
+    done_with_counts(b, c, q)->done.is_change = true; /* the answer comes before the cancels that it causes … */
     queue_delete(b, q);
     exchange_delete_doomed(b);
     if (b->records)
@@ -108,6 +108,7 @@ void command_purge_queue(struct broker *b, struct command *c, struct stream *s)
         return;
     uint64_t before = b->position;
     struct event *answer = done_with_counts(b, c, q);
+    answer->done.is_change = true;
     queue_purge(b, q); /* which tells nobody anything */
     if (b->position != before) {
         remember_changed(b);

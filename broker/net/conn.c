@@ -52,12 +52,16 @@ void conn_read(struct conn *c, uint8_t *scratch, uint64_t now_ms)
     c->ready &= ~(unsigned)WATCH_READ;
     if (c->state == CONN_GONE)
         return;
+    if (c->transport->writes_by_reading)
+        c->is_blocked = false;
     if (c->state == CONN_UP && (session_wants(c->session) & SESSION_READ) == 0)
         return; /* that was before it stopped wanting */
     /* Until it has opened there may be a password in what comes. */
     const bool is_secret = c->in.is_secret = c->guest.place != NULL;
     struct space space = intake_space(&c->in, scratch);
     ssize_t n = c->transport->kind->read(c->transport, space.at, space.size);
+    if (c->transport->has_more)
+        c->ready |= WATCH_READ; /* in the next turn: the socket will not say so */
     if (n <= 0 && n != -EAGAIN)
         conn_drop(c);
     else if (n > 0 && c->state == CONN_UP)
@@ -120,15 +124,36 @@ static bool conn_hear_out(struct conn *c, unsigned wants)
         conn_drop(c);
     else
         watch_set(c->watch, WATCH_READ);
+    if (c->transport != NULL && c->transport->has_more)
+        c->ready |= WATCH_READ;
     return false;
+}
+
+/* The socket can be written, which reading may have waited for too. */
+static void conn_unblock(struct conn *c)
+{
+    c->ready &= ~(unsigned)WATCH_WRITE;
+    c->is_blocked = false;
+    if (c->transport != NULL && c->transport->reads_by_writing)
+        c->ready |= WATCH_READ;
+}
+
+/* What the socket must be watched for, and whether there is something to be read besides. */
+static void conn_watch(struct conn *c, unsigned wants)
+{
+    const struct transport *t = c->transport;
+    bool will_read = (wants & SESSION_READ) != 0;
+    bool waits_to_write = (c->is_blocked && !t->writes_by_reading) || (will_read && t->reads_by_writing);
+    bool waits_to_read = will_read || (c->is_blocked && t->writes_by_reading);
+    watch_set(c->watch, (waits_to_read ? WATCH_READ : 0U) | (waits_to_write ? WATCH_WRITE : 0U));
+    if (will_read && t->has_more)
+        c->ready |= WATCH_READ;
 }
 
 bool conn_serve(struct conn *c, uint64_t now_ms)
 {
-    if ((c->ready & WATCH_WRITE) != 0) {
-        c->ready &= ~(unsigned)WATCH_WRITE;
-        c->is_blocked = false;
-    }
+    if ((c->ready & WATCH_WRITE) != 0)
+        conn_unblock(c);
     if (c->state != CONN_UP)
         return false;
     if (!c->is_broken && !conn_write(c))
@@ -154,7 +179,7 @@ bool conn_serve(struct conn *c, uint64_t now_ms)
         if (c->close_by_ms == UINT64_MAX)
             c->close_by_ms = now_ms + SESSION_CLOSE_MS; /* for a peer that does not even read that it is closed */
     }
-    watch_set(c->watch, ((wants & SESSION_READ) != 0 ? WATCH_READ : 0U) | (c->is_blocked ? WATCH_WRITE : 0U));
+    conn_watch(c, wants);
     return !c->is_blocked && (wants & SESSION_WRITE) != 0;
 }
 

@@ -50,6 +50,12 @@ enum login login_judge(void *login_rules, const struct session_login *l, uint64_
     return right ? LOGIN_OK : LOGIN_REFUSED;
 }
 
+bool login_may_log(void *login_rules, struct bytes place, uint64_t now_ms, unsigned *suppressed)
+{
+    const struct login_rules *rules = login_rules;
+    return rules->throttle == NULL || throttle_may_log(rules->throttle, place, now_ms, suppressed);
+}
+
 void login_random(void *unused, void *to, size_t n)
 {
     (void)unused;

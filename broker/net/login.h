@@ -18,6 +18,9 @@ struct login_rules {
  * does, and of a user without a hash none. */
 enum login login_judge(void *login_rules, const struct session_login *l, uint64_t now_ms, uint64_t *delay_ms);
 
+/* session_config.may_log, likewise. */
+bool login_may_log(void *login_rules, struct bytes place, uint64_t now_ms, unsigned *suppressed);
+
 /* session_config.random: unguessable bytes. */
 void login_random(void *unused, void *to, size_t n);
 #endif

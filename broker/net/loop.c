@@ -1,17 +1,17 @@
 #define _GNU_SOURCE
 #include "broker/net/loop.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/slots.h"
 #include "broker/net/conn.h"
 #include "broker/net/porch.h"
+#include "broker/net/transport.h"
 
 struct loop {
     struct loop_shared *shared; /* borrowed */
@@ -84,7 +84,9 @@ void loop_destroy(struct loop *l)
         next = p->next;
         if (p->kind == PARCEL_MAIL)
             mail_destroy(mail_of(p));
-        else if (p->kind != PARCEL_NEWS)
+        else if (p->kind == PARCEL_STRANGER)
+            stranger_fini((struct stranger *)(void *)p);
+        if (p->kind != PARCEL_MAIL && p->kind != PARCEL_NEWS)
             free(p);
     }
     for (struct parcel *p = l->spare, *next; p != NULL; p = next) {
@@ -97,6 +99,12 @@ void loop_destroy(struct loop *l)
     porch_fini(&l->porch);
     heap_fini(&l->deadlines);
     slots_fini(&l->conns);
+    for (struct batch *b = l->backlog; b != NULL; b = l->backlog) { /* the desk's: connections have ended */
+        l->backlog = b->next;
+        for (unsigned i = 0; i < b->n; i++)
+            command_drop(&b->commands[i]);
+        free(b);
+    }
     outbox_fini(&l->outbox);
     poller_destroy(l->poller);
     free(l);
@@ -157,7 +165,7 @@ static void loop_leave_door(struct loop *l, struct conn *c)
 
 static void loop_send_away(struct loop *l, struct stranger *s)
 {
-    close(s->fd);
+    stranger_fini(s);
     atomic_fetch_sub(&l->shared->connections, 1);
     atomic_fetch_sub(&l->shared->guests[l->number], 1);
 }
@@ -180,26 +188,21 @@ static void loop_evict(struct loop *l, struct guest *g)
 /* Gives the stranger a connection, at the door. */
 static void loop_seat(struct loop *l, struct stranger *s)
 {
-    struct address to = {.len = sizeof to.storage};
-    getsockname(s->fd, (struct sockaddr *)&to.storage, &to.len);
-    char from_text[ADDRESS_TEXT_MAX], to_text[ADDRESS_TEXT_MAX], name[2 * ADDRESS_TEXT_MAX + 8];
-    address_format(&s->from, from_text);
-    address_format(&to, to_text);
-    snprintf(name, sizeof name, "%s -> %s", from_text, to_text);
-
-    struct conn *c = conn_create(transport_plain_create(s->fd));
+    struct peer_room room;
+    const struct session_peer peer = peer_for_session(&s->peer, &room);
+    struct conn *c = conn_create(s->transport);
     outlet_id id;
     c->loop = l;
     c->slot = slots_take(&l->conns, c, &id.generation);
     id.slot = c->slot * l->shared->n_loops + l->number;
-    const struct session_peer peer = {.name = name, .is_loopback = address_is_loopback(&s->from)};
     c->session = session_create(l->shared->session, id, &peer, &l->outbox, s->came_ms);
-    c->watch = watch_create(l->poller, s->fd, on_conn, c);
+    c->watch = watch_create(l->poller, s->transport->fd, on_conn, c);
     if (l->alarms != 0)
         session_alarm(c->session, l->alarms, l->now_ms);
     loop_touch(l, c);
 
-    door_enter(&l->door, &c->guest, &s->from, l->now_ms);
+    door_enter(&l->door, &c->guest, &s->peer.from, l->now_ms);
+    peer_fini(&s->peer);
     for (struct guest *g; (g = door_overdue(&l->door, &c->guest, l->now_ms)) != NULL;)
         loop_evict(l, g);
 }
@@ -209,7 +212,7 @@ static bool loop_makes_room(struct loop *l, const struct stranger *s)
 {
     if (!door_is_full(&l->door))
         return true;
-    struct guest *rival = door_rival(&l->door, &s->from, l->now_ms);
+    struct guest *rival = door_rival(&l->door, &s->peer.from, l->now_ms);
     if (rival != NULL)
         loop_evict(l, rival);
     return rival != NULL;
@@ -284,6 +287,10 @@ static void loop_hand_out(struct loop *l, struct event *events, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct event *e = &events[i];
+        if (e->to.outlet.generation == DESK_GENERATION) {
+            hub_answer_desk(l->shared->hub, e); /* without threads: with them the hub has sorted it out */
+            continue;
+        }
         struct conn *c = loop_find(l, e->to.outlet);
         if (c == NULL) {
             event_drop(e);
@@ -323,6 +330,18 @@ static void loop_take_turn(struct loop *l)
         loop_alarm(l, e->alarms);
     loop_hand_out(l, e->events, e->n);
     effects_clear(e);
+    hub_post_desk(h);
+}
+
+/* Without threads: what the desk asks of the hub goes behind what is there already. */
+static void loop_take_desk_mail(struct loop *l, struct mail *m)
+{
+    struct batch **last = &l->backlog;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = m->batches;
+    m->batches = NULL;
+    mail_destroy(m);
 }
 
 /* With threads: posts what sessions want of the hub. */
@@ -375,6 +394,10 @@ static void loop_collect(struct loop *l)
         next = p->next;
         switch ((enum parcel_kind)p->kind) {
         case PARCEL_MAIL:
+            if (mail_of(p)->loop == HUB_DESK) {
+                loop_take_desk_mail(l, mail_of(p));
+                continue;
+            }
             loop_open_mail(l, mail_of(p));
             continue; /* it is kept */
         case PARCEL_NEWS:
@@ -497,6 +520,12 @@ static void loop_serve(struct loop *l)
     }
 }
 
+/* Without threads: with what the last round has caused. */
+static bool loop_may_go_on(const struct loop *l)
+{
+    return !l->shared->has_threads && loop_has_commands(l) && !hub_turn_is_long(l->shared->hub);
+}
+
 static void loop_turn(struct loop *l)
 {
     loop_wait(l);
@@ -508,14 +537,15 @@ static void loop_turn(struct loop *l)
         loop_post(l); /* before the writing, so that the hub works meanwhile */
         loop_serve(l);
         loop_post(l);
-        return;
-    }
-    loop_take_turn(l);
-    loop_serve(l);
-    for (unsigned i = 1; i < LOOP_ROUNDS && loop_has_commands(l) && !hub_turn_is_long(l->shared->hub); i++) {
+    } else {
         loop_take_turn(l);
         loop_serve(l);
     }
+    for (unsigned i = 1; i < LOOP_ROUNDS && loop_may_go_on(l); i++) {
+        loop_take_turn(l);
+        loop_serve(l);
+    }
+    audit_flush();
 }
 
 /* ---- The end. */

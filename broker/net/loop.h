@@ -13,8 +13,8 @@
 
 #include "amqp/session.h"
 #include "base/lane.h"
-#include "broker/net/address.h"
 #include "broker/net/hub.h"
+#include "broker/net/peer.h"
 #include "broker/net/poller.h"
 
 struct loop;
@@ -39,14 +39,6 @@ struct loop_shared {
     atomic_uint guests[LOOPS_MAX]; /* by loop: connections that have not logged in, those on their way included */
 };
 
-/* A socket that was accepted, on its way to its loop. */
-struct stranger {
-    struct parcel parcel; /* PARCEL_STRANGER */
-    int fd;               /* owned */
-    struct address from;
-    uint64_t came_ms; /* when it was accepted */
-};
-
 struct loop *loop_create(struct loop_shared *shared, unsigned number);
 void loop_destroy(struct loop *l); /* after hub_stop() */
 
@@ -57,7 +49,7 @@ bool loop_run(struct loop *l, struct loop *first);
 struct lane *loop_lane(struct loop *l);     /* any thread may post there */
 struct poller *loop_poller(struct loop *l); /* for its own thread */
 
-/* On its own thread: takes over a socket; closes all connections in an orderly manner and ends; ends at once. */
+/* On its own thread: takes over a connection; closes all connections in an orderly manner and ends; ends at once. */
 void loop_welcome(struct loop *l, struct stranger *s); /* keeps only what is in it */
 void loop_stop(struct loop *l);
 void loop_hurry(struct loop *l);

@@ -8,12 +8,22 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/net/hub.h"
 #include "broker/net/loop.h"
+#include "broker/net/tls.h"
+#include "broker/net/transport.h"
+
+/* A listener, and what is spoken there. */
+struct entrance {
+    struct server *server;     /* borrowed, once there is one */
+    struct listener *listener; /* owned */
+    struct greeting how;
+};
 
 struct server {
     struct server_config config;
@@ -22,17 +32,20 @@ struct server {
     struct hub *hub;                /* owned */
     struct loop **loops;            /* owned: the first is the main thread's */
     struct loop_shared shared;
-    struct lane **lanes; /* owned: the loops' */
-    pthread_t *threads;  /* owned: of all loops but the first */
-    bool *has_ended;     /* owned: what loop_run() said, by loop */
-    unsigned next_loop;  /* whose turn it is to get a connection */
-    unsigned signals;    /* that asked for an end */
+    struct lane **lanes;         /* owned: the loops' */
+    pthread_t *threads;          /* owned: of all loops but the first */
+    bool *has_ended;             /* owned: what loop_run() said, by loop */
+    struct greeter *greeter;     /* owned; NULL: no listener needs it */
+    atomic_uint next_loop;       /* whose turn it is to get a connection */
+    unsigned signals;            /* that asked for an end */
+    void (*end_desk)(void *arg); /* NULL: nobody sits there */
+    void *desk;
 };
 
 /* ---- Where it listens. */
 
 struct server_sockets {
-    struct listener **at; /* owned */
+    struct entrance *at; /* owned */
     unsigned n;
 };
 
@@ -40,14 +53,14 @@ static bool open_sockets(struct server_sockets *to, const struct server_config *
 {
     for (unsigned i = 0; i < config->n_listeners; i++) {
         struct listener *opened[LISTENER_SOCKETS_MAX];
-        if (listener_is_unix(config->listeners[i]) != is_unix)
+        if (listener_is_unix(config->listeners[i].text) != is_unix)
             continue;
-        int n = listener_open(config->listeners[i], &config->socket, opened, error);
+        int n = listener_open(config->listeners[i].text, &config->socket, opened, error);
         if (n < 0)
             return false;
-        to->at = alloc_array((void *)to->at, to->n + (unsigned)n, sizeof(struct listener *));
+        to->at = alloc_array(to->at, to->n + (unsigned)n, sizeof *to->at);
         for (int k = 0; k < n; k++)
-            to->at[to->n++] = opened[k];
+            to->at[to->n++] = (struct entrance){.listener = opened[k], .how = config->listeners[i].how};
     }
     return true;
 }
@@ -64,7 +77,7 @@ struct server_sockets *server_bind(const struct server_config *config, char **er
 static void close_sockets(struct server_sockets *sockets)
 {
     while (sockets->n > 0)
-        listener_destroy(sockets->at[--sockets->n]);
+        listener_destroy(sockets->at[--sockets->n].listener);
 }
 
 void server_unbind(struct server_sockets *sockets)
@@ -72,8 +85,26 @@ void server_unbind(struct server_sockets *sockets)
     if (sockets == NULL)
         return;
     close_sockets(sockets);
-    free((void *)sockets->at);
+    free(sockets->at);
     free(sockets);
+}
+
+/* "amqp A, B, amqps C": each kind named before the first of it, in the order of the listeners. */
+static void server_tell_address(struct server *s, const struct entrance *e, const char *text)
+{
+    bool is_first = true;
+    for (const struct entrance *o = s->sockets->at; o < e; o++)
+        is_first = is_first && o->how.is_tls != e->how.is_tls;
+    const char *kind = e->how.is_tls ? "amqps " : is_first ? "amqp " : "";
+    char *all =
+        s->addresses == NULL ? str_format("%s%s", kind, text) : str_format("%s, %s%s", s->addresses, kind, text);
+    free(s->addresses);
+    s->addresses = all;
+    log_info("main", "started %s listener on %s",
+             e->how.is_tls                                    ? "TLS (SSL)"
+             : address_is_unix(listener_address(e->listener)) ? "UNIX"
+                                                              : "TCP",
+             text);
 }
 
 static bool server_listen(struct server *s, char **error)
@@ -81,25 +112,23 @@ static bool server_listen(struct server *s, char **error)
     if (!open_sockets(s->sockets, &s->config, true, error))
         return false;
     for (unsigned i = 0; i < s->sockets->n; i++) {
-        struct listener *l = s->sockets->at[i];
+        struct entrance *e = &s->sockets->at[i];
         char text[ADDRESS_TEXT_MAX];
-        address_format(listener_address(l), text);
-        int status = listener_listen(l);
+        address_format(listener_address(e->listener), text);
+        int status = listener_listen(e->listener);
         if (status != 0) {
             *error = str_format("cannot listen on %s: %s", text, strerrordesc_np(-status));
             return false;
         }
-        char *all = s->addresses == NULL ? str_format("%s", text) : str_format("%s, %s", s->addresses, text);
-        free(s->addresses);
-        s->addresses = all;
-        log_info("main", "started %s listener on %s", address_is_unix(listener_address(l)) ? "UNIX" : "TCP", text);
+        e->server = s;
+        server_tell_address(s, e, text);
     }
     return true;
 }
 
 const char *server_addresses(const struct server *s)
 {
-    return s->addresses != NULL ? s->addresses : "none";
+    return s->addresses != NULL ? s->addresses : "amqp none";
 }
 
 void server_destroy(struct server *s)
@@ -107,6 +136,9 @@ void server_destroy(struct server *s)
     if (s == NULL)
         return;
     server_unbind(s->sockets);
+    if (s->greeter == NULL)
+        tls_unref(s->config.tls);
+    greeter_destroy(s->greeter);
     for (unsigned i = 0; i < s->shared.n_loops; i++)
         loop_destroy(s->loops[i]);
     hub_destroy(s->hub);
@@ -123,29 +155,57 @@ void server_destroy(struct server *s)
 /* Who would get the next connection has room for it. */
 static bool has_room(void *arg)
 {
-    struct server *s = arg;
-    return loop_has_room(&s->shared, s->next_loop % s->shared.n_loops);
+    const struct entrance *e = arg;
+    struct server *s = e->server;
+    if (e->how.is_tls || e->how.has_proxy)
+        return greeter_has_room(s->greeter);
+    return loop_has_room(&s->shared, atomic_load(&s->next_loop) % s->shared.n_loops);
+}
+
+/* To its loop; from the main thread and from the greeter's. */
+static void server_pass(struct server *s, struct stranger *stranger, bool is_main)
+{
+    unsigned number = atomic_fetch_add(&s->next_loop, 1) % s->shared.n_loops;
+    atomic_fetch_add(&s->shared.guests[number], 1);
+    if (is_main && number == 0) {
+        loop_welcome(s->loops[0], stranger);
+    } else {
+        struct stranger *copy = alloc_copy(stranger, sizeof *stranger);
+        lane_post(s->lanes[number], &copy->parcel);
+    }
 }
 
 static void on_connection(void *arg, int fd, const struct address *from)
 {
-    struct server *s = arg;
+    const struct entrance *e = arg;
+    struct server *s = e->server;
     unsigned open = atomic_fetch_add(&s->shared.connections, 1);
-    if (s->config.connections_max != 0 && open >= s->config.connections_max) {
+    if (s->config.connections_max != 0 && open >= s->config.connections_max + SERVER_REFUSALS_MAX) {
         atomic_fetch_sub(&s->shared.connections, 1);
         log_warning("net", "connection refused: node connection limit (%u) is reached", s->config.connections_max);
         close(fd);
         return;
     }
-    unsigned number = s->next_loop++ % s->shared.n_loops;
-    atomic_fetch_add(&s->shared.guests[number], 1);
-    struct stranger here = {.parcel.kind = PARCEL_STRANGER, .fd = fd, .from = *from, .came_ms = clock_ms()};
-    if (number == 0) {
-        loop_welcome(s->loops[0], &here);
-    } else {
-        struct stranger *stranger = alloc_copy(&here, sizeof here);
-        lane_post(s->lanes[number], &stranger->parcel);
+    if (e->how.is_tls || e->how.has_proxy) {
+        greeter_take(s->greeter, fd, from, e->how);
+        return;
     }
+    struct stranger here = {
+        .parcel.kind = PARCEL_STRANGER, .transport = transport_plain_create(fd), .came_ms = clock_ms()};
+    peer_init(&here.peer, fd, from);
+    server_pass(s, &here, true);
+}
+
+/* The greeter's, on its thread. */
+static void on_greeted(void *arg, struct stranger *stranger)
+{
+    server_pass(arg, stranger, false);
+}
+
+static void on_ungreeted(void *arg)
+{
+    struct server *s = arg;
+    atomic_fetch_sub(&s->shared.connections, 1);
 }
 
 static void server_tell_loops(struct server *s, enum parcel_kind kind)
@@ -163,6 +223,8 @@ static void on_stop(void *arg, int number)
     log_notice("main", "%s received - shutting down%s", number == SIGTERM ? "SIGTERM" : "SIGINT",
                s->signals == 0 ? "" : " at once");
     close_sockets(s->sockets);
+    if (s->greeter != NULL)
+        greeter_stop(s->greeter); /* whom it has passed on comes before what the loops are told now */
     if (s->signals++ == 0) {
         hub_tell_shutdown(s->hub); /* before the first connection is closed for it */
         server_tell_loops(s, PARCEL_STOP);
@@ -175,8 +237,14 @@ static void on_stop(void *arg, int number)
 
 static void on_hangup(void *arg, int number)
 {
-    (void)arg, (void)number;
-    log_notice("main", "SIGHUP received - nothing to reload yet");
+    struct server *s = arg;
+    (void)number;
+    log_notice("main", "SIGHUP received - reopening files%s", s->config.tls != NULL ? ", reloading certificates" : "");
+    int status = audit_is_on() ? audit_reopen() : 0;
+    if (status != 0)
+        log_error("main", "the audit log cannot be opened anew: %s", strerrordesc_np(-status));
+    if (s->config.tls != NULL)
+        greeter_reload(s->greeter);
 }
 
 /* ---- Its life. */
@@ -184,6 +252,40 @@ static void on_hangup(void *arg, int number)
 struct hub *server_hub(struct server *s)
 {
     return s->hub;
+}
+
+/* If any listener needs it. */
+static void server_hire_greeter(struct server *s)
+{
+    const struct server_config *c = &s->config;
+    bool is_needed = c->tls != NULL;
+    for (unsigned i = 0; i < c->n_listeners; i++)
+        is_needed = is_needed || c->listeners[i].how.is_tls || c->listeners[i].how.has_proxy;
+    if (!is_needed)
+        return;
+    const struct greeter_config gc = {.tls = c->tls,
+                                      .handshake_ms = c->session.handshake_timeout_ms,
+                                      .tls_handshake_ms = c->tls_handshake_ms,
+                                      .proxies = c->proxies,
+                                      .n_proxies = c->n_proxies,
+                                      .pass = on_greeted,
+                                      .gone = on_ungreeted,
+                                      .arg = s};
+    s->greeter = greeter_create(&gc);
+}
+
+struct lane *server_seat(struct server *s, struct lane *desk, void (*end)(void *arg), void *arg)
+{
+    s->end_desk = end;
+    s->desk = arg;
+    hub_seat(s->hub, desk);
+    return s->shared.has_threads ? hub_inbox(s->hub) : s->lanes[0];
+}
+
+static void server_end_desk(struct server *s)
+{
+    if (s->end_desk != NULL)
+        s->end_desk(s->desk);
 }
 
 struct server *server_create(const struct server_config *config, struct server_sockets *sockets, struct broker *broker,
@@ -216,6 +318,7 @@ struct server *server_create(const struct server_config *config, struct server_s
     }
     if (!s->shared.has_threads)
         hub_attach(s->hub, s->lanes[0]);
+    server_hire_greeter(s);
     /* Now, so that whoever sees that it listens may signal it. */
     struct poller *p = loop_poller(s->loops[0]);
     poller_signal(p, SIGTERM, on_stop, s);
@@ -255,20 +358,24 @@ bool server_run(struct server *s)
 {
     /* cppcheck-suppress variableScope; the threads borrow it until they are joined */
     struct loop_thread threads[LOOPS_MAX];
-    const struct listener_host host = {.has_room = has_room, .take = on_connection, .arg = s};
     struct poller *p = loop_poller(s->loops[0]);
     if (s->shared.has_threads)
         server_start_threads(s, threads);
-    for (unsigned i = 0; i < s->sockets->n; i++)
-        listener_start(s->sockets->at[i], p, &host);
+    for (unsigned i = 0; i < s->sockets->n; i++) {
+        const struct listener_host host = {.has_room = has_room, .take = on_connection, .arg = &s->sockets->at[i]};
+        listener_start(s->sockets->at[i].listener, p, &host);
+    }
 
     bool has_ended = loop_run(s->loops[0], s->loops[0]);
-    if (!s->shared.has_threads)
+    if (!s->shared.has_threads) {
+        server_end_desk(s);
         return has_ended;
+    }
     for (unsigned i = 1; i < s->shared.n_loops; i++) {
         pthread_join(s->threads[i], NULL);
         has_ended = has_ended && s->has_ended[i];
     }
+    server_end_desk(s);
     hub_stop(s->hub);
     return has_ended;
 }

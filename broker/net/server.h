@@ -6,15 +6,30 @@
 
 #include "amqp/session.h"
 #include "broker/model/broker.h"
+#include "broker/net/greeter.h"
 #include "broker/net/hub.h"
 #include "broker/net/listener.h"
 
 struct server;
 
+enum { SERVER_REFUSALS_MAX = 64 }; /* beyond connections_max, who come in to be told so by the model */
+
+struct tls;
+
+/* Where to listen, and what is spoken there. */
+struct server_listener {
+    const char *text; /* borrowed: for address_split() */
+    struct greeting how;
+};
+
 /* What is borrowed lives as long as the server. */
 struct server_config {
-    const char *const *listeners; /* borrowed: texts for listener_open() */
+    const struct server_listener *listeners; /* borrowed */
     unsigned n_listeners;
+    struct tls *tls;                     /* taken over; NULL: no listener has TLS */
+    uint64_t tls_handshake_ms;           /* of session.handshake_timeout_ms */
+    const struct address_range *proxies; /* borrowed: who may speak for others where a listener has_proxy */
+    unsigned n_proxies;
     struct socket_options socket;
     unsigned io_threads;      /* network threads, at most LOOPS_MAX; 0: one thread does all */
     unsigned connections_max; /* 0: no limit */
@@ -31,14 +46,20 @@ struct server_sockets *server_bind(const struct server_config *config, char **er
 void server_unbind(struct server_sockets *sockets); /* NULL is allowed */
 
 /* Listens, and takes over the signals, but does not accept yet.  Takes over the broker and the sockets.  NULL: *error
- * says why, and the caller frees it. */
+ * says why, and the caller frees it.  SIGHUP reads the certificates again. */
 struct server *server_create(const struct server_config *config, struct server_sockets *sockets, struct broker *broker,
                              char **error);
 
 /* What the keeper tells; as long as the server lives. */
 struct hub *server_hub(struct server *s);
 
-/* Where it listens: "127.0.0.1:5672, [::1]:5672, unix:/run/millrace/amqp.sock"; lives as long as the server. */
+/* Somebody who asks the hub from a thread of their own, in mails (HUB_DESK) that are posted to the lane answered here;
+ * the answers come to `desk`.  end is called when all connections have ended: nothing may be posted after it has
+ * returned.  Before server_run(). */
+struct lane *server_seat(struct server *s, struct lane *desk, void (*end)(void *arg), void *arg);
+
+/* Where it listens: "amqp 127.0.0.1:5672, unix:/run/millrace/amqp.sock, amqps [::1]:5671"; lives as long as the
+ * server. */
 const char *server_addresses(const struct server *s);
 
 /* Serves until SIGTERM or SIGINT, on the calling thread and those that it starts.  True: all connections have ended in

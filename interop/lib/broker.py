@@ -33,6 +33,7 @@ class Broker:
         self.log_path = os.path.join(folder, "log")
         self.process = None
         self.port = 0
+        self.tls_ports = []
         self.said = b""
         self.started = self.ready_s = 0.0
 
@@ -60,9 +61,11 @@ class Broker:
                 raise BrokerError(f"the broker ended with {self.wait(STOP_S)} instead of starting: {self.last_words()}")
             self.said += piece
         line = self.said.split(b"\n")[0].decode(errors="replace")
-        if " ready: amqp " not in line:
+        if " ready: amqp" not in line:
             raise BrokerError(f"the broker said: {line}")
-        self.port = int(line.split(" ready: amqp ")[1].split(",")[0].rsplit(":", 1)[1])
+        places = line.split(" ready: ")[1].split(", ")
+        self.tls_ports = [int(p.rsplit(":", 1)[1]) for p in places if p.startswith("amqps ")]
+        self.port = int(places[0].rsplit(":", 1)[1]) if places[0].startswith("amqp ") else 0
         self.ready_s = time.monotonic() - self.started
         return True
 
@@ -155,7 +158,7 @@ class RabbitMq(Broker):
     PLUGINS = ("rabbitmq_auth_mechanism_ssl",)
 
     def configure(self):
-        lines, self.places = [], []
+        lines, self.places, self.port = [], [], 0
         for setting in self.settings:
             key, value = setting.split("=", 1)
             if key.startswith("listeners.") and value.endswith(":0"):

@@ -8,8 +8,6 @@
 #include "broker/net/password.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { OFFERED = SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL };
-
 static const char *const algorithms[] = {"", "rabbit_password_hashing_sha256", "rabbit_password_hashing_sha512",
                                          "rabbit_password_hashing_md5"};
 
@@ -32,17 +30,21 @@ static void check_login(struct bytes password)
     free(hash);
 }
 
-static void check_response(struct bytes mechanism, struct bytes response)
+static void check_response(enum session_mechanism which, struct bytes mechanism, struct bytes response)
 {
+    enum { ALL = SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL };
     struct bytes user, password;
-    enum sasl_verdict v = sasl_read(OFFERED, mechanism, response, &user, &password);
+    CHECK(sasl_read(ALL & ~which, mechanism, response, &user, &password) == SASL_UNKNOWN);
+    CHECK(user.len == 0 && password.len == 0);
+    enum sasl_verdict v = sasl_read(which, mechanism, response, &user, &password);
     CHECK(v != SASL_UNKNOWN);
     check_within(user, response);
     check_within(password, response);
-    if (v != SASL_OK)
+    CHECK(which != SASL_EXTERNAL || (v == SASL_OK && user.len == 0 && password.len == 0));
+    if (v != SASL_OK || which == SASL_EXTERNAL)
         return;
     CHECK(password.len > 0);
-    CHECK(mechanism.at[0] != 'P' || user.len + password.len + 2 == response.len);
+    CHECK(which != SASL_PLAIN || user.len + password.len + 2 == response.len);
     check_login(password);
 }
 
@@ -58,10 +60,11 @@ static void check_hash(struct bytes algorithm, struct bytes hash)
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     struct bytes b = bytes_of(at, len), user, password;
-    check_response(BYTES("PLAIN"), b);
-    check_response(BYTES("AMQPLAIN"), b);
-    if (!bytes_equal(b, BYTES("PLAIN")) && !bytes_equal(b, BYTES("AMQPLAIN")) && !bytes_equal(b, BYTES("EXTERNAL")))
-        CHECK(sasl_read(OFFERED, b, b, &user, &password) == SASL_UNKNOWN);
+    check_response(SASL_PLAIN, BYTES("PLAIN"), b);
+    check_response(SASL_AMQPLAIN, BYTES("AMQPLAIN"), b);
+    check_response(SASL_EXTERNAL, BYTES("EXTERNAL"), b);
+    unsigned named = sasl_find(b);
+    CHECK((sasl_read(named, b, b, &user, &password) == SASL_UNKNOWN) == (named == 0));
     for (size_t i = 0; i < sizeof algorithms / sizeof algorithms[0]; i++)
         check_hash(bytes_of_string(algorithms[i]), b);
     return 0;

@@ -127,16 +127,33 @@ TEST(all_mistakes_are_found_at_once)
     config_destroy(c);
 }
 
+TEST(words_of_tls_are_words_of_rabbitmq)
+{
+    struct config *c = read_text("ssl_options.verify = verify_peer\nssl_options.versions.1 = tlsv1.2\n"
+                                 "ssl_options.crl_check = best_effort\nssl_cert_login_from = common_name\n"
+                                 "ssl_cert_login_san_type = other_name\nssl_options.password = secret\n");
+    assert_silent(c);
+    assert_int_equal(config_number(c, KEY_TLS_VERIFY), true);
+    assert_int_equal(config_number(c, KEY_TLS_CRL_CHECK), 3);
+    assert_int_equal(config_number(c, KEY_LOGIN_FROM), 1);
+    assert_int_equal(config_number(c, KEY_LOGIN_SAN_TYPE), 4);
+    assert_int_equal(config_number(c, KEY_TLS_DEPTH), 1);
+    config_destroy(c);
+    assert_complaint("ssl_options.verify = verify_all", true,
+                     "f:1: ssl_options.verify: expected one of verify_none, verify_peer, got \"verify_all\"");
+    assert_complaint("ssl_options.versions.1 = sslv3", true,
+                     "f:1: ssl_options.versions.1: expected one of tlsv1.3, tlsv1.2, got \"sslv3\"");
+    assert_complaint("ssl_options.bypass_pem_cache = true", false,
+                     "f:1: 'ssl_options.bypass_pem_cache' has no effect in Millrace");
+}
+
 TEST(what_would_open_the_broker_stops_it)
 {
-    assert_complaint("listeners.ssl.default = 5671", true, "f:1: listeners.ssl.default: TLS is not supported yet");
     assert_complaint("auth_backends.1 = ldap", true,
                      "f:1: auth_backends.1: an authentication backend but 'internal' is not supported");
     assert_complaint("auth_backends.1.authn = ldap", true,
                      "f:1: auth_backends.1.authn: an authentication backend but 'internal' is not supported");
     assert_complaint("auth_ldap.servers.1 = x", true, "f:1: auth_ldap.servers.1: LDAP is not supported");
-    assert_complaint("ssl_options.crl_check = true", true,
-                     "f:1: ssl_options.crl_check: checking revocation lists is not supported yet");
     struct config *c = read_text("auth_backends.1 = internal\nlisteners.ssl = none\nssl_options.crl_check = false");
     assert_silent(c);
     config_destroy(c);
@@ -257,6 +274,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(sizes_have_units),
         cmocka_unit_test(every_mistake_is_named_with_its_place),
         cmocka_unit_test(all_mistakes_are_found_at_once),
+        cmocka_unit_test(words_of_tls_are_words_of_rabbitmq),
         cmocka_unit_test(what_would_open_the_broker_stops_it),
         cmocka_unit_test(what_has_no_effect_is_said),
         cmocka_unit_test(the_last_setting_wins_and_says_so),

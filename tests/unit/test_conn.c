@@ -263,6 +263,133 @@ TEST(a_full_socket_is_waited_for_and_nothing_is_lost)
     tear_down(&p);
 }
 
+/* ---- A transport that is not what its socket is. */
+
+struct odd {
+    struct transport base;
+    const struct transport_kind *plain; /* borrowed: what it is below */
+    ssize_t read_answer, write_answer;  /* 0: as plain */
+    unsigned reads, writes;
+};
+
+static struct odd *odd_of(struct transport *t)
+{
+    return (struct odd *)(void *)t;
+}
+
+static ssize_t odd_read(struct transport *t, void *to, size_t size)
+{
+    struct odd *o = odd_of(t);
+    o->reads++;
+    return o->read_answer != 0 ? o->read_answer : o->plain->read(t, to, size);
+}
+
+static ssize_t odd_writev(struct transport *t, const struct iovec *iov, int n)
+{
+    struct odd *o = odd_of(t);
+    o->writes++;
+    return o->write_answer != 0 ? o->write_answer : o->plain->writev(t, iov, n);
+}
+
+static void odd_shutdown(struct transport *t)
+{
+    odd_of(t)->plain->shutdown(t);
+}
+
+static void odd_destroy(struct transport *t)
+{
+    close(t->fd);
+}
+
+static const struct transport_kind odd_kind = {
+    .read = odd_read, .writev = odd_writev, .shutdown = odd_shutdown, .destroy = odd_destroy};
+
+static void set_up_odd(struct pair *p, struct odd *o)
+{
+    set_up(p);
+    struct transport *plain = p->conn->transport;
+    *o = (struct odd){.base = {.kind = &odd_kind, .fd = plain->fd}, .plain = plain->kind};
+    p->conn->transport = &o->base;
+    free(plain);
+}
+
+TEST(what_the_socket_does_not_show_is_read_in_the_next_turn)
+{
+    struct pair p;
+    struct odd o;
+    set_up_odd(&p, &o);
+    o.base.has_more = true;
+    assert_int_equal(look(&p), 0);
+    conn_serve(p.conn, NOW);
+    assert_int_equal(p.conn->ready, WATCH_READ); /* the loop comes back for it */
+    peer_says(&p, "ab");
+    conn_read(p.conn, scratch, NOW);
+    assert_string_equal(p.session.fed, "ab");
+    assert_int_equal(p.conn->ready, WATCH_READ);
+    o.base.has_more = false;
+    conn_read(p.conn, scratch, NOW);
+    assert_int_equal(p.conn->ready, 0);
+
+    /* and while the session does not want to read it waits */
+    o.base.has_more = true;
+    p.session.wants = 0;
+    p.conn->ready = WATCH_READ;
+    conn_read(p.conn, scratch, NOW);
+    conn_serve(p.conn, NOW);
+    assert_int_equal(p.conn->ready, 0);
+    p.session.wants = SESSION_READ;
+    conn_serve(p.conn, NOW);
+    assert_int_equal(p.conn->ready, WATCH_READ);
+    tear_down(&p);
+}
+
+TEST(reading_that_waits_for_writing_goes_on_when_there_is_room)
+{
+    struct pair p;
+    struct odd o;
+    set_up_odd(&p, &o);
+    peer_says(&p, "ab");
+    o.read_answer = -EAGAIN;
+    o.base.reads_by_writing = true;
+    turn(&p);
+    assert_int_equal(o.reads, 1);
+    p.conn->ready = 0;
+    assert_int_equal(look(&p) & WATCH_WRITE, WATCH_WRITE); /* it watches for room, though there is no output */
+    p.conn->ready = WATCH_WRITE;
+    conn_serve(p.conn, NOW);
+    assert_int_equal(p.conn->ready, WATCH_READ);
+    o.read_answer = 0;
+    o.base.reads_by_writing = false;
+    conn_read(p.conn, scratch, NOW);
+    conn_serve(p.conn, NOW);
+    assert_string_equal(p.session.fed, "ab");
+    assert_int_equal(look(&p), 0);
+    tear_down(&p);
+}
+
+TEST(writing_that_waits_for_reading_goes_on_when_something_comes)
+{
+    struct pair p;
+    struct odd o;
+    set_up_odd(&p, &o);
+    p.session.wants = 0; /* it does not even want to read */
+    session_says(&p, SMALL);
+    o.write_answer = -EAGAIN;
+    o.base.writes_by_reading = true;
+    conn_serve(p.conn, NOW);
+    assert_true(p.conn->is_blocked);
+    assert_int_equal(look(&p), 0); /* room is not what it waits for */
+    peer_says(&p, "x");
+    assert_int_equal(look(&p), WATCH_READ);
+    o.write_answer = 0;
+    conn_read(p.conn, scratch, NOW);
+    conn_serve(p.conn, NOW);
+    o.base.writes_by_reading = false;
+    assert_int_equal(peer_reads(&p), SMALL);
+    assert_int_equal(p.session.fed_bytes, 0);
+    tear_down(&p);
+}
+
 TEST(a_peer_that_goes_is_told_to_the_session)
 {
     struct pair p;
@@ -384,6 +511,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_session_that_does_not_want_to_read_is_left_alone),
         cmocka_unit_test(what_a_pause_left_over_is_fed_without_new_bytes),
         cmocka_unit_test(a_full_socket_is_waited_for_and_nothing_is_lost),
+        cmocka_unit_test(what_the_socket_does_not_show_is_read_in_the_next_turn),
+        cmocka_unit_test(reading_that_waits_for_writing_goes_on_when_there_is_room),
+        cmocka_unit_test(writing_that_waits_for_reading_goes_on_when_something_comes),
         cmocka_unit_test(a_peer_that_goes_is_told_to_the_session),
         cmocka_unit_test(what_was_said_before_a_socket_broke_is_heard),
         cmocka_unit_test(closing_writes_all_shuts_down_and_drains),
