@@ -64,9 +64,7 @@ struct control *control_start(const struct config *c, struct server *s, uint64_t
     k->config = c;
     k->path = path;
     k->node = host_node_name();
-    k->credential =
-        credential_create(config_text(c, KEY_CREDENTIAL_BACKEND), config_number(c, KEY_CREDENTIAL_MIN_LENGTH),
-                          config_text(c, KEY_CREDENTIAL_REGEXP), error);
+    k->credential = import_credential(c, error);
     if (k->credential == NULL) {
         control_destroy(k);
         return NULL;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/admin/credential.h"
@@ -174,7 +175,7 @@ static char *fingerprint(struct import *m)
         return NULL;
     }
     char text[2 * EVP_MAX_MD_SIZE + 1] = "";
-    for (unsigned i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         text[2 * i] = digits[digest[i] >> 4];
         text[2 * i + 1] = digits[digest[i] & 15];
     }
@@ -280,15 +281,40 @@ static struct changes *read_files(struct import *m, struct credential *credentia
     return NULL;
 }
 
-/* Has them made; takes them. */
-static void carry_out(struct import *m, struct changes *all)
+/* Which files there were, and what came of them. */
+static void note(const struct import *m, uint64_t changed)
 {
+    struct audit a = {
+        .action = "definitions.import",
+        .result = BYTES("ok"),
+        .peer = BYTES("local"),
+        .kind = BYTES("file"),
+        .count = changed,
+        .has_count = true,
+    };
+    if (m->error != NULL) {
+        a.result = BYTES("refused");
+        a.reason = bytes_of_string(m->error);
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        a.object = bytes_of_string(m->files[i].path);
+        audit_write(&a);
+    }
+}
+
+/* Has them made; takes them.  How many are new or others now. */
+static uint64_t carry_out(struct import *m, struct changes *all)
+{
+    uint64_t changed = 0;
     struct command c = {.verb = ALTER, .changes = all};
     struct event answer;
     definitions_log_plan(all);
     boot_ask(m->broker, m->keeper, &c, &answer);
     if (answer.what == DONE) {
-        definitions_log_outcome(answer.done.changes);
+        const struct changes *made = answer.done.changes;
+        for (size_t i = 0; i < made->n; i++)
+            changed += made->at[i].outcome == CHANGE_MADE || made->at[i].outcome == CHANGE_CHANGED;
+        definitions_log_outcome(made);
     } else {
         const struct changes *refused = answer.failed.changes;
         const char *path = m->files[0].path;
@@ -297,6 +323,19 @@ static void carry_out(struct import *m, struct changes *all)
         fail(m, path, definitions_explain(refused, answer.failed.text));
     }
     event_drop(&answer);
+    return changed;
+}
+
+struct credential *import_credential(const struct config *c, char **error)
+{
+    char *why = NULL;
+    struct credential *made =
+        credential_create(config_text(c, KEY_CREDENTIAL_BACKEND), config_number(c, KEY_CREDENTIAL_MIN_LENGTH),
+                          config_text(c, KEY_CREDENTIAL_REGEXP), &why);
+    if (made == NULL)
+        *error = str_format("credential_validator: %s", why);
+    free(why);
+    return made;
 }
 
 static void import_files(struct import *m)
@@ -308,16 +347,13 @@ static void import_files(struct import *m)
         free(print);
         return;
     }
-    struct credential *credential = credential_create(config_text(m->config, KEY_CREDENTIAL_BACKEND),
-                                                      config_number(m->config, KEY_CREDENTIAL_MIN_LENGTH),
-                                                      config_text(m->config, KEY_CREDENTIAL_REGEXP), &why);
+    struct credential *credential = import_credential(m->config, &why);
     if (credential == NULL)
-        fail(m, "credential_validator", why);
+        fail(m, "load_definitions", why);
     struct changes *all = m->error == NULL ? read_files(m, credential) : NULL;
-    if (all != NULL && remembers)
+    if (all != NULL && print != NULL)
         add_print(all, print);
-    if (all != NULL)
-        carry_out(m, all);
+    note(m, all != NULL ? carry_out(m, all) : 0);
     credential_destroy(credential);
     free(print);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/boot.h"
@@ -213,6 +214,20 @@ static int check_files(const struct config *c)
     return status;
 }
 
+static void on_mechanism(void *arg, const char *name, const char *value, uint64_t number)
+{
+    (void)name, (void)value;
+    unsigned *mechanisms = arg;
+    *mechanisms |= 1U << number;
+}
+
+static unsigned mechanisms_of(const struct config *c)
+{
+    unsigned mechanisms = 0;
+    config_each(c, KEY_AUTH_MECHANISMS, on_mechanism, &mechanisms);
+    return mechanisms != 0 ? mechanisms : SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL;
+}
+
 static void unwire(struct wiring *w)
 {
     tls_unref(w->tls);
@@ -295,8 +310,9 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .version = config_text(c, KEY_VERSION),
                     .broker_version = PACKAGE_VERSION,
                     .cluster_name = config_text(c, KEY_CLUSTER_NAME),
-                    .mechanisms = SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL,
+                    .mechanisms = mechanisms_of(c),
                     .login = login_judge,
+                    .may_log = login_may_log,
                     .random = login_random,
                     .arg = &w->login},
         .keeper = keeper,
@@ -368,6 +384,21 @@ static int claim_data(const char *dir, const struct identity *id)
     if (id->is_other && !host_owns_dir(dir))
         return EX_CANTCREAT;
     return host_claim_dir(dir);
+}
+
+/* 0, or the exit status after saying what is wrong. */
+static int open_audit(const struct config *c)
+{
+    const char *name = config_text(c, KEY_AUDIT_FILE);
+    if (strcmp(name, "none") == 0 || strcmp(name, "false") == 0 || name[0] == '\0')
+        return EX_OK;
+    char *path = name[0] == '/' ? str_format("%s", name) : str_format("%s/%s", config_text(c, KEY_DATA_DIR), name);
+    int error = audit_open(path, config_number(c, KEY_AUDIT_ROTATION_SIZE),
+                           (unsigned)config_number(c, KEY_AUDIT_ROTATION_COUNT));
+    if (error != 0)
+        fprintf(stderr, "millraced: audit.file %s: %s\n", path, strerrordesc_np(-error));
+    free(path);
+    return error != 0 ? EX_CANTCREAT : EX_OK;
 }
 
 /* Until it is told to stop; the exit status. */
@@ -483,7 +514,12 @@ static int serve_as(const struct config *c, const struct identity *id)
             log_warning("main", "runs as root; 'user' in the configuration names whom it should become");
         log_info("main", "data in %s; at most %" PRIu64 " open files", config_text(c, KEY_DATA_DIR),
                  host_raise_files());
-        status = serve_data(c, &w, sockets);
+        status = open_audit(c);
+        if (status == 0)
+            status = serve_data(c, &w, sockets);
+        else
+            server_unbind(sockets);
+        audit_close();
     }
     unwire(&w);
     return status;

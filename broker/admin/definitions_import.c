@@ -209,29 +209,36 @@ static void read_vhost(struct reader *r)
 /* ---- Parameters and policies. */
 
 /* Takes the value; says what is wrong with it as a policy. */
-static void put_policy(struct reader *r, struct bytes vhost, const char *component, struct bytes name, json_t *value)
+static void put_policy(struct reader *r, struct bytes vhost, struct bytes component, struct bytes name, json_t *value)
 {
-    char *why = policy_check(value, strcmp(component, "operator_policy") == 0);
+    char *why = policy_check(value, bytes_equal(component, BYTES("operator_policy")));
     if (why != NULL)
         reader_fail(r, "%s", why);
     free(why);
-    put_parameter(r, vhost, bytes_of_string(component), name, value);
+    put_parameter(r, vhost, component, name, value);
+}
+
+/* What makes a policy, out of one, as a new object in which nothing is missing; always in the same order, so that the
+ * same policy is the same value. */
+static json_t *policy_of(const json_t *from)
+{
+    static const char *const keys[] = {"pattern", "definition", "priority", "apply-to", NULL};
+    json_t *policy = json_object();
+    for (const char *const *k = keys; *k != NULL; k++) {
+        json_t *value = json_object_get(from, *k);
+        if (value != NULL && !json_is_null(value))
+            json_set(policy, *k, json_incref(value));
+        else if (strcmp(*k, "apply-to") == 0)
+            json_set(policy, *k, json_string("all"));
+        else if (strcmp(*k, "priority") == 0)
+            json_set(policy, *k, json_integer(0));
+    }
+    return policy;
 }
 
 static void read_policy(struct reader *r)
 {
-    static const char *const keys[] = {"pattern", "apply-to", "definition", "priority", NULL};
-    json_t *policy = json_object();
-    for (const char *const *k = keys; *k != NULL; k++) {
-        json_t *value = reader_member(r, *k);
-        if (value != NULL)
-            json_set(policy, *k, json_incref(value));
-    }
-    if (json_object_get(policy, "apply-to") == NULL)
-        json_set(policy, "apply-to", json_string("all"));
-    if (json_object_get(policy, "priority") == NULL)
-        json_set(policy, "priority", json_integer(0));
-    put_policy(r, reader_vhost(r), "policy", reader_name(r, "name"), policy);
+    put_policy(r, reader_vhost(r), BYTES("policy"), reader_name(r, "name"), policy_of(r->object));
 }
 
 static void read_parameter(struct reader *r)
@@ -242,15 +249,14 @@ static void read_parameter(struct reader *r)
         reader_fail(r, "\"value\" is missing");
         return;
     }
-    json_incref(value);
-    if (bytes_equal(component, BYTES("policy")))
-        put_policy(r, vhost, "policy", name, value);
-    else if (bytes_equal(component, BYTES("operator_policy")))
-        put_policy(r, vhost, "operator_policy", name, value);
-    else {
+    if (bytes_equal(component, BYTES("policy"))) {
+        put_policy(r, vhost, component, name, policy_of(value));
+    } else if (bytes_equal(component, BYTES("operator_policy"))) {
+        put_policy(r, vhost, component, name, json_incref(value));
+    } else {
         if (bytes_equal(component, BYTES("vhost-limits")))
             read_limits(r, value);
-        put_parameter(r, vhost, component, name, value);
+        put_parameter(r, vhost, component, name, json_incref(value));
     }
 }
 
@@ -381,34 +387,40 @@ static void read_section(struct reader *r, const json_t *document, const struct 
 
 static bool is_blank(struct bytes text)
 {
-    while (text.len > 0 && memchr(" \t\r\n", text.at[text.len - 1], 4) != NULL)
+    const struct bytes spaces = BYTES(" \t\r\n");
+    while (text.len > 0 && memchr(spaces.at, text.at[text.len - 1], spaces.len) != NULL)
         text.len--;
     return text.len == 0;
 }
 
-struct changes *definitions_read(struct bytes json, const struct bytes *vhost, const struct definitions_options *o,
-                                 char **error)
+static struct changes *read_document(const json_t *document, const struct bytes *vhost,
+                                     const struct definitions_options *o, char **error)
 {
     static const struct definitions_options none = {0};
     struct reader r = {.options = o != NULL ? o : &none, .vhost = vhost};
-    size_t bytes_max = r.options->bytes_max != 0 ? r.options->bytes_max : DEFINITIONS_BYTES_MAX;
-    if (json.len > bytes_max) {
-        *error = str_format("larger than %zu bytes", bytes_max);
-        return NULL;
-    }
-    json_t *document = is_blank(json) ? json_object() : json_read(json, error);
-    if (document == NULL)
-        return NULL;
     r.out = changes_create();
     r.hashes_by_md5 = hashes_by_md5(document);
     if (!json_is_object(document))
         r.error = str_copy(BYTES("not an object"));
     for (size_t i = 0; i < sizeof sections / sizeof sections[0] && r.error == NULL; i++)
         read_section(&r, document, &sections[i]);
-    json_decref(document);
     if (r.error == NULL)
         return r.out;
     changes_destroy(r.out);
     *error = r.error;
     return NULL;
+}
+
+struct changes *definitions_read(struct bytes json, const struct bytes *vhost, const struct definitions_options *o,
+                                 char **error)
+{
+    size_t bytes_max = o != NULL && o->bytes_max != 0 ? o->bytes_max : DEFINITIONS_BYTES_MAX;
+    if (json.len > bytes_max) {
+        *error = str_format("larger than %zu bytes", bytes_max);
+        return NULL;
+    }
+    json_t *document = is_blank(json) ? json_object() : json_read(json, error);
+    struct changes *c = document != NULL ? read_document(document, vhost, o, error) : NULL;
+    json_decref(document);
+    return c;
 }

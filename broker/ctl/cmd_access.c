@@ -9,13 +9,13 @@
 static int who_is_missing(struct ctl *c, const char *vhost, const char *user)
 {
     struct answer a;
-    int status = ctl_call(c, "GET", path_query(path_of("vhosts", vhost, NULL), "columns", "name"), NULL, &a);
+    int status = ctl_call(c, "GET", path_query(path_of("vhosts", vhost), "columns", "name"), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail(c, EX_UNAVAILABLE, "Virtual host %s does not exist", vhost);
     answer_fini(&a);
     if (status != 0)
         return status;
-    status = ctl_call(c, "GET", path_of("users", user, NULL), NULL, &a);
+    status = ctl_call(c, "GET", path_of("users", user), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail(c, EX_NOUSER, "User %s does not exist", user);
     answer_fini(&a);
@@ -52,13 +52,13 @@ int access_set(struct ctl *c)
 {
     const char *vhost = ctl_vhost(c);
     return ctl_done(
-        c, set(c, vhost, path_of("permissions", vhost, c->args[0], NULL), three(c->args[1], c->args[2], c->args[3])));
+        c, set(c, vhost, path_of("permissions", vhost, c->args[0]), three(c->args[1], c->args[2], c->args[3])));
 }
 
 int access_set_globally(struct ctl *c)
 {
     struct answer a;
-    int status = ctl_call(c, "GET", path_query(path_of("vhosts", NULL), "columns", "name"), NULL, &a);
+    int status = ctl_call(c, "GET", path_query(path_of("vhosts"), "columns", "name"), NULL, &a);
     if (status == 0)
         status = ctl_refused(c, &a);
     size_t i;
@@ -67,8 +67,7 @@ int access_set_globally(struct ctl *c)
     {
         const char *name = ctl_string(vhost, "name");
         if (status == 0)
-            status =
-                set(c, name, path_of("permissions", name, c->args[0], NULL), three(c->args[1], c->args[2], c->args[3]));
+            status = set(c, name, path_of("permissions", name, c->args[0]), three(c->args[1], c->args[2], c->args[3]));
     }
     answer_fini(&a);
     return ctl_done(c, status);
@@ -78,7 +77,7 @@ int access_set_topic(struct ctl *c)
 {
     const char *vhost = ctl_vhost(c);
     json_t *body = json_pack("{s:s, s:s, s:s}", "exchange", c->args[1], "write", c->args[2], "read", c->args[3]);
-    return ctl_done(c, set(c, vhost, path_of("topic-permissions", vhost, c->args[0], NULL), body));
+    return ctl_done(c, set(c, vhost, path_of("topic-permissions", vhost, c->args[0]), body));
 }
 
 /* Deletes; that there were none is as good. */
@@ -94,7 +93,7 @@ static int clear(struct ctl *c, char *path)
 
 int access_clear(struct ctl *c)
 {
-    return clear(c, path_of("permissions", ctl_vhost(c), c->args[0], NULL));
+    return clear(c, path_of("permissions", ctl_vhost(c), c->args[0]));
 }
 
 int access_clear_topic(struct ctl *c)
@@ -102,8 +101,8 @@ int access_clear_topic(struct ctl *c)
     ctl_say(c, c->n_args > 1 ? "Clearing topic permissions on \"{2}\" for user \"{1}\" in vhost \"{vhost}\" ..."
                              : "Clearing topic permissions for user \"{1}\" in vhost \"{vhost}\" ...");
     if (c->n_args > 1)
-        return clear(c, path_of("topic-permissions", ctl_vhost(c), c->args[0], c->args[1], NULL));
-    return clear(c, path_of("topic-permissions", ctl_vhost(c), c->args[0], NULL));
+        return clear(c, path_of("topic-permissions", ctl_vhost(c), c->args[0], c->args[1]));
+    return clear(c, path_of("topic-permissions", ctl_vhost(c), c->args[0]));
 }
 
 /* --- limits */
@@ -112,7 +111,7 @@ int access_clear_topic(struct ctl *c)
 static json_t *limits_now(struct ctl *c, const char *what, const char *of, int *status)
 {
     struct answer a;
-    *status = ctl_call(c, "GET", path_of(what, of, NULL), NULL, &a);
+    *status = ctl_call(c, "GET", path_of(what, of), NULL, &a);
     if (*status == 0 && a.status != 404)
         *status = ctl_refused(c, &a);
     json_t *now = json_incref(json_object_get(json_array_get(a.json, 0), "value"));
@@ -121,7 +120,10 @@ static json_t *limits_now(struct ctl *c, const char *what, const char *of, int *
         json_decref(now);
         return NULL;
     }
-    return json_is_object(now) ? now : json_object();
+    if (json_is_object(now))
+        return now;
+    json_decref(now);
+    return json_object();
 }
 
 /* Deletes those of the limits that are not among the kept ones. */
@@ -132,8 +134,11 @@ static int drop(struct ctl *c, const char *what, const char *of, json_t *limits,
     json_t *value;
     json_object_foreach(limits, name, value)
     {
-        if (status == 0 && json_object_get(kept, name) == NULL)
-            status = ctl_delete(c, path_of(what, of, name, NULL), 0, NULL);
+        if (json_object_get(kept, name) != NULL)
+            continue;
+        status = ctl_delete(c, path_of(what, of, name), 0, NULL);
+        if (status != 0)
+            break;
     }
     return status;
 }
@@ -151,7 +156,7 @@ static int set_limits(struct ctl *c, const char *what, const char *of, const cha
     json_object_foreach(wanted, name, value)
     {
         if (status == 0)
-            status = ctl_do(c, "PUT", path_of(what, of, name, NULL), json_pack("{s:O}", "value", value));
+            status = ctl_do(c, "PUT", path_of(what, of, name), json_pack("{s:O}", "value", value));
     }
     if (status == 0)
         now = limits_now(c, what, of, &status);
@@ -175,12 +180,12 @@ int limits_set(struct ctl *c)
 
 int limits_clear_vhost(struct ctl *c)
 {
-    int status = 0;
+    int status;
     json_t *now = limits_now(c, "vhost-limits", ctl_vhost(c), &status);
-    if (status == 0 && json_object_size(now) == 0)
-        status = ctl_fail(c, EX_UNAVAILABLE, "Parameter does not exist");
-    if (status == 0)
-        status = drop(c, "vhost-limits", ctl_vhost(c), now, NULL);
+    if (now == NULL)
+        return status;
+    status = json_object_size(now) == 0 ? ctl_fail(c, EX_UNAVAILABLE, "Parameter does not exist")
+                                        : drop(c, "vhost-limits", ctl_vhost(c), now, NULL);
     json_decref(now);
     return ctl_done(c, status);
 }
@@ -190,9 +195,11 @@ int limits_clear_user(struct ctl *c)
     bool are_all = strcmp(c->args[1], "all") == 0;
     ctl_say(c, are_all ? "Clearing all limits for user \"{1}\" ..." : "Clearing \"{2}\" limit for user \"{1}\" ...");
     int status = ctl_need_user(c, c->args[0]);
-    if (status == 0 && !are_all)
-        return ctl_done(c, ctl_delete(c, path_of("user-limits", c->args[0], c->args[1], NULL), 0, NULL));
-    json_t *now = status == 0 ? limits_now(c, "user-limits", c->args[0], &status) : NULL;
+    if (status != 0)
+        return status;
+    if (!are_all)
+        return ctl_done(c, ctl_delete(c, path_of("user-limits", c->args[0], c->args[1]), 0, NULL));
+    json_t *now = limits_now(c, "user-limits", c->args[0], &status);
     if (status == 0)
         status = drop(c, "user-limits", c->args[0], now, NULL);
     json_decref(now);

@@ -31,19 +31,27 @@ int change_log_level(struct ctl *c)
                         "level %s is not supported. Try one of debug, info, warning, error, critical, none",
                         c->args[0]);
     ctl_say(c, "Setting log level to \"{1}\" ...");
-    return tell(c, "PUT", path_of("millrace", "log-level", NULL), json_pack("{s:s}", "level", c->args[0]));
+    return tell(c, "PUT", path_of("millrace", "log-level"), json_pack("{s:s}", "level", c->args[0]));
 }
 
 int change_rotate_logs(struct ctl *c)
 {
-    return tell(c, "POST", path_of("millrace", "rotate-logs", NULL), NULL);
+    return tell(c, "POST", path_of("millrace", "rotate-logs"), NULL);
+}
+
+static void tell_of_restarts(const struct ctl *c, const json_t *keys)
+{
+    for (size_t i = 0; i < json_array_size(keys); i++) {
+        const char *key = json_string_value(json_array_get(keys, i));
+        ctl_tell(c, "%s is in effect after a restart", key != NULL ? key : "");
+    }
 }
 
 /* Says which keys need a restart, if the broker does. */
 int change_reload(struct ctl *c)
 {
     struct answer a;
-    int status = ctl_call(c, "POST", path_of("millrace", "reload", NULL), NULL, &a);
+    int status = ctl_call(c, "POST", path_of("millrace", "reload"), NULL, &a);
     if (status == 0 && ctl_is_unknown(&a))
         status = ctl_fail(c, EX_UNAVAILABLE, "this broker cannot do that while it runs");
     else if (status == 0 && a.status == 400) {
@@ -53,18 +61,13 @@ int change_reload(struct ctl *c)
     } else if (status == 0) {
         status = ctl_refused(c, &a);
     }
-    size_t i;
-    json_t *item;
-    if (status == 0 && c->format == FORMAT_JSON && json_is_object(a.json)) {
+    bool is_shown = status == 0 && c->format == FORMAT_JSON && json_is_object(a.json);
+    if (is_shown)
         output_json(stdout, a.json);
-        answer_fini(&a);
-        return 0;
-    }
-    if (status == 0)
-        json_array_foreach(json_object_get(a.json, "needs_restart"), i, item) ctl_tell(
-            c, "%s is in effect after a restart", json_string_value(item) != NULL ? json_string_value(item) : "");
+    else if (status == 0)
+        tell_of_restarts(c, json_object_get(a.json, "needs_restart"));
     answer_fini(&a);
-    return ctl_done(c, status);
+    return is_shown ? 0 : ctl_done(c, status);
 }
 
 static bool is_size(const char *word)
@@ -76,7 +79,7 @@ static bool is_size(const char *word)
 /* A key of the configuration; takes key. */
 static int set_key(struct ctl *c, char *key, const char *value)
 {
-    int status = tell(c, "PUT", path_of("millrace", "environment", key, NULL), json_pack("{s:s}", "value", value));
+    int status = tell(c, "PUT", path_of("millrace", "environment", key), json_pack("{s:s}", "value", value));
     free(key);
     return status;
 }
@@ -110,10 +113,10 @@ int change_listeners(struct ctl *c)
     bool closes = false;
     for (size_t i = 0; i < sizeof closing / sizeof closing[0]; i++)
         closes |= strcmp(c->command->name, closing[i]) == 0;
-    int status = tell(c, "POST", path_of("millrace", closes ? "suspend-listeners" : "resume-listeners", NULL), NULL);
+    int status = tell(c, "POST", path_of("millrace", closes ? "suspend-listeners" : "resume-listeners"), NULL);
     bool ends_clients = closes && strcmp(c->command->name, "suspend_listeners") != 0;
     if (status != 0 || !ends_clients)
         return status;
-    return ctl_do(c, "POST", path_of("millrace", "close-connections", NULL),
+    return ctl_do(c, "POST", path_of("millrace", "close-connections"),
                   json_pack("{s:s}", "reason", "Node was put into maintenance mode"));
 }

@@ -13,7 +13,7 @@ enum { PORT_MAX = 65535, PORTS_MOST = 64 };
 int check_running(struct ctl *c)
 {
     struct answer a;
-    int status = ctl_call(c, "GET", path_query(path_of("overview", NULL), "columns", "node"), NULL, &a);
+    int status = ctl_call(c, "GET", path_query(path_of("overview"), "columns", "node"), NULL, &a);
     if (status == 0 && a.status != 200)
         status = ctl_fail(c, EX_UNAVAILABLE, "Millrace on node %s is not running or has not fully booted yet", c->node);
     answer_fini(&a);
@@ -26,7 +26,7 @@ int check_running(struct ctl *c)
 int check_booting(struct ctl *c)
 {
     struct answer a;
-    int status = ctl_call(c, "GET", path_query(path_of("overview", NULL), "columns", "node"), NULL, &a);
+    int status = ctl_call(c, "GET", path_query(path_of("overview"), "columns", "node"), NULL, &a);
     bool is_booting = status == 0 && a.status == 503;
     answer_fini(&a);
     if (status == 0 && c->format == FORMAT_JSON)
@@ -67,7 +67,7 @@ int check_alarms(struct ctl *c)
     struct answer a;
     bool failed, is_list = strcmp(c->command->name, "alarms") == 0;
     bool is_local = strcmp(c->command->name, "check_local_alarms") == 0;
-    int status = ask(c, path_of("health", "checks", is_local ? "local-alarms" : "alarms", NULL), &a, &failed);
+    int status = ask(c, path_of("health", "checks", is_local ? "local-alarms" : "alarms"), &a, &failed);
     json_t *alarms = json_object_get(a.json, "alarms");
     if (status == 0 && is_list && c->format == FORMAT_JSON) {
         ctl_print_json(c, json_pack("{s:o, s:s, s:s}", "alarms", alarms != NULL ? json_incref(alarms) : json_array(),
@@ -79,7 +79,7 @@ int check_alarms(struct ctl *c)
     } else if (status == 0) {
         ctl_tell(c, is_local ? "Node %s reported no local alarms" : "Node %s reported no alarms, local or clusterwide",
                  c->node);
-        status = ctl_done(c, is_list ? 0 : status);
+        status = ctl_done(c, 0);
     }
     answer_fini(&a);
     return status;
@@ -141,12 +141,14 @@ static int compare(const void *a, const void *b)
 static char *join(const json_t *list)
 {
     const json_t *items[PORTS_MOST];
-    size_t n = json_array_size(list) < PORTS_MOST ? json_array_size(list) : PORTS_MOST;
+    size_t n = json_array_size(list);
     char *text = str_format("%s", "");
+    if (n > PORTS_MOST)
+        n = PORTS_MOST;
     for (size_t i = 0; i < n; i++)
         items[i] = json_array_get(list, i);
     if (n > 0)
-        qsort(items, n, sizeof items[0], compare);
+        qsort(items, n, sizeof(void *), compare);
     for (size_t i = 0; i < n; i++) {
         char *item = output_cell(items[i], KIND_PLAIN), *longer = str_format("%s%s%s", text, i > 0 ? ", " : "", item);
         free(item);
@@ -164,7 +166,7 @@ int check_port(struct ctl *c)
     ctl_say(c, c->command->banner);
     struct answer a;
     bool failed;
-    int status = ask(c, path_of("health", "checks", "port-listener", c->args[0], NULL), &a, &failed);
+    int status = ask(c, path_of("health", "checks", "port-listener", c->args[0]), &a, &failed);
     if (failed) {
         char *ports = join(json_object_get(a.json, "ports"));
         status = ctl_fail_bare(c, EX_UNAVAILABLE,
@@ -183,7 +185,7 @@ int check_protocol(struct ctl *c)
 {
     struct answer a;
     bool failed;
-    int status = ask(c, path_of("health", "checks", "protocol-listener", c->args[0], NULL), &a, &failed);
+    int status = ask(c, path_of("health", "checks", "protocol-listener", c->args[0]), &a, &failed);
     if (failed) {
         char *protocols = join(json_object_get(a.json, "protocols"));
         status = ctl_fail(c, EX_UNAVAILABLE,
@@ -220,14 +222,14 @@ static int check(struct ctl *c, char *path, const char *good)
 int check_vhosts(struct ctl *c)
 {
     char *good = str_format("Node %s reported all vhosts as running", c->node);
-    int status = check(c, path_of("health", "checks", "virtual-hosts", NULL), good);
+    int status = check(c, path_of("health", "checks", "virtual-hosts"), good);
     free(good);
     return status;
 }
 
 int check_node(struct ctl *c)
 {
-    return check(c, path_of("health", "checks", "local-alarms", NULL), "Health check passed");
+    return check(c, path_of("health", "checks", "local-alarms"), "Health check passed");
 }
 
 int check_critical(struct ctl *c)
@@ -255,7 +257,7 @@ int check_certificates(struct ctl *c)
     struct answer a;
     bool failed;
     char *period = str_format("%.0f", within);
-    int status = ask(c, path_of("health", "checks", "certificate-expiration", period, unit, NULL), &a, &failed);
+    int status = ask(c, path_of("health", "checks", "certificate-expiration", period, unit), &a, &failed);
     int len = (int)strlen(unit) - (strcmp(period, "1") == 0);
     if (failed) {
         char *expired = output_cell(json_object_get(a.json, "expired"), KIND_TEXT);

@@ -9,7 +9,7 @@ int connections_close(struct ctl *c)
 {
     struct answer a;
     c->reason = c->args[1];
-    int status = ctl_call(c, "DELETE", path_of("connections", c->args[0], NULL), NULL, &a);
+    int status = ctl_call(c, "DELETE", path_of("connections", c->args[0]), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail(c, EX_UNAVAILABLE, "there is no connection of this name: %s", c->args[0]);
     else if (status == 0)
@@ -22,7 +22,7 @@ int connections_close_user(struct ctl *c)
 {
     c->reason = c->args[1];
     struct answer a;
-    int status = ctl_call(c, "DELETE", path_of("connections", "username", c->args[0], NULL), NULL, &a);
+    int status = ctl_call(c, "DELETE", path_of("connections", "username", c->args[0]), NULL, &a);
     if (status == 0 && a.status != 404)
         status = ctl_refused(c, &a);
     answer_fini(&a);
@@ -34,7 +34,7 @@ static long close_each(struct ctl *c, const char *vhost, long limit, long delay_
 {
     struct answer a;
     long closed = 0;
-    *status = ctl_call(c, "GET", path_query(path_of("connections", NULL), "columns", "name,vhost"), NULL, &a);
+    *status = ctl_call(c, "GET", path_query(path_of("connections"), "columns", "name,vhost"), NULL, &a);
     if (*status == 0)
         *status = ctl_refused(c, &a);
     size_t i;
@@ -47,7 +47,7 @@ static long close_each(struct ctl *c, const char *vhost, long limit, long delay_
             continue;
         if (closed > 0 && delay_ms > 0)
             ctl_sleep_ms(delay_ms);
-        *status = ctl_delete(c, path_of("connections", ctl_string(item, "name"), NULL), 0, NULL);
+        *status = ctl_delete(c, path_of("connections", ctl_string(item, "name")), 0, NULL);
         closed += *status == 0;
     }
     answer_fini(&a);
@@ -73,7 +73,7 @@ int connections_close_all(struct ctl *c)
     if (delay_ms > 0)
         json_object_set_new(body, "per_connection_delay_ms", json_integer(delay_ms));
     struct answer a;
-    int status = ctl_call(c, "POST", path_of("millrace", "close-connections", NULL), body, &a);
+    int status = ctl_call(c, "POST", path_of("millrace", "close-connections"), body, &a);
     long closed = (long)json_integer_value(json_object_get(a.json, "closed"));
     if (status == 0 && ctl_is_unknown(&a))
         closed = close_each(c, vhost, limit, delay_ms, &status);

@@ -61,8 +61,7 @@ int definitions_export(struct ctl *c)
     ctl_set_timeout(c, ctl_timeout_ms(c, PATIENCE_MS));
     bool is_one = options_has(c->options, OPTION_VHOST);
     struct answer a;
-    int status = ctl_call(c, "GET", is_one ? path_of("definitions", ctl_vhost(c), NULL) : path_of("definitions", NULL),
-                          NULL, &a);
+    int status = ctl_call(c, "GET", is_one ? path_of("definitions", ctl_vhost(c)) : path_of("definitions"), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_need_vhost(c, ctl_vhost(c));
     if (status == 0)
@@ -124,7 +123,7 @@ int definitions_import(struct ctl *c)
                                : "Importing definitions in JSON from a file at \"{1}\" ...");
     ctl_set_timeout(c, ctl_timeout_ms(c, PATIENCE_MS));
     bool is_one = options_has(c->options, OPTION_VHOST);
-    char *to = is_one ? path_of("definitions", ctl_vhost(c), NULL) : path_of("definitions", NULL);
+    char *to = is_one ? path_of("definitions", ctl_vhost(c)) : path_of("definitions");
     to = path_query(to, "verbose", "true");
     if (options_has(c->options, OPTION_SKIP_UNCHANGED))
         to = path_query(to, "skip_if_unchanged", "true");

@@ -176,7 +176,7 @@ static char *path_to(const struct printing *p, const struct listing *l)
             names = longer;
         }
     }
-    char *path = path_of(segments[0], segments[1], segments[2], NULL);
+    char *path = path_join(segments);
     if (names[0] != '\0')
         path = path_query(path, "columns", names);
     free(names);
@@ -262,7 +262,7 @@ int list_limits(struct ctl *c)
     int status = are_users ? ctl_need_user(c, of) : ctl_need_vhost(c, of);
     if (status != 0)
         return status;
-    status = ctl_call(c, "GET", path_of(are_users ? "user-limits" : "vhost-limits", of, NULL), NULL, &a);
+    status = ctl_call(c, "GET", path_of(are_users ? "user-limits" : "vhost-limits", of), NULL, &a);
     if (status == 0)
         status = ctl_refused(c, &a);
     json_t *value = json_object_get(json_array_get(a.json, 0), "value");
@@ -304,17 +304,16 @@ static int compare_priorities(const void *a, const void *b)
 
 static void print_matching(struct printing *p, const json_t *policies)
 {
-    enum { MOST = 10000 };
-    size_t n = 0, i, room = json_array_size(policies) < MOST ? json_array_size(policies) : MOST;
-    const json_t **found = alloc_array(NULL, room + 1, sizeof found[0]), *policy;
+    size_t n = 0, i, room = json_array_size(policies);
+    const json_t **found = alloc_array(NULL, room + 1, sizeof(void *)), *policy;
     json_array_foreach((json_t *)(uintptr_t)policies, i, policy)
     {
         bool does = applies(ctl_string(policy, "apply-to"), options_text(p->c->options, OPTION_APPLY_TO, "queues")) &&
                     matches(ctl_string(policy, "pattern"), p->c->args[0]);
-        if (does && n < room)
+        if (does)
             found[n++] = policy;
     }
-    qsort(found, n, sizeof found[0], compare_priorities);
+    qsort(found, n, sizeof(void *), compare_priorities);
     for (i = 0; i < n; i++)
         on_item(found[i], p);
     begin(p);
@@ -329,7 +328,7 @@ int list_policies_that_match(struct ctl *c)
     struct printing p = {.c = c};
     struct answer a;
     choose_columns(&p, l);
-    int status = ctl_call(c, "GET", path_of("policies", ctl_vhost(c), NULL), NULL, &a);
+    int status = ctl_call(c, "GET", path_of("policies", ctl_vhost(c)), NULL, &a);
     if (status == 0 && a.status == 404)
         status = say_missing(c, l);
     else if (status == 0)

@@ -74,13 +74,13 @@ static int compare_parts(const void *a, const void *b)
 /* The parts of the memory, the largest first; *total is what they are parts of. */
 static size_t parts_of(const struct node *n, struct part *parts, double *total)
 {
-    const char *name;
-    json_t *value, *totals = json_object_get(n->memory, "total");
+    json_t *memory = n->memory, *totals = json_object_get(memory, "total");
     size_t count = 0;
     *total = json_is_integer(totals) ? (double)json_integer_value(totals) : (double)integer(totals, "rss");
-    json_object_foreach(n->memory, name, value)
-    {
-        if (json_is_integer(value) && strcmp(name, "total") != 0 && count < PARTS_MAX)
+    for (void *at = json_object_iter(memory); at != NULL && count < PARTS_MAX; at = json_object_iter_next(memory, at)) {
+        const char *name = json_object_iter_key(at);
+        const json_t *value = json_object_iter_value(at);
+        if (json_is_integer(value) && strcmp(name, "total") != 0)
             parts[count++] = (struct part){name, (double)json_integer_value(value)};
     }
     if (count > 0)
@@ -324,7 +324,7 @@ static void print_settings(const json_t *all)
 int node_environment(struct ctl *c)
 {
     struct answer a;
-    int status = ctl_call(c, "GET", path_of("millrace", "environment", NULL), NULL, &a);
+    int status = ctl_call(c, "GET", path_of("millrace", "environment"), NULL, &a);
     if (status == 0 && ctl_is_unknown(&a))
         status = ctl_fail(c, EX_UNAVAILABLE, "this broker does not tell its configuration");
     else if (status == 0)
@@ -376,12 +376,13 @@ static json_t *log_files(struct ctl *c, int *status)
 int node_log_location(struct ctl *c)
 {
     int status;
-    size_t i;
-    json_t *files = log_files(c, &status), *file;
+    json_t *files = log_files(c, &status);
     if (status == 0 && c->format == FORMAT_JSON)
         output_json(stdout, files);
-    else
-        json_array_foreach(files, i, file) puts(json_string_value(file) != NULL ? json_string_value(file) : "");
+    for (size_t i = 0; status == 0 && c->format != FORMAT_JSON && i < json_array_size(files); i++) {
+        const char *file = json_string_value(json_array_get(files, i));
+        puts(file != NULL ? file : "");
+    }
     json_decref(files);
     return status;
 }

@@ -28,14 +28,14 @@ int objects_delete_queue(struct ctl *c)
                  is_empty || is_unused ? "if queue is " : "", is_empty ? "empty " : "",
                  is_empty && is_unused ? "and if queue is " : "", is_unused ? "unused " : "");
     struct answer before, a;
-    int status = ctl_call(c, "GET", path_of("queues", vhost, name, NULL), NULL, &before);
+    int status = ctl_call(c, "GET", path_of("queues", vhost, name), NULL, &before);
     json_int_t ready = json_integer_value(json_object_get(before.json, "messages_ready"));
     if (status == 0 && before.status == 404)
         status = ctl_fail(c, EX_USAGE, "Queue not found");
     answer_fini(&before);
     if (status != 0)
         return status;
-    status = ctl_call(c, "DELETE", with_conditions(c, path_of("queues", vhost, name, NULL)), NULL, &a);
+    status = ctl_call(c, "DELETE", with_conditions(c, path_of("queues", vhost, name)), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail(c, EX_USAGE, "Queue not found");
     else if (status == 0)
@@ -49,7 +49,7 @@ int objects_delete_queue(struct ctl *c)
 int objects_purge_queue(struct ctl *c)
 {
     return ctl_done(
-        c, ctl_delete(c, path_of("queues", ctl_vhost(c), c->args[0], "contents", NULL), EX_UNAVAILABLE, "not_found"));
+        c, ctl_delete(c, path_of("queues", ctl_vhost(c), c->args[0], "contents"), EX_UNAVAILABLE, "not_found"));
 }
 
 /* --arguments as an object, perhaps an empty one; NULL: it has said what is wrong. */
@@ -93,13 +93,13 @@ int objects_create_queue(struct ctl *c)
                                 json_integer((json_int_t)options_number(c->options, known[i].option, 0)));
     json_t *body = json_pack("{s:b, s:b, s:o}", "durable", options_has(c->options, OPTION_DURABLE), "auto_delete",
                              options_has(c->options, OPTION_AUTO_DELETE), "arguments", arguments);
-    return send_body(c, "PUT", path_of("queues", ctl_vhost(c), c->args[0], NULL), body);
+    return send_body(c, "PUT", path_of("queues", ctl_vhost(c), c->args[0]), body);
 }
 
 int objects_switch_queue(struct ctl *c)
 {
     const char *what = strcmp(c->command->name, "pause_queue") == 0 ? "pause" : "resume";
-    return send_body(c, "PUT", path_of("queues", ctl_vhost(c), c->args[0], what, NULL), NULL);
+    return send_body(c, "PUT", path_of("queues", ctl_vhost(c), c->args[0], what), NULL);
 }
 
 /* --- exchanges and bindings */
@@ -114,12 +114,12 @@ int objects_create_exchange(struct ctl *c)
         json_pack("{s:s, s:b, s:b, s:b, s:o}", "type", c->args[0], "durable", options_has(c->options, OPTION_DURABLE),
                   "auto_delete", options_has(c->options, OPTION_AUTO_DELETE), "internal",
                   options_has(c->options, OPTION_INTERNAL), "arguments", arguments);
-    return send_body(c, "PUT", path_of("exchanges", ctl_vhost(c), c->args[1], NULL), body);
+    return send_body(c, "PUT", path_of("exchanges", ctl_vhost(c), c->args[1]), body);
 }
 
 int objects_delete_exchange(struct ctl *c)
 {
-    char *path = with_conditions(c, path_of("exchanges", ctl_vhost(c), c->args[0], NULL));
+    char *path = with_conditions(c, path_of("exchanges", ctl_vhost(c), c->args[0]));
     return ctl_done(c, ctl_delete(c, path, EX_UNAVAILABLE, "not_found"));
 }
 
@@ -130,7 +130,7 @@ int objects_bind(struct ctl *c)
     if (arguments == NULL)
         return status;
     json_t *body = json_pack("{s:s, s:o}", "routing_key", c->n_args > 2 ? c->args[2] : "", "arguments", arguments);
-    return send_body(c, "POST", path_of("bindings", ctl_vhost(c), "e", c->args[0], "q", c->args[1], NULL), body);
+    return send_body(c, "POST", path_of("bindings", ctl_vhost(c), "e", c->args[0], "q", c->args[1]), body);
 }
 
 /* --- messages */
@@ -162,7 +162,7 @@ static char *base64_of(const char *bytes, size_t n)
         for (unsigned j = 0; j < 3; j++)
             bits = bits << 8 | (j < rest ? (unsigned char)bytes[i + j] : 0);
         for (unsigned j = 0; j < 4; j++)
-            *to++ = j <= rest ? letters[bits >> (18 - 6 * j) & 63] : '=';
+            *to++ = (char)(j <= rest ? letters[bits >> (18 - 6 * j) & 63] : '=');
     }
     *to = '\0';
     return text;
@@ -182,7 +182,7 @@ int objects_publish(struct ctl *c)
     free(payload);
     const char *exchange = c->args[0][0] == '\0' ? "amq.default" : c->args[0];
     struct answer a;
-    int status = ctl_call(c, "POST", path_of("exchanges", ctl_vhost(c), exchange, "publish", NULL), body, &a);
+    int status = ctl_call(c, "POST", path_of("exchanges", ctl_vhost(c), exchange, "publish"), body, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail(c, EX_UNAVAILABLE, "not_found");
     else if (status == 0)
@@ -202,17 +202,15 @@ int objects_get(struct ctl *c)
     json_t *body =
         json_pack("{s:I, s:s, s:s}", "count", (json_int_t)count, "ackmode",
                   options_has(c->options, OPTION_ACK) ? "ack_requeue_false" : "ack_requeue_true", "encoding", "auto");
-    int status = ctl_call(c, "POST", path_of("queues", ctl_vhost(c), c->args[0], "get", NULL), body, &a);
+    int status = ctl_call(c, "POST", path_of("queues", ctl_vhost(c), c->args[0], "get"), body, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail(c, EX_UNAVAILABLE, "not_found");
     else if (status == 0)
         status = ctl_refused(c, &a);
-    size_t i;
-    json_t *message;
     if (status == 0 && c->format == FORMAT_JSON)
         output_json(stdout, a.json);
-    else if (status == 0)
-        json_array_foreach(a.json, i, message) output_json(stdout, message);
+    for (size_t i = 0; status == 0 && c->format != FORMAT_JSON && i < json_array_size(a.json); i++)
+        output_json(stdout, json_array_get(a.json, i));
     answer_fini(&a);
     return status;
 }

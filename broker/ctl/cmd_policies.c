@@ -1,5 +1,4 @@
 /* Policies and parameters. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +29,7 @@ int policies_set(struct ctl *c)
     int status = 0;
     const char *vhost = ctl_vhost(c), *kind = is_operator(c) ? "operator-policies" : "policies";
     double priority = options_number(c->options, OPTION_PRIORITY, 0);
-    if (floor(priority) != priority || fabs(priority) > 2147483647)
+    if (priority < INT32_MIN || priority > INT32_MAX || (double)(int32_t)priority != priority)
         return ctl_misused(c, EX_USAGE, "Invalid options for this command:\n--priority : %s",
                            options_text(c->options, OPTION_PRIORITY, ""));
     if (!c->is_quiet)
@@ -42,14 +41,14 @@ int policies_set(struct ctl *c)
         return status;
     json_t *body = json_pack("{s:s, s:o, s:I, s:s}", "pattern", c->args[1], "definition", definition, "priority",
                              (json_int_t)priority, "apply-to", options_text(c->options, OPTION_APPLY_TO, "all"));
-    return put(c, vhost, path_of(kind, vhost, c->args[0], NULL), body);
+    return put(c, vhost, path_of(kind, vhost, c->args[0]), body);
 }
 
 int policies_clear(struct ctl *c)
 {
     const char *kind = is_operator(c) ? "operator-policies" : "policies";
-    return ctl_done(
-        c, ctl_delete(c, path_of(kind, ctl_vhost(c), c->args[0], NULL), EX_UNAVAILABLE, "Parameter does not exist"));
+    return ctl_done(c,
+                    ctl_delete(c, path_of(kind, ctl_vhost(c), c->args[0]), EX_UNAVAILABLE, "Parameter does not exist"));
 }
 
 int parameters_set(struct ctl *c)
@@ -59,13 +58,12 @@ int parameters_set(struct ctl *c)
     json_t *value = ctl_read_json(c, c->args[2], &status);
     if (value == NULL)
         return status;
-    return put(c, vhost, path_of("parameters", c->args[0], vhost, c->args[1], NULL),
-               json_pack("{s:o}", "value", value));
+    return put(c, vhost, path_of("parameters", c->args[0], vhost, c->args[1]), json_pack("{s:o}", "value", value));
 }
 
 int parameters_clear(struct ctl *c)
 {
-    return ctl_done(c, ctl_delete(c, path_of("parameters", c->args[0], ctl_vhost(c), c->args[1], NULL), EX_UNAVAILABLE,
+    return ctl_done(c, ctl_delete(c, path_of("parameters", c->args[0], ctl_vhost(c), c->args[1]), EX_UNAVAILABLE,
                                   "Parameter does not exist"));
 }
 
@@ -75,16 +73,16 @@ int parameters_set_global(struct ctl *c)
     json_t *value = ctl_read_json(c, c->args[1], &status);
     if (value == NULL)
         return status;
-    return put(c, NULL, path_of("global-parameters", c->args[0], NULL), json_pack("{s:o}", "value", value));
+    return put(c, NULL, path_of("global-parameters", c->args[0]), json_pack("{s:o}", "value", value));
 }
 
 int parameters_clear_global(struct ctl *c)
 {
     return ctl_done(
-        c, ctl_delete(c, path_of("global-parameters", c->args[0], NULL), EX_UNAVAILABLE, "Parameter does not exist"));
+        c, ctl_delete(c, path_of("global-parameters", c->args[0]), EX_UNAVAILABLE, "Parameter does not exist"));
 }
 
 int parameters_set_cluster_name(struct ctl *c)
 {
-    return put(c, NULL, path_of("cluster-name", NULL), json_pack("{s:s}", "name", c->args[0]));
+    return put(c, NULL, path_of("cluster-name"), json_pack("{s:s}", "name", c->args[0]));
 }

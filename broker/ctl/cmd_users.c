@@ -21,13 +21,13 @@ int users_add(struct ctl *c)
     char *password = password_read(c, 1, &status);
     if (password == NULL)
         return status;
-    status = ctl_call(c, "GET", path_of("users", c->args[0], NULL), NULL, &a);
+    status = ctl_call(c, "GET", path_of("users", c->args[0]), NULL, &a);
     if (status == 0 && a.status == 200) {
         status = ctl_fail(c, EX_SOFTWARE, "User \"%s\" already exists", c->args[0]);
     } else if (status == 0) {
         json_t *body = password_body(c, password);
         json_object_set_new(body, "tags", json_string(""));
-        status = ctl_do(c, "PUT", path_of("users", c->args[0], NULL), body);
+        status = ctl_do(c, "PUT", path_of("users", c->args[0]), body);
     }
     answer_fini(&a);
     password_free(password);
@@ -42,7 +42,7 @@ int users_add(struct ctl *c)
 int users_delete(struct ctl *c)
 {
     struct answer a;
-    int status = ctl_call(c, "DELETE", path_of("users", c->args[0], NULL), NULL, &a);
+    int status = ctl_call(c, "DELETE", path_of("users", c->args[0]), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail(c, EX_NOUSER, "User \"%s\" does not exist", c->args[0]);
     else if (status == 0)
@@ -56,7 +56,7 @@ static int update(struct ctl *c, json_t *change)
 {
     static const char *const kept[] = {"tags", "password_hash", "hashing_algorithm"};
     struct answer a;
-    int status = ctl_call(c, "GET", path_of("users", c->args[0], NULL), NULL, &a);
+    int status = ctl_call(c, "GET", path_of("users", c->args[0]), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail(c, EX_NOUSER, "User \"%s\" does not exist", c->args[0]);
     else if (status == 0)
@@ -74,7 +74,7 @@ static int update(struct ctl *c, json_t *change)
         free(list);
     }
     if (status == 0)
-        status = ctl_do(c, "PUT", path_of("users", c->args[0], NULL), json_incref(change));
+        status = ctl_do(c, "PUT", path_of("users", c->args[0]), json_incref(change));
     json_decref(change);
     answer_fini(&a);
     return ctl_done(c, status);
@@ -108,7 +108,7 @@ int users_set_tags(struct ctl *c)
 static bool is_login_known(struct ctl *c, const char *user, const char *password, enum client_error *error)
 {
     struct answer a;
-    *error = ctl_try_as(c, user, password, path_of("whoami", NULL), &a);
+    *error = ctl_try_as(c, user, password, path_of("whoami"), &a);
     char *reason = ctl_reason(&a);
     bool is_known = a.status == 200 || (a.status == 401 && strcmp(reason, "Not management user") == 0);
     free(reason);
@@ -123,7 +123,7 @@ int users_authenticate(struct ctl *c)
     char *password = password_read(c, 1, &status);
     if (password == NULL)
         return status;
-    enum client_error error = ctl_try(c, "POST", path_of("millrace", "authenticate", NULL),
+    enum client_error error = ctl_try(c, "POST", path_of("millrace", "authenticate"),
                                       json_pack("{s:s, s:s}", "username", c->args[0], "password", password), &a);
     bool is_good = error == CLIENT_OK && a.status == 204, is_missing = error == CLIENT_OK && a.status >= 404;
     if (is_missing)
@@ -150,19 +150,18 @@ int users_hash_password(struct ctl *c)
     char *password = password_read(c, 0, &status);
     if (password == NULL)
         return status;
-    if (password[0] == '\0')
-        status = ctl_fail(c, EX_DATAERR, "the password is empty");
-    else
-        status = ctl_call(c, "POST", path_of("millrace", "hash-password", NULL),
-                          json_pack("{s:s}", "password", password), &a);
-    if (status == 0 && password[0] != '\0')
+    if (password[0] == '\0') {
+        password_free(password);
+        return ctl_fail(c, EX_DATAERR, "the password is empty");
+    }
+    status = ctl_call(c, "POST", path_of("millrace", "hash-password"), json_pack("{s:s}", "password", password), &a);
+    password_free(password);
+    if (status == 0)
         status = ctl_refused(c, &a);
     if (status == 0 && c->format == FORMAT_JSON)
         output_json(stdout, a.json);
     else if (status == 0)
         printf("%s\n", ctl_string(a.json, "hash"));
-    if (password[0] != '\0')
-        answer_fini(&a);
-    password_free(password);
+    answer_fini(&a);
     return status;
 }

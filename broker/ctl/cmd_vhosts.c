@@ -28,10 +28,10 @@ int vhosts_add(struct ctl *c)
 {
     struct answer a;
     json_t *body = metadata(c);
-    int status = ctl_call(c, "GET", path_query(path_of("vhosts", c->args[0], NULL), "columns", "name"), NULL, &a);
+    int status = ctl_call(c, "GET", path_query(path_of("vhosts", c->args[0]), "columns", "name"), NULL, &a);
     bool is_there = status == 0 && a.status == 200;
     if (status == 0 && (!is_there || json_object_size(body) > 0))
-        status = ctl_do(c, "PUT", path_of("vhosts", c->args[0], NULL), json_incref(body));
+        status = ctl_do(c, "PUT", path_of("vhosts", c->args[0]), json_incref(body));
     json_decref(body);
     answer_fini(&a);
     return ctl_done(c, status);
@@ -42,7 +42,7 @@ static int update(struct ctl *c, const char *vhost, json_t *body)
 {
     static const char *const kept[] = {"description", "tags", "default_queue_type", "tracing"};
     struct answer a;
-    int status = ctl_call(c, "GET", path_of("vhosts", vhost, NULL), NULL, &a);
+    int status = ctl_call(c, "GET", path_of("vhosts", vhost), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail(c, EX_DATAERR, "Virtual host \"%s\" does not exist", vhost);
     else if (status == 0)
@@ -61,7 +61,7 @@ static int update(struct ctl *c, const char *vhost, json_t *body)
         free(list);
     }
     if (status == 0)
-        status = ctl_do(c, "PUT", path_of("vhosts", vhost, NULL), json_incref(body));
+        status = ctl_do(c, "PUT", path_of("vhosts", vhost), json_incref(body));
     json_decref(body);
     answer_fini(&a);
     return status;
@@ -87,7 +87,7 @@ int vhosts_set_tags(struct ctl *c)
 int vhosts_delete(struct ctl *c)
 {
     struct answer a;
-    int status = ctl_call(c, "DELETE", path_of("vhosts", c->args[0], NULL), NULL, &a);
+    int status = ctl_call(c, "DELETE", path_of("vhosts", c->args[0]), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail_bare(c, EX_DATAERR, "Virtual host '%s' does not exist", c->args[0]);
     else if (status == 0)
@@ -100,7 +100,7 @@ int vhosts_protect(struct ctl *c)
 {
     struct answer a;
     const char *method = c->command->name[0] == 'e' ? "POST" : "DELETE";
-    int status = ctl_call(c, method, path_of("vhosts", c->args[0], "deletion", "protection", NULL), NULL, &a);
+    int status = ctl_call(c, method, path_of("vhosts", c->args[0], "deletion", "protection"), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_need_vhost(c, c->args[0]);
     if (status == 0)

@@ -16,7 +16,7 @@ enum { LOOK_MS = 100, CALL_MS = 5000, STARTUP_MS = 300000, PID_FILE_MS = 10000, 
 int wait_ping(struct ctl *c)
 {
     struct answer a;
-    enum client_error error = ctl_try(c, "GET", path_of("whoami", NULL), NULL, &a);
+    enum client_error error = ctl_try(c, "GET", path_of("whoami"), NULL, &a);
     answer_fini(&a);
     if (error == CLIENT_OK) {
         ctl_tell(c, "Ping succeeded");
@@ -56,7 +56,7 @@ static int await_broker(struct ctl *c, const struct waiting *w)
             return timed_out(c, w->timeout_ms);
         ctl_set_timeout(c, left_ms < CALL_MS ? (long)left_ms : (long)CALL_MS);
         struct answer a;
-        enum client_error error = ctl_try(c, "GET", path_query(path_of("overview", NULL), "columns", "node"), NULL, &a);
+        enum client_error error = ctl_try(c, "GET", path_query(path_of("overview"), "columns", "node"), NULL, &a);
         bool is_ready = error == CLIENT_OK && a.status == 200, is_refused = error == CLIENT_OK && a.status == 401;
         answer_fini(&a);
         if (is_ready)
@@ -117,7 +117,7 @@ static int await_end(struct ctl *c, long pid, long timeout_ms)
     ctl_set_timeout(c, CALL_MS);
     for (;;) {
         struct answer a = {0};
-        bool is_there = pid > 0 ? lives(pid) : ctl_try(c, "GET", path_of("whoami", NULL), NULL, &a) == CLIENT_OK;
+        bool is_there = pid > 0 ? lives(pid) : ctl_try(c, "GET", path_of("whoami"), NULL, &a) == CLIENT_OK;
         answer_fini(&a);
         if (!is_there)
             return 0;
@@ -133,7 +133,7 @@ int wait_stop(struct ctl *c)
     if (c->n_args > 0 && pid == 0)
         return ctl_fail(c, EX_DATAERR, "there is no process id in '%s'", c->args[0]);
     struct answer a;
-    int status = ctl_call(c, "POST", path_of("millrace", "stop", NULL), NULL, &a);
+    int status = ctl_call(c, "POST", path_of("millrace", "stop"), NULL, &a);
     if (status == 0 && ctl_is_unknown(&a))
         status = ctl_fail(c, EX_UNAVAILABLE, "this broker cannot be stopped from here");
     else if (status == 0)

@@ -249,7 +249,7 @@ int ctl_delete(struct ctl *c, char *path, int missing_status, const char *missin
 int ctl_need_vhost(struct ctl *c, const char *vhost)
 {
     struct answer a;
-    int status = ctl_call(c, "GET", path_query(path_of("vhosts", vhost, NULL), "columns", "name"), NULL, &a);
+    int status = ctl_call(c, "GET", path_query(path_of("vhosts", vhost), "columns", "name"), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail_bare(c, EX_DATAERR, "Virtual host '%s' does not exist", vhost);
     answer_fini(&a);
@@ -259,7 +259,7 @@ int ctl_need_vhost(struct ctl *c, const char *vhost)
 int ctl_need_user(struct ctl *c, const char *user)
 {
     struct answer a;
-    int status = ctl_call(c, "GET", path_of("users", user, NULL), NULL, &a);
+    int status = ctl_call(c, "GET", path_of("users", user), NULL, &a);
     if (status == 0 && a.status == 404)
         status = ctl_fail(c, EX_NOUSER, "User \"%s\" does not exist", user);
     answer_fini(&a);

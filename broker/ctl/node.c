@@ -23,13 +23,13 @@ int node_load(struct ctl *c, struct node *n)
 {
     int status;
     *n = (struct node){0};
-    n->overview = load(c, path_of("overview", NULL), &status);
-    json_t *nodes = status == 0 ? load(c, path_of("nodes", NULL), &status) : NULL;
+    n->overview = load(c, path_of("overview"), &status);
+    json_t *nodes = status == 0 ? load(c, path_of("nodes"), &status) : NULL;
     n->node = json_incref(json_array_get(nodes, 0));
     json_decref(nodes);
     json_t *memory = NULL;
     if (status == 0 && n->node != NULL)
-        memory = load(c, path_of("nodes", ctl_string(n->node, "name"), "memory", NULL), &status);
+        memory = load(c, path_of("nodes", ctl_string(n->node, "name"), "memory"), &status);
     n->memory = json_incref(json_object_get(memory, "memory"));
     json_decref(memory);
     return status;

@@ -153,7 +153,7 @@ struct table *table_create(FILE *to, enum format format, bool has_headers, const
     CHECK(n > 0 && n <= TABLE_COLUMNS_MAX);
     struct table *t = alloc_zeroed(sizeof *t);
     *t = (struct table){.to = to, .format = format, .has_headers = has_headers, .n_columns = n};
-    memcpy(t->columns, columns, n * sizeof columns[0]);
+    memcpy(t->columns, columns, n * sizeof(void *));
     if (format == FORMAT_JSON)
         fputs("[\n", to);
     return t;

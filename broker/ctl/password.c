@@ -50,7 +50,7 @@ static bool read_hidden(char *to, size_t room)
     sigaddset(&blocked, SIGINT);
     sigaddset(&blocked, SIGTSTP);
     sigaddset(&blocked, SIGTERM);
-    sigprocmask(SIG_BLOCK, &blocked, &old);
+    sigprocmask(SIG_BLOCK, &blocked, &old); // NOLINT(concurrency-mt-unsafe): one thread
     hidden = before;
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
     hidden.c_lflag |= ECHONL;
@@ -58,7 +58,7 @@ static bool read_hidden(char *to, size_t room)
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
     bool is_read = read_line(to, room);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    sigprocmask(SIG_SETMASK, &old, NULL);
+    sigprocmask(SIG_SETMASK, &old, NULL); // NOLINT(concurrency-mt-unsafe)
     return is_read;
 }
 

@@ -1,6 +1,5 @@
 #include "broker/ctl/path.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,25 +36,23 @@ static void add_encoded(struct text *t, const char *s)
     bool is_dots = strcmp(s, ".") == 0 || strcmp(s, "..") == 0;
     for (; *s != '\0'; s++) {
         unsigned char c = (unsigned char)*s;
-        char escape[3] = {'%', digits[c >> 4], digits[c & 15]};
-        if (is_plain(c) && !is_dots)
+        if (is_plain(c) && !is_dots) {
             add(t, s, 1);
-        else
+        } else {
+            char escape[3] = {'%', digits[c >> 4], digits[c & 15]};
             add(t, escape, sizeof escape);
+        }
     }
 }
 
-char *path_of(const char *first, ...)
+char *path_join(const char *const *segments)
 {
     struct text t = {0};
     add(&t, "/api", 4);
-    va_list more;
-    va_start(more, first);
-    for (const char *segment = first; segment != NULL; segment = va_arg(more, const char *)) {
+    for (; *segments != NULL; segments++) {
         add(&t, "/", 1);
-        add_encoded(&t, segment);
+        add_encoded(&t, *segments);
     }
-    va_end(more);
     return t.at;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -519,6 +520,12 @@ static void loop_serve(struct loop *l)
     }
 }
 
+/* Without threads: with what the last round has caused. */
+static bool loop_may_go_on(const struct loop *l)
+{
+    return !l->shared->has_threads && loop_has_commands(l) && !hub_turn_is_long(l->shared->hub);
+}
+
 static void loop_turn(struct loop *l)
 {
     loop_wait(l);
@@ -530,14 +537,15 @@ static void loop_turn(struct loop *l)
         loop_post(l); /* before the writing, so that the hub works meanwhile */
         loop_serve(l);
         loop_post(l);
-        return;
-    }
-    loop_take_turn(l);
-    loop_serve(l);
-    for (unsigned i = 1; i < LOOP_ROUNDS && loop_has_commands(l) && !hub_turn_is_long(l->shared->hub); i++) {
+    } else {
         loop_take_turn(l);
         loop_serve(l);
     }
+    for (unsigned i = 1; i < LOOP_ROUNDS && loop_may_go_on(l); i++) {
+        loop_take_turn(l);
+        loop_serve(l);
+    }
+    audit_flush();
 }
 
 /* ---- The end. */

@@ -12,6 +12,8 @@
 
 struct server;
 
+enum { SERVER_REFUSALS_MAX = 64 }; /* beyond connections_max, who come in to be told so by the model */
+
 struct tls;
 
 /* Where to listen, and what is spoken there. */

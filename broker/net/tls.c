@@ -98,7 +98,7 @@ static int on_password(char *to, int size, int is_writing, void *arg)
     size_t n = password != NULL ? strlen(password) : 0;
     if (n == 0 || n > (size_t)size)
         return -1;
-    memcpy(to, password, n);
+    memcpy(to, password, n); // NOLINT(bugprone-not-null-terminated-result): its length goes with it
     return (int)n;
 }
 
@@ -516,12 +516,10 @@ char *tls_login_name(const struct tls *t, SSL *ssl, const char **fault)
     const X509 *x = SSL_get0_peer_certificate(ssl);
     char *name = NULL;
     *fault = NULL;
-    if (!c->verify_peer)
+    if (!c->verify_peer || (x != NULL && SSL_get_verify_result(ssl) != X509_V_OK))
         *fault = UNSAFE;
     else if (x == NULL)
         *fault = NO_CERTIFICATE;
-    else if (SSL_get_verify_result(ssl) != X509_V_OK)
-        *fault = UNSAFE;
     else if ((name = certificate_login_name(x, c->login_from, c->san_type, c->san_index)) == NULL)
         *fault = NO_NAME;
     return name;

@@ -90,21 +90,21 @@ def sort_key(value):
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def comparable(document):
-    """The document without its headers and what is its node's own; the order within a section means nothing."""
+def comparable(document, but=()):
+    """The document without its headers and the global parameters named in but; order means nothing in a section."""
     out = {}
     for section, objects in document.items():
         if section in HEADERS:
             continue
         if section == "global_parameters":
-            objects = [o for o in objects if o["name"] not in NODES_OWN]
+            objects = [o for o in objects if o["name"] not in but]
         out[section] = sorted(objects, key=sort_key)
     return out
 
 
-def differences(a, b):
+def differences(a, b, but=()):
     """What one of two documents has and the other has not, as lines."""
-    a, b = comparable(a), comparable(b)
+    a, b = comparable(a, but), comparable(b, but)
     lines = []
     for section in sorted(set(a) | set(b)):
         left, right = ([sort_key(o) for o in d.get(section, [])] for d in (a, b))
