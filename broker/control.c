@@ -13,6 +13,7 @@
 #include "broker/admin/credential.h"
 #include "broker/config.h"
 #include "broker/host.h"
+#include "broker/import.h"
 #include "broker/net/server.h"
 
 struct control {
