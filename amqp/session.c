@@ -239,6 +239,8 @@ static void on_failed(struct session *s, struct channel *c, const struct event *
 {
     enum method_id asked = e->verb == PUBLISH ? METHOD_basic_publish : session_asked(e->cookie);
     trail_failed(s, e);
+    if (e->failed.reason == NO_ROOM)
+        asked = 0; /* one channel too many: reference 4.5 */
     channel_fail(s, c, error_of_event(e, asked));
 }
 

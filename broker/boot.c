@@ -2,12 +2,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "broker/config.h"
+#include "broker/import.h"
 #include "broker/model/broker.h"
 #include "broker/net/password.h"
 #include "broker/port/change.h"
@@ -15,7 +17,22 @@
 #include "broker/store/keeper.h"
 #include "codec/table.h"
 
-enum { TABLE_ROOM = 4096 };
+enum { TABLE_ROOM = 16 << 10 };
+
+void boot_ask(struct broker *b, struct keeper *k, struct command *c, struct event *answer)
+{
+    struct effects e;
+    const struct instant now = {.ms = clock_ms(), .wall_ms = clock_wall_ms()};
+    effects_init(&e);
+    broker_step(b, &now, c, 1, &e);
+    CHECK(e.n > 0);
+    *answer = e.events[--e.n]; /* what fell due meanwhile comes before it, and is for nobody yet */
+    if (k != NULL && e.records.n > 0)
+        keeper_keep(k, &e.records);
+    effects_fini(&e);
+}
+
+/* ---- The default user. */
 
 static void add(struct changes *all, enum definition_class what, const struct spec *spec)
 {
@@ -27,67 +44,94 @@ static void put(struct pen *p, const char *key, const char *text)
     table_put_string(p, bytes_of_string(key), bytes_of_string(text));
 }
 
+struct tags {
+    struct pen *p;
+    bool are_named; /* whatever is set replaces administrator, be it that it is not one */
+};
+
+static void on_tag(void *arg, const char *name, const char *value, uint64_t number)
+{
+    (void)value;
+    struct tags *t = arg;
+    t->are_named = true;
+    if (number != 0)
+        table_put_string_in_array(t->p, bytes_of_string(name));
+}
+
+/* False: the tags need more room than there is. */
 static bool add_user(struct changes *all, const struct config *c)
 {
     uint8_t room[TABLE_ROOM];
     struct pen p = pen_over(room, sizeof room);
-    const char *algorithm = "rabbit_password_hashing_sha256";
+    const char *algorithm = config_text(c, KEY_PASSWORD_HASHING_MODULE), *name = config_text(c, KEY_DEFAULT_USER);
     char *hash = password_make_hash(bytes_of_string(algorithm), bytes_of_string(config_text(c, KEY_DEFAULT_PASS)));
     if (hash == NULL)
-        return false;
-    put(&p, "password_hash", hash);
+        log_warning("main", "user '%s' has no password: it cannot log in with one", name);
+    put(&p, "password_hash", hash != NULL ? hash : "");
     put(&p, "hashing_algorithm", algorithm);
     uint8_t *mark = table_open(&p, BYTES("tags"), 'A');
-    table_put_string_in_array(&p, BYTES("administrator"));
+    struct tags t = {.p = &p};
+    config_each(c, KEY_DEFAULT_USER_TAGS, on_tag, &t);
+    if (!t.are_named)
+        table_put_string_in_array(&p, BYTES("administrator"));
     table_close(&p, mark);
-    add(all, DEFINE_USER,
-        &(struct spec){.name = bytes_of_string(config_text(c, KEY_DEFAULT_USER)), .arguments = pen_written(&p)});
     free(hash);
-    return true;
+    add(all, DEFINE_USER, &(struct spec){.name = bytes_of_string(name), .arguments = pen_written(&p)});
+    return !p.full;
 }
 
 static void add_permission(struct changes *all, const struct config *c)
 {
     uint8_t room[TABLE_ROOM];
     struct pen p = pen_over(room, sizeof room);
-    put(&p, "configure", ".*");
-    put(&p, "write", ".*");
-    put(&p, "read", ".*");
+    put(&p, "configure", config_text(c, KEY_DEFAULT_CONFIGURE));
+    put(&p, "write", config_text(c, KEY_DEFAULT_WRITE));
+    put(&p, "read", config_text(c, KEY_DEFAULT_READ));
     add(all, DEFINE_PERMISSION,
         &(struct spec){.vhost = bytes_of_string(config_text(c, KEY_DEFAULT_VHOST)),
                        .name = bytes_of_string(config_text(c, KEY_DEFAULT_USER)),
                        .arguments = pen_written(&p)});
 }
 
-/* Carries them out before there is a hub; takes them.  0, or the exit status. */
-static int carry_out(struct changes *all, struct broker *b, struct keeper *k)
+static int define_default_user(const struct config *c, struct broker *b, struct keeper *k)
 {
-    struct effects e;
-    struct command c = {.verb = ALTER, .changes = all};
-    const struct instant now = {.ms = clock_ms(), .wall_ms = clock_wall_ms()};
-    effects_init(&e);
-    broker_step(b, &now, &c, 1, &e);
-    CHECK(e.n > 0);
-    const struct event *answer = &e.events[e.n - 1];
-    int status = answer->what == DONE ? EX_OK : EX_CONFIG;
+    struct command command = {.verb = ALTER, .changes = changes_create()};
+    add(command.changes, DEFINE_VHOST, &(struct spec){.name = bytes_of_string(config_text(c, KEY_DEFAULT_VHOST))});
+    if (!add_user(command.changes, c)) {
+        fputs("millraced: default_user_tags: too many\n", stderr);
+        changes_destroy(command.changes);
+        return EX_CONFIG;
+    }
+    add_permission(command.changes, c);
+    struct event answer;
+    boot_ask(b, k, &command, &answer);
+    int status = answer.what == DONE ? EX_OK : EX_CONFIG;
     if (status != EX_OK)
-        fprintf(stderr, "millraced: %s\n", answer->failed.text);
-    if (e.records.n > 0)
-        keeper_keep(k, &e.records);
-    effects_fini(&e);
+        fprintf(stderr, "millraced: the default user cannot be made: %s\n", answer.failed.text);
+    else
+        log_info("main", "Created user '%s', with access to vhost '%s'", config_text(c, KEY_DEFAULT_USER),
+                 config_text(c, KEY_DEFAULT_VHOST));
+    event_drop(&answer);
     return status;
 }
 
+/* ---- */
+
 int boot_define(const struct config *c, struct broker *b, struct keeper *k)
 {
-    if (broker_totals(b).users > 0)
-        return EX_OK;
-    struct changes *all = changes_create();
-    add(all, DEFINE_VHOST, &(struct spec){.name = bytes_of_string(config_text(c, KEY_DEFAULT_VHOST))});
-    if (!add_user(all, c)) {
-        log_warning("main", "user '%s' has no password: it cannot log in with one", config_text(c, KEY_DEFAULT_USER));
-        add(all, DEFINE_USER, &(struct spec){.name = bytes_of_string(config_text(c, KEY_DEFAULT_USER))});
+    const char *algorithm = config_text(c, KEY_PASSWORD_HASHING_MODULE);
+    int status = EX_OK;
+    if (!password_is_hash(bytes_of_string(algorithm), BYTES(""))) {
+        fprintf(stderr, "millraced: password_hashing_module: '%s' is not known\n", algorithm);
+        return EX_CONFIG;
     }
-    add_permission(all, c);
-    return carry_out(all, b, k);
+    if (import_is_wanted(c))
+        status = import_definitions(c, b, k);
+    else if (broker_totals(b).users == 0)
+        status = define_default_user(c, b, k);
+    if (status == EX_OK && broker_totals(b).users == 0)
+        log_error("main", "there is no user, so nobody can log in: the definitions that load_definitions names have "
+                          "none, and where there are definitions no default user is made; add one to their \"users\", "
+                          "or take load_definitions out for one start");
+    return status;
 }

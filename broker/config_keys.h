@@ -41,6 +41,7 @@ enum config_type {
     TYPE_TLS_VERSION, /* enum config_tls_version */
     TYPE_CRL_CHECK,   /* enum tls_crl_check (net/tls.h) */
     TYPE_LOGIN_FROM,  /* enum login_from (net/certificate.h) */
+    TYPE_MECHANISM,   /* a bit of enum session_mechanism (amqp/session.h), by its number */
     TYPE_SAN_TYPE,    /* enum san_type (net/certificate.h) */
     TYPE_ANY,
 };

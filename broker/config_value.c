@@ -105,6 +105,7 @@ static const char *const *words_of(enum config_type type, const char **expected)
     static const char *const versions[] = {"tlsv1.3", "tlsv1.2", "tlsv1.1", "tlsv1", NULL};
     static const char *const crl_check[] = {"false", "true", "peer", "best_effort", NULL};
     static const char *const login_from[] = {"distinguished_name", "common_name", "subject_alternative_name", NULL};
+    static const char *const mechanism[] = {"PLAIN", "AMQPLAIN", "EXTERNAL", NULL};
     static const char *const san_type[] = {"dns", "ip", "email", "uri", "other_name", NULL};
     static const struct {
         enum config_type type;
@@ -115,6 +116,7 @@ static const char *const *words_of(enum config_type type, const char **expected)
         {TYPE_TLS_VERSION, versions, "one of tlsv1.3, tlsv1.2"},
         {TYPE_CRL_CHECK, crl_check, "one of true, false, peer, best_effort"},
         {TYPE_LOGIN_FROM, login_from, "one of distinguished_name, common_name, subject_alternative_name"},
+        {TYPE_MECHANISM, mechanism, "one of PLAIN, AMQPLAIN, EXTERNAL"},
         {TYPE_SAN_TYPE, san_type, "one of dns, ip, email, uri, other_name"},
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
@@ -201,6 +203,7 @@ bool config_value_parse(const struct config_key *key, const char *text, struct c
     case TYPE_TLS_VERSION:
     case TYPE_CRL_CHECK:
     case TYPE_LOGIN_FROM:
+    case TYPE_MECHANISM:
     case TYPE_SAN_TYPE:
         return word_parse(key, text, &value->number, expected, size);
     case TYPE_ANY:

@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/boot.h"
 #include "broker/config.h"
+#include "broker/control.h"
 #include "broker/harden.h"
 #include "broker/host.h"
 #include "broker/listeners.h"
@@ -212,6 +214,20 @@ static int check_files(const struct config *c)
     return status;
 }
 
+static void on_mechanism(void *arg, const char *name, const char *value, uint64_t number)
+{
+    (void)name, (void)value;
+    unsigned *mechanisms = arg;
+    *mechanisms |= 1U << number;
+}
+
+static unsigned mechanisms_of(const struct config *c)
+{
+    unsigned mechanisms = 0;
+    config_each(c, KEY_AUTH_MECHANISMS, on_mechanism, &mechanisms);
+    return mechanisms != 0 ? mechanisms : SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL;
+}
+
 static void unwire(struct wiring *w)
 {
     tls_unref(w->tls);
@@ -294,8 +310,9 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .version = config_text(c, KEY_VERSION),
                     .broker_version = PACKAGE_VERSION,
                     .cluster_name = config_text(c, KEY_CLUSTER_NAME),
-                    .mechanisms = SASL_PLAIN | SASL_AMQPLAIN | SASL_EXTERNAL,
+                    .mechanisms = mechanisms_of(c),
                     .login = login_judge,
+                    .may_log = login_may_log,
                     .random = login_random,
                     .arg = &w->login},
         .keeper = keeper,
@@ -369,9 +386,32 @@ static int claim_data(const char *dir, const struct identity *id)
     return host_claim_dir(dir);
 }
 
-/* Until it is told to stop; the exit status. */
-static int run(struct server *s, struct keeper *k)
+/* 0, or the exit status after saying what is wrong. */
+static int open_audit(const struct config *c)
 {
+    const char *name = config_text(c, KEY_AUDIT_FILE);
+    if (strcmp(name, "none") == 0 || strcmp(name, "false") == 0 || name[0] == '\0')
+        return EX_OK;
+    char *path = name[0] == '/' ? str_format("%s", name) : str_format("%s/%s", config_text(c, KEY_DATA_DIR), name);
+    int error = audit_open(path, config_number(c, KEY_AUDIT_ROTATION_SIZE),
+                           (unsigned)config_number(c, KEY_AUDIT_ROTATION_COUNT));
+    if (error != 0)
+        fprintf(stderr, "millraced: audit.file %s: %s\n", path, strerrordesc_np(-error));
+    free(path);
+    return error != 0 ? EX_CANTCREAT : EX_OK;
+}
+
+/* Until it is told to stop; the exit status. */
+static int run(const struct config *c, uint64_t memory_limit, struct server *s, struct keeper *k)
+{
+    bool has_disk_limit;
+    char *error;
+    struct control *control = control_start(c, s, memory_limit, disk_limit(c, &has_disk_limit), &error);
+    if (error != NULL) {
+        fprintf(stderr, "millraced: %s\n", error);
+        free(error);
+        return EX_UNAVAILABLE;
+    }
     const struct keeper_ear ear = {
         .durable = on_durable, .loaded = on_loaded, .disk_alarm = on_disk_alarm, .arg = server_hub(s)};
     keeper_start(k, &ear);
@@ -384,12 +424,14 @@ static int run(struct server *s, struct keeper *k)
         log_warning("main", "not all connections could be closed in an orderly manner");
         _exit(status); /* they still refer to everything that would be freed */
     }
+    control_destroy(control);
     log_info("main", "stopped");
     return status;
 }
 
 /* With what was recovered, which it uses up. */
-static int serve_recovered(const struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r)
+static int serve_recovered(struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r,
+                           uint64_t memory_limit)
 {
     struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
     struct keeper *k = create_keeper(c, r, desk);
@@ -403,13 +445,14 @@ static int serve_recovered(const struct config *c, struct wiring *w, struct serv
     w->tls = NULL;
     char *error = NULL;
     int status = boot_define(c, r->broker, k), refused = status;
+    config_forget_secret(c, KEY_DEFAULT_PASS); /* its hash is kept */
     struct server *s = server_create(&sc, sockets, r->broker, &error);
     if (status == EX_OK)
         status = EX_UNAVAILABLE;
     if (s == NULL)
         fprintf(stderr, "millraced: %s\n", error);
     else if (refused == EX_OK)
-        status = run(s, k);
+        status = run(c, memory_limit, s, k);
     server_destroy(s);
     keeper_destroy(k);
     backup_desk_destroy(desk);
@@ -418,7 +461,7 @@ static int serve_recovered(const struct config *c, struct wiring *w, struct serv
 }
 
 /* With the rights that it will have; takes over the sockets. */
-static int serve_data(const struct config *c, struct wiring *w, struct server_sockets *sockets)
+static int serve_data(struct config *c, struct wiring *w, struct server_sockets *sockets)
 {
     const struct broker_config bc = broker_config_of(c);
     struct recovery r;
@@ -427,7 +470,7 @@ static int serve_data(const struct config *c, struct wiring *w, struct server_so
         server_unbind(sockets);
         return status;
     }
-    status = serve_recovered(c, w, sockets, &r);
+    status = serve_recovered(c, w, sockets, &r, bc.memory_high);
     recovery_fini(&r);
     return status;
 }
@@ -455,7 +498,7 @@ static int settle_in(const struct config *c, const struct identity *id, const st
     return status;
 }
 
-static int serve_as(const struct config *c, const struct identity *id)
+static int serve_as(struct config *c, const struct identity *id)
 {
     struct wiring w;
     struct server_sockets *sockets;
@@ -472,13 +515,18 @@ static int serve_as(const struct config *c, const struct identity *id)
             log_warning("main", "runs as root; 'user' in the configuration names whom it should become");
         log_info("main", "data in %s; at most %" PRIu64 " open files", config_text(c, KEY_DATA_DIR),
                  host_raise_files());
-        status = serve_data(c, &w, sockets);
+        status = open_audit(c);
+        if (status == 0)
+            status = serve_data(c, &w, sockets);
+        else
+            server_unbind(sockets);
+        audit_close();
     }
     unwire(&w);
     return status;
 }
 
-static int serve(const struct config *c, bool are_keys_locked)
+static int serve(struct config *c, bool are_keys_locked)
 {
     if (config_number(c, KEY_LOG_CONSOLE) == 0)
         log_set_level(LOG_NO_LEVEL);

@@ -37,8 +37,6 @@ static void on_note(void *arg, bool is_warning, const char *text)
 
 static void on_definition(void *arg, enum definition_class what, uint64_t queue, struct bytes key, struct bytes value)
 {
-    static const char *const words[] = {"virtual host", "exchange",         "queue",    "binding", "user",
-                                        "permission",   "topic permission", "parameter"};
     struct recovery *r = arg;
     struct bytes vhost = {0}, name = {0};
     if (broker_restore_definition(r->broker, what, queue, key, value)) {
@@ -47,8 +45,8 @@ static void on_definition(void *arg, enum definition_class what, uint64_t queue,
     }
     r->refused++;
     definition_read_key(what, key, &vhost, &name);
-    log_warning("store", "a definition cannot be restored: %s '%.*s' in vhost '%.*s'", words[what], (int)name.len,
-                (const char *)name.at, (int)vhost.len, (const char *)vhost.at);
+    log_warning("store", "a definition cannot be restored: %s '%.*s' in vhost '%.*s'", definition_word(what),
+                (int)name.len, (const char *)name.at, (int)vhost.len, (const char *)vhost.at);
 }
 
 static void on_queue(void *arg, uint64_t queue, uint64_t messages, uint64_t bytes, uint64_t next_position)

@@ -255,7 +255,11 @@ static void broker_carry_out(struct broker *b, struct command *c)
         return;
     }
     struct stream *s = outlet_stream(o, c->from.stream);
+    bool is_new = !s->has_begun;
+    s->has_begun = true;
     s->channel = c->from.channel;
+    if (is_new && c->verb != RESET && !command_begins(b, c, s))
+        return;
     if (list_is_empty(&s->parked))
         carry_out_for_stream(b, c, s);
     else

@@ -66,16 +66,22 @@ void command_attach(struct broker *b, struct command *c, struct outlet *o)
     broker_done(b, c, c->spec)->done.is_counted = a->user->channels_max != LIMIT_NONE;
 }
 
-void command_open(struct broker *b, struct command *c, struct stream *s)
+bool command_begins(struct broker *b, struct command *c, const struct stream *s)
 {
     const struct user *u = s->outlet->access->user;
-    if (outlet_count_streams(s->outlet) > u->channels_max) { /* this one is counted */
-        broker_fail(b, c, NO_ROOM,
-                    str_format("number of channels opened for user '%.*s' has reached the maximum allowed user limit "
-                               "of (%" PRIu64 ")",
-                               BYTES_ARG(u->name), u->channels_max));
-        return;
-    }
+    if (u->channels_max == LIMIT_NONE || outlet_count_streams(s->outlet) <= u->channels_max) /* this one is counted */
+        return true;
+    broker_fail(b, c, NO_ROOM,
+                str_format("number of channels opened for user '%.*s' has reached the maximum allowed user limit "
+                           "of (%" PRIu64 ")",
+                           BYTES_ARG(u->name), u->channels_max));
+    command_drop(c);
+    return false;
+}
+
+void command_open(struct broker *b, struct command *c, struct stream *s)
+{
+    (void)s;
     broker_done(b, c, NULL);
 }
 

@@ -12,15 +12,6 @@
 #include "broker/port/spec.h"
 #include "codec/table.h"
 
-/* True if the command was refused because it names the default exchange. */
-static bool refuse_default(struct broker *b, struct command *c, struct bytes name)
-{
-    if (name.len > 0)
-        return false;
-    resource_fail(b, c, c->spec, DENIED, str_copy(BYTES("operation not permitted on the default exchange")));
-    return true;
-}
-
 static void fail_no_exchange(struct broker *b, struct command *c, const struct vhost *v, struct bytes name)
 {
     resource_fail(b, c, c->spec, NO_SUCH_EXCHANGE,
@@ -50,13 +41,6 @@ void command_declare_exchange(struct broker *b, struct command *c, struct stream
 {
     struct spec *spec = c->spec;
     struct vhost *v = s->outlet->vhost;
-    if (!spec->passive && exchange_kind_find(spec->type) == NULL) {
-        resource_fail(b, c, spec, UNKNOWN_EXCHANGE_TYPE,
-                      str_format("unknown exchange type '%.*s'", BYTES_ARG(spec->type)));
-        return;
-    }
-    if (refuse_default(b, c, spec->name))
-        return;
     struct exchange *x = vhost_find_exchange(b, v, spec->name);
     char *difference = x == NULL || spec->passive ? NULL : exchange_differs(x, spec);
     if (x == NULL && spec->passive) {
@@ -82,14 +66,6 @@ void command_delete_exchange(struct broker *b, struct command *c, struct stream 
 {
     struct spec *spec = c->spec;
     struct vhost *v = s->outlet->vhost;
-    if (refuse_default(b, c, spec->name))
-        return;
-    if (bytes_start_with(spec->name, BYTES("amq."))) {
-        resource_fail(b, c, spec, RESERVED,
-                      str_format("deletion of system exchange '%.*s' in vhost '%.*s' not allowed",
-                                 BYTES_ARG(spec->name), BYTES_ARG(v->name)));
-        return;
-    }
     struct exchange *x = vhost_find_exchange(b, v, spec->name);
     if (x != NULL && spec->if_unused && !list_is_empty(&x->outgoing)) {
         char *name = exchange_describe(x);
@@ -123,8 +99,6 @@ void command_bind(struct broker *b, struct command *c, struct stream *s)
 {
     struct spec *spec = c->spec;
     struct vhost *v = s->outlet->vhost;
-    if (refuse_default(b, c, spec->source) || (spec->to_exchange && refuse_default(b, c, spec->name)))
-        return;
     struct ends ends = find_ends(b, v, spec);
     if (ends.source == NULL) {
         fail_no_exchange(b, c, v, spec->source);
@@ -156,8 +130,6 @@ void command_bind(struct broker *b, struct command *c, struct stream *s)
 void command_unbind(struct broker *b, struct command *c, struct stream *s)
 {
     struct spec *spec = c->spec;
-    if (refuse_default(b, c, spec->source) || (spec->to_exchange && refuse_default(b, c, spec->name)))
-        return;
     struct ends ends = find_ends(b, s->outlet->vhost, spec);
     struct binding *bd = NULL;
     if (ends.source != NULL && (ends.queue != NULL || ends.to != NULL))

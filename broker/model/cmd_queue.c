@@ -52,11 +52,6 @@ void command_declare_queue(struct broker *b, struct command *c, struct stream *s
 {
     struct spec *spec = c->spec;
     struct vhost *v = s->outlet->vhost;
-    if (!spec->passive && !spec->server_named && bytes_start_with(spec->name, BYTES("amq."))) {
-        resource_fail(b, c, spec, RESERVED,
-                      str_format("queue name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(spec->name)));
-        return;
-    }
     struct queue *q = vhost_find_queue(b, v, spec->name);
     if (q != NULL) {
         redeclare(b, c, s, q);

@@ -2,6 +2,8 @@
 #ifndef BROKER_MODEL_COMMANDS_H
 #define BROKER_MODEL_COMMANDS_H
 
+#include <stdbool.h>
+
 #include "broker/port/command.h"
 
 struct broker;
@@ -14,6 +16,9 @@ void command_attach(struct broker *b, struct command *c, struct outlet *o);
 void command_open(struct broker *b, struct command *c, struct stream *s);
 void command_reset(struct broker *b, struct command *c, struct stream *s);
 void command_echo(struct broker *b, struct command *c, struct stream *s);
+
+/* The first command of a stream: false if its user has too many; then it has failed, and is dropped. */
+bool command_begins(struct broker *b, struct command *c, const struct stream *s);
 
 /* alter.c, inspect.c, cmd_client.c: from a desk */
 void command_alter(struct broker *b, struct command *c);

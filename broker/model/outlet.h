@@ -40,6 +40,7 @@ struct stream {
     uint16_t number;
     uint16_t channel;   /* what its session calls it; 0: not known yet */
     bool poisoned;      /* ignored until RESET */
+    bool has_begun;     /* a command came for it, and its user's channels were counted */
     struct list parked; /* commands that wait for a GET, itself the first (parked.h) */
     uint64_t after;     /* position that the last answer waits for: what is told behind it waits too */
     struct list out;    /* its entries that are out, oldest first */

@@ -7,6 +7,7 @@
 #include "broker/model/commands.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
+#include "broker/model/rights.h"
 #include "broker/model/state.h"
 
 struct parked {
@@ -67,7 +68,8 @@ void parked_answer(struct broker *b, struct queue *q)
         struct parked *p = item_of(q->parked.ring.next, struct parked, in_queue);
         struct stream *s = p->stream;
         struct command c = unpark(p);
-        command_get(b, &c, s);
+        if (rights_permit(b, &c, s)) /* they may have changed meanwhile */
+            command_get(b, &c, s);
         resume(b, s);
     }
 }

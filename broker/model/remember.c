@@ -29,7 +29,8 @@ static void define(struct broker *b, enum record_kind kind, enum definition_clas
 
 void remember_exchange(struct broker *b, enum record_kind kind, struct exchange *x)
 {
-    if (!b->records || !x->spec->durable)
+    bool is_predeclared = x->name.len == 0 || bytes_start_with(x->name, BYTES("amq."));
+    if (!b->records || !x->spec->durable || is_predeclared)
         return;
     define(b, kind, DEFINE_EXCHANGE, 0, x->vhost->name, x->spec);
     x->defined = b->position;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/str.h"
 #include "broker/model/access.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
@@ -12,25 +13,31 @@
 #include "broker/port/spec.h"
 #include "codec/table.h"
 
-/* What a right is needed on. */
+/* What a right is needed on; and what nobody may, whatever rights there are, where the reference has that before or
+ * between them (amqp-protocol 4.7). */
 enum object {
     NOTHING, /* ends a row */
+    A_KNOWN_TYPE,
+    NOT_THE_DEFAULT,     /* exchange … */
+    NO_DEFAULT_END,      /* … nor at either end of a binding */
+    NOT_A_SYSTEM_S,      /* an exchange of the broker's own */
+    NOT_A_RESERVED_NAME, /* of a queue */
     THE_QUEUE,
     THE_EXCHANGE,
     THE_SOURCE,      /* of a binding … */
     THE_KEY,         /* … and its routing key there, if that is a topic exchange */
     THE_DESTINATION, /* … and what it leads to */
-    ITS_ALTERNATE,   /* the exchange that the argument alternate-exchange names, if it is given */
+    ITS_ALTERNATE,   /* the exchange that the argument alternate-exchange names, if it is given for a new exchange */
     ITS_DEAD_LETTER, /* the exchange that x-dead-letter-exchange names, if it is given for a new queue */
-    IF_ALTERNATE,    /* the exchange itself, if it has an alternate */
+    IF_ALTERNATE,    /* the exchange itself, if it is new and has an alternate */
     IF_DEAD_LETTER,  /* the queue itself, if it is new and has a dead-letter exchange */
     IN_ITS_HANDLER,  /* see rights_permit_publish() */
 };
 
-enum { NEEDS_MAX = 4 };
+enum { NEEDS_MAX = 6 };
 
 struct need {
-    enum right right;
+    enum right right; /* RIGHTS: none */
     enum object object;
 };
 
@@ -40,13 +47,19 @@ typedef const struct need row[NEEDS_MAX];
 static const struct need *needs_of(enum verb verb)
 {
     static row nothing = {{RIGHT_READ, NOTHING}};
-    static row declare_exchange = {
-        {RIGHT_CONFIGURE, THE_EXCHANGE}, {RIGHT_READ, IF_ALTERNATE}, {RIGHT_WRITE, ITS_ALTERNATE}};
-    static row delete_exchange = {{RIGHT_CONFIGURE, THE_EXCHANGE}};
-    static row declare_queue = {
-        {RIGHT_CONFIGURE, THE_QUEUE}, {RIGHT_READ, IF_DEAD_LETTER}, {RIGHT_WRITE, ITS_DEAD_LETTER}};
+    static row declare_exchange = {{RIGHTS, A_KNOWN_TYPE},
+                                   {RIGHTS, NOT_THE_DEFAULT},
+                                   {RIGHT_CONFIGURE, THE_EXCHANGE},
+                                   {RIGHT_READ, IF_ALTERNATE},
+                                   {RIGHT_WRITE, ITS_ALTERNATE}};
+    static row delete_exchange = {{RIGHTS, NOT_THE_DEFAULT}, {RIGHTS, NOT_A_SYSTEM_S}, {RIGHT_CONFIGURE, THE_EXCHANGE}};
+    static row declare_queue = {{RIGHTS, NOT_A_RESERVED_NAME},
+                                {RIGHT_CONFIGURE, THE_QUEUE},
+                                {RIGHT_READ, IF_DEAD_LETTER},
+                                {RIGHT_WRITE, ITS_DEAD_LETTER}};
     static row delete_queue = {{RIGHT_CONFIGURE, THE_QUEUE}};
-    static row bind = {{RIGHT_WRITE, THE_DESTINATION}, {RIGHT_READ, THE_SOURCE}, {RIGHT_READ, THE_KEY}};
+    static row bind = {
+        {RIGHT_WRITE, THE_DESTINATION}, {RIGHTS, NO_DEFAULT_END}, {RIGHT_READ, THE_SOURCE}, {RIGHT_READ, THE_KEY}};
     static row publish = {{RIGHT_WRITE, IN_ITS_HANDLER}};
     static row read_queue = {{RIGHT_READ, THE_QUEUE}};
     switch (verb) {
@@ -95,10 +108,15 @@ static const struct spec *spec_of(const struct command *c)
 }
 
 /* Fails the command: the text moves. */
+static bool fail(struct broker *b, const struct command *c, enum reason why, char *text)
+{
+    broker_fail(b, c, why, text);
+    return false;
+}
+
 static bool refuse(struct broker *b, const struct command *c, char *text)
 {
-    broker_fail(b, c, DENIED, text);
-    return false;
+    return fail(b, c, DENIED, text);
 }
 
 static bool permit(struct broker *b, const struct command *c, const struct outlet *o, enum right right,
@@ -115,10 +133,41 @@ static bool permit_key(struct broker *b, const struct command *c, const struct o
            refuse(b, c, access_key_refusal(o, RIGHT_READ, x, spec->key));
 }
 
-/* Whether that argument is given, as a name. */
-static bool names_exchange(const struct spec *spec, const char *argument, struct field *f)
+/* Whether that argument is given, as a name, for something new. */
+static bool names_alternate(struct broker *b, const struct spec *spec, const struct outlet *o, struct field *f)
 {
-    return table_find(spec->arguments, bytes_of_string(argument), f) && f->type == 'S';
+    return table_find(spec->arguments, BYTES("alternate-exchange"), f) && f->type == 'S' &&
+           vhost_find_exchange(b, o->vhost, spec->name) == NULL;
+}
+
+static bool names_dead_letter(struct broker *b, const struct spec *spec, const struct outlet *o, struct field *f)
+{
+    return table_find(spec->arguments, BYTES("x-dead-letter-exchange"), f) && f->type == 'S' &&
+           vhost_find_queue(b, o->vhost, spec->name) == NULL;
+}
+
+static bool permit_name(struct broker *b, const struct command *c, const struct outlet *o, enum object object)
+{
+    const struct spec *spec = spec_of(c);
+    bool is_the_brokers = bytes_start_with(spec->name, BYTES("amq."));
+    switch ((int)object) {
+    case A_KNOWN_TYPE:
+        return exchange_kind_find(spec->type) != NULL ||
+               fail(b, c, UNKNOWN_EXCHANGE_TYPE, str_format("unknown exchange type '%.*s'", BYTES_ARG(spec->type)));
+    case NOT_A_SYSTEM_S:
+        return !is_the_brokers || fail(b, c, RESERVED,
+                                       str_format("deletion of system exchange '%.*s' in vhost '%.*s' not allowed",
+                                                  BYTES_ARG(spec->name), BYTES_ARG(o->vhost->name)));
+    case NOT_A_RESERVED_NAME:
+        return !is_the_brokers || spec->server_named ||
+               fail(b, c, RESERVED,
+                    str_format("queue name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(spec->name)));
+    default:
+        break;
+    }
+    bool is_default = object == NOT_THE_DEFAULT ? spec->name.len == 0
+                                                : spec->source.len == 0 || (spec->to_exchange && spec->name.len == 0);
+    return !is_default || refuse(b, c, str_copy(BYTES("operation not permitted on the default exchange")));
 }
 
 static bool meets(struct broker *b, const struct command *c, const struct outlet *o, const struct need *need)
@@ -137,19 +186,19 @@ static bool meets(struct broker *b, const struct command *c, const struct outlet
     case THE_KEY:
         return permit_key(b, c, o);
     case IF_ALTERNATE:
-        return !names_exchange(spec, "alternate-exchange", &f) ||
-               permit(b, c, o, need->right, RESOURCE_EXCHANGE, spec->name);
+        return !names_alternate(b, spec, o, &f) || permit(b, c, o, need->right, RESOURCE_EXCHANGE, spec->name);
     case ITS_ALTERNATE:
-        return !names_exchange(spec, "alternate-exchange", &f) ||
-               permit(b, c, o, need->right, RESOURCE_EXCHANGE, f.bytes);
+        return !names_alternate(b, spec, o, &f) || permit(b, c, o, need->right, RESOURCE_EXCHANGE, f.bytes);
     case IF_DEAD_LETTER:
-        return !names_exchange(spec, "x-dead-letter-exchange", &f) ||
-               vhost_find_queue(b, o->vhost, spec->name) != NULL ||
-               permit(b, c, o, need->right, RESOURCE_QUEUE, spec->name);
+        return !names_dead_letter(b, spec, o, &f) || permit(b, c, o, need->right, RESOURCE_QUEUE, spec->name);
     case ITS_DEAD_LETTER:
-        return !names_exchange(spec, "x-dead-letter-exchange", &f) ||
-               vhost_find_queue(b, o->vhost, spec->name) != NULL ||
-               permit(b, c, o, need->right, RESOURCE_EXCHANGE, f.bytes);
+        return !names_dead_letter(b, spec, o, &f) || permit(b, c, o, need->right, RESOURCE_EXCHANGE, f.bytes);
+    case A_KNOWN_TYPE:
+    case NOT_THE_DEFAULT:
+    case NO_DEFAULT_END:
+    case NOT_A_SYSTEM_S:
+    case NOT_A_RESERVED_NAME:
+        return permit_name(b, c, o, need->object);
     case NOTHING:
     case IN_ITS_HANDLER:
         break;
@@ -161,6 +210,8 @@ static bool meets(struct broker *b, const struct command *c, const struct outlet
 static bool permit_passive(struct broker *b, const struct command *c, const struct outlet *o)
 {
     enum resource what = c->verb == DECLARE_QUEUE ? RESOURCE_QUEUE : RESOURCE_EXCHANGE;
+    if (what == RESOURCE_EXCHANGE && !permit_name(b, c, o, NOT_THE_DEFAULT))
+        return false;
     for (enum right r = RIGHT_CONFIGURE; r < RIGHTS; r++)
         if (access_allows(b, o, r, what, c->spec->name))
             return true;

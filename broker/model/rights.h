@@ -10,7 +10,8 @@ struct exchange;
 struct stream;
 
 /* May the stream's user do that?  Otherwise the command has failed, and is dropped.  Comes before every look at what
- * there is, so that a refusal tells nothing.  A publish is judged by rights_permit_publish(), which its handler calls
+ * there is, so that a refusal tells nothing; with what is wrong with its names alone, in the order of reference
+ * amqp-protocol 4.7.  A publish is judged by rights_permit_publish(), which its handler calls
  * unless it goes where the last one went. */
 bool rights_permit(struct broker *b, struct command *c, const struct stream *s);
 

@@ -107,7 +107,7 @@ void user_free(struct broker *b, struct user *u)
 void user_remove(struct broker *b, struct user *u)
 {
     struct access *a;
-    char *why = str_format("user '%.*s' was deleted", BYTES_ARG(u->name));
+    char *why = str_format("user '%.*s' is deleted", BYTES_ARG(u->name));
     list_each (a, &u->accesses, struct access, in_user)
         access_remove(b, a, why);
     free(why);

@@ -124,7 +124,7 @@ static struct access *find_access(const struct vhost *v)
 void vhost_remove(struct broker *b, struct vhost *v)
 {
     struct map_node *n;
-    char *why = str_format("vhost '%.*s' was deleted", BYTES_ARG(v->name));
+    char *why = str_format("vhost '%.*s' is deleted", BYTES_ARG(v->name));
     for (struct access *a; (a = find_access(v)) != NULL;)
         access_remove(b, a, why);
     free(why);

@@ -2,6 +2,7 @@
 #include "broker/net/greeter.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -64,13 +65,15 @@ struct greeter {
     bool is_running;
 
     struct lane lane;
-    atomic_uint guests; /* here, or on their way */
+    atomic_uint guests;  /* here, or on their way */
+    atomic_llong expiry; /* the certificate's, in seconds since 1970; LLONG_MAX: there is none */
 
     /* The thread's own. */
     struct poller *poller; /* owned */
     struct watch *lane_watch;
     struct list touched;   /* struct arrival: something has happened to them */
     struct list porch;     /* struct arrival, oldest first (net/porch.h says why) */
+    struct parcel *gone;   /* struct arrival: freed when the turn is over */
     struct heap deadlines; /* struct arrival */
     struct door door;
     bool is_stopping;
@@ -98,6 +101,7 @@ static void complain(struct greeter *g, struct hush *t, const struct arrival *a,
 
 /* ---- Coming and going. */
 
+/* Closes it.  It stays until the turn is over, and nothing happens to it any more. */
 static void arrival_destroy(struct arrival *a)
 {
     struct greeter *g = a->g;
@@ -110,12 +114,27 @@ static void arrival_destroy(struct arrival *a)
     tls_unref(a->tls);
     peer_fini(&a->peer);
     free(a->header);
+    a->watch = NULL;
+    a->ssl = NULL;
+    a->tls = NULL;
+    a->header = NULL;
+    a->header_len = 0;
     if (a->fd >= 0) {
         close(a->fd);
         g->config.gone(g->config.arg);
     }
     atomic_fetch_sub(&g->guests, 1);
-    free(a);
+    a->parcel.next = g->gone;
+    g->gone = &a->parcel;
+}
+
+static void greeter_bury(struct greeter *g)
+{
+    for (struct parcel *p = g->gone, *next; p != NULL; p = next) {
+        next = p->next;
+        free(p);
+    }
+    g->gone = NULL;
 }
 
 /* Takes what the peer has said, so that closing does not throw away what it was told. */
@@ -394,6 +413,7 @@ static void greeter_collect(struct greeter *g)
             g->is_stopping = true;
         } else if (g->tls != NULL) {
             g->tls = tls_reload(g->tls);
+            atomic_store(&g->expiry, (long long)tls_expiry(g->tls));
             g->told_expiry = 0;
             g->expiry_check_ms = 0;
         }
@@ -405,8 +425,8 @@ static void greeter_tick(struct greeter *g)
 {
     for (struct heap_node *n; (n = heap_top(&g->deadlines)) != NULL && n->key <= g->now_ms;) {
         struct arrival *a = item_of(n, struct arrival, deadline);
-        char why[REASON_MAX];
         if (a->stage != STAGE_LEAVING) {
+            char why[REASON_MAX];
             snprintf(why, sizeof why, "handshake_timeout: not done within %llu ms",
                      (unsigned long long)(n->key - a->came_ms));
             complain(g, &g->on_failure, a, a->how.is_tls ? "TLS handshake failed for" : "no PROXY header from", why);
@@ -453,6 +473,7 @@ static void *greeter_run(void *arg)
             arrival_go_on(a);
         }
         greeter_tend_porch(g);
+        greeter_bury(g);
     }
     for (struct heap_node *n; (n = heap_top(&g->deadlines)) != NULL;)
         arrival_destroy(item_of(n, struct arrival, deadline));
@@ -473,6 +494,7 @@ struct greeter *greeter_create(const struct greeter_config *config)
     struct greeter *g = alloc_zeroed(sizeof *g);
     g->config = *config;
     g->tls = config->tls;
+    atomic_init(&g->expiry, config->tls != NULL ? (long long)tls_expiry(config->tls) : LLONG_MAX);
     if (g->config.tls_handshake_ms > g->config.handshake_ms)
         g->config.tls_handshake_ms = g->config.handshake_ms;
     atomic_init(&g->guests, 0);
@@ -523,6 +545,7 @@ void greeter_destroy(struct greeter *g)
     door_fini(&g->door);
     heap_fini(&g->deadlines);
     poller_destroy(g->poller);
+    greeter_bury(g);
     tls_unref(g->tls);
     free(g);
 }
@@ -543,6 +566,11 @@ void greeter_take(struct greeter *g, int fd, const struct address *from, struct 
 bool greeter_has_room(const struct greeter *g)
 {
     return atomic_load(&g->guests) < DOOR_GUESTS_MAX + PORCH_MAX;
+}
+
+int64_t greeter_expiry(const struct greeter *g)
+{
+    return atomic_load(&g->expiry);
 }
 
 void greeter_reload(struct greeter *g)

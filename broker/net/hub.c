@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -23,6 +24,9 @@ struct hub {
     struct news news;
     struct news_items items; /* owned: of the news; empty between turns */
     bool has_news;
+    atomic_uint alarms_shown;        /* alarms, for whoever asks */
+    struct lane *desk;               /* borrowed; NULL: nobody sits there */
+    struct mail *to_desk;            /* owned: what this turn has for it, or NULL */
     size_t released;                 /* events of this turn that have waited already: the first ones */
     uint64_t peak_bytes, trimmed_ms; /* most message bytes held since memory was given back, and when that was */
 
@@ -69,6 +73,7 @@ struct hub *hub_create(struct broker *broker, const struct hub_keeper *keeper, u
     effects_init(&h->effects);
     if (keeper != NULL)
         h->keeper = *keeper;
+    atomic_init(&h->alarms_shown, 0);
     gate_init(&h->gate, keeper != NULL ? 0 : UINT64_MAX); /* without one everything is as safe as it will ever be */
     h->n_loops = loops;
     h->last = &h->first;
@@ -84,6 +89,16 @@ void hub_attach(struct hub *h, struct lane *lane)
 {
     CHECK(h->n_loops == 0);
     h->news.lane = lane;
+}
+
+void hub_seat(struct hub *h, struct lane *desk)
+{
+    h->desk = desk;
+}
+
+unsigned hub_alarms(const struct hub *h)
+{
+    return atomic_load(&h->alarms_shown);
 }
 
 /* Takes in what was posted. */
@@ -127,6 +142,7 @@ void hub_destroy(struct hub *h)
     mails_destroy(h->first);
     mails_destroy(h->spare);
     free((void *)h->out);
+    mail_destroy(h->to_desk);
     gate_fini(&h->gate);
     effects_fini(&h->effects);
     broker_destroy(h->broker);
@@ -268,6 +284,7 @@ struct effects *hub_end(struct hub *h)
         hub_log_alarm(h, e->alarms, ALARM_MEMORY, "memory");
         hub_log_alarm(h, e->alarms, ALARM_DISK, "disk");
         h->alarms = e->alarms;
+        atomic_store(&h->alarms_shown, e->alarms);
         e->alarms_changed = true;
     }
     return e;
@@ -276,6 +293,38 @@ struct effects *hub_end(struct hub *h)
 uint64_t hub_deadline(const struct hub *h)
 {
     return h->has_news ? 0 : broker_deadline(h->broker);
+}
+
+/* ---- The desk. */
+
+static struct mail *hub_desk_mail(struct hub *h)
+{
+    if (h->to_desk == NULL)
+        h->to_desk = mail_create(HUB_DESK);
+    return h->to_desk;
+}
+
+static void mail_add(struct mail *m, const struct event *e)
+{
+    if (m->n == m->capacity) {
+        m->capacity = alloc_grown(m->capacity, m->n + 1);
+        m->events = alloc_array(m->events, m->capacity, sizeof *m->events);
+    }
+    m->events[m->n++] = *e;
+}
+
+void hub_answer_desk(struct hub *h, const struct event *e)
+{
+    mail_add(hub_desk_mail(h), e);
+}
+
+void hub_post_desk(struct hub *h)
+{
+    if (h->to_desk == NULL)
+        return;
+    CHECK(h->desk != NULL);
+    lane_post(h->desk, &h->to_desk->parcel);
+    h->to_desk = NULL;
 }
 
 /* ---- With threads. */
@@ -319,7 +368,7 @@ static void hub_work(struct hub *h)
         if (b != NULL) {
             hub_step(h, b);
             m->batches = b->next;
-            struct mail *home = hub_mail(h, m->loop);
+            struct mail *home = m->loop == HUB_DESK ? hub_desk_mail(h) : hub_mail(h, m->loop);
             b->next = home->batches;
             home->batches = b;
         }
@@ -336,13 +385,13 @@ static void hub_work(struct hub *h)
 static void hub_post(struct hub *h, struct effects *e)
 {
     for (size_t i = 0; i < e->n; i++) {
-        struct mail *m = hub_mail(h, e->events[i].to.outlet.slot % h->n_loops);
-        if (m->n == m->capacity) {
-            m->capacity = alloc_grown(m->capacity, m->n + 1);
-            m->events = alloc_array(m->events, m->capacity, sizeof *m->events);
-        }
-        m->events[m->n++] = e->events[i];
+        const struct event *event = &e->events[i];
+        if (event->to.outlet.generation == DESK_GENERATION)
+            hub_answer_desk(h, event);
+        else
+            mail_add(hub_mail(h, event->to.outlet.slot % h->n_loops), event);
     }
+    hub_post_desk(h);
     for (unsigned i = 0; i < h->n_loops; i++) {
         if (e->alarms_changed) {
             hub_mail(h, i)->has_alarms = true;

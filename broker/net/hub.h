@@ -18,6 +18,7 @@
 struct hub;
 
 enum {
+    HUB_DESK = UINT16_MAX,     /* mail.loop of the desk's mails */
     HUB_TURN_BATCHES = 16,     /* stepped before what they caused is sent out … */
     HUB_TURN_MS = 10,          /* … or fewer, when they take so long */
     HUB_TRIM_BYTES = 64 << 20, /* freed, before memory is given back to the system … */
@@ -39,7 +40,7 @@ enum parcel_kind {
 /* To the hub: full batches.  From the hub: empty batches of that loop, events, the state of the alarms. */
 struct mail {
     struct parcel parcel;
-    unsigned loop;         /* whose batches they are */
+    unsigned loop;         /* whose batches they are; HUB_DESK */
     struct batch *batches; /* owned */
     size_t n, capacity;
     struct event *events; /* owned, with what they own */
@@ -78,6 +79,18 @@ void hub_tell_shutdown(struct hub *h);
 /* Without threads: the lane where that is posted.  Whoever collects PARCEL_NEWS there says so, and takes a turn. */
 void hub_attach(struct hub *h, struct lane *lane);
 void hub_has_news(struct hub *h);
+
+/* The desk: the administration, whose clients have the generation DESK_GENERATION.  Its mails come to the hub's inbox,
+ * or without threads to the loop's lane; what it is answered, and with threads its batches, are posted to this lane,
+ * which is borrowed.  Before the hub starts. */
+void hub_seat(struct hub *h, struct lane *desk);
+
+/* Without threads: takes the event for the desk; and posts what was taken, at the end of a turn. */
+void hub_answer_desk(struct hub *h, const struct event *e);
+void hub_post_desk(struct hub *h);
+
+/* The alarms that are set (enum alarm), as of the last turn.  Any thread. */
+unsigned hub_alarms(const struct hub *h);
 
 /* A turn, on the thread that owns the model: reads the clocks and the news; steps through batches, which are empty then
  * (NULL: for time's sake alone); hands the records to the keeper and answers what followed, which the caller hands on

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -98,6 +99,12 @@ void loop_destroy(struct loop *l)
     porch_fini(&l->porch);
     heap_fini(&l->deadlines);
     slots_fini(&l->conns);
+    for (struct batch *b = l->backlog; b != NULL; b = l->backlog) { /* the desk's: connections have ended */
+        l->backlog = b->next;
+        for (unsigned i = 0; i < b->n; i++)
+            command_drop(&b->commands[i]);
+        free(b);
+    }
     outbox_fini(&l->outbox);
     poller_destroy(l->poller);
     free(l);
@@ -280,6 +287,10 @@ static void loop_hand_out(struct loop *l, struct event *events, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct event *e = &events[i];
+        if (e->to.outlet.generation == DESK_GENERATION) {
+            hub_answer_desk(l->shared->hub, e); /* without threads: with them the hub has sorted it out */
+            continue;
+        }
         struct conn *c = loop_find(l, e->to.outlet);
         if (c == NULL) {
             event_drop(e);
@@ -319,6 +330,18 @@ static void loop_take_turn(struct loop *l)
         loop_alarm(l, e->alarms);
     loop_hand_out(l, e->events, e->n);
     effects_clear(e);
+    hub_post_desk(h);
+}
+
+/* Without threads: what the desk asks of the hub goes behind what is there already. */
+static void loop_take_desk_mail(struct loop *l, struct mail *m)
+{
+    struct batch **last = &l->backlog;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = m->batches;
+    m->batches = NULL;
+    mail_destroy(m);
 }
 
 /* With threads: posts what sessions want of the hub. */
@@ -371,6 +394,10 @@ static void loop_collect(struct loop *l)
         next = p->next;
         switch ((enum parcel_kind)p->kind) {
         case PARCEL_MAIL:
+            if (mail_of(p)->loop == HUB_DESK) {
+                loop_take_desk_mail(l, mail_of(p));
+                continue;
+            }
             loop_open_mail(l, mail_of(p));
             continue; /* it is kept */
         case PARCEL_NEWS:
@@ -493,6 +520,12 @@ static void loop_serve(struct loop *l)
     }
 }
 
+/* Without threads: with what the last round has caused. */
+static bool loop_may_go_on(const struct loop *l)
+{
+    return !l->shared->has_threads && loop_has_commands(l) && !hub_turn_is_long(l->shared->hub);
+}
+
 static void loop_turn(struct loop *l)
 {
     loop_wait(l);
@@ -504,14 +537,15 @@ static void loop_turn(struct loop *l)
         loop_post(l); /* before the writing, so that the hub works meanwhile */
         loop_serve(l);
         loop_post(l);
-        return;
-    }
-    loop_take_turn(l);
-    loop_serve(l);
-    for (unsigned i = 1; i < LOOP_ROUNDS && loop_has_commands(l) && !hub_turn_is_long(l->shared->hub); i++) {
+    } else {
         loop_take_turn(l);
         loop_serve(l);
     }
+    for (unsigned i = 1; i < LOOP_ROUNDS && loop_may_go_on(l); i++) {
+        loop_take_turn(l);
+        loop_serve(l);
+    }
+    audit_flush();
 }
 
 /* ---- The end. */

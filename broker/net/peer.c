@@ -140,6 +140,7 @@ struct session_peer peer_for_session(const struct peer *p, struct peer_room *roo
     char from[ADDRESS_TEXT_MAX], to[ADDRESS_TEXT_MAX];
     address_format(&p->from, from);
     address_format(&p->to, to);
+    // cppcheck-suppress ctuuninitvar; it is written here
     snprintf(room->name, sizeof room->name, "%s -> %s", from, to);
     address_group(&p->from, room->place);
     return (struct session_peer){

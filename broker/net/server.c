@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -31,12 +32,14 @@ struct server {
     struct hub *hub;                /* owned */
     struct loop **loops;            /* owned: the first is the main thread's */
     struct loop_shared shared;
-    struct lane **lanes;     /* owned: the loops' */
-    pthread_t *threads;      /* owned: of all loops but the first */
-    bool *has_ended;         /* owned: what loop_run() said, by loop */
-    struct greeter *greeter; /* owned; NULL: no listener needs it */
-    atomic_uint next_loop;   /* whose turn it is to get a connection */
-    unsigned signals;        /* that asked for an end */
+    struct lane **lanes;         /* owned: the loops' */
+    pthread_t *threads;          /* owned: of all loops but the first */
+    bool *has_ended;             /* owned: what loop_run() said, by loop */
+    struct greeter *greeter;     /* owned; NULL: no listener needs it */
+    atomic_uint next_loop;       /* whose turn it is to get a connection */
+    unsigned signals;            /* that asked for an end */
+    void (*end_desk)(void *arg); /* NULL: nobody sits there */
+    void *desk;
 };
 
 /* ---- Where it listens. */
@@ -177,7 +180,7 @@ static void on_connection(void *arg, int fd, const struct address *from)
     const struct entrance *e = arg;
     struct server *s = e->server;
     unsigned open = atomic_fetch_add(&s->shared.connections, 1);
-    if (s->config.connections_max != 0 && open >= s->config.connections_max) {
+    if (s->config.connections_max != 0 && open >= s->config.connections_max + SERVER_REFUSALS_MAX) {
         atomic_fetch_sub(&s->shared.connections, 1);
         log_warning("net", "connection refused: node connection limit (%u) is reached", s->config.connections_max);
         close(fd);
@@ -236,12 +239,20 @@ static void on_hangup(void *arg, int number)
 {
     struct server *s = arg;
     (void)number;
-    log_notice("main", "SIGHUP received - %s", s->config.tls != NULL ? "reloading certificates" : "nothing to reload");
+    log_notice("main", "SIGHUP received - reopening files%s", s->config.tls != NULL ? ", reloading certificates" : "");
+    int status = audit_is_on() ? audit_reopen() : 0;
+    if (status != 0)
+        log_error("main", "the audit log cannot be opened anew: %s", strerrordesc_np(-status));
     if (s->config.tls != NULL)
         greeter_reload(s->greeter);
 }
 
 /* ---- Its life. */
+
+int64_t server_certificate_expiry(const struct server *s)
+{
+    return s->greeter != NULL ? greeter_expiry(s->greeter) : INT64_MAX;
+}
 
 struct hub *server_hub(struct server *s)
 {
@@ -266,6 +277,20 @@ static void server_hire_greeter(struct server *s)
                                       .gone = on_ungreeted,
                                       .arg = s};
     s->greeter = greeter_create(&gc);
+}
+
+struct lane *server_seat(struct server *s, struct lane *desk, void (*end)(void *arg), void *arg)
+{
+    s->end_desk = end;
+    s->desk = arg;
+    hub_seat(s->hub, desk);
+    return s->shared.has_threads ? hub_inbox(s->hub) : s->lanes[0];
+}
+
+static void server_end_desk(struct server *s)
+{
+    if (s->end_desk != NULL)
+        s->end_desk(s->desk);
 }
 
 struct server *server_create(const struct server_config *config, struct server_sockets *sockets, struct broker *broker,
@@ -347,12 +372,15 @@ bool server_run(struct server *s)
     }
 
     bool has_ended = loop_run(s->loops[0], s->loops[0]);
-    if (!s->shared.has_threads)
+    if (!s->shared.has_threads) {
+        server_end_desk(s);
         return has_ended;
+    }
     for (unsigned i = 1; i < s->shared.n_loops; i++) {
         pthread_join(s->threads[i], NULL);
         has_ended = has_ended && s->has_ended[i];
     }
+    server_end_desk(s);
     hub_stop(s->hub);
     return has_ended;
 }

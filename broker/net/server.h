@@ -12,6 +12,8 @@
 
 struct server;
 
+enum { SERVER_REFUSALS_MAX = 64 }; /* beyond connections_max, who come in to be told so by the model */
+
 struct tls;
 
 /* Where to listen, and what is spoken there. */
@@ -50,6 +52,14 @@ struct server *server_create(const struct server_config *config, struct server_s
 
 /* What the keeper tells; as long as the server lives. */
 struct hub *server_hub(struct server *s);
+
+/* Somebody who asks the hub from a thread of their own, in mails (HUB_DESK) that are posted to the lane answered here;
+ * the answers come to `desk`.  end is called when all connections have ended: nothing may be posted after it has
+ * returned.  Before server_run(). */
+struct lane *server_seat(struct server *s, struct lane *desk, void (*end)(void *arg), void *arg);
+
+/* When its certificate ends, in seconds since 1970; INT64_MAX: it has none.  Any thread. */
+int64_t server_certificate_expiry(const struct server *s);
 
 /* Where it listens: "amqp 127.0.0.1:5672, unix:/run/millrace/amqp.sock, amqps [::1]:5671"; lives as long as the
  * server. */

@@ -98,7 +98,7 @@ static int on_password(char *to, int size, int is_writing, void *arg)
     size_t n = password != NULL ? strlen(password) : 0;
     if (n == 0 || n > (size_t)size)
         return -1;
-    memcpy(to, password, n);
+    memcpy(to, password, n); // NOLINT(bugprone-not-null-terminated-result): its length goes with it
     return (int)n;
 }
 
@@ -332,6 +332,7 @@ static int on_ticket(SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *ciphe
 {
     struct tls *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     int result = 0;
+    int again = SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1; /* there a ticket is used once, and wants a successor */
     pthread_mutex_lock(&t->lock);
     turn_keys(t, clock_ms());
     if (is_new != 0) {
@@ -342,7 +343,7 @@ static int on_ticket(SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *ciphe
     } else {
         for (int i = 0; i < 2 && result == 0; i++)
             if (t->keys[i].is_there && CRYPTO_memcmp(name, t->keys[i].name, KEY_NAME_BYTES) == 0)
-                result = ticket_use(&t->keys[i], iv, cipher, mac, false) == 1 ? 1 + i : -1;
+                result = ticket_use(&t->keys[i], iv, cipher, mac, false) != 1 ? -1 : i == 0 ? again : 2;
     }
     pthread_mutex_unlock(&t->lock);
     return result;
@@ -516,12 +517,10 @@ char *tls_login_name(const struct tls *t, SSL *ssl, const char **fault)
     const X509 *x = SSL_get0_peer_certificate(ssl);
     char *name = NULL;
     *fault = NULL;
-    if (!c->verify_peer)
+    if (!c->verify_peer || (x != NULL && SSL_get_verify_result(ssl) != X509_V_OK))
         *fault = UNSAFE;
     else if (x == NULL)
         *fault = NO_CERTIFICATE;
-    else if (SSL_get_verify_result(ssl) != X509_V_OK)
-        *fault = UNSAFE;
     else if ((name = certificate_login_name(x, c->login_from, c->san_type, c->san_index)) == NULL)
         *fault = NO_NAME;
     return name;

@@ -232,3 +232,18 @@ bool definition_read_key(enum definition_class what, struct bytes key, struct by
     *name = cursor_longstr(&c);
     return !c.bad;
 }
+
+const char *definition_word(enum definition_class what)
+{
+    static const char *const words[DEFINE_CLASSES] = {
+        [DEFINE_VHOST] = "vhost",
+        [DEFINE_EXCHANGE] = "exchange",
+        [DEFINE_QUEUE] = "queue",
+        [DEFINE_BINDING] = "binding",
+        [DEFINE_USER] = "user",
+        [DEFINE_PERMISSION] = "permission",
+        [DEFINE_TOPIC_PERMISSION] = "topic permission",
+        [DEFINE_PARAMETER] = "parameter",
+    };
+    return (unsigned)what < DEFINE_CLASSES ? words[what] : "unknown";
+}

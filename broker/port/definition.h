@@ -43,6 +43,9 @@ struct definition *definition_undefine(enum definition_class what, uint64_t queu
 struct spec *definition_read_spec(enum definition_class what, struct bytes key, struct bytes value,
                                   struct bytes *vhost);
 
+/* "vhost", "exchange", "topic permission", …: for people. */
+const char *definition_word(enum definition_class what);
+
 /* What a key names, as views into it: of a binding its destination.  False: nonsense. */
 bool definition_read_key(enum definition_class what, struct bytes key, struct bytes *vhost, struct bytes *name);
 #endif

@@ -65,8 +65,8 @@ struct event {
                 struct inspection *inspection; /* owned: INSPECT */
             };
             uint32_t messages, consumers;
-            bool is_counted; /* ATTACH: every stream is to begin with OPEN */
             bool is_change;  /* DECLARE_…, DELETE_…, PURGE, (UN)BIND: something was made or taken away */
+            bool is_counted; /* ATTACH: every stream is to begin with OPEN, so that one too many is refused at once */
         } done;
         struct {
             char *text; /* owned: the explanation as reference amqp-protocol 4.5 words it, without the code's name */

@@ -85,14 +85,13 @@ static void tell_runs(json_t *o, const struct item *item)
 
 static void tell_definition(json_t *o, const struct item *item)
 {
-    static const char *const classes[] = {"vhost", "exchange", "queue", "binding"};
     struct cursor c = cursor_over(item->meta);
     enum definition_class what;
     uint64_t queue;
     struct bytes key, value, vhost, name;
     if (!definition_read(&c, &what, &queue, &key, &value))
         return;
-    text_set(o, "class", json_string(classes[what]));
+    text_set(o, "class", json_string(definition_word(what)));
     if (queue != 0)
         text_set_number(o, "queue", queue);
     if (!definition_read_key(what, key, &vhost, &name)) {

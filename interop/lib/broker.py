@@ -158,7 +158,7 @@ class RabbitMq(Broker):
     PLUGINS = ("rabbitmq_auth_mechanism_ssl",)
 
     def configure(self):
-        lines, self.places = [], []
+        lines, self.places, self.port = [], [], 0
         for setting in self.settings:
             key, value = setting.split("=", 1)
             if key.startswith("listeners.") and value.endswith(":0"):

@@ -73,11 +73,12 @@ static void simple(struct world *w, enum record_kind kind, struct place at, bool
     emit(w, &r);
 }
 
-static void define(struct world *w, enum record_kind kind, struct naive_definition d)
+static void define(struct world *w, enum record_kind kind, struct naive_definition d, bool tx)
 {
     char key[16], value[16];
-    struct naive_record r = {.kind = (uint8_t)kind, .definition = d};
+    struct naive_record r = {.kind = (uint8_t)kind, .definition = d, .tx = tx};
     struct record *to = emit(w, &r);
+    to->tx = tx;
     struct bytes none = {0};
     to->definition = definition_create(d.what, d.queue, d.key == 0 ? none : naive_text(key, 'n', d.key),
                                        kind == RECORD_UNDEFINE ? none : naive_text(value, 'v', d.value));
@@ -112,25 +113,42 @@ static uint64_t new_queue(struct world *w)
     if (one_in(w, 4)) /* transient: known by what is in it */
         return id;
     define(w, RECORD_DEFINE,
-           (struct naive_definition){.what = DEFINE_QUEUE, .queue = id, .key = (uint32_t)id, .value = below(w, 1000)});
+           (struct naive_definition){.what = DEFINE_QUEUE, .queue = id, .key = (uint32_t)id, .value = below(w, 1000)},
+           false);
     return id;
+}
+
+static void define_any(struct world *w, bool tx)
+{
+    static const enum definition_class classes[] = {DEFINE_VHOST, DEFINE_EXCHANGE,   DEFINE_BINDING,
+                                                    DEFINE_USER,  DEFINE_PERMISSION, DEFINE_PARAMETER};
+    struct naive_definition d = {
+        .what = classes[below(w, sizeof classes / sizeof classes[0])], .key = 1 + below(w, 6), .value = below(w, 1000)};
+    bool is_there = false;
+    for (size_t i = 0; i < w->now.n_definitions; i++)
+        is_there |= w->now.definitions[i].what == d.what && w->now.definitions[i].key == d.key;
+    define(w, is_there && one_in(w, 2) ? RECORD_UNDEFINE : RECORD_DEFINE, d, tx);
+}
+
+/* What an administrator changes: all of it or nothing. */
+static void do_alter(struct world *w)
+{
+    for (uint32_t n = 1 + below(w, 6); n > 0; n--)
+        define_any(w, true);
+    simple(w, RECORD_COMMIT, (struct place){0}, false);
 }
 
 static void do_define(struct world *w)
 {
-    static const enum definition_class classes[] = {DEFINE_VHOST, DEFINE_EXCHANGE, DEFINE_BINDING};
     const struct naive_queue *q = any_queue(w);
     if (q != NULL && q->is_defined && one_in(w, 3)) { /* again, changed */
         define(w, RECORD_DEFINE,
                (struct naive_definition){
-                   .what = DEFINE_QUEUE, .queue = q->id, .key = (uint32_t)q->id, .value = below(w, 1000)});
+                   .what = DEFINE_QUEUE, .queue = q->id, .key = (uint32_t)q->id, .value = below(w, 1000)},
+               false);
         return;
     }
-    struct naive_definition d = {.what = classes[below(w, 3)], .key = 1 + below(w, 6), .value = below(w, 1000)};
-    bool is_there = false;
-    for (size_t i = 0; i < w->now.n_definitions; i++)
-        is_there |= w->now.definitions[i].what == d.what && w->now.definitions[i].key == d.key;
-    define(w, is_there && one_in(w, 2) ? RECORD_UNDEFINE : RECORD_DEFINE, d);
+    define_any(w, false);
 }
 
 static void do_undefine(struct world *w)
@@ -139,7 +157,8 @@ static void do_undefine(struct world *w)
     if (q == NULL || q->id == w->pinned_queue)
         return;
     define(w, RECORD_UNDEFINE,
-           (struct naive_definition){.what = DEFINE_QUEUE, .queue = q->id, .key = q->is_defined ? (uint32_t)q->id : 0});
+           (struct naive_definition){.what = DEFINE_QUEUE, .queue = q->id, .key = q->is_defined ? (uint32_t)q->id : 0},
+           false);
 }
 
 static void do_publish(struct world *w, bool tx)
@@ -250,8 +269,10 @@ static void do_something(struct world *w)
         work_ask(w, any_queue(w));
     else if (what < 96)
         do_purge(w);
-    else if (what < 99)
+    else if (what < 98)
         do_define(w);
+    else if (what < 99)
+        do_alter(w);
     else
         do_undefine(w);
 }

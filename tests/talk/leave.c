@@ -11,6 +11,25 @@ static const char *const capabilities[] = {
     "publisher_confirms", "exchange_exchange_bindings",   "basic.nack",       "consumer_cancel_notify",
     "connection.blocked", "authentication_failure_close", "per_consumer_qos", "consumer_priorities"};
 
+/* "client one as ann": the word behind "as". */
+static const char *user_said(const struct words *w)
+{
+    for (unsigned i = 0; i + 1 < w->n; i++)
+        if (w->arguments[i].name != NULL && strcmp(w->arguments[i].name, "as") == 0 && w->arguments[i + 1].name != NULL)
+            return w->arguments[i + 1].name;
+    return "guest";
+}
+
+static bool say_open(struct talk *t, const struct words *w)
+{
+    char line[LINE_MAX_LENGTH];
+    const char *usual = t->options->vhost != NULL ? t->options->vhost : "/";
+    struct bytes vhost = words_bytes(w, "vhost", bytes_of_string(usual));
+    snprintf(line, sizeof line, "> connection.open virtual-host=\"%.*s\"", BYTES_ARG(vhost));
+    return talk_say(t, line) && talk_say(t, "< connection.open-ok") && talk_say(t, "channel 1") &&
+           talk_say(t, "> channel.open") && talk_say(t, "< channel.open-ok");
+}
+
 static bool shake_hands(struct talk *t, const struct words *w)
 {
     char line[LINE_MAX_LENGTH], caps[LINE_MAX_LENGTH / 2] = "";
@@ -26,16 +45,14 @@ static bool shake_hands(struct talk *t, const struct words *w)
         return false;
     snprintf(line, sizeof line,
              "> connection.start-ok client-properties={product=\"talk\" capabilities={%s}} mechanism=\"PLAIN\" "
-             "response=\"\\x00guest\\x00guest\" locale=\"en_US\"",
-             caps);
+             "response=\"\\x00%s\\x00%s\" locale=\"en_US\"",
+             caps, user_said(w), user_said(w));
     if (!talk_say(t, line) || !talk_say(t, "< connection.tune"))
         return false;
     snprintf(line, sizeof line, "> connection.tune-ok channel-max=%lu frame-max=%lu heartbeat=%lu", channel_max,
              frame_max, (unsigned long)words_integer(w, "heartbeat", 0));
     t->client->frame_max = (uint32_t)frame_max;
-    return talk_say(t, line) && talk_say(t, "> connection.open virtual-host=\"/\"") &&
-           talk_say(t, "< connection.open-ok") && talk_say(t, "channel 1") && talk_say(t, "> channel.open") &&
-           talk_say(t, "< channel.open-ok");
+    return talk_say(t, line) && say_open(t, w);
 }
 
 bool talk_connect(struct talk *t, const struct words *w)

@@ -8,6 +8,8 @@
 #include "base/bytes.h"
 #include "tests/talk/scratch.h"
 
+struct changes;
+
 /* What a conversation may ask of the broker in this process ("broker heartbeat=2"). */
 struct peer_options {
     uint16_t channel_max;
@@ -29,6 +31,10 @@ struct peer {
     bool (*has_closed)(struct peer *p, int line); /* the other side has, and everything it sent was received */
     void (*drop)(struct peer *p, int line);
     void (*wait)(struct peer *p, unsigned ms);
+
+    /* An administrator wants that; takes it.  Answers why it was refused, on the heap; NULL: it is so.  The function
+     * is NULL where there is no administrator: conversations that need one are left out. */
+    char *(*alter)(struct peer *p, struct changes *all);
     void (*destroy)(struct peer *p);
 };
 

@@ -7,6 +7,7 @@
 #include "amqp/session.h"
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/str.h"
 #include "broker/model/broker.h"
 #include "tests/talk/peer.h"
 #include "tests/unit/guest.h"
@@ -260,6 +261,23 @@ static void model_wait(struct peer *p, unsigned ms)
     m->now = until;
 }
 
+static char *model_alter(struct peer *p, struct changes *all)
+{
+    struct peer_model *m = of(p);
+    struct instant now = {.ms = m->now, .wall_ms = wall_start_ms + m->now};
+    struct command c = {.verb = ALTER, .changes = all, .from = {.outlet = {.generation = DESK_GENERATION}}};
+    char *refusal = NULL;
+    broker_step(m->broker, &now, &c, 1, &m->effects);
+    for (size_t i = 0; i < m->effects.n; i++) {
+        struct event *e = &m->effects.events[i];
+        if (e->to.outlet.generation == DESK_GENERATION && e->what == FAILED)
+            refusal = str_copy(bytes_of_string(e->failed.text));
+    }
+    hand_out(m);
+    pump(m);
+    return refusal;
+}
+
 static void model_destroy(struct peer *p)
 {
     struct peer_model *m = of(p);
@@ -310,6 +328,7 @@ struct peer *peer_model_create(const struct peer_options *options, bool trickle)
         .has_closed = model_has_closed,
         .drop = model_drop,
         .wait = model_wait,
+        .alter = model_alter,
         .destroy = model_destroy,
     };
     return &m->peer;

@@ -189,6 +189,17 @@ static bool is_blank(const char *line)
     return *line == '\0' || *line == '#';
 }
 
+static bool is_desk(const char *line)
+{
+    char word[16] = "";
+    line += strspn(line, " \t");
+    size_t n = strcspn(line, " \t");
+    if (n >= sizeof word)
+        return false;
+    memcpy(word, line, n);
+    return talk_is_desk(word);
+}
+
 bool talk_say(struct talk *t, const char *line)
 {
     static const struct {
@@ -199,6 +210,8 @@ bool talk_say(struct talk *t, const char *line)
         {"client", say_client}, {"channel", say_channel},     {"wait", say_wait},
         {"expect", say_expect}, {"settle", say_settle},       {"reopen", say_reopen},
     };
+    if (is_desk(line))
+        return talk_say_desk(t, line + strspn(line, " \t"));
     if (t->client == NULL && after(line, "client") == NULL)
         return talk_fail(t, "nobody speaks");
     if (t->client != NULL && t->client->line < 0 && after(line, "client") == NULL)
@@ -365,14 +378,11 @@ static bool say_lines(struct talk *t, int from, int to)
 
 /* --- a whole file ---------------------------------------------------------------------------------------------- */
 
-static bool talk_load(struct talk *t)
+static void talk_load(struct talk *t, FILE *in)
 {
-    FILE *f = fopen(t->path, "r");
     size_t capacity = 0, room = 0;
     char *line = NULL;
-    if (f == NULL)
-        return talk_fail(t, "cannot be opened");
-    while (getline(&line, &room, f) >= 0) {
+    while (getline(&line, &room, in) >= 0) {
         if ((size_t)t->n == capacity) {
             capacity = alloc_grown(capacity, capacity + 1);
             t->lines = alloc_array(t->lines, capacity, sizeof *t->lines);
@@ -381,8 +391,6 @@ static bool talk_load(struct talk *t)
         t->lines[t->n++] = scratch_string(&t->kept, bytes_of_string(line));
     }
     free(line);
-    fclose(f);
-    return true;
 }
 
 /* "broker heartbeat=2": how the broker in this process shall be made. */
@@ -407,6 +415,15 @@ static bool talk_find_broker(struct talk *t, struct peer_options *o)
     return found;
 }
 
+/* Whether somebody says what only an administrator can. */
+static bool talk_needs_desk(const struct talk *t)
+{
+    bool found = false;
+    for (int i = 0; i < t->n && !found; i++)
+        found = is_desk(t->lines[i]);
+    return found;
+}
+
 static bool talk_meet(struct talk *t)
 {
     struct peer_options o = {.channel_max = 2047,
@@ -414,7 +431,7 @@ static bool talk_meet(struct talk *t)
                              .heartbeat_s = 60,
                              .max_message_size = 16777216,
                              .memory_high = UINT64_MAX};
-    bool needs_own = talk_find_broker(t, &o);
+    bool needs_own = talk_find_broker(t, &o) || talk_needs_desk(t);
     if (t->options->host == NULL) {
         t->is_millrace = true;
         t->peer = peer_model_create(&o, t->options->trickle);
@@ -433,11 +450,12 @@ static bool talk_meet(struct talk *t)
     return ok && talk_say(t, "client the-one-who-asks drops");
 }
 
-enum talk_result talk_hold(const char *path, const struct talk_options *options, FILE *report)
+enum talk_result talk_hold_from(FILE *in, const char *name, const struct talk_options *options, FILE *report)
 {
-    struct talk t = {.options = options, .path = path, .report = report};
+    struct talk t = {.options = options, .path = name, .report = report};
     t.vars.scratch = &t.kept;
-    if (talk_load(&t) && talk_meet(&t) && say_lines(&t, 0, t.n)) {
+    talk_load(&t, in);
+    if (talk_meet(&t) && say_lines(&t, 0, t.n)) {
         t.at = t.n;
         talk_nothing_left(&t);
     }
@@ -449,4 +467,16 @@ enum talk_result talk_hold(const char *path, const struct talk_options *options,
     scratch_fini(&t.scratch);
     scratch_fini(&t.kept);
     return t.failed ? TALK_FAILED : t.done == 0 && t.left_out > 0 ? TALK_SKIPPED : TALK_OK;
+}
+
+enum talk_result talk_hold(const char *path, const struct talk_options *options, FILE *report)
+{
+    FILE *in = fopen(path, "r");
+    if (in == NULL) {
+        fprintf(report, "%s: cannot be opened\n", path);
+        return TALK_FAILED;
+    }
+    enum talk_result result = talk_hold_from(in, path, options, report);
+    fclose(in);
+    return result;
 }

@@ -10,6 +10,7 @@
 
 struct talk_options {
     const char *host, *port; /* NULL: the broker in this process */
+    const char *vhost;       /* where clients go that say nothing else; NULL: / */
     bool trickle;            /* in this process: one byte at a time */
     bool traces;             /* print everything that is said */
 };
@@ -41,8 +42,9 @@ struct talk {
     unsigned done, left_out; /* lines carried out; lines for another broker */
 };
 
-/* Holds the conversation in the file, and says on report what went wrong. */
+/* Holds the conversation in the file, or one that is read from in, and says on report what went wrong. */
 enum talk_result talk_hold(const char *path, const struct talk_options *options, FILE *report);
+enum talk_result talk_hold_from(FILE *in, const char *name, const struct talk_options *options, FILE *report);
 
 /* Something is wrong: says where.  Answers false. */
 bool talk_fail(struct talk *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -72,6 +74,10 @@ void talk_settle(struct talk *t, const struct channel *but);
 bool talk_nothing_left(struct talk *t);
 void talk_leave(struct talk *t);
 void talk_remember(struct talk *t, bool is_exchange, struct bytes name);
+
+/* What an administrator says (desk.c): whether a line begins like that; the whole line. */
+bool talk_is_desk(const char *word);
+bool talk_say_desk(struct talk *t, const char *line);
 
 /* Connects, and shakes hands unless the client is raw. */
 bool talk_connect(struct talk *t, const struct words *w);

@@ -168,8 +168,12 @@ static void take_define(struct keepsake *k, struct record *r)
     struct definition *d = r->definition;
     struct bytes vhost;
     struct spec *s = definition_read_spec(d->what, d->key, d->value, &vhost);
-    CHECK(s != NULL && find_definition(k, d) == NULL);
-    CHECK(d->what == DEFINE_BINDING || s->durable);
+    bool is_durable_anyway = d->what != DEFINE_EXCHANGE && d->what != DEFINE_QUEUE;
+    struct kept_definition *old = find_definition(k, d);
+    CHECK(s != NULL && (is_durable_anyway || s->durable));
+    CHECK(old == NULL || d->what >= DEFINE_USER || d->what == DEFINE_VHOST); /* only those are changed */
+    if (old != NULL)
+        forget_definition(old);
     free(s);
     struct kept_definition *kept = alloc(sizeof *kept);
     kept->definition = definition_create(d->what, d->queue, d->key, d->value);

@@ -454,7 +454,7 @@ TEST(a_user_that_is_deleted_goes_at_once)
     enter(&w, 1, "ann", NULL);
     world_forget(&w);
     assert_int_equal(one(&w, CHANGE_REMOVE, DEFINE_USER, (struct spec){.name = BYTES("ann")}), CHANGE_REMOVED);
-    assert_string_equal(farewell(&w), "user 'ann' was deleted");
+    assert_string_equal(farewell(&w), "user 'ann' is deleted");
     assert_false(enter(&w, 2, "ann", NULL));
     assert_int_equal(one(&w, CHANGE_REMOVE, DEFINE_USER, (struct spec){.name = BYTES("ann")}), CHANGE_NOTHING);
     add_user(&w, "ann"); /* another one, who has nothing of the first */
@@ -472,7 +472,7 @@ TEST(a_virtual_host_that_is_deleted_takes_everything_along)
     world_forget(&w);
     limit(&w, DEFINE_PARAMETER, "limits", "max-queues", 5);
     assert_int_equal(one(&w, CHANGE_REMOVE, DEFINE_VHOST, (struct spec){.name = BYTES("/")}), CHANGE_REMOVED);
-    assert_string_equal(farewell(&w), "vhost '/' was deleted");
+    assert_string_equal(farewell(&w), "vhost '/' is deleted");
     const struct broker_totals t = broker_totals(w.broker);
     assert_int_equal(t.queues + t.exchanges + t.bindings + t.vhosts + t.outlets, 0);
     assert_int_equal(t.messages_ready + t.messages_out, 0);

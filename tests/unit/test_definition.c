@@ -111,6 +111,25 @@ TEST(a_virtual_host_is_its_name)
     free(back);
 }
 
+TEST(what_administrators_make_keeps_its_table)
+{
+    static const enum definition_class all[] = {DEFINE_USER, DEFINE_PERMISSION, DEFINE_TOPIC_PERMISSION,
+                                                DEFINE_PARAMETER};
+    uint8_t buf[200];
+    struct pen p = pen_over(buf, sizeof buf);
+    const struct spec s = {
+        .name = BYTES("ann"), .type = BYTES("policy"), .key = BYTES("amq.topic"), .arguments = some_arguments(&p)};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        struct spec *back = there_and_back(all[i], s);
+        expect_bytes(back->name, s.name);
+        expect_bytes(back->type, s.type);
+        expect_bytes(back->key, s.key);
+        expect_bytes(back->arguments, s.arguments);
+        assert_string_not_equal(definition_word(all[i]), "unknown");
+        free(back);
+    }
+}
+
 static bool same_key(enum definition_class what, const char *vhost, struct spec a, struct spec b)
 {
     struct definition *x = definition_undefine(what, 1, BYTES("v"), &a);
@@ -201,6 +220,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_queue_comes_back_with_its_options),
         cmocka_unit_test(a_binding_comes_back_as_it_was),
         cmocka_unit_test(a_virtual_host_is_its_name),
+        cmocka_unit_test(what_administrators_make_keeps_its_table),
         cmocka_unit_test(a_key_is_of_one_thing_alone),
         cmocka_unit_test(what_is_cut_short_or_too_long_is_refused),
         cmocka_unit_test(no_byte_that_is_changed_brings_it_down),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "broker/port/change.h"
 #include "broker/port/definition.h"
 #include "broker/port/message.h"
 #include "codec/table.h"
@@ -280,6 +281,65 @@ TEST(a_restored_broker_wants_a_step_at_once)
     broker_destroy(b);
 }
 
+/* --- users and rights */
+
+static void put(struct changes *all, enum definition_class what, const char *pair[4], struct spec s)
+{
+    uint8_t room[200];
+    struct pen p = pen_over(room, sizeof room);
+    for (size_t i = 0; i + 1 < 4 && pair[i] != NULL; i += 2)
+        table_put_string(&p, bytes_of_string(pair[i]), bytes_of_string(pair[i + 1]));
+    s.arguments = pen_written(&p);
+    changes_add(all, CHANGE_PUT, what, spec_create(&s));
+}
+
+static size_t alter(struct pair *p, struct changes *all)
+{
+    struct command c = {.verb = ALTER, .changes = all};
+    struct world *w = &p->w;
+    broker_step(w->broker, &w->now, &c, 1, &w->effects);
+    const struct event *e = &w->effects.events[w->effects.n - 1];
+    assert_int_equal(e->what, DONE);
+    size_t changed = 0;
+    for (size_t i = 0; i < e->done.changes->n; i++)
+        changed += e->done.changes->at[i].outcome != CHANGE_NOTHING;
+    return changed;
+}
+
+static struct changes *everything(void)
+{
+    struct changes *all = changes_create();
+    const char *none[4] = {NULL}, *rights[4] = {"write", "^a", "read", ".*"}, *value[4] = {"value", "x"};
+    put(all, DEFINE_VHOST, none, (struct spec){.name = BYTES("v")});
+    put(all, DEFINE_USER, rights, (struct spec){.name = BYTES("ann")});
+    put(all, DEFINE_PERMISSION, rights, (struct spec){.vhost = BYTES("v"), .name = BYTES("ann")});
+    put(all, DEFINE_TOPIC_PERMISSION, rights,
+        (struct spec){.vhost = BYTES("v"), .name = BYTES("ann"), .key = BYTES("amq.topic")});
+    put(all, DEFINE_PARAMETER, value, (struct spec){.vhost = BYTES("v"), .type = BYTES("c"), .name = BYTES("n")});
+    put(all, DEFINE_PARAMETER, value, (struct spec){.name = BYTES("global")});
+    return all;
+}
+
+TEST(users_rights_and_parameters_are_there_again)
+{
+    struct pair p;
+    pair_init(&p);
+    assert_int_equal(alter(&p, everything()), 6);
+    restart(&p);
+    assert_int_equal(broker_totals(p.w.broker).users, 2); /* guest is one */
+    assert_int_equal(alter(&p, everything()), 0);         /* it is all as it was */
+    assert_int_equal(p.w.effects.records.n, 0);
+    struct changes *less = changes_create();
+    changes_add(less, CHANGE_REMOVE, DEFINE_USER, spec_create(&(struct spec){.name = BYTES("ann")}));
+    changes_add(less, CHANGE_REMOVE, DEFINE_VHOST, spec_create(&(struct spec){.name = BYTES("v")}));
+    assert_int_equal(alter(&p, less), 2);
+    restart(&p);
+    assert_int_equal(broker_totals(p.w.broker).users, 1);
+    assert_int_equal(broker_totals(p.w.broker).vhosts, 1);
+    assert_int_equal(alter(&p, everything()), 5); /* the global parameter has stayed */
+    pair_fini(&p);
+}
+
 /* --- what is refused */
 
 static bool restore(struct broker *b, enum definition_class what, uint64_t id, const char *vhost, struct spec s)
@@ -342,6 +402,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_lease_begins_anew),
         cmocka_unit_test(many_queues_ask_for_their_messages_in_turn),
         cmocka_unit_test(a_restored_broker_wants_a_step_at_once),
+        cmocka_unit_test(users_rights_and_parameters_are_there_again),
         cmocka_unit_test(nonsense_is_refused_and_changes_nothing),
     };
     return unit_main("restore", tests, argc, argv);

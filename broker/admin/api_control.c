@@ -1,0 +1,203 @@
+#define _GNU_SOURCE
+/* What RabbitMQ's API does not have, for millracectl: under /api/millrace/. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "broker/admin/api.h"
+#include "broker/admin/fetch.h"
+#include "broker/admin/json.h"
+#include "broker/admin/listing.h"
+#include "broker/admin/shape.h"
+#include "broker/net/password.h"
+
+enum { DELAY_MAX_MS = 60000, REASON_MAX = 200 };
+
+/* ---- Passwords. */
+
+static void check_login(struct request *r)
+{
+    struct bytes password = json_text(request_member(r, "password"));
+    bool is_right = false;
+    if (r->before == NULL)
+        password_waste(password);
+    else
+        is_right = password_check(json_text(json_object_get(r->before, "hashing_algorithm")),
+                                  json_text(json_object_get(r->before, "password_hash")), password);
+    if (is_right)
+        request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+    else
+        request_fail(r, HTTP_STATUS_UNAUTHORIZED, "not_authorized", "Login failed");
+}
+
+void control_authenticate(struct request *r)
+{
+    struct bytes password;
+    if (request_need_text(r, "username", &r->param[0]) && request_need_text(r, "password", &password))
+        fetch_before(r, INSPECT_USERS, NULL, &r->param[0], check_login);
+}
+
+void control_hash_password(struct request *r)
+{
+    struct bytes password;
+    if (!request_need_text(r, "password", &password))
+        return;
+    char *hash = password_make_hash(bytes_of_string(request_config(r)->hashing_algorithm), password);
+    if (hash == NULL) {
+        request_refuse(r, "a password has 1 to %d bytes", PASSWORD_BYTES_MAX);
+        return;
+    }
+    json_t *o = json_object();
+    json_set(o, "hash", json_string(hash));
+    free(hash);
+    request_reply(r, HTTP_STATUS_OK, o);
+}
+
+/* ---- The program. */
+
+static void call(struct request *r, void (*function)(void *arg), const char *what)
+{
+    if (function == NULL) {
+        request_fail(r, HTTP_STATUS_UNAVAILABLE, "not_available", "there is nothing to %s", what);
+        return;
+    }
+    log_notice("admin", "%s was asked to %s", r->actor, what);
+    function(request_config(r)->arg);
+    request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+}
+
+void control_reload(struct request *r)
+{
+    call(r, request_config(r)->reload, "reload");
+}
+
+void control_rotate_logs(struct request *r)
+{
+    call(r, request_config(r)->rotate_logs, "rotate logs");
+}
+
+void control_stop(struct request *r)
+{
+    call(r, request_config(r)->stop, "stop");
+}
+
+void control_log_level(struct request *r)
+{
+    struct bytes name;
+    if (!request_need_text(r, "level", &name))
+        return;
+    int level = log_level_find(json_string_value(request_member(r, "level")));
+    if (level < 0) {
+        request_refuse(r, "no such level: '%.*s'", BYTES_ARG(name));
+        return;
+    }
+    log_notice("admin", "%s sets the log level to %.*s", r->actor, BYTES_ARG(name));
+    log_set_level((enum log_level)level);
+    request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+}
+
+/* ---- What it is like. */
+
+static void on_totals(struct request *r)
+{
+    listing_answer_object(r, shape_status(r, json_incref(json_array_get(listing_rows(r), 0))));
+}
+
+void control_status(struct request *r)
+{
+    listing_begin(r,
+                  &(struct listing_plan){.sources = {{INSPECT_TOTALS, shape_as_is}}, .keep = true, .done = on_totals});
+}
+
+void control_listeners(struct request *r)
+{
+    request_reply(r, HTTP_STATUS_OK, shape_listeners(r));
+}
+
+/* Lines of "key = value  # origin", as an object. */
+static json_t *environment_of(struct bytes text)
+{
+    static const char equals[] = " = ", origin[] = "  # ";
+    json_t *all = json_object();
+    while (text.len > 0) {
+        const uint8_t *end = memchr(text.at, '\n', text.len);
+        size_t len = end != NULL ? (size_t)(end - text.at) : text.len;
+        char *line = str_copy(bytes_of(text.at, len)), *value = strstr(line, equals);
+        if (value != NULL) {
+            char *from = strstr(value, origin);
+            if (from != NULL)
+                *from = '\0';
+            *value = '\0';
+            json_set(all, line, json_of_text(bytes_of_string(value + sizeof equals - 1)));
+        }
+        free(line);
+        len += end != NULL;
+        text = bytes_of(text.at + len, text.len - len);
+    }
+    return all;
+}
+
+void control_environment(struct request *r)
+{
+    const struct admin_config *config = request_config(r);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *to = config->print_environment != NULL ? open_memstream(&text, &len) : NULL;
+    if (to == NULL) {
+        request_reply(r, HTTP_STATUS_OK, json_object());
+        return;
+    }
+    config->print_environment(config->arg, to);
+    fclose(to);
+    request_reply(r, HTTP_STATUS_OK, environment_of(bytes_of(text, len)));
+    free(text);
+}
+
+/* ---- Closing connections: all at once, or one after the other with a pause between.  r->number: how many have gone,
+ * r->more: how many more may go, 0: any number. */
+
+static void close_some(struct request *r);
+
+static void on_closed(struct request *r, struct event *e)
+{
+    int64_t delay = 0;
+    if (!request_is_done(r, e) || !request_integer(r, "per_connection_delay_ms", &delay))
+        return;
+    r->number += e->done.messages;
+    bool is_enough = delay == 0 || e->done.messages == 0 || r->number == r->more;
+    if (!is_enough) {
+        request_wait(r, (uint64_t)delay, close_some);
+        return;
+    }
+    log_info("admin", "%s has closed %lld connections", r->actor, (long long)r->number);
+    json_t *o = json_object();
+    json_set(o, "closed", json_integer(r->number));
+    request_reply(r, HTTP_STATUS_OK, o);
+}
+
+static void close_some(struct request *r)
+{
+    int64_t delay = 0, limit = 0;
+    struct bytes reason;
+    struct spec whom = {0};
+    if (!request_integer(r, "per_connection_delay_ms", &delay) || !request_integer(r, "limit", &limit) ||
+        !request_text(r, "vhost", &whom.vhost) || !request_text(r, "user", &whom.source) ||
+        !request_text(r, "reason", &reason))
+        return;
+    if (delay < 0 || delay > DELAY_MAX_MS || limit < 0 || limit > UINT32_MAX) {
+        request_refuse(r, "a number is too large or negative");
+        return;
+    }
+    r->more = limit;
+    whom.objection = reason.len > 0 ? reason : BYTES("Closed by an administrator");
+    if (whom.objection.len > REASON_MAX)
+        whom.objection.len = REASON_MAX;
+    request_expel(r, &whom, delay > 0 ? 1 : (uint32_t)limit, on_closed);
+}
+
+void control_close_connections(struct request *r)
+{
+    close_some(r);
+}

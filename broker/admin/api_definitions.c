@@ -1,0 +1,134 @@
+/* Definitions: everything but messages, as one document. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "broker/admin/api.h"
+#include "broker/admin/definitions.h"
+#include "broker/admin/fetch.h"
+#include "broker/admin/json.h"
+
+/* ---- Export. */
+
+static void ask_next(struct request *r);
+
+static void on_page(struct request *r, struct event *e)
+{
+    if (e->what == DONE) {
+        definitions_take(r->writer, e->done.inspection);
+        e->done.inspection = NULL;
+    } else {
+        definitions_skip(r->writer);
+    }
+    ask_next(r);
+}
+
+static void ask_next(struct request *r)
+{
+    struct inspection *wanted = definitions_want(r->writer);
+    if (wanted != NULL) {
+        request_inspect(r, wanted, on_page);
+        return;
+    }
+    json_t *document = definitions_finish(r->writer);
+    r->writer = NULL;
+    if (request_query(r, "download") != NULL)
+        request_set_header(r, "Content-Disposition", "attachment; filename=\"definitions.json\"");
+    request_reply(r, HTTP_STATUS_OK, document);
+}
+
+static void begin_export(struct request *r)
+{
+    const struct admin_config *config = request_config(r);
+    r->writer = definitions_writer_create(config->version, "Millrace", config->product_version,
+                                          r->n_params > 0 ? &r->param[0] : NULL);
+    ask_next(r);
+}
+
+void definitions_get(struct request *r)
+{
+    if (r->n_params > 0)
+        fetch_to_go_on(r, INSPECT_VHOSTS, NULL, &r->param[0], begin_export);
+    else
+        begin_export(r);
+}
+
+/* ---- Import: all of it or nothing. */
+
+static void on_warning(void *arg, const char *text)
+{
+    struct request *r = arg;
+    log_warning("admin", "%s", text);
+    json_add(r->warnings, json_of_text(bytes_of_string(text)));
+}
+
+static void add_skipped(struct request *r, const struct changes *all)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        const struct change *c = &all->at[i];
+        if (c->outcome != CHANGE_SKIPPED)
+            continue;
+        char *what = definitions_describe(c);
+        char *text = str_format("%s was skipped: %s", what, c->text != NULL ? c->text : "not possible");
+        json_add(r->warnings, json_of_text(bytes_of_string(text)));
+        free(text);
+        free(what);
+    }
+}
+
+static void on_imported(struct request *r, struct event *e)
+{
+    if (e->what != DONE) {
+        char *why = e->failed.changes != NULL ? definitions_explain(e->failed.changes, e->failed.text)
+                                              : str_copy(bytes_of_string(e->failed.text));
+        log_error("admin", "Encountered an error when importing definitions: %s", why);
+        request_refuse(r, "%s", why);
+        free(why);
+        return;
+    }
+    definitions_log_outcome(e->done.changes);
+    if (!request_query_flag(r, "verbose")) {
+        request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+        return;
+    }
+    add_skipped(r, e->done.changes);
+    json_t *o = json_object();
+    json_set(o, "warnings", json_incref(r->warnings));
+    request_reply(r, HTTP_STATUS_OK, o);
+}
+
+static void read_definitions(struct request *r)
+{
+    const struct definitions_options options = {
+        .hashing_algorithm = bytes_of_string(request_config(r)->hashing_algorithm),
+        .credential = request_config(r)->credential,
+        .warn = on_warning,
+        .arg = r,
+    };
+    char *error = NULL;
+    r->warnings = json_array();
+    struct changes *all = definitions_read(r->text, r->n_params > 0 ? &r->param[0] : NULL, &options, &error);
+    if (all == NULL) {
+        log_error("admin", "Encountered an error when importing definitions: %s", error);
+        request_refuse(r, "%s", error);
+        free(error);
+        return;
+    }
+    log_info("admin", "Importing definitions at the word of %s", r->actor);
+    definitions_log_plan(all);
+    request_alter(r, all, on_imported);
+}
+
+/* Others that read, change and write back would undo what it does. */
+static void begin_import(struct request *r)
+{
+    request_take_turn(r, read_definitions);
+}
+
+void definitions_post(struct request *r)
+{
+    if (r->n_params > 0)
+        fetch_to_go_on(r, INSPECT_VHOSTS, NULL, &r->param[0], begin_import);
+    else
+        begin_import(r);
+}

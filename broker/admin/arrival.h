@@ -1,0 +1,9 @@
+/* What evhttp has read becomes a request (request.h): path, body, who asks, and the handler that goes on with it. */
+#ifndef BROKER_ADMIN_ARRIVAL_H
+#define BROKER_ADMIN_ARRIVAL_H
+
+struct admin;
+struct evhttp_request;
+
+void arrival_begin(struct admin *a, struct evhttp_request *http);
+#endif

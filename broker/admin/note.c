@@ -1,0 +1,125 @@
+#include "broker/admin/note.h"
+
+#include <stdlib.h>
+
+#include "base/audit.h"
+#include "base/str.h"
+#include "broker/admin/json.h"
+
+static struct audit begin(const struct request *r, const char *action)
+{
+    return (struct audit){
+        .action = action, .result = BYTES("ok"), .user = bytes_of_string(r->actor), .peer = BYTES("unix")};
+}
+
+static struct bytes kind_of(const struct change *c)
+{
+    switch (c->what) {
+    case DEFINE_VHOST:
+        return BYTES("vhost");
+    case DEFINE_EXCHANGE:
+        return BYTES("exchange");
+    case DEFINE_QUEUE:
+        return BYTES("queue");
+    case DEFINE_BINDING:
+        return BYTES("binding");
+    case DEFINE_USER:
+        return BYTES("user");
+    case DEFINE_PERMISSION:
+        return BYTES("permission");
+    case DEFINE_TOPIC_PERMISSION:
+        return BYTES("topic-permission");
+    case DEFINE_PARAMETER:
+        if (bytes_equal(c->spec->type, BYTES("policy")))
+            return BYTES("policy");
+        return bytes_equal(c->spec->type, BYTES("operator_policy")) ? BYTES("operator-policy") : BYTES("parameter");
+    case DEFINE_CLASSES:
+        break;
+    }
+    return BYTES("object");
+}
+
+static const char *verb_of(const struct change *c)
+{
+    if (c->kind == CHANGE_PURGE)
+        return "purge";
+    if (c->kind == CHANGE_REMOVE)
+        return "delete";
+    return c->outcome == CHANGE_CHANGED ? "update" : "create";
+}
+
+/* Rights and policies are told in full; users have hashes, and what other parameters hold is not known. */
+static bool is_told(const struct change *c)
+{
+    return c->what == DEFINE_PERMISSION || c->what == DEFINE_TOPIC_PERMISSION ||
+           (c->what == DEFINE_PARAMETER &&
+            (bytes_equal(c->spec->type, BYTES("policy")) || bytes_equal(c->spec->type, BYTES("operator_policy"))));
+}
+
+/* The caller frees it. */
+static char *print(json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(value);
+    return text;
+}
+
+static void note_change(const struct request *r, const struct change *c, const char *refusal)
+{
+    struct bytes kind = kind_of(c);
+    char *action = str_format("%.*s.%s", BYTES_ARG(kind), verb_of(c)), *before = NULL, *after = NULL;
+    struct audit a = begin(r, action);
+    const char *why = refusal != NULL ? refusal : c->outcome == CHANGE_SKIPPED ? c->text : NULL;
+    a.kind = kind;
+    a.object = c->spec->name;
+    a.vhost = c->spec->vhost;
+    a.count = c->count;
+    a.has_count = c->what == DEFINE_QUEUE && c->kind != CHANGE_PUT;
+    if (why != NULL) {
+        a.result = BYTES("refused");
+        a.reason = bytes_of_string(why);
+    }
+    if (is_told(c) && r->before != NULL)
+        before = print(json_incref(r->before));
+    if (is_told(c) && c->kind == CHANGE_PUT)
+        after = print(json_of_table(c->spec->arguments));
+    if (before != NULL)
+        a.before = bytes_of_string(before);
+    if (after != NULL)
+        a.after = bytes_of_string(after);
+    audit_write(&a);
+    free(action);
+    free(before);
+    free(after);
+}
+
+static void note_changes(const struct request *r, const struct event *e)
+{
+    if (e->what == FAILED) {
+        const struct changes *all = e->failed.changes;
+        if (all != NULL && all->failed < all->n)
+            note_change(r, &all->at[all->failed], e->failed.text);
+        return;
+    }
+    for (size_t i = 0; i < e->done.changes->n; i++)
+        if (e->done.changes->at[i].outcome != CHANGE_NOTHING)
+            note_change(r, &e->done.changes->at[i], NULL);
+}
+
+void note_answer(const struct request *r, const struct event *e)
+{
+    if (!audit_is_on())
+        return;
+    if (e->verb == ALTER) {
+        note_changes(r, e);
+    } else if (e->verb == EXPEL && e->what == DONE && e->done.spec != NULL) {
+        struct audit a = begin(r, "connection.force-close");
+        a.kind = BYTES("connection");
+        a.object = e->done.spec->name;
+        a.vhost = e->done.spec->vhost;
+        a.reason = e->done.spec->objection;
+        a.count = e->done.messages;
+        a.has_count = true;
+        audit_write(&a);
+    }
+}

@@ -1,0 +1,439 @@
+#define _GNU_SOURCE
+#include "broker/admin/request.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "broker/admin/definitions.h"
+#include "broker/admin/json.h"
+#include "broker/admin/listing.h"
+#include "broker/admin/note.h"
+#include "broker/admin/state.h"
+#include "broker/admin/ticker.h"
+
+/* ---- What was asked. */
+
+json_t *request_member(const struct request *r, const char *name)
+{
+    json_t *value = r->body != NULL ? json_object_get(r->body, name) : NULL;
+    return json_is_null(value) ? NULL : value;
+}
+
+bool request_text(struct request *r, const char *name, struct bytes *text)
+{
+    const json_t *value = request_member(r, name);
+    *text = (struct bytes){0};
+    if (value == NULL)
+        return true;
+    if (!json_is_string(value)) {
+        request_refuse(r, "[not_string,%s]", name);
+        return false;
+    }
+    *text = json_text(value);
+    return true;
+}
+
+bool request_need_text(struct request *r, const char *name, struct bytes *text)
+{
+    if (!request_text(r, name, text))
+        return false;
+    if (text->at == NULL)
+        request_refuse(r, "[{key_missing,%s}]", name);
+    return text->at != NULL;
+}
+
+bool request_flag(struct request *r, const char *name, bool *value)
+{
+    const json_t *member = request_member(r, name);
+    struct bytes text = json_text(member);
+    if (member == NULL)
+        return true;
+    if (json_is_true(member) || bytes_equal(text, BYTES("true"))) {
+        *value = true;
+    } else if (json_is_false(member) || bytes_equal(text, BYTES("false"))) {
+        *value = false;
+    } else {
+        request_refuse(r, "[not_boolean,%s]", name);
+        return false;
+    }
+    return true;
+}
+
+bool request_integer(struct request *r, const char *name, int64_t *value)
+{
+    enum { DECIMAL = 10 };
+    const json_t *member = request_member(r, name);
+    if (member == NULL)
+        return true;
+    const char *text = json_string_value(member);
+    char *end = NULL;
+    errno = 0;
+    long long parsed = text != NULL && *text != '\0' ? strtoll(text, &end, DECIMAL) : 0;
+    if (json_is_integer(member)) {
+        *value = json_integer_value(member);
+    } else if (end != NULL && *end == '\0' && errno == 0) {
+        *value = parsed;
+    } else {
+        request_refuse(r, "[not_int,%s]", name);
+        return false;
+    }
+    return true;
+}
+
+const char *request_query(const struct request *r, const char *name)
+{
+    return evhttp_find_header(&r->query, name);
+}
+
+bool request_query_flag(const struct request *r, const char *name)
+{
+    const char *value = request_query(r, name);
+    return value != NULL && strcmp(value, "true") == 0;
+}
+
+const char *request_header(const struct request *r, const char *name)
+{
+    return r->http == NULL ? NULL : evhttp_find_header(evhttp_request_get_input_headers(r->http), name);
+}
+
+const struct admin_config *request_config(const struct request *r)
+{
+    return &r->admin->config;
+}
+
+const struct hub *request_hub(const struct request *r)
+{
+    return r->admin->hub;
+}
+
+uint64_t request_uptime_ms(const struct request *r)
+{
+    return clock_ms() - r->admin->started_ms;
+}
+
+/* ---- Its end. */
+
+static void end_turn(struct request *r)
+{
+    struct admin *a = r->admin;
+    bool had_turn = r->has_turn;
+    list_remove(&r->waiting);
+    r->has_turn = false;
+    if (!had_turn || list_is_empty(&a->turns))
+        return;
+    struct request *next = item_of(a->turns.ring.next, struct request, waiting);
+    next->has_turn = true;
+    ticker_set(next->ticker, 0); /* not from within another one's answer */
+}
+
+/* What is secret does not stay in memory. */
+static void wipe(json_t *body)
+{
+    json_t *password = json_object_get(body, "password");
+    if (!json_is_string(password))
+        return;
+    union {
+        const char *text;
+        char *own; /* it is this body's */
+    } secret = {.text = json_string_value(password)};
+    explicit_bzero(secret.own, json_string_length(password));
+}
+
+void request_forget_text(struct request *r)
+{
+    union {
+        const uint8_t *text;
+        void *own;
+    } secret = {.text = r->text.at};
+    if (r->text.len > 0)
+        explicit_bzero(secret.own, r->text.len);
+    free(secret.own);
+    r->text = (struct bytes){0};
+}
+
+void request_destroy(struct request *r)
+{
+    if (r == NULL)
+        return;
+    if (r->http != NULL)
+        evhttp_connection_set_closecb(evhttp_request_get_connection(r->http), NULL, NULL);
+    slots_give(&r->admin->requests, r->slot);
+    end_turn(r);
+    ticker_destroy(r->ticker);
+    listing_destroy(r->listing);
+    json_decref(r->before);
+    json_decref(r->warnings);
+    definitions_writer_destroy(r->writer);
+    wipe(r->body);
+    json_decref(r->body);
+    request_forget_text(r);
+    evhttp_clear_headers(&r->query);
+    free(r->path);
+    free(r);
+}
+
+/* ---- Answers. */
+
+void request_set_header(struct request *r, const char *name, const char *value)
+{
+    if (r->http != NULL)
+        evhttp_add_header(evhttp_request_get_output_headers(r->http), name, value);
+}
+
+/* The answer was written, or its connection has ended before that. */
+static void on_written(struct evhttp_request *http, void *arg)
+{
+    ((struct admin *)arg)->answers--;
+    evhttp_connection_set_closecb(evhttp_request_get_connection(http), NULL, NULL);
+}
+
+static void on_lost(struct evhttp_connection *connection, void *arg)
+{
+    (void)connection;
+    ((struct admin *)arg)->answers--;
+}
+
+static void send_reply(struct admin *a, struct evhttp_request *http, enum http_status status, struct evbuffer *body)
+{
+    struct evhttp_connection *connection = evhttp_request_get_connection(http);
+    /* evhttp would send a body behind an answer to HEAD. */
+    bool is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
+    a->answers++;
+    evhttp_request_set_on_complete_cb(http, on_written, a);
+    evhttp_connection_set_closecb(connection, on_lost, a);
+    evhttp_send_reply(http, (int)status, NULL, is_head ? NULL : body);
+}
+
+void request_reply_buffer(struct request *r, enum http_status status, struct evbuffer *body)
+{
+    struct evhttp_request *http = r->http;
+    struct admin *a = r->admin;
+    char length[24];
+    snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
+    if (status != HTTP_STATUS_NO_CONTENT)
+        request_set_header(r, "Content-Length", length);
+    request_set_header(r, "Cache-Control", "no-cache");
+    request_set_header(r, "Vary", "accept, accept-encoding, origin");
+    if (evbuffer_get_length(body) > 0)
+        request_set_header(r, "Content-Type", "application/json");
+    request_destroy(r); /* before the answer: evhttp may go on with the next one of this connection */
+    if (http != NULL)
+        send_reply(a, http, status, body);
+    evbuffer_free(body);
+}
+
+void request_reply(struct request *r, enum http_status status, json_t *body)
+{
+    enum { PRECISION = 17 };
+    struct evbuffer *buffer = evbuffer_new();
+    CHECK(buffer != NULL);
+    if (body != NULL) {
+        char *text = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(PRECISION));
+        CHECK(text != NULL);
+        evbuffer_add(buffer, text, strlen(text));
+        free(text);
+        json_decref(body);
+    }
+    request_reply_buffer(r, status, buffer);
+}
+
+/* Takes the text. */
+static void reply_error(struct request *r, enum http_status status, const char *error, char *text)
+{
+    json_t *body = json_object();
+    json_set(body, "error", json_string(error));
+    json_set(body, "reason", json_of_text(bytes_of_string(text)));
+    free(text);
+    request_reply(r, status, body);
+}
+
+void request_fail(struct request *r, enum http_status status, const char *error, const char *format, ...)
+{
+    va_list args;
+    char *text;
+    va_start(args, format);
+    CHECK(vasprintf(&text, format, args) >= 0);
+    va_end(args);
+    reply_error(r, status, error, text);
+}
+
+void request_refuse(struct request *r, const char *format, ...)
+{
+    va_list args;
+    char *text;
+    va_start(args, format);
+    CHECK(vasprintf(&text, format, args) >= 0);
+    va_end(args);
+    reply_error(r, HTTP_STATUS_BAD, "bad_request", text);
+}
+
+void request_not_found(struct request *r)
+{
+    request_fail(r, HTTP_STATUS_NOT_FOUND, "Object Not Found", "Not Found");
+}
+
+/* ---- The model. */
+
+static struct command *request_ask(struct request *r, enum verb verb, answer_fn *then)
+{
+    const struct origin desk = {.outlet = {.slot = r->slot, .generation = DESK_GENERATION}};
+    CHECK(r->on_answer == NULL);
+    r->on_answer = then;
+    return outbox_add(&r->admin->outbox, verb, desk, r->generation);
+}
+
+void request_alter(struct request *r, struct changes *c, answer_fn *then)
+{
+    request_ask(r, ALTER, then)->changes = c;
+}
+
+void request_inspect(struct request *r, struct inspection *i, answer_fn *then)
+{
+    request_ask(r, INSPECT, then)->inspection = i;
+}
+
+void request_expel(struct request *r, const struct spec *whom, uint32_t limit, answer_fn *then)
+{
+    struct command *c = request_ask(r, EXPEL, then);
+    c->expel.spec = spec_create(whom);
+    c->expel.limit = limit;
+}
+
+void request_on_event(struct request *r, struct event *e)
+{
+    answer_fn *then = r->on_answer;
+    CHECK(then != NULL);
+    r->on_answer = NULL;
+    note_answer(r, e);
+    then(r, e);
+}
+
+static void on_ticker(void *arg)
+{
+    struct request *r = arg;
+    request_fn *next = r->next;
+    r->next = NULL;
+    if (next != NULL)
+        next(r);
+}
+
+void request_wait(struct request *r, uint64_t ms, request_fn *next)
+{
+    r->next = next;
+    if (r->ticker == NULL)
+        r->ticker = ticker_create(r->admin->base, on_ticker, r);
+    ticker_set(r->ticker, ms);
+}
+
+void request_take_turn(struct request *r, request_fn *next)
+{
+    bool is_free = list_is_empty(&r->admin->turns);
+    list_append(&r->admin->turns, &r->waiting);
+    if (is_free) {
+        r->has_turn = true;
+        next(r);
+        return;
+    }
+    r->next = next;
+    if (r->ticker == NULL)
+        r->ticker = ticker_create(r->admin->base, on_ticker, r);
+}
+
+bool request_add_change(struct request *r, struct changes *c, enum change_kind kind, enum definition_class what,
+                        const struct spec *names, json_t *arguments)
+{
+    struct spec spec = *names;
+    char *error = NULL;
+    void *table = NULL;
+    if (arguments != NULL)
+        table = json_make_table(arguments, &spec.arguments, &error);
+    json_decref(arguments);
+    if (error == NULL)
+        changes_add(c, kind, what, spec_create(&spec));
+    free(table);
+    if (error == NULL)
+        return true;
+    changes_destroy(c);
+    request_refuse(r, "%s", error);
+    free(error);
+    return false;
+}
+
+/* ---- What came of it. */
+
+/* RabbitMQ says so where a right is missing, and where nobody has it. */
+static bool is_forbidden(const char *text)
+{
+    return strstr(text, "reserved prefix") != NULL || strstr(text, "deletion of system exchange") != NULL ||
+           strstr(text, "not permitted on the default exchange") != NULL;
+}
+
+static bool is_missing(const char *text)
+{
+    return strncmp(text, "no queue ", sizeof "no queue " - 1) == 0 ||
+           strncmp(text, "no exchange ", sizeof "no exchange " - 1) == 0;
+}
+
+static void answer_skipped(struct request *r, const struct change *c)
+{
+    const char *text = c->text != NULL ? c->text : "not possible";
+    if (is_forbidden(text))
+        request_fail(r, HTTP_STATUS_UNAUTHORIZED, "not_authorised", "Access refused. (%s)", text);
+    else if (is_missing(text))
+        request_fail(r, HTTP_STATUS_NOT_FOUND, "not_found", "%s", text);
+    else
+        request_refuse(r, "%s", text);
+}
+
+void request_answer_change(struct request *r, struct event *e)
+{
+    if (!request_is_done(r, e))
+        return;
+    const struct change *c = &e->done.changes->at[0];
+    switch (c->outcome) {
+    case CHANGE_MADE:
+        request_reply(r, HTTP_STATUS_CREATED, NULL);
+        break;
+    case CHANGE_CHANGED:
+    case CHANGE_REMOVED:
+        request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+        break;
+    case CHANGE_NOTHING:
+        if (c->kind == CHANGE_PUT)
+            request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+        else
+            request_not_found(r);
+        break;
+    case CHANGE_SKIPPED:
+        answer_skipped(r, c);
+        break;
+    }
+}
+
+void request_answer_failure(struct request *r, const struct event *e)
+{
+    if (e->failed.reason == NO_SUCH_VHOST && e->verb == INSPECT)
+        request_not_found(r);
+    else if (e->failed.reason == NO_SUCH_VHOST)
+        request_fail(r, HTTP_STATUS_NOT_FOUND, "not_found", "vhost_not_found");
+    else if (e->failed.reason == NO_SUCH_USER)
+        request_refuse(r, "vhost_or_user_not_found");
+    else
+        request_refuse(r, "%s", e->failed.text);
+}
+
+bool request_is_done(struct request *r, const struct event *e)
+{
+    if (e->what == DONE)
+        return true;
+    request_answer_failure(r, e);
+    return false;
+}
