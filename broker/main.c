@@ -430,7 +430,7 @@ static int run(const struct config *c, uint64_t memory_limit, struct server *s, 
 }
 
 /* With what was recovered, which it uses up. */
-static int serve_recovered(const struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r,
+static int serve_recovered(struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r,
                            uint64_t memory_limit)
 {
     struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
@@ -445,6 +445,7 @@ static int serve_recovered(const struct config *c, struct wiring *w, struct serv
     w->tls = NULL;
     char *error = NULL;
     int status = boot_define(c, r->broker, k), refused = status;
+    config_forget_secret(c, KEY_DEFAULT_PASS); /* its hash is kept */
     struct server *s = server_create(&sc, sockets, r->broker, &error);
     if (status == EX_OK)
         status = EX_UNAVAILABLE;
@@ -460,7 +461,7 @@ static int serve_recovered(const struct config *c, struct wiring *w, struct serv
 }
 
 /* With the rights that it will have; takes over the sockets. */
-static int serve_data(const struct config *c, struct wiring *w, struct server_sockets *sockets)
+static int serve_data(struct config *c, struct wiring *w, struct server_sockets *sockets)
 {
     const struct broker_config bc = broker_config_of(c);
     struct recovery r;
@@ -497,7 +498,7 @@ static int settle_in(const struct config *c, const struct identity *id, const st
     return status;
 }
 
-static int serve_as(const struct config *c, const struct identity *id)
+static int serve_as(struct config *c, const struct identity *id)
 {
     struct wiring w;
     struct server_sockets *sockets;
@@ -525,7 +526,7 @@ static int serve_as(const struct config *c, const struct identity *id)
     return status;
 }
 
-static int serve(const struct config *c, bool are_keys_locked)
+static int serve(struct config *c, bool are_keys_locked)
 {
     if (config_number(c, KEY_LOG_CONSOLE) == 0)
         log_set_level(LOG_NO_LEVEL);

@@ -207,10 +207,11 @@ static bool check_component(struct request *r, const json_t *value)
     if (is_limits)
         return true;
     char *wrong = policy_check(value, r->more != 0);
-    if (wrong != NULL)
-        request_refuse(r, "Validation failed\n\n%s\n", wrong);
+    if (wrong == NULL)
+        return true;
+    request_refuse(r, "Validation failed\n\n%s\n", wrong);
     free(wrong);
-    return wrong == NULL;
+    return false;
 }
 
 void parameters_put(struct request *r)

@@ -347,8 +347,8 @@ static const struct section {
     void (*read)(struct reader *r);
     bool is_of_vhost; /* means something in the export of one */
 } sections[] = {
+    {"vhosts", read_vhost, false}, /* before users, unlike in RabbitMQ: everything looks for them, from the front */
     {"users", read_user, false},
-    {"vhosts", read_vhost, false},
     {"permissions", read_permission, false},
     {"topic_permissions", read_topic_permission, false},
     {"exchanges", read_exchange, true},

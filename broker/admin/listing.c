@@ -410,11 +410,12 @@ static bool read_paging(struct request *r, struct listing *l)
     if (l->filter == NULL || !request_query_flag(r, "use_regex"))
         return true;
     l->pattern = pattern_create(bytes_of_string(l->filter), &error);
-    if (l->pattern == NULL)
+    bool is_fine = l->pattern != NULL;
+    if (!is_fine)
         request_fail(r, HTTP_STATUS_BAD, "invalid_pagination_parameters", "Pagination parameters are invalid: %s",
                      error);
     free(error);
-    return l->pattern != NULL;
+    return is_fine;
 }
 
 void listing_begin(struct request *r, const struct listing_plan *plan)

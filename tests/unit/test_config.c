@@ -257,7 +257,7 @@ TEST(secrets_can_be_forgotten)
     struct config *c = read_text("default_pass = xyzzy\ndefault_user = me\n");
     const char *borrowed = config_text(c, KEY_DEFAULT_PASS);
     assert_string_equal(borrowed, "xyzzy");
-    config_forget_secrets(c);
+    config_forget_secret(c, KEY_DEFAULT_PASS);
     assert_memory_equal(borrowed, "\0\0\0\0\0", 5);
     assert_string_equal(config_text(c, KEY_DEFAULT_PASS), "");
     assert_string_equal(config_text(c, KEY_DEFAULT_USER), "me");
