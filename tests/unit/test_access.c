@@ -6,6 +6,7 @@
 #include "tests/unit/world.h"
 
 #include "base/alloc.h"
+#include "broker/model/access.h"
 #include "broker/port/change.h"
 #include "broker/port/inspection.h"
 #include "broker/port/message.h"
@@ -277,6 +278,38 @@ TEST(a_pattern_that_goes_too_far_denies)
     name[50] = 'b';
     declare(&w, 1, name);
     assert_false(did(&w));
+    world_fini(&w);
+}
+
+static bool may_declare(struct world *w, unsigned client, const char *name)
+{
+    declare(w, client, name);
+    bool allowed = did(w);
+    if (!allowed)
+        reset(w, client);
+    world_forget(w);
+    return allowed;
+}
+
+TEST(who_chokes_a_pattern_again_and_again_is_not_heard)
+{
+    struct world w;
+    char name[64];
+    world_init(&w);
+    add_user(&w, "ann");
+    permit(&w, "ann", "^((a|aa)+x|a+[0-9]+|fine)$", ".*", ".*"); /* dear, but no bomb, for names like these: */
+    enter(&w, 1, "ann", NULL);
+    for (unsigned i = 0; i < ACCESS_DEAR_BURST; i++) {
+        snprintf(name, sizeof name, "aaaaaaaaaaaaaaaa%u", i);
+        assert_true(may_declare(&w, 1, name));
+    }
+    assert_false(may_declare(&w, 1, "aaaaaaaaaaaaaaaa-1"));
+    assert_false(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1000"));
+    assert_true(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1")); /* what was decided stays */
+    assert_true(may_declare(&w, 1, "fine"));
+    w.now.ms += ACCESS_DEAR_MS;
+    assert_true(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1000"));
+    assert_false(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1001"));
     world_fini(&w);
 }
 
@@ -647,6 +680,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(channels_of_a_user_are_limited_over_all_connections),
         cmocka_unit_test(a_refusal_comes_before_the_look_at_what_there_is),
         cmocka_unit_test(a_pattern_that_goes_too_far_denies),
+        cmocka_unit_test(who_chokes_a_pattern_again_and_again_is_not_heard),
         cmocka_unit_test(names_that_clients_make_up_are_not_remembered_for_ever),
         cmocka_unit_test(a_remembered_route_is_judged_again_when_rights_change),
         cmocka_unit_test(a_topic_permission_is_about_keys),
