@@ -27,7 +27,7 @@ struct bytes json_text(const json_t *string)
 static json_t *changeable(const json_t *value)
 {
     json_t *same;
-    memcpy((void *)&same, (const void *)&value, sizeof same);
+    memcpy((void *)&same, (const void *)&value, sizeof(json_t *));
     return same;
 }
 
@@ -54,14 +54,14 @@ static char *escaped(struct bytes b)
     return text;
 }
 
-json_t *json_of_text(struct bytes b)
+json_t *json_of_text(struct bytes text)
 {
-    json_t *whole = json_stringn(b.len == 0 ? "" : (const char *)b.at, b.len);
+    json_t *whole = json_stringn(text.len == 0 ? "" : (const char *)text.at, text.len);
     if (whole != NULL)
         return whole;
-    char *text = escaped(b);
-    whole = json_string(text);
-    free(text);
+    char *shown = escaped(text);
+    whole = json_string(shown);
+    free(shown);
     CHECK(whole != NULL);
     return whole;
 }
