@@ -14,6 +14,7 @@
 #include "broker/model/state.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
+#include "broker/port/definition.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
 
@@ -272,6 +273,8 @@ static struct pattern *topic_pattern(const struct spec *spec, const char *key, c
 char *topic_access_refuse(const struct spec *spec)
 {
     static const char *const keys[] = {"write", "read"};
+    if (spec->key.len > DEFINITION_NAME_MAX)
+        return str_format("an exchange's name has at most %d bytes", DEFINITION_NAME_MAX);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         char *why = NULL;
         struct pattern *p = topic_pattern(spec, keys[i], &why);
