@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "broker/admin/json.h"
 
 #include <math.h>
@@ -21,6 +22,21 @@ void json_add(json_t *array, json_t *value)
 struct bytes json_text(const json_t *string)
 {
     return bytes_of(json_string_value(string), json_string_length(string));
+}
+
+struct bytes json_text_in(const json_t *object, const char *key)
+{
+    return json_text(json_object_get(object, key));
+}
+
+void json_wipe(json_t *string)
+{
+    union {
+        const char *text;
+        char *own; /* it is this value's */
+    } secret = {.text = json_string_value(string)};
+    if (secret.text != NULL)
+        explicit_bzero(secret.own, json_string_length(string));
 }
 
 /* Jansson's iterators want what they do not change to be changeable. */

@@ -132,11 +132,6 @@ static json_t *project(json_t *row, const char *columns)
     return shown;
 }
 
-static struct bytes member(json_t *row, const char *key)
-{
-    return json_text(json_object_get(row, key));
-}
-
 /* A hash of what makes it that row and no other. */
 static uint64_t identity_of(json_t *row)
 {
@@ -162,7 +157,7 @@ static bool is_wanted(const struct listing *l, json_t *row)
 {
     if (l->filter == NULL)
         return true;
-    struct bytes name = member(row, "name");
+    struct bytes name = json_text_in(row, "name");
     if (l->pattern != NULL)
         return pattern_match(l->pattern, name) == PATTERN_MATCHES;
     char *text = str_copy(name);
@@ -175,7 +170,8 @@ static struct row *row_create(const struct listing *l, json_t *shown, uint64_t i
 {
     struct row *row = alloc_zeroed(sizeof *row);
     row->in_seen.hash = identity;
-    row->order = str_format("%.*s\1%.*s", BYTES_ARG(member(shown, "vhost")), BYTES_ARG(member(shown, "name")));
+    row->order =
+        str_format("%.*s\1%.*s", BYTES_ARG(json_text_in(shown, "vhost")), BYTES_ARG(json_text_in(shown, "name")));
     json_t *by = l->sort != NULL ? find_path(shown, l->sort) : NULL;
     if (json_is_string(by))
         row->sorted = str_copy(json_text(by));
