@@ -115,7 +115,7 @@ void topic_permissions_list(struct request *r)
 /* Of one exchange, if the path names one. */
 static json_t *shape_chosen(struct request *r, json_t *row)
 {
-    if (r->n_params < 3 || bytes_equal(json_text(json_object_get(row, "exchange")), exchange_of(r->param[2])))
+    if (r->n_params < 3 || bytes_equal(json_text_in(row, "exchange"), exchange_of(r->param[2])))
         return row;
     json_decref(row);
     return NULL;
@@ -185,7 +185,7 @@ static void delete_chosen(struct request *r)
     const json_t *rows = listing_rows(r);
     struct changes *c = changes_create();
     for (size_t i = 0; i < json_array_size(rows); i++) {
-        struct bytes exchange = json_text(json_object_get(json_array_get(rows, i), "exchange"));
+        struct bytes exchange = json_text_in(json_array_get(rows, i), "exchange");
         const struct spec spec = {.vhost = r->param[0], .name = r->param[1], .key = exchange};
         if (!request_add_change(r, c, CHANGE_REMOVE, DEFINE_TOPIC_PERMISSION, &spec, NULL))
             return;

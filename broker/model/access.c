@@ -14,6 +14,7 @@
 #include "broker/model/state.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
+#include "broker/port/definition.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
 
@@ -105,13 +106,6 @@ char *access_refusal(const struct outlet *o, enum right right, enum resource wha
 /* --- permissions
  * ----------------------------------------------------------------------------------------------------*/
 
-static struct bytes text_of(const struct spec *spec, const char *key)
-{
-    struct field f;
-    bool has = table_find(spec->arguments, bytes_of_string(key), &f) && f.type == 'S';
-    return has ? f.bytes : (struct bytes){0};
-}
-
 static char *refuse_pattern(const char *key, struct bytes text)
 {
     char *why = NULL;
@@ -129,7 +123,7 @@ char *access_refuse(const struct spec *spec)
 {
     char *why = NULL;
     for (int r = 0; why == NULL && r < RIGHTS; r++)
-        why = refuse_pattern(right_words[r], text_of(spec, right_words[r]));
+        why = refuse_pattern(right_words[r], table_find_string(spec->arguments, right_words[r]));
     return why;
 }
 
@@ -145,7 +139,7 @@ static struct pattern *pattern_get(struct bytes text)
 static void access_read(struct access *a)
 {
     for (int r = 0; r < RIGHTS; r++) {
-        struct bytes text = text_of(a->spec, right_words[r]);
+        struct bytes text = table_find_string(a->spec->arguments, right_words[r]);
         pattern_destroy(a->patterns[r]);
         a->patterns[r] = pattern_get(text);
         a->is_all[r] = bytes_equal(text, BYTES(".*"));
@@ -265,7 +259,7 @@ static uint8_t *expand(struct bytes text, const struct spec *spec, size_t *len)
 static struct pattern *topic_pattern(const struct spec *spec, const char *key, char **why)
 {
     size_t len;
-    struct bytes text = text_of(spec, key);
+    struct bytes text = table_find_string(spec->arguments, key);
     if (text.len > PATTERN_BYTES_MAX) {
         *why = str_format("longer than %d bytes", PATTERN_BYTES_MAX);
         return NULL;
@@ -279,13 +273,15 @@ static struct pattern *topic_pattern(const struct spec *spec, const char *key, c
 char *topic_access_refuse(const struct spec *spec)
 {
     static const char *const keys[] = {"write", "read"};
+    if (spec->key.len > DEFINITION_NAME_MAX)
+        return str_format("an exchange's name has at most %d bytes", DEFINITION_NAME_MAX);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         char *why = NULL;
         struct pattern *p = topic_pattern(spec, keys[i], &why);
         pattern_destroy(p);
         if (p == NULL) {
             char *refusal = str_format("%s: '%.*s' is not a valid regular expression: %s", keys[i],
-                                       BYTES_ARG(text_of(spec, keys[i])), why);
+                                       BYTES_ARG(table_find_string(spec->arguments, keys[i])), why);
             free(why);
             return refusal;
         }

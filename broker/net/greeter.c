@@ -563,9 +563,14 @@ void greeter_take(struct greeter *g, int fd, const struct address *from, struct 
     lane_post(&g->lane, &a->parcel);
 }
 
+unsigned greeter_guests(const struct greeter *g)
+{
+    return atomic_load(&g->guests);
+}
+
 bool greeter_has_room(const struct greeter *g)
 {
-    return atomic_load(&g->guests) < DOOR_GUESTS_MAX + PORCH_MAX;
+    return greeter_guests(g) < DOOR_GUESTS_MAX + PORCH_MAX;
 }
 
 int64_t greeter_expiry(const struct greeter *g)

@@ -381,6 +381,21 @@ TEST(a_topic_permission_is_about_keys)
     world_fini(&w);
 }
 
+TEST(a_topic_permission_names_what_may_be_an_exchange)
+{
+    struct world w;
+    uint8_t room[200], name[256];
+    static const char *const pairs[] = {"write", "", "read", "", NULL};
+    world_init(&w);
+    memset(name, 'x', sizeof name);
+    struct spec topic = {.vhost = BYTES("/"), .name = BYTES("guest"), .key = bytes_of(name, 255)};
+    topic.arguments = table(room, sizeof room, pairs);
+    assert_int_equal(one(&w, CHANGE_PUT, DEFINE_TOPIC_PERMISSION, topic), CHANGE_MADE);
+    topic.key = bytes_of(name, 256); /* what is longer could not be restored */
+    assert_int_equal(refusal(&w, CHANGE_PUT, DEFINE_TOPIC_PERMISSION, topic), BAD_ARGUMENT);
+    world_fini(&w);
+}
+
 static void publish_as(struct world *w, unsigned client)
 {
     struct message *m =
@@ -711,6 +726,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(names_that_clients_make_up_are_not_remembered_for_ever),
         cmocka_unit_test(a_remembered_route_is_judged_again_when_rights_change),
         cmocka_unit_test(a_topic_permission_is_about_keys),
+        cmocka_unit_test(a_topic_permission_names_what_may_be_an_exchange),
         cmocka_unit_test(an_impersonator_publishes_in_other_names),
         cmocka_unit_test(who_may_not_read_any_more_loses_consumers_and_nothing_else),
         cmocka_unit_test(a_permission_that_is_cleared_ends_the_connections_of_that_virtual_host),

@@ -95,6 +95,7 @@ TEST(sizes_have_units)
 
 TEST(every_mistake_is_named_with_its_place)
 {
+    assert_complaint("\nhartbeatt = 5", true, "f:2: unknown key 'hartbeatt' (did you mean 'heartbeat'?)");
     assert_complaint("\nheartbeet = 5", true, "f:2: unknown key 'heartbeet' (did you mean 'heartbeat'?)");
     assert_complaint("quite_another_thing = 5", true, "f:1: unknown key 'quite_another_thing'");
     assert_complaint("heartbeat = abc", true, "f:1: heartbeat: expected integer 0..65535, got \"abc\"");
