@@ -429,12 +429,10 @@ static int run(const struct config *c, uint64_t memory_limit, struct server *s, 
     return status;
 }
 
-/* With what was recovered, which it uses up. */
-static int serve_recovered(struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r,
-                           uint64_t memory_limit)
+/* Takes over the sockets and what was recovered. */
+static int serve_on(const struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r,
+                    struct keeper *k, uint64_t memory_limit)
 {
-    struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
-    struct keeper *k = create_keeper(c, r, desk);
     const struct hub_keeper keeper = {.keep = keep,
                                       .pending = pending,
                                       .pending_max = keeper_pending_max(k),
@@ -444,19 +442,33 @@ static int serve_recovered(struct config *c, struct wiring *w, struct server_soc
     sc.tls = w->tls;
     w->tls = NULL;
     char *error = NULL;
-    int status = boot_define(c, r->broker, k), refused = status;
-    config_forget_secret(c, KEY_DEFAULT_PASS); /* its hash is kept */
+    int status = EX_UNAVAILABLE;
     struct server *s = server_create(&sc, sockets, r->broker, &error);
-    if (status == EX_OK)
-        status = EX_UNAVAILABLE;
     if (s == NULL)
         fprintf(stderr, "millraced: %s\n", error);
-    else if (refused == EX_OK)
+    else
         status = run(c, memory_limit, s, k);
     server_destroy(s);
+    free(error);
+    return status;
+}
+
+/* With what was recovered, which it uses up. */
+static int serve_recovered(struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r,
+                           uint64_t memory_limit)
+{
+    struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
+    struct keeper *k = create_keeper(c, r, desk);
+    int status = boot_define(c, r->broker, k);
+    config_forget_secret(c, KEY_DEFAULT_PASS); /* its hash is kept */
+    if (status == EX_OK) {
+        status = serve_on(c, w, sockets, r, k, memory_limit);
+    } else {
+        server_unbind(sockets);
+        broker_destroy(r->broker);
+    }
     keeper_destroy(k);
     backup_desk_destroy(desk);
-    free(error);
     return status;
 }
 

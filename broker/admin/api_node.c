@@ -47,6 +47,14 @@ void node_get(struct request *r)
         request_not_found(r);
 }
 
+void node_memory(struct request *r)
+{
+    if (bytes_equal(r->param[0], bytes_of_string(request_config(r)->node)))
+        listing_answer_object(r, shape_memory());
+    else
+        request_not_found(r);
+}
+
 static void on_cluster_name(struct request *r)
 {
     json_t *set = json_object_get(json_array_get(listing_rows(r), 0), "value"), *name = json_object();

@@ -43,7 +43,7 @@ void json_wipe(json_t *string)
 static json_t *changeable(const json_t *value)
 {
     json_t *same;
-    memcpy((void *)&same, (const void *)&value, sizeof same);
+    memcpy((void *)&same, (const void *)&value, sizeof(json_t *));
     return same;
 }
 

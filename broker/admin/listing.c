@@ -16,7 +16,7 @@
 /* One row that was taken. */
 struct row {
     struct map_node in_seen;
-    char *text;   /* owned: JSON */
+    char *text;   /* owned: a comma and JSON */
     char *order;  /* owned: its virtual host and name … */
     char *sorted; /* owned: … and what it is sorted by, if that is text; NULL: the number */
     double number;
@@ -196,8 +196,10 @@ static bool take_row(struct listing *l, json_t *shown)
     }
     l->rows[l->n++] = row;
     shown = project(shown, l->columns);
-    row->text = json_dumps(shown, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(PRECISION));
-    CHECK(row->text != NULL);
+    char *text = json_dumps(shown, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(PRECISION));
+    CHECK(text != NULL);
+    row->text = str_format(",%s", text);
+    free(text);
     json_decref(shown);
     l->bytes += strlen(row->text);
     return l->bytes <= LISTING_BYTES_MAX;
@@ -253,9 +255,8 @@ static void add_rows(struct listing *l, struct evbuffer *to, size_t from, size_t
     evbuffer_add(to, "[", 1);
     for (size_t i = from; i < until; i++) {
         struct row *row = l->rows[l->is_reversed ? l->n - 1 - i : i];
-        if (i > from)
-            evbuffer_add(to, ",", 1);
-        evbuffer_add_reference(to, row->text, strlen(row->text), free_text, row->text);
+        const char *text = i > from ? row->text : row->text + 1;
+        evbuffer_add_reference(to, text, strlen(text), free_text, row->text);
         row->text = NULL; /* the buffer's now */
     }
     evbuffer_add(to, "]", 1);

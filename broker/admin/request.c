@@ -194,6 +194,7 @@ static void send_reply(struct admin *a, struct evhttp_request *http, enum http_s
     /* evhttp would send a body behind an answer to HEAD. */
     bool is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
     a->answers++;
+    a->has_answered_much = a->has_answered_much || evbuffer_get_length(body) > ADMIN_TRIM_BYTES;
     evhttp_request_set_on_complete_cb(http, on_written, a);
     evhttp_connection_set_closecb(connection, on_lost, a);
     evhttp_send_reply(http, (int)status, NULL, is_head ? NULL : body);

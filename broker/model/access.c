@@ -14,6 +14,7 @@
 #include "broker/model/state.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
+#include "broker/port/definition.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
 
@@ -57,6 +58,26 @@ static struct decision *decision_get(const struct broker *b, struct access *a, e
     return d;
 }
 
+static bool may_be_dear(const struct broker *b, struct access *a)
+{
+    if (a->dear_until_ms > b->now.ms + (ACCESS_DEAR_BURST - 1) * ACCESS_DEAR_MS)
+        return false;
+    if (a->dear_until_ms < b->now.ms)
+        a->dear_until_ms = b->now.ms;
+    a->dear_until_ms += ACCESS_DEAR_MS;
+    return true;
+}
+
+/* *known: it will be so the next time too. */
+static bool matches(const struct broker *b, struct access *a, struct pattern *p, struct bytes text, bool *known)
+{
+    enum pattern_match m = pattern_match_within(p, text, ACCESS_STEPS);
+    *known = m != PATTERN_FAILED || may_be_dear(b, a);
+    if (m == PATTERN_FAILED && *known)
+        m = pattern_match(p, text);
+    return m == PATTERN_MATCHES;
+}
+
 bool access_allows(struct broker *b, const struct outlet *o, enum right right, enum resource what, struct bytes name)
 {
     struct access *a = o->access;
@@ -66,8 +87,8 @@ bool access_allows(struct broker *b, const struct outlet *o, enum right right, e
         return true;
     struct decision *d = decision_get(b, a, what, name);
     if ((d->known >> right & 1) == 0) {
-        bool allowed = pattern_match(a->patterns[right], name) == PATTERN_MATCHES;
-        d->known |= (uint8_t)(1U << right);
+        bool known, allowed = matches(b, a, a->patterns[right], name, &known);
+        d->known |= (uint8_t)(known ? 1U << right : 0);
         d->allowed |= (uint8_t)(allowed ? 1U << right : 0);
     }
     return d->allowed >> right & 1;
@@ -252,6 +273,8 @@ static struct pattern *topic_pattern(const struct spec *spec, const char *key, c
 char *topic_access_refuse(const struct spec *spec)
 {
     static const char *const keys[] = {"write", "read"};
+    if (spec->key.len > DEFINITION_NAME_MAX)
+        return str_format("an exchange's name has at most %d bytes", DEFINITION_NAME_MAX);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         char *why = NULL;
         struct pattern *p = topic_pattern(spec, keys[i], &why);
@@ -342,12 +365,14 @@ void topic_access_remove_user(struct broker *b, const struct user *u)
     }
 }
 
-bool access_allows_key(const struct outlet *o, enum right right, const struct exchange *x, struct bytes key)
+bool access_allows_key(const struct broker *b, const struct outlet *o, enum right right, const struct exchange *x,
+                       struct bytes key)
 {
+    bool known;
     if (o->vhost->topics.count == 0 || x->kind != &exchange_topic)
         return true;
     const struct topic_access *t = topic_access_find(o->vhost, o->access->user->name, x->name);
-    return t == NULL || pattern_match(right == RIGHT_WRITE ? t->write : t->read, key) == PATTERN_MATCHES;
+    return t == NULL || matches(b, o->access, right == RIGHT_WRITE ? t->write : t->read, key, &known);
 }
 
 char *access_key_refusal(const struct outlet *o, enum right right, const struct exchange *x, struct bytes key)

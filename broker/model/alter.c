@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/alloc.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "broker/model/access.h"
 #include "broker/model/commands.h"
@@ -16,13 +18,43 @@
 /* --- before anything is changed: is all of it possible?
  * ------------------------------------------------------------*/
 
-/* Some change before the i-th makes it. */
-static bool is_promised(const struct changes *all, size_t i, enum definition_class what, struct bytes name)
+/* A virtual host or a user that is made by a change before the one that is looked at. */
+struct promise {
+    struct map_node in_promises;
+    enum definition_class what;
+    struct bytes name; /* the change's */
+};
+
+static bool is_promised(const struct broker *b, const struct map *promises, enum definition_class what,
+                        struct bytes name)
 {
-    for (size_t j = 0; j < i; j++)
-        if (all->at[j].kind == CHANGE_PUT && all->at[j].what == what && bytes_equal(all->at[j].spec->name, name))
+    uint64_t hash = hash_bytes(name, b->hash_seed);
+    for (struct map_node *n = map_first(promises, hash); n != NULL; n = map_next(n)) {
+        const struct promise *p = item_of(n, struct promise, in_promises);
+        if (p->what == what && bytes_equal(p->name, name))
             return true;
+    }
     return false;
+}
+
+static void promise(const struct broker *b, struct map *promises, const struct change *c)
+{
+    struct bytes name = c->spec->name;
+    bool is_one = c->kind == CHANGE_PUT && (c->what == DEFINE_VHOST || c->what == DEFINE_USER);
+    if (!is_one || is_promised(b, promises, c->what, name))
+        return;
+    struct promise *p = alloc(sizeof *p);
+    *p = (struct promise){.what = c->what, .name = name};
+    map_add(promises, &p->in_promises, hash_bytes(name, b->hash_seed));
+}
+
+static void promises_fini(struct map *promises)
+{
+    for (struct map_node *n; (n = map_walk(promises, NULL)) != NULL;) {
+        map_remove(promises, n);
+        free(item_of(n, struct promise, in_promises));
+    }
+    map_fini(promises);
 }
 
 static bool needs_vhost(const struct change *c)
@@ -31,15 +63,15 @@ static bool needs_vhost(const struct change *c)
     return c->what != DEFINE_VHOST && c->what != DEFINE_USER && !is_global;
 }
 
-static char *refuse_names(struct broker *b, const struct changes *all, size_t i, enum reason *why)
+static char *refuse_names(struct broker *b, const struct map *promises, const struct change *c, enum reason *why)
 {
-    const struct change *c = &all->at[i];
     bool is_right = c->what == DEFINE_PERMISSION || c->what == DEFINE_TOPIC_PERMISSION;
     *why = NO_SUCH_VHOST;
-    if (needs_vhost(c) && vhost_find(b, c->spec->vhost) == NULL && !is_promised(all, i, DEFINE_VHOST, c->spec->vhost))
+    if (needs_vhost(c) && vhost_find(b, c->spec->vhost) == NULL &&
+        !is_promised(b, promises, DEFINE_VHOST, c->spec->vhost))
         return str_format("vhost '%.*s' does not exist", BYTES_ARG(c->spec->vhost));
     *why = NO_SUCH_USER;
-    if (is_right && user_find(b, c->spec->name) == NULL && !is_promised(all, i, DEFINE_USER, c->spec->name))
+    if (is_right && user_find(b, c->spec->name) == NULL && !is_promised(b, promises, DEFINE_USER, c->spec->name))
         return str_format("user '%.*s' does not exist", BYTES_ARG(c->spec->name));
     return NULL;
 }
@@ -71,15 +103,21 @@ static char *refuse_content(const struct change *c, enum reason *why)
 /* NULL, or what is wrong with the first that is; *at says which. */
 static char *refuse_changes(struct broker *b, const struct changes *all, size_t *at, enum reason *why)
 {
+    struct map promises;
     char *refusal = NULL;
-    for (*at = 0; refusal == NULL && *at < all->n; ++*at) {
-        refusal = all->at[*at].kind != CHANGE_PUT ? NULL : refuse_names(b, all, *at, why);
-        if (refusal == NULL && all->at[*at].kind == CHANGE_PUT)
-            refusal = refuse_content(&all->at[*at], why);
+    map_init(&promises);
+    for (*at = 0; *at < all->n; ++*at) {
+        const struct change *c = &all->at[*at];
+        if (c->kind == CHANGE_PUT)
+            refusal = refuse_names(b, &promises, c, why);
+        if (c->kind == CHANGE_PUT && refusal == NULL)
+            refusal = refuse_content(c, why);
         if (refusal != NULL)
-            return refusal;
+            break;
+        promise(b, &promises, c);
     }
-    return NULL;
+    promises_fini(&promises);
+    return refusal;
 }
 
 /* --- carrying it out

@@ -53,6 +53,12 @@ void greeter_take(struct greeter *g, int fd, const struct address *from, struct 
 /* False: whoever wants in had better wait outside. */
 bool greeter_has_room(const struct greeter *g);
 
+/* How many are here, or on their way. */
+unsigned greeter_guests(const struct greeter *g);
+
 /* Reads the certificates again (tls_reload); for handshakes that begin after that. */
 void greeter_reload(struct greeter *g);
+
+/* When the certificate in use ends, in seconds since 1970; INT64_MAX: there is none.  Any thread. */
+int64_t greeter_expiry(const struct greeter *g);
 #endif

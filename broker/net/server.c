@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/net/hub.h"
+#include "broker/net/hush.h"
 #include "broker/net/loop.h"
 #include "broker/net/tls.h"
 #include "broker/net/transport.h"
@@ -37,6 +39,7 @@ struct server {
     bool *has_ended;             /* owned: what loop_run() said, by loop */
     struct greeter *greeter;     /* owned; NULL: no listener needs it */
     atomic_uint next_loop;       /* whose turn it is to get a connection */
+    struct hush on_crowd;        /* the main thread's */
     unsigned signals;            /* that asked for an end */
     void (*end_desk)(void *arg); /* NULL: nobody sits there */
     void *desk;
@@ -175,17 +178,40 @@ static void server_pass(struct server *s, struct stranger *stranger, bool is_mai
     }
 }
 
+/* Whether connections_max leaves room, apart from those who come in to be told that it does not.  Who has not logged in
+ * takes no room: strangers have limits of their own, and must not use up this one. */
+static bool server_has_room(struct server *s)
+{
+    const unsigned max = s->config.connections_max;
+    unsigned open = atomic_load(&s->shared.connections),
+             strangers = s->greeter != NULL ? greeter_guests(s->greeter) : 0;
+    for (unsigned i = 0; i < s->shared.n_loops; i++)
+        strangers += atomic_load(&s->shared.guests[i]);
+    /* On the way from the greeter to a loop one is both's guest for a moment. */
+    return max == 0 || open < strangers || open - strangers < max + SERVER_REFUSALS_MAX;
+}
+
+static void server_turn_away(struct server *s, int fd)
+{
+    unsigned hidden;
+    char more[64] = "";
+    close(fd);
+    if (!hush_may(&s->on_crowd, clock_ms(), &hidden))
+        return;
+    if (hidden > 0)
+        snprintf(more, sizeof more, " (and %u more like this before)", hidden);
+    log_warning("net", "connection refused: node connection limit (%u) is reached%s", s->config.connections_max, more);
+}
+
 static void on_connection(void *arg, int fd, const struct address *from)
 {
     const struct entrance *e = arg;
     struct server *s = e->server;
-    unsigned open = atomic_fetch_add(&s->shared.connections, 1);
-    if (s->config.connections_max != 0 && open >= s->config.connections_max + SERVER_REFUSALS_MAX) {
-        atomic_fetch_sub(&s->shared.connections, 1);
-        log_warning("net", "connection refused: node connection limit (%u) is reached", s->config.connections_max);
-        close(fd);
+    if (!server_has_room(s)) {
+        server_turn_away(s, fd);
         return;
     }
+    atomic_fetch_add(&s->shared.connections, 1);
     if (e->how.is_tls || e->how.has_proxy) {
         greeter_take(s->greeter, fd, from, e->how);
         return;
@@ -248,6 +274,11 @@ static void on_hangup(void *arg, int number)
 }
 
 /* ---- Its life. */
+
+int64_t server_certificate_expiry(const struct server *s)
+{
+    return s->greeter != NULL ? greeter_expiry(s->greeter) : INT64_MAX;
+}
 
 struct hub *server_hub(struct server *s)
 {

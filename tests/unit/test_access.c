@@ -6,6 +6,7 @@
 #include "tests/unit/world.h"
 
 #include "base/alloc.h"
+#include "broker/model/access.h"
 #include "broker/port/change.h"
 #include "broker/port/inspection.h"
 #include "broker/port/message.h"
@@ -280,6 +281,38 @@ TEST(a_pattern_that_goes_too_far_denies)
     world_fini(&w);
 }
 
+static bool may_declare(struct world *w, unsigned client, const char *name)
+{
+    declare(w, client, name);
+    bool allowed = did(w);
+    if (!allowed)
+        reset(w, client);
+    world_forget(w);
+    return allowed;
+}
+
+TEST(who_chokes_a_pattern_again_and_again_is_not_heard)
+{
+    struct world w;
+    char name[64];
+    world_init(&w);
+    add_user(&w, "ann");
+    permit(&w, "ann", "^((a|aa)+x|a+[0-9]+|fine)$", ".*", ".*"); /* dear, but no bomb, for names like these: */
+    enter(&w, 1, "ann", NULL);
+    for (unsigned i = 0; i < ACCESS_DEAR_BURST; i++) {
+        snprintf(name, sizeof name, "aaaaaaaaaaaaaaaa%u", i);
+        assert_true(may_declare(&w, 1, name));
+    }
+    assert_false(may_declare(&w, 1, "aaaaaaaaaaaaaaaa-1"));
+    assert_false(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1000"));
+    assert_true(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1")); /* what was decided stays */
+    assert_true(may_declare(&w, 1, "fine"));
+    w.now.ms += ACCESS_DEAR_MS;
+    assert_true(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1000"));
+    assert_false(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1001"));
+    world_fini(&w);
+}
+
 TEST(names_that_clients_make_up_are_not_remembered_for_ever)
 {
     struct world w;
@@ -345,6 +378,21 @@ TEST(a_topic_permission_is_about_keys)
     bind.key = BYTES("public.#");
     world_do(&w, (struct command){.verb = BIND, .spec = spec_create(&bind)}, 1, 0);
     assert_true(did(&w));
+    world_fini(&w);
+}
+
+TEST(a_topic_permission_names_what_may_be_an_exchange)
+{
+    struct world w;
+    uint8_t room[200], name[256];
+    static const char *const pairs[] = {"write", "", "read", "", NULL};
+    world_init(&w);
+    memset(name, 'x', sizeof name);
+    struct spec topic = {.vhost = BYTES("/"), .name = BYTES("guest"), .key = bytes_of(name, 255)};
+    topic.arguments = table(room, sizeof room, pairs);
+    assert_int_equal(one(&w, CHANGE_PUT, DEFINE_TOPIC_PERMISSION, topic), CHANGE_MADE);
+    topic.key = bytes_of(name, 256); /* what is longer could not be restored */
+    assert_int_equal(refusal(&w, CHANGE_PUT, DEFINE_TOPIC_PERMISSION, topic), BAD_ARGUMENT);
     world_fini(&w);
 }
 
@@ -647,9 +695,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(channels_of_a_user_are_limited_over_all_connections),
         cmocka_unit_test(a_refusal_comes_before_the_look_at_what_there_is),
         cmocka_unit_test(a_pattern_that_goes_too_far_denies),
+        cmocka_unit_test(who_chokes_a_pattern_again_and_again_is_not_heard),
         cmocka_unit_test(names_that_clients_make_up_are_not_remembered_for_ever),
         cmocka_unit_test(a_remembered_route_is_judged_again_when_rights_change),
         cmocka_unit_test(a_topic_permission_is_about_keys),
+        cmocka_unit_test(a_topic_permission_names_what_may_be_an_exchange),
         cmocka_unit_test(an_impersonator_publishes_in_other_names),
         cmocka_unit_test(who_may_not_read_any_more_loses_consumers_and_nothing_else),
         cmocka_unit_test(a_permission_that_is_cleared_ends_the_connections_of_that_virtual_host),
