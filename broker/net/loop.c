@@ -120,11 +120,6 @@ struct poller *loop_poller(struct loop *l)
     return l->poller;
 }
 
-unsigned loop_connections(const struct loop *l)
-{
-    return l->conns.used;
-}
-
 /* ---- Connections. */
 
 static void loop_touch(struct loop *l, struct conn *c)
