@@ -12,8 +12,6 @@ struct pattern {
     pcre2_match_data *match;  /* owned */
     pcre2_match_context *how; /* owned */
     unsigned steps_left;      /* of the match under way */
-    size_t len;
-    uint8_t text[];
 };
 
 /* PCRE2 counts anew wherever in the subject it begins, which makes its own limit a square: so we count. */
@@ -53,7 +51,7 @@ struct pattern *pattern_create(struct bytes text, char **error)
     pcre2_code *code = compile(text, error);
     if (code == NULL)
         return NULL;
-    struct pattern *p = alloc_zeroed(sizeof *p + text.len);
+    struct pattern *p = alloc_zeroed(sizeof *p);
     p->code = code;
     p->match = pcre2_match_data_create(1, NULL);
     p->how = pcre2_match_context_create(NULL);
@@ -63,9 +61,6 @@ struct pattern *pattern_create(struct bytes text, char **error)
     pcre2_set_match_limit(p->how, PATTERN_DEPTH_MAX);
     pcre2_set_depth_limit(p->how, PATTERN_DEPTH_MAX);
     pcre2_set_heap_limit(p->how, PATTERN_HEAP_KIB_MAX);
-    p->len = text.len;
-    if (text.len > 0)
-        memcpy(p->text, text.at, text.len);
     return p;
 }
 
@@ -77,11 +72,6 @@ void pattern_destroy(struct pattern *p)
     pcre2_match_data_free(p->match);
     pcre2_code_free(p->code);
     free(p);
-}
-
-struct bytes pattern_text(const struct pattern *p)
-{
-    return bytes_of(p->text, p->len);
 }
 
 enum pattern_match pattern_match(struct pattern *p, struct bytes subject)

@@ -8,7 +8,7 @@
 
 enum {
     PATTERN_BYTES_MAX = 1024,
-    PATTERN_STEPS_MAX = 20000,  /* of matching, wherever it begins: then it has failed.  A millisecond at most */
+    PATTERN_STEPS_MAX = 20000, /* of matching, wherever it begins: then it has failed.  A millisecond at most */
     PATTERN_DEPTH_MAX = 50000,
     PATTERN_HEAP_KIB_MAX = 4096 /* for matching */
 };
@@ -25,9 +25,6 @@ enum pattern_match {
  * *error says why, and the caller frees it. */
 struct pattern *pattern_create(struct bytes text, char **error);
 void pattern_destroy(struct pattern *p); /* NULL is allowed */
-
-/* The text that it was made of; lives as long as it does. */
-struct bytes pattern_text(const struct pattern *p);
 
 /* Not for two threads at once. */
 enum pattern_match pattern_match(struct pattern *p, struct bytes subject);

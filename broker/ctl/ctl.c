@@ -275,7 +275,7 @@ void ctl_announce(const struct ctl *c)
         ctl_say(c, c->command->banner);
 }
 
-bool ctl_is_for_programs(const struct ctl *c)
+static bool is_for_programs(const struct ctl *c)
 {
     return c->format == FORMAT_JSON || c->format == FORMAT_CSV;
 }
@@ -308,7 +308,7 @@ static const char *print_part(const struct ctl *c, const char *open)
 
 void ctl_say(const struct ctl *c, const char *text)
 {
-    if (c->is_quiet || ctl_is_for_programs(c))
+    if (c->is_quiet || is_for_programs(c))
         return;
     while (*text != '\0') {
         if (*text == '{')
@@ -335,7 +335,7 @@ static void print_safely(FILE *f, const char *format, va_list args)
 
 void ctl_tell(const struct ctl *c, const char *format, ...)
 {
-    if (ctl_is_for_programs(c))
+    if (is_for_programs(c))
         return;
     va_list args;
     va_start(args, format);

@@ -107,9 +107,6 @@ int ctl_fail_bare(const struct ctl *c, int status, const char *format, ...) __at
 /* Says what is wrong with the command line, and how it should be; status is 64 or 65. */
 int ctl_misused(const struct ctl *c, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* True: what is printed is for programs. */
-bool ctl_is_for_programs(const struct ctl *c);
-
 /* What a command that has nothing to show ends with: programs get an object.  Answers the status. */
 int ctl_done(const struct ctl *c, int status);
 

@@ -47,9 +47,6 @@ bool format_read(const char *name, enum format *format);
 /* A cell's text; the caller gives it to free(). */
 char *output_cell(const json_t *value, enum kind kind);
 
-/* The value at the column's path: a new reference, never NULL. */
-json_t *output_value(const json_t *object, const struct column *c);
-
 /* Prints text with its control characters as \xNN. */
 void output_text(FILE *to, const char *text);
 
