@@ -104,9 +104,9 @@ static void log_refusal(const struct session *s)
     const struct greeting *g = s->greeting;
     unsigned suppressed = 0;
     const char *fault = certificate_fault(g);
-    trail_login(s, g->mechanism, g->claimed, false, fault != NULL ? fault : "invalid credentials");
     if (s->config->may_log != NULL && !s->config->may_log(s->config->arg, g->place, s->now, &suppressed))
-        return;
+        return; /* nor to the audit log: a stranger could turn it over until nothing else is left in it */
+    trail_refused_login(s, g->mechanism, g->claimed, fault != NULL ? fault : "invalid credentials", suppressed);
     if (suppressed > 0)
         session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ": %u refused logins of this address were not logged",
                     suppressed);
@@ -135,7 +135,7 @@ static void judged(struct session *s, bool is_let_in, uint64_t ms)
     session_enter(s, JUDGED);
     forget_secret(s->greeting);
     if (is_let_in)
-        trail_login(s, s->greeting->mechanism, s->greeting->claimed, true, NULL);
+        trail_login(s, s->greeting->mechanism, s->greeting->claimed);
     else
         log_refusal(s);
     if (ms == 0)
