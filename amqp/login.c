@@ -76,6 +76,8 @@ unsigned login_mechanisms(const struct session *s)
 
 bool greeting_may_log(const struct session *s, unsigned *suppressed)
 {
+    unsigned unasked;
+    suppressed = suppressed != NULL ? suppressed : &unasked;
     *suppressed = 0;
     bool may = s->config->may_log == NULL || s->greeting == NULL ||
                s->config->may_log(s->config->arg, s->greeting->place, s->now, suppressed);

@@ -21,7 +21,7 @@ struct greeting *greeting_create(const struct session_peer *peer);
 void greeting_destroy(struct greeting *g); /* wipes what is secret; NULL is allowed */
 
 /* May a stranger's mistake be logged?  Those of one place are, so many in a while; *suppressed: how many were not,
- * before it, which the log has been told. */
+ * before it, which the log has been told; NULL is allowed. */
 bool greeting_may_log(const struct session *s, unsigned *suppressed);
 
 /* Which mechanisms this peer is offered: bits of enum session_mechanism. */
