@@ -200,12 +200,22 @@ static void take_away(struct broker *b, struct change *c, struct vhost *v)
         remove_topic_access(b, c, v);
 }
 
+/* What it needs was there, or promised, and an earlier change has taken it away. */
+static bool is_orphan(const struct broker *b, const struct change *c, const struct vhost *v)
+{
+    bool is_right = c->what == DEFINE_PERMISSION || c->what == DEFINE_TOPIC_PERMISSION;
+    return (needs_vhost(c) && v == NULL) || (is_right && user_find(b, c->spec->name) == NULL);
+}
+
 static void carry_out(struct broker *b, struct change *c)
 {
     struct vhost *v = needs_vhost(c) ? vhost_find(b, c->spec->vhost) : NULL;
     bool is_topology = c->what == DEFINE_EXCHANGE || c->what == DEFINE_QUEUE || c->what == DEFINE_BINDING;
     c->outcome = CHANGE_NOTHING;
-    if (is_topology && v != NULL)
+    if (c->kind == CHANGE_PUT && is_orphan(b, c, v)) {
+        c->outcome = CHANGE_SKIPPED;
+        c->text = str_copy(BYTES("what it belongs to was removed"));
+    } else if (is_topology && v != NULL)
         alter_topology(b, c);
     else if (c->kind == CHANGE_PUT && !is_topology)
         put(b, c, v);

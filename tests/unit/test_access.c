@@ -569,6 +569,33 @@ TEST(one_that_is_wrong_spoils_all)
     world_fini(&w);
 }
 
+TEST(what_an_alteration_has_removed_it_does_not_fill)
+{
+    struct world w;
+    world_init(&w);
+    add_user(&w, "ann");
+    struct changes *all = changes_create();
+    changes_add(all, CHANGE_REMOVE, DEFINE_USER, spec_create(&(struct spec){.name = BYTES("ann")}));
+    changes_add(all, CHANGE_PUT, DEFINE_PERMISSION,
+                spec_create(&(struct spec){.vhost = BYTES("/"), .name = BYTES("ann")}));
+    changes_add(all, CHANGE_REMOVE, DEFINE_VHOST, spec_create(&(struct spec){.name = BYTES("/")}));
+    changes_add(all, CHANGE_PUT, DEFINE_PERMISSION,
+                spec_create(&(struct spec){.vhost = BYTES("/"), .name = BYTES("guest")}));
+    changes_add(all, CHANGE_PUT, DEFINE_TOPIC_PERMISSION,
+                spec_create(&(struct spec){.vhost = BYTES("/"), .name = BYTES("guest"), .key = BYTES("x")}));
+    changes_add(all, CHANGE_PUT, DEFINE_EXCHANGE,
+                spec_create(&(struct spec){.vhost = BYTES("/"), .name = BYTES("x"), .type = BYTES("topic")}));
+    struct event *e = alter(&w, all);
+    assert_int_equal(e->what, DONE);
+    const struct change *c = e->done.changes->at;
+    assert_int_equal(c[0].outcome, CHANGE_REMOVED);
+    assert_int_equal(c[1].outcome, CHANGE_SKIPPED);
+    assert_int_equal(c[2].outcome, CHANGE_REMOVED);
+    for (int i = 3; i < 6; i++)
+        assert_int_equal(c[i].outcome, CHANGE_SKIPPED);
+    world_fini(&w);
+}
+
 TEST(what_is_wrong_is_said)
 {
     struct world w;
@@ -707,6 +734,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_virtual_host_that_is_deleted_takes_everything_along),
         cmocka_unit_test(connections_are_closed_by_name_user_or_virtual_host),
         cmocka_unit_test(one_that_is_wrong_spoils_all),
+        cmocka_unit_test(what_an_alteration_has_removed_it_does_not_fill),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(topology_is_changed_and_what_does_not_fit_is_skipped),
         cmocka_unit_test(a_list_comes_in_pages_and_misses_nothing_that_stays),
