@@ -74,14 +74,16 @@ unsigned login_mechanisms(const struct session *s)
     return s->is_tls ? s->config->mechanisms : s->config->mechanisms & ~(unsigned)SASL_EXTERNAL;
 }
 
-bool greeting_may_log(const struct session *s)
+bool greeting_may_log(const struct session *s, unsigned *suppressed)
 {
-    unsigned suppressed = 0;
+    unsigned unasked;
+    suppressed = suppressed != NULL ? suppressed : &unasked;
+    *suppressed = 0;
     bool may = s->config->may_log == NULL || s->greeting == NULL ||
-               s->config->may_log(s->config->arg, s->greeting->place, s->now, &suppressed);
-    if (may && suppressed > 0)
+               s->config->may_log(s->config->arg, s->greeting->place, s->now, suppressed);
+    if (may && *suppressed > 0)
         session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ",
-                    ": before it, %u connections of this address failed and were not logged", suppressed);
+                    ": before it, %u connections of this address failed and were not logged", *suppressed);
     return may;
 }
 
@@ -114,9 +116,10 @@ static void log_refusal(const struct session *s)
 {
     const struct greeting *g = s->greeting;
     const char *fault = certificate_fault(g);
-    trail_login(s, g->mechanism, g->claimed, false, fault != NULL ? fault : "invalid credentials");
-    if (!greeting_may_log(s))
-        return;
+    unsigned suppressed;
+    if (!greeting_may_log(s, &suppressed))
+        return; /* nor to the audit log: a stranger could turn it over until nothing else is left in it */
+    trail_refused_login(s, g->mechanism, g->claimed, fault != NULL ? fault : "invalid credentials", suppressed);
     if (fault != NULL)
         session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: starting: EXTERNAL login refused: %s", fault);
     else
@@ -142,7 +145,7 @@ static void judged(struct session *s, bool is_let_in, uint64_t ms)
     session_enter(s, JUDGED);
     forget_secret(s->greeting);
     if (is_let_in)
-        trail_login(s, s->greeting->mechanism, s->greeting->claimed, true, NULL);
+        trail_login(s, s->greeting->mechanism, s->greeting->claimed);
     else
         log_refusal(s);
     if (ms == 0)

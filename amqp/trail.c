@@ -21,15 +21,32 @@ static struct audit begin(const struct session *s, const char *action, bool is_o
     };
 }
 
-void trail_login(const struct session *s, const char *mechanism, const char *claimed, bool is_ok, const char *why)
+static struct audit begin_login(const struct session *s, const char *mechanism, const char *claimed, bool is_ok)
 {
-    if (!audit_is_on())
-        return;
     struct audit a = begin(s, "login", is_ok);
     a.user = text_or_none(claimed);
     a.kind = BYTES("mechanism");
     a.object = bytes_of_string(mechanism);
+    return a;
+}
+
+void trail_login(const struct session *s, const char *mechanism, const char *claimed)
+{
+    if (!audit_is_on())
+        return;
+    const struct audit a = begin_login(s, mechanism, claimed, true);
+    audit_write(&a);
+}
+
+void trail_refused_login(const struct session *s, const char *mechanism, const char *claimed, const char *why,
+                         unsigned untold)
+{
+    if (!audit_is_on())
+        return;
+    struct audit a = begin_login(s, mechanism, claimed, false);
     a.reason = text_or_none(why);
+    a.has_count = untold > 0;
+    a.count = untold;
     audit_write(&a);
 }
 

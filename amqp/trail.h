@@ -8,8 +8,10 @@
 struct event;
 struct session;
 
-/* A login was judged; why: of a refusal, or NULL. */
-void trail_login(const struct session *s, const char *mechanism, const char *claimed, bool is_ok, const char *why);
+/* A login was judged.  untold: how many of that address were refused before, and left no line. */
+void trail_login(const struct session *s, const char *mechanism, const char *claimed);
+void trail_refused_login(const struct session *s, const char *mechanism, const char *claimed, const char *why,
+                         unsigned untold);
 
 /* A virtual host was opened, or was not. */
 void trail_open(const struct session *s, bool is_ok, const char *why);

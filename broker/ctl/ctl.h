@@ -53,7 +53,8 @@ void ctl_set_timeout(struct ctl *c, long ms);
 /* --- calls of the API */
 
 /* Calls; takes path and body.  0: there is an answer with a status below 500 and not 401, or 503; otherwise the exit
- * status, and it has said what is wrong.  The answer is for answer_fini() in any case. */
+ * status, and it has said what is wrong, such as a name in the path that is empty.  The answer is for answer_fini() in
+ * any case. */
 int ctl_call(struct ctl *c, const char *method, char *path, json_t *body, struct answer *a);
 
 /* As ctl_call(), says nothing and leaves every HTTP status to the caller. */

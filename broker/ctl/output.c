@@ -311,3 +311,10 @@ void table_destroy(struct table *t)
     free(t->cells);
     free(t);
 }
+
+bool output_is_utf8(const char *text)
+{
+    json_t *string = json_string(text);
+    json_decref(string);
+    return string != NULL;
+}

@@ -50,6 +50,9 @@ char *output_cell(const json_t *value, enum kind kind);
 /* Prints text with its control characters as \xNN. */
 void output_text(FILE *to, const char *text);
 
+/* True: a JSON text can hold it. */
+bool output_is_utf8(const char *text);
+
 /* Prints JSON in one line, and the line's end. */
 void output_json(FILE *to, const json_t *value);
 #endif

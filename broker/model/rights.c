@@ -133,11 +133,11 @@ static bool permit_key(struct broker *b, const struct command *c, const struct o
            refuse(b, c, access_key_refusal(o, RIGHT_READ, x, spec->key));
 }
 
-/* Whether that argument is given, as a name, for something new. */
+/* Whether that argument is given, as a name, for something new.  A reserved name is refused for that alone. */
 static bool names_alternate(struct broker *b, const struct spec *spec, const struct outlet *o, struct field *f)
 {
     return table_find(spec->arguments, BYTES("alternate-exchange"), f) && f->type == 'S' &&
-           vhost_find_exchange(b, o->vhost, spec->name) == NULL;
+           vhost_find_exchange(b, o->vhost, spec->name) == NULL && !bytes_start_with(spec->name, BYTES("amq."));
 }
 
 static bool names_dead_letter(struct broker *b, const struct spec *spec, const struct outlet *o, struct field *f)
