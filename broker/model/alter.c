@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/alloc.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "broker/model/access.h"
 #include "broker/model/commands.h"
@@ -16,12 +18,59 @@
 /* --- before anything is changed: is all of it possible?
  * ------------------------------------------------------------*/
 
-/* Some change before the i-th makes it. */
-static bool is_promised(const struct changes *all, size_t i, enum definition_class what, struct bytes name)
+/* What the changes before the one that is looked at make: virtual hosts and users, which others need.  There may be
+ * hundreds of thousands of both, and nobody else is served meanwhile. */
+struct promises {
+    struct map by_name;
+    struct promise {
+        struct map_node in_map;
+        const struct change *change;
+    } * all;
+    size_t n;
+};
+
+static bool is_needed_by_others(const struct change *c)
 {
-    for (size_t j = 0; j < i; j++)
-        if (all->at[j].kind == CHANGE_PUT && all->at[j].what == what && bytes_equal(all->at[j].spec->name, name))
+    return c->kind == CHANGE_PUT && (c->what == DEFINE_VHOST || c->what == DEFINE_USER);
+}
+
+static void promises_init(struct promises *p, const struct changes *all)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < all->n; i++)
+        n += is_needed_by_others(&all->at[i]);
+    map_init(&p->by_name);
+    p->all = alloc_zeroed((n + 1) * sizeof *p->all);
+    p->n = 0;
+}
+
+static void promises_fini(struct promises *p)
+{
+    map_fini(&p->by_name);
+    free(p->all);
+}
+
+static uint64_t promise_hash(const struct broker *b, enum definition_class what, struct bytes name)
+{
+    return hash_bytes(name, b->hash_seed + what);
+}
+
+static void promise(struct promises *p, const struct broker *b, const struct change *c)
+{
+    if (!is_needed_by_others(c))
+        return;
+    struct promise *new = &p->all[p->n++];
+    new->change = c;
+    map_add(&p->by_name, &new->in_map, promise_hash(b, c->what, c->spec->name));
+}
+
+static bool is_promised(const struct promises *p, const struct broker *b, enum definition_class what, struct bytes name)
+{
+    for (struct map_node *n = map_first(&p->by_name, promise_hash(b, what, name)); n != NULL; n = map_next(n)) {
+        const struct change *c = item_of(n, struct promise, in_map)->change;
+        if (c->what == what && bytes_equal(c->spec->name, name))
             return true;
+    }
     return false;
 }
 
@@ -31,15 +80,14 @@ static bool needs_vhost(const struct change *c)
     return c->what != DEFINE_VHOST && c->what != DEFINE_USER && !is_global;
 }
 
-static char *refuse_names(struct broker *b, const struct changes *all, size_t i, enum reason *why)
+static char *refuse_names(struct broker *b, const struct promises *p, const struct change *c, enum reason *why)
 {
-    const struct change *c = &all->at[i];
     bool is_right = c->what == DEFINE_PERMISSION || c->what == DEFINE_TOPIC_PERMISSION;
     *why = NO_SUCH_VHOST;
-    if (needs_vhost(c) && vhost_find(b, c->spec->vhost) == NULL && !is_promised(all, i, DEFINE_VHOST, c->spec->vhost))
+    if (needs_vhost(c) && vhost_find(b, c->spec->vhost) == NULL && !is_promised(p, b, DEFINE_VHOST, c->spec->vhost))
         return str_format("vhost '%.*s' does not exist", BYTES_ARG(c->spec->vhost));
     *why = NO_SUCH_USER;
-    if (is_right && user_find(b, c->spec->name) == NULL && !is_promised(all, i, DEFINE_USER, c->spec->name))
+    if (is_right && user_find(b, c->spec->name) == NULL && !is_promised(p, b, DEFINE_USER, c->spec->name))
         return str_format("user '%.*s' does not exist", BYTES_ARG(c->spec->name));
     return NULL;
 }
@@ -72,14 +120,20 @@ static char *refuse_content(const struct change *c, enum reason *why)
 static char *refuse_changes(struct broker *b, const struct changes *all, size_t *at, enum reason *why)
 {
     char *refusal = NULL;
-    for (*at = 0; refusal == NULL && *at < all->n; ++*at) {
-        refusal = all->at[*at].kind != CHANGE_PUT ? NULL : refuse_names(b, all, *at, why);
-        if (refusal == NULL && all->at[*at].kind == CHANGE_PUT)
-            refusal = refuse_content(&all->at[*at], why);
-        if (refusal != NULL)
-            return refusal;
+    struct promises p;
+    promises_init(&p, all);
+    for (size_t i = 0; refusal == NULL && i < all->n; i++) {
+        const struct change *c = &all->at[i];
+        if (c->kind != CHANGE_PUT)
+            continue;
+        *at = i;
+        refusal = refuse_names(b, &p, c, why);
+        if (refusal == NULL)
+            refusal = refuse_content(c, why);
+        promise(&p, b, c);
     }
-    return NULL;
+    promises_fini(&p);
+    return refusal;
 }
 
 /* --- carrying it out
@@ -179,7 +233,7 @@ void command_alter(struct broker *b, struct command *c)
 {
     struct changes *all = c->changes;
     enum reason why = BAD_ARGUMENT;
-    size_t at;
+    size_t at = 0;
     b->changed = 0;
     char *refusal = refuse_changes(b, all, &at, &why);
     if (refusal != NULL) {
