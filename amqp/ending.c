@@ -166,8 +166,9 @@ void ending_on_deadline(struct session *s)
     case JUDGING:
     case TUNING:
     case OPENING:
-        session_log(s, LOG_ERROR_LEVEL, "closing AMQP ", ": {handshake_timeout,%s}",
-                    s->state == GREETING ? "frame_header" : "handshake");
+        if (greeting_may_log(s, NULL))
+            session_log(s, LOG_ERROR_LEVEL, "closing AMQP ", ": {handshake_timeout,%s}",
+                        s->state == GREETING ? "frame_header" : "handshake");
         ending_finish(s, false);
         break;
     case CLOSED:

@@ -78,10 +78,11 @@ static void refuse_header(struct session *s, struct bytes header)
 {
     bool is_http = bytes_start_with(header, BYTES("GET ")) || bytes_start_with(header, BYTES("POST "));
     bool is_tls = bytes_start_with(header, BYTES("\x16\x03")); /* a handshake record's beginning */
-    session_log(s, LOG_ERROR_LEVEL, "closing ", ": {bad_header}: bad protocol header \"%.*s\"%s", BYTES_ARG(header),
-                is_http  ? " (HTTP client on the AMQP port?)"
-                : is_tls ? " (TLS client on the plain port?)"
-                         : "");
+    if (greeting_may_log(s, NULL))
+        session_log(s, LOG_ERROR_LEVEL, "closing ", ": {bad_header}: bad protocol header \"%.*s\"%s", BYTES_ARG(header),
+                    is_http  ? " (HTTP client on the AMQP port?)"
+                    : is_tls ? " (TLS client on the plain port?)"
+                             : "");
     struct pen p = output_open(&s->output, HEADER_SIZE);
     pen_bytes(&p, BYTES("AMQP\0\0\x09\x01"));
     output_close(&s->output, &p);

@@ -74,6 +74,19 @@ unsigned login_mechanisms(const struct session *s)
     return s->is_tls ? s->config->mechanisms : s->config->mechanisms & ~(unsigned)SASL_EXTERNAL;
 }
 
+bool greeting_may_log(const struct session *s, unsigned *suppressed)
+{
+    unsigned unasked;
+    suppressed = suppressed != NULL ? suppressed : &unasked;
+    *suppressed = 0;
+    bool may = s->config->may_log == NULL || s->greeting == NULL ||
+               s->config->may_log(s->config->arg, s->greeting->place, s->now, suppressed);
+    if (may && *suppressed > 0)
+        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ",
+                    ": before it, %u connections of this address failed and were not logged", *suppressed);
+    return may;
+}
+
 /* --- the verdict
  * ---------------------------------------------------------------------------------------------------*/
 
@@ -102,14 +115,11 @@ static const char *certificate_fault(const struct greeting *g)
 static void log_refusal(const struct session *s)
 {
     const struct greeting *g = s->greeting;
-    unsigned suppressed = 0;
     const char *fault = certificate_fault(g);
-    if (s->config->may_log != NULL && !s->config->may_log(s->config->arg, g->place, s->now, &suppressed))
+    unsigned suppressed;
+    if (!greeting_may_log(s, &suppressed))
         return; /* nor to the audit log: a stranger could turn it over until nothing else is left in it */
     trail_refused_login(s, g->mechanism, g->claimed, fault != NULL ? fault : "invalid credentials", suppressed);
-    if (suppressed > 0)
-        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ": %u refused logins of this address were not logged",
-                    suppressed);
     if (fault != NULL)
         session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: starting: EXTERNAL login refused: %s", fault);
     else

@@ -20,6 +20,10 @@ enum { LOGIN_NAME_MAX = 255 }; /* bytes of a user's name; longer ones are refuse
 struct greeting *greeting_create(const struct session_peer *peer);
 void greeting_destroy(struct greeting *g); /* wipes what is secret; NULL is allowed */
 
+/* May a stranger's mistake be logged?  Those of one place are, so many in a while; *suppressed: how many were not,
+ * before it, which the log has been told; NULL is allowed. */
+bool greeting_may_log(const struct session *s, unsigned *suppressed);
+
 /* Which mechanisms this peer is offered: bits of enum session_mechanism. */
 unsigned login_mechanisms(const struct session *s);
 

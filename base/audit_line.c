@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "base/utf8.h"
 
 /* How long members may be, escaped.  Names of 255 bytes fit unless they are made to be escaped. */
 enum { WORD_MAX = 64, PEER_MAX = 128, TEXT_MAX = 400 };
@@ -30,25 +31,6 @@ static void put_string(struct line *l, const char *text)
     put(l, text, strlen(text));
 }
 
-/* The character at the beginning of text, and how many bytes it has; 0: it is not UTF-8. */
-static size_t decode(struct bytes text, uint32_t *character)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    uint8_t first = text.at[0];
-    size_t len = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
-    if (len == 0 || len > text.len)
-        return 0;
-    uint32_t c = len == 1 ? first : first & (0x7fu >> len);
-    for (size_t i = 1; i < len; i++) {
-        if (text.at[i] >> 6 != 2)
-            return 0;
-        c = c << 6 | (text.at[i] & 0x3fu);
-    }
-    bool is_surrogate = c >= 0xd800 && c <= 0xdfff;
-    *character = c;
-    return c < least[len] || c > 0x10ffff || is_surrogate ? 0 : len;
-}
-
 static bool is_plain(uint32_t c)
 {
     if (c == '"' || c == '\\' || c < 0x20 || (c >= 0x7f && c < 0xa0))
@@ -64,8 +46,8 @@ static void put_escaped(struct line *l, struct bytes text, size_t max)
     const char *end = max < (size_t)(l->end - l->at) ? l->at + max : l->end;
     while (text.len > 0) {
         char escape[16];
-        uint32_t c = 0;
-        size_t len = decode(text, &c);
+        size_t len = utf8_length(text);
+        uint32_t c = len > 0 ? utf8_decode(text, len) : 0;
         size_t room = len;
         if (len == 0)
             room = (size_t)snprintf(escape, sizeof escape, "\\ufffd%02x", text.at[0]);

@@ -8,7 +8,8 @@
 
 enum {
     PATTERN_BYTES_MAX = 1024,
-    PATTERN_STEPS_MAX = 50000,  /* of matching, and as deep: then it has failed */
+    PATTERN_STEPS_MAX = 20000, /* of matching, wherever it begins: then it has failed.  A millisecond at most */
+    PATTERN_DEPTH_MAX = 50000,
     PATTERN_HEAP_KIB_MAX = 4096 /* for matching */
 };
 
@@ -25,9 +26,9 @@ enum pattern_match {
 struct pattern *pattern_create(struct bytes text, char **error);
 void pattern_destroy(struct pattern *p); /* NULL is allowed */
 
-/* The text that it was made of; lives as long as it does. */
-struct bytes pattern_text(const struct pattern *p);
-
 /* Not for two threads at once. */
 enum pattern_match pattern_match(struct pattern *p, struct bytes subject);
+
+/* The same with fewer steps, for a first try. */
+enum pattern_match pattern_match_within(struct pattern *p, struct bytes subject, unsigned steps);
 #endif

@@ -12,4 +12,9 @@ char *str_copy(struct bytes b) __attribute__((malloc, returns_nonnull));
 
 /* Overwrites a string that was a secret, so that no later look at memory finds it; NULL is allowed. */
 void str_wipe(char *s);
+
+/* How many letters must be changed, added or left out to make b of a; SIZE_MAX if one is longer than
+ * STR_DISTANCE_MAX. */
+enum { STR_DISTANCE_MAX = 64 };
+size_t str_distance(const char *a, const char *b);
 #endif

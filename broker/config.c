@@ -287,10 +287,10 @@ void config_read_file(struct config *c, const char *path)
     free(text);
 }
 
-void config_forget_secrets(struct config *c)
+void config_forget_secret(struct config *c, enum config_id id)
 {
     for (size_t i = 0; i < c->n; i++)
-        if (c->settings[i].key->type == TYPE_SECRET)
+        if (c->settings[i].key == &config_keys[id])
             str_wipe(c->settings[i].text);
 }
 

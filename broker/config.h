@@ -50,8 +50,8 @@ double config_fraction(const struct config *c, enum config_id id);
 const char *config_text(const struct config *c, enum config_id id);
 bool config_is_set(const struct config *c, enum config_id id);
 
-/* Wipes what secrets were set: they are "" from now on.  For when nothing borrows them any more. */
-void config_forget_secrets(struct config *c);
+/* Wipes a secret if it was set: it is "" from now on.  For when nothing borrows it any more. */
+void config_forget_secret(struct config *c, enum config_id id);
 
 /* Every setting of a key with * in its name, by that name: the name's last word, the value, and what it means if it is
  * a number or a boolean. */

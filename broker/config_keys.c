@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/str.h"
 const struct config_key config_keys[] = {
 #define WORKS(id_, name_, type_, default_, min_, max_, what_)                                                          \
     {.name = (name_),                                                                                                  \
@@ -74,40 +75,12 @@ const struct config_key *config_key_find(const char *name)
     return NULL;
 }
 
-enum { SUGGEST_MAX = 64 };
-
-static size_t smallest(size_t a, size_t b, size_t c)
-{
-    size_t ab = a < b ? a : b;
-    return ab < c ? ab : c;
-}
-
-/* How many letters must be changed, added or left out to make b of a. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[SUGGEST_MAX + 1], len_a = strlen(a), len_b = strlen(b);
-    if (len_a > SUGGEST_MAX || len_b > SUGGEST_MAX)
-        return SIZE_MAX;
-    for (size_t k = 0; k <= len_b; k++)
-        row[k] = k;
-    for (size_t i = 1; i <= len_a; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t k = 1; k <= len_b; k++) {
-            size_t above = row[k];
-            row[k] = smallest(above + 1, row[k - 1] + 1, diagonal + (a[i - 1] != b[k - 1]));
-            diagonal = above;
-        }
-    }
-    return row[len_b];
-}
-
 const char *config_key_suggest(const char *name)
 {
     const char *best = NULL;
     size_t least = strlen(name) / 3 + 1;
     for (size_t i = 0; i < config_keys_count; i++) {
-        size_t d = distance(name, config_keys[i].name);
+        size_t d = str_distance(name, config_keys[i].name);
         if (d < least) {
             least = d;
             best = config_keys[i].name;

@@ -17,6 +17,7 @@
 #include "broker/net/server.h"
 
 struct control {
+    const struct server *server;   /* borrowed */
     const struct config *config;   /* borrowed */
     struct admin *admin;           /* owned */
     char *path, *node;             /* owned */
@@ -41,6 +42,11 @@ static void print_environment(void *arg, FILE *to)
     config_print(((struct control *)arg)->config, to);
 }
 
+static int64_t certificate_expiry(void *arg)
+{
+    return server_certificate_expiry(((struct control *)arg)->server);
+}
+
 static void end_admin(void *arg)
 {
     admin_stop(arg);
@@ -63,6 +69,7 @@ struct control *control_start(const struct config *c, struct server *s, uint64_t
         return NULL;
     struct control *k = alloc_zeroed(sizeof *k);
     k->config = c;
+    k->server = s;
     k->path = path;
     k->node = host_node_name();
     k->credential = import_credential(c, error);
@@ -86,6 +93,7 @@ struct control *control_start(const struct config *c, struct server *s, uint64_t
         .reload = ask_to_reload,
         .rotate_logs = ask_to_reload,
         .stop = ask_to_stop,
+        .certificate_expiry = certificate_expiry,
         .arg = k,
     };
     k->admin = admin_create(&ac, error);

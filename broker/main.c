@@ -429,12 +429,10 @@ static int run(const struct config *c, uint64_t memory_limit, struct server *s, 
     return status;
 }
 
-/* With what was recovered, which it uses up. */
-static int serve_recovered(const struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r,
-                           uint64_t memory_limit)
+/* Takes over the sockets and what was recovered. */
+static int serve_on(const struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r,
+                    struct keeper *k, uint64_t memory_limit)
 {
-    struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
-    struct keeper *k = create_keeper(c, r, desk);
     const struct hub_keeper keeper = {.keep = keep,
                                       .pending = pending,
                                       .pending_max = keeper_pending_max(k),
@@ -444,23 +442,38 @@ static int serve_recovered(const struct config *c, struct wiring *w, struct serv
     sc.tls = w->tls;
     w->tls = NULL;
     char *error = NULL;
-    int status = boot_define(c, r->broker, k), refused = status;
+    int status = EX_UNAVAILABLE;
     struct server *s = server_create(&sc, sockets, r->broker, &error);
-    if (status == EX_OK)
-        status = EX_UNAVAILABLE;
     if (s == NULL)
         fprintf(stderr, "millraced: %s\n", error);
-    else if (refused == EX_OK)
+    else
         status = run(c, memory_limit, s, k);
     server_destroy(s);
-    keeper_destroy(k);
-    backup_desk_destroy(desk);
     free(error);
     return status;
 }
 
+/* With what was recovered, which it uses up. */
+static int serve_recovered(struct config *c, struct wiring *w, struct server_sockets *sockets, struct recovery *r,
+                           uint64_t memory_limit)
+{
+    struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
+    struct keeper *k = create_keeper(c, r, desk);
+    int status = boot_define(c, r->broker, k);
+    config_forget_secret(c, KEY_DEFAULT_PASS); /* its hash is kept */
+    if (status == EX_OK) {
+        status = serve_on(c, w, sockets, r, k, memory_limit);
+    } else {
+        server_unbind(sockets);
+        broker_destroy(r->broker);
+    }
+    keeper_destroy(k);
+    backup_desk_destroy(desk);
+    return status;
+}
+
 /* With the rights that it will have; takes over the sockets. */
-static int serve_data(const struct config *c, struct wiring *w, struct server_sockets *sockets)
+static int serve_data(struct config *c, struct wiring *w, struct server_sockets *sockets)
 {
     const struct broker_config bc = broker_config_of(c);
     struct recovery r;
@@ -497,7 +510,7 @@ static int settle_in(const struct config *c, const struct identity *id, const st
     return status;
 }
 
-static int serve_as(const struct config *c, const struct identity *id)
+static int serve_as(struct config *c, const struct identity *id)
 {
     struct wiring w;
     struct server_sockets *sockets;
@@ -525,7 +538,7 @@ static int serve_as(const struct config *c, const struct identity *id)
     return status;
 }
 
-static int serve(const struct config *c, bool are_keys_locked)
+static int serve(struct config *c, bool are_keys_locked)
 {
     if (config_number(c, KEY_LOG_CONSOLE) == 0)
         log_set_level(LOG_NO_LEVEL);

@@ -93,7 +93,4 @@ enum method_verdict method_decode(struct bytes payload, union method *out);
 /* Writes class id, method id and arguments.  The pen is full if they did not fit, if a short string is too long, or if
  * m->id is no method of this protocol. */
 void method_encode(struct pen *p, const union method *m);
-
-/* True if b is well-formed UTF-8: no overlong form, no surrogate, nothing above U+10FFFF. */
-bool utf8_check(struct bytes b);
 #endif

@@ -199,6 +199,13 @@ bool table_find(struct bytes table, struct bytes key, struct field *out)
     return false;
 }
 
+struct bytes table_find_string(struct bytes table, const char *key)
+{
+    struct field f;
+    bool has = table_find(table, bytes_of_string(key), &f) && f.type == 'S';
+    return has ? f.bytes : (struct bytes){0};
+}
+
 bool field_is_integer(const struct field *f)
 {
     uint8_t sort = kind_of((uint8_t)f->type)->sort;

@@ -48,6 +48,9 @@ bool table_next_in_array(struct cursor *c, struct field *out);
 /* The first field with that key; false if there is none. */
 bool table_find(struct bytes table, struct bytes key, struct field *out);
 
+/* The string (S) of that key; empty, with at NULL, if there is none. */
+struct bytes table_find_string(struct bytes table, const char *key);
+
 bool field_is_integer(const struct field *f);
 
 /* The letter's name in RabbitMQ's error texts: bool, byte, unsignedbyte, short, …  (reference 3.5, last column);

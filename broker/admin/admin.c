@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,10 @@ static void admin_turn(struct admin *a)
     admin_collect(a);
     admin_post(a);
     audit_flush();
+    if (a->has_answered_much && a->answers == 0) {
+        malloc_trim(0);
+        a->has_answered_much = false;
+    }
 }
 
 static void on_farewell(void *arg)

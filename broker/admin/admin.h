@@ -20,7 +20,8 @@ enum {
     ADMIN_CONNECTIONS_MAX = 256,
     ADMIN_HEADER_BYTES_MAX = 16 << 10,
     ADMIN_BODY_BYTES_MAX = 20 << 20,
-    ADMIN_TIMEOUT_S = 60, /* for the next byte of a request, or until an answer's next byte is taken */
+    ADMIN_TRIM_BYTES = 16 << 20, /* of an answer, behind which memory is given back to the system */
+    ADMIN_TIMEOUT_S = 60,        /* for the next byte of a request, or until an answer's next byte is taken */
 };
 
 /* What the rest of the program gives; all borrowed, and outlives the administration.  Functions are called on its

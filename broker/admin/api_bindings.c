@@ -11,11 +11,6 @@
 #include "broker/admin/topology.h"
 #include "codec/table.h"
 
-static struct bytes text_of(const json_t *row, const char *key)
-{
-    return json_text(json_object_get(row, key));
-}
-
 /* Answers the row if it fits, else drops it. */
 static json_t *kept_if(json_t *row, bool fits)
 {
@@ -37,7 +32,7 @@ void bindings_list(struct request *r)
 
 static json_t *shape_to_queue(struct request *r, json_t *row)
 {
-    json_t *shown = kept_if(row, bytes_equal(text_of(row, "destination_type"), BYTES("queue")));
+    json_t *shown = kept_if(row, bytes_equal(json_text_in(row, "destination_type"), BYTES("queue")));
     return shown != NULL ? shape_binding(r, shown) : NULL;
 }
 
@@ -57,7 +52,7 @@ void queues_bindings(struct request *r)
 
 static json_t *shape_from(struct request *r, json_t *row)
 {
-    json_t *shown = kept_if(row, bytes_equal(text_of(row, "source"), r->param[1]));
+    json_t *shown = kept_if(row, bytes_equal(json_text_in(row, "source"), r->param[1]));
     return shown != NULL ? shape_binding(r, shown) : NULL;
 }
 
@@ -72,7 +67,7 @@ static void list_from(struct request *r)
 
 static json_t *shape_to_exchange(struct request *r, json_t *row)
 {
-    json_t *shown = kept_if(row, bytes_equal(text_of(row, "destination_type"), BYTES("exchange")));
+    json_t *shown = kept_if(row, bytes_equal(json_text_in(row, "destination_type"), BYTES("exchange")));
     return shown != NULL ? shape_binding(r, shown) : NULL;
 }
 
@@ -102,8 +97,9 @@ void exchanges_bindings_destination(struct request *r)
 static bool is_between(const struct request *r, const json_t *row)
 {
     struct bytes type = r->more != 0 ? BYTES("exchange") : BYTES("queue");
-    return bytes_equal(text_of(row, "source"), r->param[1]) && bytes_equal(text_of(row, "destination"), r->param[2]) &&
-           bytes_equal(text_of(row, "destination_type"), type);
+    return bytes_equal(json_text_in(row, "source"), r->param[1]) &&
+           bytes_equal(json_text_in(row, "destination"), r->param[2]) &&
+           bytes_equal(json_text_in(row, "destination_type"), type);
 }
 
 static json_t *shape_between(struct request *r, json_t *row)
@@ -115,7 +111,7 @@ static json_t *shape_between(struct request *r, json_t *row)
 /* Of one whose default exchange is the source. */
 static json_t *shape_implied_between(struct request *r, json_t *queue)
 {
-    bool fits = r->more == 0 && r->param[1].len == 0 && bytes_equal(text_of(queue, "name"), r->param[2]);
+    bool fits = r->more == 0 && r->param[1].len == 0 && bytes_equal(json_text_in(queue, "name"), r->param[2]);
     json_t *shown = kept_if(queue, fits);
     return shown != NULL ? shape_implied_binding(r, shown) : NULL;
 }
@@ -220,11 +216,11 @@ void bindings_post_exchange(struct request *r)
 
 static bool has_key(const struct request *r, const json_t *row)
 {
-    if (bytes_equal(text_of(row, "properties_key"), r->param[3]))
+    if (bytes_equal(json_text_in(row, "properties_key"), r->param[3]))
         return true;
     if (json_object_size(json_object_get(row, "arguments")) > 0)
         return false;
-    struct bytes key = text_of(row, "routing_key");
+    struct bytes key = json_text_in(row, "routing_key");
     size_t len;
     char *coded = str_copy(r->param[3]), *decoded = evhttp_uridecode(coded, 1, &len);
     bool fits = bytes_equal(key, r->param[3]) || (decoded != NULL && bytes_equal(key, bytes_of(decoded, len)));
@@ -270,7 +266,7 @@ static struct spec *find_in(struct request *r, const struct inspection *page)
             found = spec_create(&(struct spec){.vhost = r->param[0],
                                                .source = r->param[1],
                                                .name = r->param[2],
-                                               .key = text_of(row, "routing_key"),
+                                               .key = json_text_in(row, "routing_key"),
                                                .arguments = arguments.bytes,
                                                .to_exchange = r->more != 0});
         json_decref(row);

@@ -10,11 +10,6 @@
 
 enum { REASON_MAX = 200 }; /* bytes of what a client is told: a close method has room for that */
 
-static struct bytes text_of(const json_t *row, const char *key)
-{
-    return json_text(json_object_get(row, key));
-}
-
 void consumers_list(struct request *r)
 {
     listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_CONSUMERS, shape_consumer}},
@@ -42,10 +37,10 @@ static json_t *shape_of_user(struct request *r, json_t *row)
 {
     static const char *const names[] = {"name", "vhost", "user"};
     json_t *shown = NULL;
-    if (bytes_equal(text_of(row, "user"), r->param[0])) {
+    if (bytes_equal(json_text_in(row, "user"), r->param[0])) {
         shown = json_object();
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-            json_set(shown, names[i], json_of_text(text_of(row, names[i])));
+            json_set(shown, names[i], json_of_text(json_text_in(row, names[i])));
         json_set(shown, "node", json_string(request_config(r)->node));
     }
     json_decref(row);
@@ -130,7 +125,7 @@ void connections_channels(struct request *r)
 static json_t *shape_named(struct request *r, json_t *row)
 {
     json_t *shown = shape_channel(r, row);
-    if (bytes_equal(text_of(shown, "name"), r->param[0]))
+    if (bytes_equal(json_text_in(shown, "name"), r->param[0]))
         return shown;
     json_decref(shown);
     return NULL;
@@ -139,7 +134,7 @@ static json_t *shape_named(struct request *r, json_t *row)
 static json_t *shape_of_channel(struct request *r, json_t *row)
 {
     json_t *shown = shape_consumer(r, row);
-    if (bytes_equal(text_of(json_object_get(shown, "channel_details"), "name"), r->param[0]))
+    if (bytes_equal(json_text_in(json_object_get(shown, "channel_details"), "name"), r->param[0]))
         return shown;
     json_decref(shown);
     return NULL;
@@ -161,7 +156,7 @@ static void on_channel(struct request *r)
         request_not_found(r);
         return;
     }
-    r->param[1] = text_of(r->before, "vhost");
+    r->param[1] = json_text_in(r->before, "vhost");
     listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_CONSUMERS, shape_of_channel}},
                                             .is_by_vhost = true,
                                             .vhost = &r->param[1],

@@ -25,8 +25,8 @@ static void check_login(struct request *r)
     if (r->before == NULL)
         password_waste(password);
     else
-        is_right = password_check(json_text(json_object_get(r->before, "hashing_algorithm")),
-                                  json_text(json_object_get(r->before, "password_hash")), password);
+        is_right = password_check(json_text_in(r->before, "hashing_algorithm"),
+                                  json_text_in(r->before, "password_hash"), password);
     if (is_right)
         request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
     else

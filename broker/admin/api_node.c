@@ -47,6 +47,14 @@ void node_get(struct request *r)
         request_not_found(r);
 }
 
+void node_memory(struct request *r)
+{
+    if (bytes_equal(r->param[0], bytes_of_string(request_config(r)->node)))
+        listing_answer_object(r, shape_memory());
+    else
+        request_not_found(r);
+}
+
 static void on_cluster_name(struct request *r)
 {
     json_t *set = json_object_get(json_array_get(listing_rows(r), 0), "value"), *name = json_object();
@@ -192,8 +200,7 @@ static json_t *missing_protocol(const json_t *listeners, struct bytes names)
         struct bytes one = protocol_of(bytes_of(names.at, len));
         bool is_there = false;
         for (size_t i = 0; i < json_array_size(listeners); i++)
-            is_there =
-                is_there || bytes_equal(json_text(json_object_get(json_array_get(listeners, i), "protocol")), one);
+            is_there = is_there || bytes_equal(json_text_in(json_array_get(listeners, i), "protocol"), one);
         if (!is_there)
             return json_of_text(bytes_of(names.at, len));
         len += comma != NULL;

@@ -6,12 +6,9 @@
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
 #include "broker/admin/shape.h"
+#include "broker/admin/topology.h"
 
 /* Paths are …/{v}/{u} and …/{v}/{u}/{x}. */
-static struct bytes exchange_of(struct bytes name)
-{
-    return bytes_equal(name, BYTES("amq.default")) ? (struct bytes){0} : name;
-}
 
 void permissions_list(struct request *r)
 {
@@ -115,7 +112,7 @@ void topic_permissions_list(struct request *r)
 /* Of one exchange, if the path names one. */
 static json_t *shape_chosen(struct request *r, json_t *row)
 {
-    if (r->n_params < 3 || bytes_equal(json_text(json_object_get(row, "exchange")), exchange_of(r->param[2])))
+    if (r->n_params < 3 || bytes_equal(json_text_in(row, "exchange"), topology_exchange(r->param[2])))
         return row;
     json_decref(row);
     return NULL;
@@ -167,7 +164,7 @@ void topic_permissions_put(struct request *r)
     if (rights == NULL)
         return;
     struct changes *c = changes_create();
-    const struct spec spec = {.vhost = r->param[0], .name = r->param[1], .key = exchange_of(exchange)};
+    const struct spec spec = {.vhost = r->param[0], .name = r->param[1], .key = topology_exchange(exchange)};
     if (request_add_change(r, c, CHANGE_PUT, DEFINE_TOPIC_PERMISSION, &spec, rights))
         request_alter(r, c, on_topic_put);
 }
@@ -185,7 +182,7 @@ static void delete_chosen(struct request *r)
     const json_t *rows = listing_rows(r);
     struct changes *c = changes_create();
     for (size_t i = 0; i < json_array_size(rows); i++) {
-        struct bytes exchange = json_text(json_object_get(json_array_get(rows, i), "exchange"));
+        struct bytes exchange = json_text_in(json_array_get(rows, i), "exchange");
         const struct spec spec = {.vhost = r->param[0], .name = r->param[1], .key = exchange};
         if (!request_add_change(r, c, CHANGE_REMOVE, DEFINE_TOPIC_PERMISSION, &spec, NULL))
             return;

@@ -166,7 +166,7 @@ void operator_policies_delete(struct request *r)
 
 static json_t *shape_of_component(struct request *r, json_t *row)
 {
-    if (r->n_params == 0 || bytes_equal(json_text(json_object_get(row, "component")), r->param[0]))
+    if (r->n_params == 0 || bytes_equal(json_text_in(row, "component"), r->param[0]))
         return shape_parameter(r, row);
     json_decref(row);
     return NULL;
@@ -207,10 +207,11 @@ static bool check_component(struct request *r, const json_t *value)
     if (is_limits)
         return true;
     char *wrong = policy_check(value, r->more != 0);
-    if (wrong != NULL)
-        request_refuse(r, "Validation failed\n\n%s\n", wrong);
+    if (wrong == NULL)
+        return true;
+    request_refuse(r, "Validation failed\n\n%s\n", wrong);
     free(wrong);
-    return wrong == NULL;
+    return false;
 }
 
 void parameters_put(struct request *r)
@@ -245,8 +246,7 @@ static void on_globals(struct request *r)
     json_t *rows = listing_rows(r);
     bool has_name = false;
     for (size_t i = 0; i < json_array_size(rows); i++)
-        has_name =
-            has_name || bytes_equal(json_text(json_object_get(json_array_get(rows, i), "name")), BYTES("cluster_name"));
+        has_name = has_name || bytes_equal(json_text_in(json_array_get(rows, i), "name"), BYTES("cluster_name"));
     if (!has_name)
         json_add(rows, default_name(r));
     request_reply(r, HTTP_STATUS_OK, json_incref(rows));

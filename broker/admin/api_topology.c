@@ -13,7 +13,7 @@
 
 struct bytes topology_exchange(struct bytes name)
 {
-    return bytes_equal(name, BYTES("amq.default")) ? (struct bytes){0} : name;
+    return bytes_equal(name, BYTES("amq.default")) ? BYTES("") : name;
 }
 
 json_t *topology_arguments(struct request *r)

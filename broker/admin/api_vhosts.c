@@ -126,7 +126,7 @@ static json_t *shape_limits(struct request *r, json_t *row)
 {
     json_t *shown = NULL;
     (void)r;
-    if (bytes_equal(json_text(json_object_get(row, "component")), BYTES("vhost-limits"))) {
+    if (bytes_equal(json_text_in(row, "component"), BYTES("vhost-limits"))) {
         json_t *value = json_object_get(row, "value");
         shown = json_object();
         json_set(shown, "vhost", json_incref(json_object_get(row, "vhost")));

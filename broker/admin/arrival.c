@@ -168,10 +168,11 @@ static bool read_body(struct request *r, bool as_text)
     char *wrong = parse_body(r->text, &body);
     r->body = body;
     request_forget_text(r);
-    if (wrong != NULL)
-        request_refuse(r, "%s", wrong);
+    if (wrong == NULL)
+        return true;
+    request_refuse(r, "%s", wrong);
     free(wrong);
-    return wrong == NULL;
+    return false;
 }
 
 /* ---- Who asks. */

@@ -125,12 +125,6 @@ static void add_item(struct definitions_writer *w, enum section s, json_t *objec
 
 /* ---- Rows. */
 
-static struct bytes text_in(struct bytes row, const char *key)
-{
-    struct field f;
-    return table_find(row, bytes_of_string(key), &f) && f.type == 'S' ? f.bytes : (struct bytes){0};
-}
-
 /* The column as JSON; what it is where there is none, which is taken. */
 static json_t *column(struct bytes row, const char *key, json_t *otherwise)
 {
@@ -145,7 +139,7 @@ static json_t *column(struct bytes row, const char *key, json_t *otherwise)
 static void set_vhost(const struct definitions_writer *w, json_t *object, struct bytes row)
 {
     if (!w->has_vhost)
-        json_set(object, "vhost", json_of_text(text_in(row, "vhost")));
+        json_set(object, "vhost", json_of_text(table_find_string(row, "vhost")));
 }
 
 static void set_columns(json_t *object, struct bytes row, const char *const *names)
@@ -176,7 +170,7 @@ static void add_vhost(struct definitions_writer *w, struct bytes row)
     static const char *const key[] = {"name", NULL};
     static const char *const described[] = {"description", "tags", "default_queue_type", NULL};
     json_t *vhost = json_object(), *metadata = json_object();
-    json_set(vhost, "name", json_of_text(text_in(row, "name")));
+    json_set(vhost, "name", json_of_text(table_find_string(row, "name")));
     for (const char *const *k = described; *k != NULL; k++) {
         json_t *value = column(row, *k, NULL);
         if (value != NULL)
@@ -185,7 +179,7 @@ static void add_vhost(struct definitions_writer *w, struct bytes row)
     if (json_object_size(metadata) > 0)
         json_set(vhost, "metadata", json_incref(metadata));
     json_decref(metadata);
-    ask_for_vhost(w, text_in(row, "name"));
+    ask_for_vhost(w, table_find_string(row, "name"));
     add_item(w, VHOSTS, vhost, key);
 }
 
@@ -193,7 +187,7 @@ static void add_user(struct definitions_writer *w, struct bytes row)
 {
     static const char *const key[] = {"name", NULL};
     json_t *user = json_object();
-    json_set(user, "name", json_of_text(text_in(row, "name")));
+    json_set(user, "name", json_of_text(table_find_string(row, "name")));
     json_set(user, "password_hash", column(row, "password_hash", json_string("")));
     json_set(user, "hashing_algorithm",
              column(row, "hashing_algorithm", json_string("rabbit_password_hashing_sha256")));
@@ -226,8 +220,8 @@ static void add_policy(struct definitions_writer *w, struct bytes row)
     struct field f;
     struct bytes value = table_find(row, BYTES("value"), &f) && f.type == 'F' ? f.bytes : (struct bytes){0};
     json_t *policy = json_object();
-    json_set(policy, "vhost", json_of_text(text_in(row, "vhost")));
-    json_set(policy, "name", json_of_text(text_in(row, "name")));
+    json_set(policy, "vhost", json_of_text(table_find_string(row, "vhost")));
+    json_set(policy, "name", json_of_text(table_find_string(row, "name")));
     json_set(policy, "pattern", column(value, "pattern", json_string("")));
     json_set(policy, "apply-to", column(value, "apply-to", json_string("all")));
     json_set(policy, "definition", column(value, "definition", json_object()));
@@ -238,8 +232,8 @@ static void add_policy(struct definitions_writer *w, struct bytes row)
 static void add_parameter(struct definitions_writer *w, struct bytes row)
 {
     static const char *const key[] = {"vhost", "component", "name", NULL};
-    struct bytes component = text_in(row, "component"), name = text_in(row, "name");
-    bool is_global = text_in(row, "vhost").len == 0;
+    struct bytes component = table_find_string(row, "component"), name = table_find_string(row, "name");
+    bool is_global = table_find_string(row, "vhost").len == 0;
     if (bytes_equal(component, BYTES("policy"))) {
         add_policy(w, row);
         return;
@@ -252,7 +246,7 @@ static void add_parameter(struct definitions_writer *w, struct bytes row)
         json_set(parameter, "value", value);
     } else {
         json_set(parameter, "value", value);
-        json_set(parameter, "vhost", json_of_text(text_in(row, "vhost")));
+        json_set(parameter, "vhost", json_of_text(table_find_string(row, "vhost")));
         json_set(parameter, "component", json_of_text(component));
         json_set(parameter, "name", json_of_text(name));
     }
@@ -263,10 +257,10 @@ static void add_exchange(struct definitions_writer *w, struct bytes row)
 {
     static const char *const columns[] = {"type", "durable", "auto_delete", "internal", NULL};
     static const char *const key[] = {"vhost", "name", NULL};
-    if (is_predeclared(text_in(row, "name")))
+    if (is_predeclared(table_find_string(row, "name")))
         return;
     json_t *exchange = json_object();
-    json_set(exchange, "name", json_of_text(text_in(row, "name")));
+    json_set(exchange, "name", json_of_text(table_find_string(row, "name")));
     set_vhost(w, exchange, row);
     set_columns(exchange, row, columns);
     json_set(exchange, "arguments", column(row, "arguments", json_object()));
@@ -281,7 +275,7 @@ static void add_queue(struct definitions_writer *w, struct bytes row)
     if (table_find(row, BYTES("exclusive"), &exclusive) && exclusive.type == 't' && exclusive.boolean)
         return;
     json_t *queue = json_object();
-    json_set(queue, "name", json_of_text(text_in(row, "name")));
+    json_set(queue, "name", json_of_text(table_find_string(row, "name")));
     set_vhost(w, queue, row);
     set_columns(queue, row, columns);
     json_set(queue, "arguments", column(row, "arguments", json_object()));
@@ -293,10 +287,10 @@ static void add_binding(struct definitions_writer *w, struct bytes row)
     static const char *const columns[] = {"destination", "destination_type", "routing_key", NULL};
     static const char *const key[] = {"vhost",     "source", "destination_type", "destination", "routing_key",
                                       "arguments", NULL};
-    if (text_in(row, "source").len == 0)
+    if (table_find_string(row, "source").len == 0)
         return;
     json_t *binding = json_object();
-    json_set(binding, "source", json_of_text(text_in(row, "source")));
+    json_set(binding, "source", json_of_text(table_find_string(row, "source")));
     set_vhost(w, binding, row);
     set_columns(binding, row, columns);
     json_set(binding, "arguments", column(row, "arguments", json_object()));

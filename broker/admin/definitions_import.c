@@ -1,6 +1,5 @@
 #include "broker/admin/definitions.h"
 
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 #include "broker/net/password.h"
 #include "broker/port/spec.h"
 
-static json_t *text_of(const char *text)
+static json_t *string_of(const char *text)
 {
     return json_of_text(bytes_of_string(text));
 }
@@ -48,8 +47,8 @@ static void hash_password(struct reader *r, json_t *user, struct bytes name, str
     if (hash == NULL)
         reader_fail(r, "\"password\" has more than %d bytes", PASSWORD_BYTES_MAX);
     else
-        json_set(user, "password_hash", text_of(hash));
-    json_set(user, "hashing_algorithm", text_of(algorithm));
+        json_set(user, "password_hash", string_of(hash));
+    json_set(user, "hashing_algorithm", string_of(algorithm));
     free(algorithm);
     free(hash);
 }
@@ -73,15 +72,6 @@ static void read_hash(struct reader *r, json_t *user, const json_t *hash)
     json_set(user, "hashing_algorithm", json_of_text(algorithm));
 }
 
-/* The document keeps it for a while yet, in memory that others get afterwards. */
-static void wipe(const json_t *secret)
-{
-    const char *at = json_string_value(secret);
-    void *memory;
-    memcpy((void *)&memory, (const void *)&at, sizeof memory);
-    OPENSSL_cleanse(memory, json_string_length(secret));
-}
-
 static void read_limits(struct reader *r, json_t *limits)
 {
     char *why = limits != NULL ? policy_check_limits(limits) : NULL;
@@ -102,8 +92,7 @@ static void read_user(struct reader *r)
         hash_password(r, user, name, json_text(password));
     else
         read_hash(r, user, hash);
-    if (json_is_string(password))
-        wipe(password);
+    json_wipe(password); /* the document keeps it for a while yet */
     json_set(user, "tags", reader_words(r, "tags"));
     json_set(user, "limits", limits != NULL ? limits : json_object());
     reader_put(r, DEFINE_USER, &(struct spec){.name = name}, user);
@@ -130,7 +119,7 @@ static json_t *read_patterns(struct reader *r, const char *const *keys)
     json_t *patterns = json_object();
     for (; *keys != NULL; keys++) {
         check_pattern(r, *keys);
-        json_set(patterns, *keys, json_of_text(json_text(json_object_get(r->object, *keys))));
+        json_set(patterns, *keys, json_of_text(json_text_in(r->object, *keys)));
     }
     return patterns;
 }
@@ -188,7 +177,7 @@ static void read_vhost(struct reader *r)
     json_t *metadata = reader_object(r, "metadata"), *vhost = json_object(), *limits = reader_member(r, "limits");
     put_text(r, vhost, metadata, "description");
     put_text(r, vhost, metadata, "default_queue_type");
-    if (bytes_equal(json_text(json_object_get(vhost, "default_queue_type")), BYTES("undefined")))
+    if (bytes_equal(json_text_in(vhost, "default_queue_type"), BYTES("undefined")))
         json_object_del(vhost, "default_queue_type"); /* so says RabbitMQ 3.13 of those that have none */
     if (reader_member(r, "tags") != NULL) {
         json_set(vhost, "tags", reader_words(r, "tags"));
@@ -347,8 +336,8 @@ static const struct section {
     void (*read)(struct reader *r);
     bool is_of_vhost; /* means something in the export of one */
 } sections[] = {
+    {"vhosts", read_vhost, false}, /* before users, unlike in RabbitMQ: everything looks for them, from the front */
     {"users", read_user, false},
-    {"vhosts", read_vhost, false},
     {"permissions", read_permission, false},
     {"topic_permissions", read_topic_permission, false},
     {"exchanges", read_exchange, true},

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "broker/admin/json.h"
 
 #include <math.h>
@@ -23,12 +24,25 @@ struct bytes json_text(const json_t *string)
     return bytes_of(json_string_value(string), json_string_length(string));
 }
 
+struct bytes json_text_in(const json_t *object, const char *key)
+{
+    return json_text(json_object_get(object, key));
+}
+
+void json_wipe(json_t *string)
+{
+    union {
+        const char *text;
+        char *own; /* it is this value's */
+    } secret = {.text = json_string_value(string)};
+    if (secret.text != NULL)
+        explicit_bzero(secret.own, json_string_length(string));
+}
+
 /* Jansson's iterators want what they do not change to be changeable. */
 static json_t *changeable(const json_t *value)
 {
-    json_t *same;
-    memcpy((void *)&same, (const void *)&value, sizeof same);
-    return same;
+    return (json_t *)(uintptr_t)value;
 }
 
 /* ---- From a table. */
@@ -54,14 +68,14 @@ static char *escaped(struct bytes b)
     return text;
 }
 
-json_t *json_of_text(struct bytes b)
+json_t *json_of_text(struct bytes text)
 {
-    json_t *whole = json_stringn(b.len == 0 ? "" : (const char *)b.at, b.len);
+    json_t *whole = json_stringn(text.len == 0 ? "" : (const char *)text.at, text.len);
     if (whole != NULL)
         return whole;
-    char *text = escaped(b);
-    whole = json_string(text);
-    free(text);
+    char *shown = escaped(text);
+    whole = json_string(shown);
+    free(shown);
     CHECK(whole != NULL);
     return whole;
 }

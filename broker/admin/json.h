@@ -46,4 +46,10 @@ void json_add(json_t *array, json_t *value);
 
 /* A string's bytes; empty for anything else. */
 struct bytes json_text(const json_t *string);
+
+/* The same of an object's member. */
+struct bytes json_text_in(const json_t *object, const char *key);
+
+/* Overwrites a string that is a secret, which would stay in memory for long; does nothing to anything else. */
+void json_wipe(json_t *string);
 #endif

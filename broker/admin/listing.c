@@ -16,7 +16,7 @@
 /* One row that was taken. */
 struct row {
     struct map_node in_seen;
-    char *text;   /* owned: JSON */
+    char *text;   /* owned: a comma and JSON */
     char *order;  /* owned: its virtual host and name … */
     char *sorted; /* owned: … and what it is sorted by, if that is text; NULL: the number */
     double number;
@@ -132,11 +132,6 @@ static json_t *project(json_t *row, const char *columns)
     return shown;
 }
 
-static struct bytes member(json_t *row, const char *key)
-{
-    return json_text(json_object_get(row, key));
-}
-
 /* A hash of what makes it that row and no other. */
 static uint64_t identity_of(json_t *row)
 {
@@ -162,7 +157,7 @@ static bool is_wanted(const struct listing *l, json_t *row)
 {
     if (l->filter == NULL)
         return true;
-    struct bytes name = member(row, "name");
+    struct bytes name = json_text_in(row, "name");
     if (l->pattern != NULL)
         return pattern_match(l->pattern, name) == PATTERN_MATCHES;
     char *text = str_copy(name);
@@ -175,7 +170,8 @@ static struct row *row_create(const struct listing *l, json_t *shown, uint64_t i
 {
     struct row *row = alloc_zeroed(sizeof *row);
     row->in_seen.hash = identity;
-    row->order = str_format("%.*s\1%.*s", BYTES_ARG(member(shown, "vhost")), BYTES_ARG(member(shown, "name")));
+    row->order =
+        str_format("%.*s\1%.*s", BYTES_ARG(json_text_in(shown, "vhost")), BYTES_ARG(json_text_in(shown, "name")));
     json_t *by = l->sort != NULL ? find_path(shown, l->sort) : NULL;
     if (json_is_string(by))
         row->sorted = str_copy(json_text(by));
@@ -196,12 +192,14 @@ static bool take_row(struct listing *l, json_t *shown)
     map_add(&l->seen, &row->in_seen, identity);
     if (l->n == l->capacity) {
         l->capacity = alloc_grown(l->capacity, l->n + 1);
-        l->rows = alloc_array((void *)l->rows, l->capacity, sizeof *l->rows);
+        l->rows = alloc_array((void *)l->rows, l->capacity, sizeof(struct row *));
     }
     l->rows[l->n++] = row;
     shown = project(shown, l->columns);
-    row->text = json_dumps(shown, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(PRECISION));
-    CHECK(row->text != NULL);
+    char *text = json_dumps(shown, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(PRECISION));
+    CHECK(text != NULL);
+    row->text = str_format(",%s", text);
+    free(text);
     json_decref(shown);
     l->bytes += strlen(row->text);
     return l->bytes <= LISTING_BYTES_MAX;
@@ -257,9 +255,8 @@ static void add_rows(struct listing *l, struct evbuffer *to, size_t from, size_t
     evbuffer_add(to, "[", 1);
     for (size_t i = from; i < until; i++) {
         struct row *row = l->rows[l->is_reversed ? l->n - 1 - i : i];
-        if (i > from)
-            evbuffer_add(to, ",", 1);
-        evbuffer_add_reference(to, row->text, strlen(row->text), free_text, row->text);
+        const char *text = i > from ? row->text : row->text + 1;
+        evbuffer_add_reference(to, text, strlen(text), free_text, row->text);
         row->text = NULL; /* the buffer's now */
     }
     evbuffer_add(to, "]", 1);
@@ -289,7 +286,7 @@ static void answer(struct request *r)
     struct evbuffer *to = evbuffer_new();
     CHECK(to != NULL);
     if (l->n > 0)
-        qsort((void *)l->rows, l->n, sizeof *l->rows, compare_rows);
+        qsort((void *)l->rows, l->n, sizeof(struct row *), compare_rows);
     if (l->is_paged) {
         answer_page(r, to);
         return;
@@ -410,11 +407,12 @@ static bool read_paging(struct request *r, struct listing *l)
     if (l->filter == NULL || !request_query_flag(r, "use_regex"))
         return true;
     l->pattern = pattern_create(bytes_of_string(l->filter), &error);
-    if (l->pattern == NULL)
+    bool is_fine = l->pattern != NULL;
+    if (!is_fine)
         request_fail(r, HTTP_STATUS_BAD, "invalid_pagination_parameters", "Pagination parameters are invalid: %s",
                      error);
     free(error);
-    return l->pattern != NULL;
+    return is_fine;
 }
 
 void listing_begin(struct request *r, const struct listing_plan *plan)

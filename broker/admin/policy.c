@@ -82,7 +82,8 @@ static const struct key *key_find(const char *name, bool is_operator)
     return NULL;
 }
 
-char *policy_print(const json_t *value)
+/* A value as RabbitMQ's texts show it: 1, <<"text">>, true; the caller frees it. */
+static char *print(const json_t *value)
 {
     if (value == NULL)
         return str_copy(BYTES("undefined"));
@@ -135,7 +136,7 @@ static char *check_definition(json_t *definition, bool is_operator)
     const char *name;
     json_t *value;
     if (!json_is_object(definition))
-        return said("definition should be an object, actually was ", policy_print(definition), "");
+        return said("definition should be an object, actually was ", print(definition), "");
     if (json_object_size(definition) == 0)
         return str_copy(BYTES("no policy provided"));
     json_object_foreach(definition, name, value)
@@ -143,7 +144,7 @@ static char *check_definition(json_t *definition, bool is_operator)
         if (key_find(name, is_operator) != NULL)
             continue;
         char *before = str_format("[{<<\"%s\">>,", name);
-        char *text = said(before, policy_print(value), "}] are not recognised policy settings");
+        char *text = said(before, print(value), "}] are not recognised policy settings");
         free(before);
         return text;
     }
@@ -153,7 +154,7 @@ static char *check_definition(json_t *definition, bool is_operator)
         if (k == NULL || fits(k, value))
             continue;
         char *after = str_format(" is not a valid %s", k->what);
-        char *text = said("", policy_print(value), after);
+        char *text = said("", print(value), after);
         free(after);
         return text;
     }
@@ -163,7 +164,7 @@ static char *check_definition(json_t *definition, bool is_operator)
 static char *check_pattern(const json_t *pattern)
 {
     if (!json_is_string(pattern))
-        return said("pattern should be text, actually was ", policy_print(pattern), "");
+        return said("pattern should be text, actually was ", print(pattern), "");
     char *why = NULL;
     struct pattern *p = pattern_create(json_text(pattern), &why);
     pattern_destroy(p);
@@ -177,7 +178,7 @@ static char *check_apply_to(const json_t *word)
     if (word == NULL)
         return NULL;
     if (!json_is_string(word))
-        return said("apply-to should be text, actually was ", policy_print(word), "");
+        return said("apply-to should be text, actually was ", print(word), "");
     if (is_among(json_text(word), words))
         return NULL;
     return str_format("apply-to '%.*s' unrecognised; should be 'queues', 'exchanges' or 'all'",
@@ -187,13 +188,13 @@ static char *check_apply_to(const json_t *word)
 char *policy_check(const json_t *value, bool is_operator)
 {
     if (!json_is_object(value))
-        return said("a policy should be an object, actually was ", policy_print(value), "");
+        return said("a policy should be an object, actually was ", print(value), "");
     const json_t *priority = json_object_get(value, "priority");
     char *wrong = check_pattern(json_object_get(value, "pattern"));
     if (wrong == NULL)
         wrong = check_apply_to(json_object_get(value, "apply-to"));
     if (wrong == NULL && priority != NULL && !json_is_integer(priority))
-        wrong = said("priority should be a number, actually was ", policy_print(priority), "");
+        wrong = said("priority should be a number, actually was ", print(priority), "");
     return wrong != NULL ? wrong : check_definition(json_object_get(value, "definition"), is_operator);
 }
 
@@ -201,13 +202,13 @@ char *policy_check_limits(const json_t *value)
 {
     static const char *const names[] = {"max-connections", "max-queues", "max-channels"};
     if (!json_is_object(value))
-        return said("limits should be an object, actually was ", policy_print(value), "");
+        return said("limits should be an object, actually was ", print(value), "");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const json_t *limit = json_object_get(value, names[i]);
         if (limit == NULL || json_is_integer(limit))
             continue;
         char *before = str_format("%s should be a number, actually was ", names[i]);
-        char *text = said(before, policy_print(limit), "");
+        char *text = said(before, print(limit), "");
         free(before);
         return text;
     }

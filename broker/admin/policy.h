@@ -11,7 +11,4 @@ char *policy_check(const json_t *value, bool is_operator);
 
 /* Likewise limits of virtual hosts ("vhost-limits") and users: a number for each that is known. */
 char *policy_check_limits(const json_t *value);
-
-/* A value as RabbitMQ's texts show it: 1, <<"text">>, true; the caller frees it. */
-char *policy_print(const json_t *value);
 #endif

@@ -134,19 +134,6 @@ static void end_turn(struct request *r)
     ticker_set(next->ticker, 0); /* not from within another one's answer */
 }
 
-/* What is secret does not stay in memory. */
-static void wipe(json_t *body)
-{
-    json_t *password = json_object_get(body, "password");
-    if (!json_is_string(password))
-        return;
-    union {
-        const char *text;
-        char *own; /* it is this body's */
-    } secret = {.text = json_string_value(password)};
-    explicit_bzero(secret.own, json_string_length(password));
-}
-
 void request_forget_text(struct request *r)
 {
     union {
@@ -172,7 +159,7 @@ void request_destroy(struct request *r)
     json_decref(r->before);
     json_decref(r->warnings);
     definitions_writer_destroy(r->writer);
-    wipe(r->body);
+    json_wipe(json_object_get(r->body, "password")); /* what is secret does not stay in memory */
     json_decref(r->body);
     request_forget_text(r);
     evhttp_clear_headers(&r->query);
@@ -207,6 +194,7 @@ static void send_reply(struct admin *a, struct evhttp_request *http, enum http_s
     /* evhttp would send a body behind an answer to HEAD. */
     bool is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
     a->answers++;
+    a->has_answered_much = a->has_answered_much || evbuffer_get_length(body) > ADMIN_TRIM_BYTES;
     evhttp_request_set_on_complete_cb(http, on_written, a);
     evhttp_connection_set_closecb(connection, on_lost, a);
     evhttp_send_reply(http, (int)status, NULL, is_head ? NULL : body);

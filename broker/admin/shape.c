@@ -175,11 +175,6 @@ static void set_node(const struct request *r, json_t *row)
     json_set(row, "node", json_string(r->admin->config.node));
 }
 
-static struct bytes text_of(const json_t *row, const char *key)
-{
-    return json_text(json_object_get(row, key));
-}
-
 static json_t *taken(json_t *row, const char *key)
 {
     json_t *value = json_incref(json_object_get(row, key));
@@ -256,7 +251,7 @@ char *shape_properties_key(struct bytes routing_key, const json_t *arguments)
 json_t *shape_binding(struct request *r, json_t *row)
 {
     (void)r;
-    char *key = shape_properties_key(text_of(row, "routing_key"), json_object_get(row, "arguments"));
+    char *key = shape_properties_key(json_text_in(row, "routing_key"), json_object_get(row, "arguments"));
     json_set(row, "properties_key", json_string(key));
     free(key);
     return row;
@@ -369,7 +364,7 @@ json_t *shape_user(struct request *r, json_t *row)
     (void)r;
     if (json_object_get(row, "password_hash") == NULL)
         json_set(row, "password_hash", json_string(""));
-    if (text_of(row, "hashing_algorithm").len == 0)
+    if (json_text_in(row, "hashing_algorithm").len == 0)
         json_set(row, "hashing_algorithm", json_string("rabbit_password_hashing_sha256"));
     if (json_object_get(row, "tags") == NULL)
         json_set(row, "tags", json_array());
@@ -388,7 +383,7 @@ json_t *shape_as_is(struct request *r, json_t *row)
 
 static json_t *policy_of(json_t *row, struct bytes component)
 {
-    if (!bytes_equal(text_of(row, "component"), component)) {
+    if (!bytes_equal(json_text_in(row, "component"), component)) {
         json_decref(row);
         return NULL;
     }
@@ -417,7 +412,7 @@ json_t *shape_operator_policy(struct request *r, json_t *row)
 json_t *shape_parameter(struct request *r, json_t *row)
 {
     (void)r;
-    struct bytes component = text_of(row, "component");
+    struct bytes component = json_text_in(row, "component");
     if (component.len > 0 && !bytes_equal(component, BYTES("policy")))
         return row;
     json_decref(row);
@@ -427,7 +422,7 @@ json_t *shape_parameter(struct request *r, json_t *row)
 json_t *shape_global_parameter(struct request *r, json_t *row)
 {
     (void)r;
-    if (text_of(row, "component").len > 0 || text_of(row, "vhost").len > 0) {
+    if (json_text_in(row, "component").len > 0 || json_text_in(row, "vhost").len > 0) {
         json_decref(row);
         return NULL;
     }

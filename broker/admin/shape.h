@@ -32,6 +32,7 @@ json_t *shape_global_parameter(struct request *r, json_t *row);
 
 json_t *shape_overview(struct request *r, json_t *totals);
 json_t *shape_node(struct request *r);
+json_t *shape_memory(void); /* all of it is "other": what it is for is not measured yet */
 json_t *shape_listeners(struct request *r);
 json_t *shape_status(struct request *r, json_t *totals);
 

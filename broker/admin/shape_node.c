@@ -151,6 +151,48 @@ json_t *shape_node(struct request *r)
     return node;
 }
 
+json_t *shape_memory(void)
+{
+    static const char *const parts[] = {"connection_readers",
+                                        "connection_writers",
+                                        "connection_channels",
+                                        "connection_other",
+                                        "queue_procs",
+                                        "queue_slave_procs",
+                                        "quorum_queue_procs",
+                                        "quorum_queue_dlx_procs",
+                                        "stream_queue_procs",
+                                        "stream_queue_replica_reader_procs",
+                                        "stream_queue_coordinator_procs",
+                                        "plugins",
+                                        "metrics",
+                                        "mgmt_db",
+                                        "mnesia",
+                                        "quorum_ets",
+                                        "other_ets",
+                                        "binary",
+                                        "msg_index",
+                                        "code",
+                                        "atom",
+                                        "other_system",
+                                        "allocated_unused",
+                                        "reserved_unallocated",
+                                        "metadata_store",
+                                        "metadata_store_ets"};
+    uint64_t resident = resident_bytes();
+    json_t *memory = json_object(), *total = json_object(), *all = json_object();
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        set_number(memory, parts[i], 0);
+    set_number(memory, "other_proc", resident);
+    json_set(memory, "strategy", json_string("rss"));
+    set_number(total, "erlang", resident);
+    set_number(total, "rss", resident);
+    set_number(total, "allocated", resident);
+    json_set(memory, "total", total);
+    json_set(all, "memory", memory);
+    return all;
+}
+
 /* ---- The overview. */
 
 static json_t *picked(const json_t *from, const char *const *names, size_t n, bool have_details)

@@ -34,7 +34,8 @@ struct admin {
     struct evconnlistener *listener;                        /* owned by http */
     struct bufferevent *connections[ADMIN_CONNECTIONS_MAX]; /* a reference each */
     unsigned n_connections;
-    unsigned answers; /* that are not written yet */
+    unsigned answers;       /* that are not written yet */
+    bool has_answered_much; /* memory is to be given back when that is written */
     struct lane lane;
     struct lane *to;              /* borrowed: where commands go */
     const struct hub *hub;        /* borrowed */

@@ -143,8 +143,9 @@ static int drop(struct ctl *c, const char *what, const char *of, json_t *limits,
     return status;
 }
 
-/* Makes the limits what the word says: all of them. */
-static int set_limits(struct ctl *c, const char *what, const char *of, const char *word)
+/* Makes the limits what the word says: all of them for a virtual host; a user keeps those that it does not name, as
+ * with rabbitmqctl. */
+static int set_limits(struct ctl *c, const char *what, const char *of, const char *word, bool is_all)
 {
     int status = 0;
     json_t *wanted = ctl_read_json(c, word, &status), *now = NULL, *value;
@@ -158,9 +159,9 @@ static int set_limits(struct ctl *c, const char *what, const char *of, const cha
         if (status == 0)
             status = ctl_do(c, "PUT", path_of(what, of, name), json_pack("{s:O}", "value", value));
     }
-    if (status == 0)
+    if (status == 0 && is_all)
         now = limits_now(c, what, of, &status);
-    if (status == 0)
+    if (status == 0 && is_all)
         status = drop(c, what, of, now, wanted);
     json_decref(wanted);
     json_decref(now);
@@ -173,8 +174,8 @@ int limits_set(struct ctl *c)
     int status = is_user ? ctl_need_user(c, c->args[0]) : ctl_need_vhost(c, ctl_vhost(c));
     if (status != 0)
         return status;
-    status = is_user ? set_limits(c, "user-limits", c->args[0], c->args[1])
-                     : set_limits(c, "vhost-limits", ctl_vhost(c), c->args[0]);
+    status = is_user ? set_limits(c, "user-limits", c->args[0], c->args[1], false)
+                     : set_limits(c, "vhost-limits", ctl_vhost(c), c->args[0], true);
     return ctl_done(c, status);
 }
 

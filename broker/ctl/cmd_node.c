@@ -205,8 +205,10 @@ static void print_status(const struct ctl *c, const struct node *n, const struct
     printf("Runtime\n\nOS PID: %s\nOS: Linux\nUptime (seconds): %lld\nIs under maintenance?: %s\n",
            ctl_string(n->node, "os_pid"), integer(n->node, "uptime") / 1000,
            json_is_true(json_object_get(n->node, "being_drained")) ? "true" : "false");
-    printf("%s version: %s\nRabbitMQ version: %s\nNode name: %s\n", ctl_string(n->overview, "product_name"),
-           ctl_string(n->overview, "product_version"), ctl_string(n->overview, "rabbitmq_version"),
+    const char *product = ctl_string(n->overview, "product_name");
+    if (strcmp(product, "RabbitMQ") != 0)
+        printf("%s version: %s\n", product, ctl_string(n->overview, "product_version"));
+    printf("RabbitMQ version: %s\nNode name: %s\n", ctl_string(n->overview, "rabbitmq_version"),
            n->node != NULL ? ctl_string(n->node, "name") : c->node);
     print_list("Plugins", json_object_get(n->node, "enabled_plugins"), "(none)");
     printf("\nData directory\n\nNode data directory: %s\n", ctl_string(n->node, "db_dir"));

@@ -180,6 +180,8 @@ int objects_publish(struct ctl *c)
                              options_has(c->options, OPTION_DURABLE) ? 2 : 1, "routing_key", c->args[1], "payload",
                              payload, "payload_encoding", "base64");
     free(payload);
+    if (body == NULL)
+        return ctl_fail(c, EX_DATAERR, "the routing key is not UTF-8");
     const char *exchange = c->args[0][0] == '\0' ? "amq.default" : c->args[0];
     struct answer a;
     int status = ctl_call(c, "POST", path_of("exchanges", ctl_vhost(c), exchange, "publish"), body, &a);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/ctl/handlers.h"
 
 static const struct command commands[] = {
@@ -15,7 +16,7 @@ static const struct command commands[] = {
 
 _Static_assert(OPTION_COUNT_OF_THEM <= 64, "a command's options are bits of one word");
 
-enum { N_COMMANDS = sizeof commands / sizeof commands[0], NAME_MAX_BYTES = 64, SIMILAR_MOST = 5 };
+enum { N_COMMANDS = sizeof commands / sizeof commands[0], SIMILAR_MOST = 5 };
 
 const struct command *command_find(const char *tool, const char *name)
 {
@@ -26,34 +27,12 @@ const struct command *command_find(const char *tool, const char *name)
     return NULL;
 }
 
-/* How many letters must change (Levenshtein). */
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned row[NAME_MAX_BYTES + 1];
-    size_t n = strlen(b);
-    if (n > NAME_MAX_BYTES)
-        return NAME_MAX_BYTES;
-    for (unsigned j = 0; j <= n; j++)
-        row[j] = j;
-    for (unsigned i = 1; a[i - 1] != '\0'; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            unsigned change = diagonal + (a[i - 1] != b[j - 1]);
-            unsigned least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = change < least ? change : least;
-        }
-    }
-    return row[n];
-}
-
 const char *command_suggest(const char *name)
 {
-    unsigned best = SIMILAR_MOST + 1;
+    size_t best = SIMILAR_MOST + 1;
     const char *found = NULL;
-    for (size_t i = 0; i < N_COMMANDS && strlen(name) <= NAME_MAX_BYTES; i++) {
-        unsigned d = commands[i].flags & COMMAND_PLUGINS ? NAME_MAX_BYTES : distance(name, commands[i].name);
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        size_t d = commands[i].flags & COMMAND_PLUGINS ? SIZE_MAX : str_distance(name, commands[i].name);
         if (d < best) {
             best = d;
             found = commands[i].name;

@@ -34,6 +34,7 @@ enum {
     COMMAND_OFFLINE = 1 << 1, /* it asks no broker */
     COMMAND_PLUGINS = 1 << 2, /* of rabbitmq-plugins alone */
     COMMAND_CHECKS = 1 << 3,  /* it says its banner itself, when it has looked at its words */
+    COMMAND_BYTES = 1 << 4,   /* its words are files or a message, which need not be UTF-8 */
 };
 
 struct command {

@@ -185,14 +185,27 @@ static int judge(struct ctl *c, enum client_error error, const struct answer *a)
     return 0;
 }
 
+/* As judge(): takes path and body. */
+static int refuse_gap(struct ctl *c, char *path, json_t *body, struct answer *a)
+{
+    *a = (struct answer){0};
+    json_decref(body);
+    free(path);
+    return ctl_fail(c, EX_DATAERR, "Bad argument: a name cannot be an empty string");
+}
+
 int ctl_call(struct ctl *c, const char *method, char *path, json_t *body, struct answer *a)
 {
+    if (!path_is_whole(path))
+        return refuse_gap(c, path, body, a);
     enum client_error error = ctl_try(c, method, path, body, a);
     return judge(c, error, a);
 }
 
 int ctl_each(struct ctl *c, char *path, client_each_fn *each, void *arg, struct answer *a)
 {
+    if (!path_is_whole(path))
+        return refuse_gap(c, path, NULL, a);
     struct request r = {.method = "GET", .path = path};
     enum client_error error = client_each(client_of(c), &r, a, each, arg);
     free(path);
@@ -275,7 +288,7 @@ void ctl_announce(const struct ctl *c)
         ctl_say(c, c->command->banner);
 }
 
-bool ctl_is_for_programs(const struct ctl *c)
+static bool is_for_programs(const struct ctl *c)
 {
     return c->format == FORMAT_JSON || c->format == FORMAT_CSV;
 }
@@ -308,7 +321,7 @@ static const char *print_part(const struct ctl *c, const char *open)
 
 void ctl_say(const struct ctl *c, const char *text)
 {
-    if (c->is_quiet || ctl_is_for_programs(c))
+    if (c->is_quiet || is_for_programs(c))
         return;
     while (*text != '\0') {
         if (*text == '{')
@@ -335,7 +348,7 @@ static void print_safely(FILE *f, const char *format, va_list args)
 
 void ctl_tell(const struct ctl *c, const char *format, ...)
 {
-    if (ctl_is_for_programs(c))
+    if (is_for_programs(c))
         return;
     va_list args;
     va_start(args, format);

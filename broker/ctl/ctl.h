@@ -53,7 +53,8 @@ void ctl_set_timeout(struct ctl *c, long ms);
 /* --- calls of the API */
 
 /* Calls; takes path and body.  0: there is an answer with a status below 500 and not 401, or 503; otherwise the exit
- * status, and it has said what is wrong.  The answer is for answer_fini() in any case. */
+ * status, and it has said what is wrong, such as a name in the path that is empty.  The answer is for answer_fini() in
+ * any case. */
 int ctl_call(struct ctl *c, const char *method, char *path, json_t *body, struct answer *a);
 
 /* As ctl_call(), says nothing and leaves every HTTP status to the caller. */
@@ -106,9 +107,6 @@ int ctl_fail_bare(const struct ctl *c, int status, const char *format, ...) __at
 
 /* Says what is wrong with the command line, and how it should be; status is 64 or 65. */
 int ctl_misused(const struct ctl *c, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* True: what is printed is for programs. */
-bool ctl_is_for_programs(const struct ctl *c);
 
 /* What a command that has nothing to show ends with: programs get an object.  Answers the status. */
 int ctl_done(const struct ctl *c, int status);

@@ -38,6 +38,20 @@ static int complain_of_option(const struct ctl *c, const char *word, const char 
                        value != NULL ? value : "");
 }
 
+/* A value that no JSON text can hold would be missing from what is sent, which then means something else: to be
+ * without a password, without tags. */
+static bool is_readable(const struct ctl *c, const struct options *o)
+{
+    bool is_fine = true;
+    for (size_t i = 0; i < c->n_args && !(c->command->flags & (COMMAND_BYTES | COMMAND_OFFLINE)); i++)
+        is_fine = is_fine && output_is_utf8(c->args[i]);
+    for (unsigned i = 0; i < OPTION_COUNT_OF_THEM; i++) {
+        bool is_file = i == OPTION_DATA_DIR || i == OPTION_SOCKET;
+        is_fine = is_fine && (is_file || o->values[i] == NULL || output_is_utf8(o->values[i]));
+    }
+    return is_fine;
+}
+
 /* 0, or it has said what is wrong. */
 static int check(const struct ctl *c, const struct options *o)
 {
@@ -55,6 +69,8 @@ static int check(const struct ctl *c, const struct options *o)
         return ctl_misused(c, EX_USAGE, "not enough arguments.");
     if (c->n_args > c->command->most && c->command->most != COMMAND_WORDS_ANY)
         return ctl_misused(c, EX_USAGE, "too many arguments.");
+    if (!is_readable(c, o))
+        return ctl_misused(c, EX_DATAERR, "Bad argument: it is not UTF-8");
     return 0;
 }
 

@@ -48,7 +48,8 @@ static json_t *find(const json_t *object, const char *path)
     return object == NULL ? NULL : json_object_get(object, path);
 }
 
-json_t *output_value(const json_t *object, const struct column *c)
+/* The value at the column's path: a new reference, never NULL. */
+static json_t *value_of(const json_t *object, const struct column *c)
 {
     const char *path = c->path != NULL ? c->path : c->name;
     json_t *value = path[0] == '=' ? json_string(path + 1) : json_incref(find(object, path));
@@ -175,7 +176,7 @@ static void print_line(const struct table *t, const json_t *object)
 {
     bool is_csv = t->format == FORMAT_CSV;
     for (size_t i = 0; i < t->n_columns; i++) {
-        json_t *value = object == NULL ? json_string(t->columns[i]->name) : output_value(object, t->columns[i]);
+        json_t *value = object == NULL ? json_string(t->columns[i]->name) : value_of(object, t->columns[i]);
         char *cell = output_cell(value, object == NULL ? KIND_PLAIN : t->columns[i]->kind);
         if (i > 0)
             putc(is_csv ? ',' : '\t', t->to);
@@ -195,7 +196,7 @@ static void print_json(const struct table *t, const json_t *object)
     json_t *row = json_object();
     for (size_t i = 0; i < t->n_columns; i++) {
         const struct column *c = t->columns[i];
-        json_t *value = output_value(object, c);
+        json_t *value = value_of(object, c);
         char *text = c->kind == KIND_TEXT ? dump(value) : NULL;
         if (text != NULL || json_is_null(value)) {
             json_decref(value);
@@ -213,7 +214,7 @@ static void print_json(const struct table *t, const json_t *object)
 /* A cell of a box: control characters shown, so that its width is known. */
 static char *shown_text(const json_t *object, const struct column *c)
 {
-    json_t *value = object == NULL ? json_string(c->name) : output_value(object, c);
+    json_t *value = object == NULL ? json_string(c->name) : value_of(object, c);
     char *cell = output_cell(value, object == NULL ? KIND_PLAIN : c->kind), *shown = NULL;
     size_t len;
     FILE *f = open_memstream(&shown, &len);
@@ -309,4 +310,11 @@ void table_destroy(struct table *t)
     }
     free(t->cells);
     free(t);
+}
+
+bool output_is_utf8(const char *text)
+{
+    json_t *string = json_string(text);
+    json_decref(string);
+    return string != NULL;
 }

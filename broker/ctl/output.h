@@ -47,11 +47,11 @@ bool format_read(const char *name, enum format *format);
 /* A cell's text; the caller gives it to free(). */
 char *output_cell(const json_t *value, enum kind kind);
 
-/* The value at the column's path: a new reference, never NULL. */
-json_t *output_value(const json_t *object, const struct column *c);
-
 /* Prints text with its control characters as \xNN. */
 void output_text(FILE *to, const char *text);
+
+/* True: a JSON text can hold it. */
+bool output_is_utf8(const char *text);
 
 /* Prints JSON in one line, and the line's end. */
 void output_json(FILE *to, const json_t *value);

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "broker/ctl/path.h"
 
 #include <stdbool.h>
@@ -54,6 +55,12 @@ char *path_join(const char *const *segments)
         add_encoded(&t, *segments);
     }
     return t.at;
+}
+
+bool path_is_whole(const char *path)
+{
+    size_t len = strcspn(path, "?");
+    return len > 0 && path[len - 1] != '/' && memmem(path, len, "//", 2) == NULL;
 }
 
 char *path_query(char *path, const char *name, const char *value)

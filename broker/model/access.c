@@ -58,6 +58,26 @@ static struct decision *decision_get(const struct broker *b, struct access *a, e
     return d;
 }
 
+static bool may_be_dear(const struct broker *b, struct access *a)
+{
+    if (a->dear_until_ms > b->now.ms + (ACCESS_DEAR_BURST - 1) * ACCESS_DEAR_MS)
+        return false;
+    if (a->dear_until_ms < b->now.ms)
+        a->dear_until_ms = b->now.ms;
+    a->dear_until_ms += ACCESS_DEAR_MS;
+    return true;
+}
+
+/* *known: it will be so the next time too. */
+static bool matches(const struct broker *b, struct access *a, struct pattern *p, struct bytes text, bool *known)
+{
+    enum pattern_match m = pattern_match_within(p, text, ACCESS_STEPS);
+    *known = m != PATTERN_FAILED || may_be_dear(b, a);
+    if (m == PATTERN_FAILED && *known)
+        m = pattern_match(p, text);
+    return m == PATTERN_MATCHES;
+}
+
 bool access_allows(struct broker *b, const struct outlet *o, enum right right, enum resource what, struct bytes name)
 {
     struct access *a = o->access;
@@ -67,8 +87,8 @@ bool access_allows(struct broker *b, const struct outlet *o, enum right right, e
         return true;
     struct decision *d = decision_get(b, a, what, name);
     if ((d->known >> right & 1) == 0) {
-        bool allowed = pattern_match(a->patterns[right], name) == PATTERN_MATCHES;
-        d->known |= (uint8_t)(1U << right);
+        bool known, allowed = matches(b, a, a->patterns[right], name, &known);
+        d->known |= (uint8_t)(known ? 1U << right : 0);
         d->allowed |= (uint8_t)(allowed ? 1U << right : 0);
     }
     return d->allowed >> right & 1;
@@ -85,13 +105,6 @@ char *access_refusal(const struct outlet *o, enum right right, enum resource wha
 
 /* --- permissions
  * ----------------------------------------------------------------------------------------------------*/
-
-static struct bytes text_of(const struct spec *spec, const char *key)
-{
-    struct field f;
-    bool has = table_find(spec->arguments, bytes_of_string(key), &f) && f.type == 'S';
-    return has ? f.bytes : (struct bytes){0};
-}
 
 static char *refuse_pattern(const char *key, struct bytes text)
 {
@@ -110,7 +123,7 @@ char *access_refuse(const struct spec *spec)
 {
     char *why = NULL;
     for (int r = 0; why == NULL && r < RIGHTS; r++)
-        why = refuse_pattern(right_words[r], text_of(spec, right_words[r]));
+        why = refuse_pattern(right_words[r], table_find_string(spec->arguments, right_words[r]));
     return why;
 }
 
@@ -126,7 +139,7 @@ static struct pattern *pattern_get(struct bytes text)
 static void access_read(struct access *a)
 {
     for (int r = 0; r < RIGHTS; r++) {
-        struct bytes text = text_of(a->spec, right_words[r]);
+        struct bytes text = table_find_string(a->spec->arguments, right_words[r]);
         pattern_destroy(a->patterns[r]);
         a->patterns[r] = pattern_get(text);
         a->is_all[r] = bytes_equal(text, BYTES(".*"));
@@ -246,7 +259,7 @@ static uint8_t *expand(struct bytes text, const struct spec *spec, size_t *len)
 static struct pattern *topic_pattern(const struct spec *spec, const char *key, char **why)
 {
     size_t len;
-    struct bytes text = text_of(spec, key);
+    struct bytes text = table_find_string(spec->arguments, key);
     if (text.len > PATTERN_BYTES_MAX) {
         *why = str_format("longer than %d bytes", PATTERN_BYTES_MAX);
         return NULL;
@@ -268,7 +281,7 @@ char *topic_access_refuse(const struct spec *spec)
         pattern_destroy(p);
         if (p == NULL) {
             char *refusal = str_format("%s: '%.*s' is not a valid regular expression: %s", keys[i],
-                                       BYTES_ARG(text_of(spec, keys[i])), why);
+                                       BYTES_ARG(table_find_string(spec->arguments, keys[i])), why);
             free(why);
             return refusal;
         }
@@ -352,12 +365,14 @@ void topic_access_remove_user(struct broker *b, const struct user *u)
     }
 }
 
-bool access_allows_key(const struct outlet *o, enum right right, const struct exchange *x, struct bytes key)
+bool access_allows_key(const struct broker *b, const struct outlet *o, enum right right, const struct exchange *x,
+                       struct bytes key)
 {
+    bool known;
     if (o->vhost->topics.count == 0 || x->kind != &exchange_topic)
         return true;
     const struct topic_access *t = topic_access_find(o->vhost, o->access->user->name, x->name);
-    return t == NULL || pattern_match(right == RIGHT_WRITE ? t->write : t->read, key) == PATTERN_MATCHES;
+    return t == NULL || matches(b, o->access, right == RIGHT_WRITE ? t->write : t->read, key, &known);
 }
 
 char *access_key_refusal(const struct outlet *o, enum right right, const struct exchange *x, struct bytes key)

@@ -3,6 +3,10 @@
  * Patterns are matched once for a name: the decision is remembered until the rights change.  A publish that goes where
  * the last one went is not even looked up: routes are remembered with the topology's version, which goes up with every
  * change of rights.  What is taken away is taken away at once.
+ *
+ * Clients choose the names that patterns meet, so a pattern that chokes on some of them is a means to hold everybody
+ * up.  A match that is not over after ACCESS_STEPS may go on only so often, for one user in one virtual host: once in
+ * ACCESS_DEAR_MS, ACCESS_DEAR_BURST times at once.  Otherwise the answer is no, for this time.
  */
 #ifndef BROKER_MODEL_ACCESS_H
 #define BROKER_MODEL_ACCESS_H
@@ -22,7 +26,12 @@ struct spec;
 struct user;
 struct vhost;
 
-enum { ACCESS_DECISIONS_MAX = 4096 }; /* remembered for one user in one virtual host; then all are forgotten */
+enum {
+    ACCESS_DECISIONS_MAX = 4096, /* remembered for one user in one virtual host; then all are forgotten */
+    ACCESS_STEPS = 2000,         /* of matching: some 50 microseconds */
+    ACCESS_DEAR_MS = 50,
+    ACCESS_DEAR_BURST = 20,
+};
 
 enum right { RIGHT_CONFIGURE, RIGHT_WRITE, RIGHT_READ, RIGHTS };
 enum resource { RESOURCE_QUEUE, RESOURCE_EXCHANGE };
@@ -37,6 +46,7 @@ struct access {
     struct pattern *patterns[RIGHTS]; /* owned */
     bool is_all[RIGHTS];              /* the pattern is .* */
     struct map decisions;             /* struct decision, owned: by resource and name */
+    uint64_t dear_until_ms;           /* dear matches are paid for until then */
     struct list outlets;              /* whose rights these are: in_access */
 };
 
@@ -69,7 +79,8 @@ void topic_access_remove_user(struct broker *b, const struct user *u); /* in all
 bool access_allows(struct broker *b, const struct outlet *o, enum right right, enum resource what, struct bytes name);
 
 /* The same for a routing key of an exchange, beside access_allows(); right: write or read. */
-bool access_allows_key(const struct outlet *o, enum right right, const struct exchange *x, struct bytes key);
+bool access_allows_key(const struct broker *b, const struct outlet *o, enum right right, const struct exchange *x,
+                       struct bytes key);
 
 /* "write access to exchange 'x' in vhost '/' refused for user 'u'"; on the heap. */
 char *access_refusal(const struct outlet *o, enum right right, enum resource what, struct bytes name);

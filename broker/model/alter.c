@@ -18,60 +18,43 @@
 /* --- before anything is changed: is all of it possible?
  * ------------------------------------------------------------*/
 
-/* What the changes before the one that is looked at make: virtual hosts and users, which others need.  There may be
- * hundreds of thousands of both, and nobody else is served meanwhile. */
-struct promises {
-    struct map by_name;
-    struct promise {
-        struct map_node in_map;
-        const struct change *change;
-    } * all;
-    size_t n;
+/* A virtual host or a user that is made by a change before the one that is looked at. */
+struct promise {
+    struct map_node in_promises;
+    enum definition_class what;
+    struct bytes name; /* the change's */
 };
 
-static bool is_needed_by_others(const struct change *c)
+static bool is_promised(const struct broker *b, const struct map *promises, enum definition_class what,
+                        struct bytes name)
 {
-    return c->kind == CHANGE_PUT && (c->what == DEFINE_VHOST || c->what == DEFINE_USER);
-}
-
-static void promises_init(struct promises *p, const struct changes *all)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < all->n; i++)
-        n += is_needed_by_others(&all->at[i]);
-    map_init(&p->by_name);
-    p->all = alloc_zeroed((n + 1) * sizeof *p->all);
-    p->n = 0;
-}
-
-static void promises_fini(struct promises *p)
-{
-    map_fini(&p->by_name);
-    free(p->all);
-}
-
-static uint64_t promise_hash(const struct broker *b, enum definition_class what, struct bytes name)
-{
-    return hash_bytes(name, b->hash_seed + what);
-}
-
-static void promise(struct promises *p, const struct broker *b, const struct change *c)
-{
-    if (!is_needed_by_others(c))
-        return;
-    struct promise *new = &p->all[p->n++];
-    new->change = c;
-    map_add(&p->by_name, &new->in_map, promise_hash(b, c->what, c->spec->name));
-}
-
-static bool is_promised(const struct promises *p, const struct broker *b, enum definition_class what, struct bytes name)
-{
-    for (struct map_node *n = map_first(&p->by_name, promise_hash(b, what, name)); n != NULL; n = map_next(n)) {
-        const struct change *c = item_of(n, struct promise, in_map)->change;
-        if (c->what == what && bytes_equal(c->spec->name, name))
+    uint64_t hash = hash_bytes(name, b->hash_seed);
+    for (struct map_node *n = map_first(promises, hash); n != NULL; n = map_next(n)) {
+        const struct promise *p = item_of(n, struct promise, in_promises);
+        if (p->what == what && bytes_equal(p->name, name))
             return true;
     }
     return false;
+}
+
+static void promise(const struct broker *b, struct map *promises, const struct change *c)
+{
+    struct bytes name = c->spec->name;
+    bool is_one = c->kind == CHANGE_PUT && (c->what == DEFINE_VHOST || c->what == DEFINE_USER);
+    if (!is_one || is_promised(b, promises, c->what, name))
+        return;
+    struct promise *p = alloc(sizeof *p);
+    *p = (struct promise){.what = c->what, .name = name};
+    map_add(promises, &p->in_promises, hash_bytes(name, b->hash_seed));
+}
+
+static void promises_fini(struct map *promises)
+{
+    for (struct map_node *n; (n = map_walk(promises, NULL)) != NULL;) {
+        map_remove(promises, n);
+        free(item_of(n, struct promise, in_promises));
+    }
+    map_fini(promises);
 }
 
 static bool needs_vhost(const struct change *c)
@@ -80,14 +63,15 @@ static bool needs_vhost(const struct change *c)
     return c->what != DEFINE_VHOST && c->what != DEFINE_USER && !is_global;
 }
 
-static char *refuse_names(struct broker *b, const struct promises *p, const struct change *c, enum reason *why)
+static char *refuse_names(struct broker *b, const struct map *promises, const struct change *c, enum reason *why)
 {
     bool is_right = c->what == DEFINE_PERMISSION || c->what == DEFINE_TOPIC_PERMISSION;
     *why = NO_SUCH_VHOST;
-    if (needs_vhost(c) && vhost_find(b, c->spec->vhost) == NULL && !is_promised(p, b, DEFINE_VHOST, c->spec->vhost))
+    if (needs_vhost(c) && vhost_find(b, c->spec->vhost) == NULL &&
+        !is_promised(b, promises, DEFINE_VHOST, c->spec->vhost))
         return str_format("vhost '%.*s' does not exist", BYTES_ARG(c->spec->vhost));
     *why = NO_SUCH_USER;
-    if (is_right && user_find(b, c->spec->name) == NULL && !is_promised(p, b, DEFINE_USER, c->spec->name))
+    if (is_right && user_find(b, c->spec->name) == NULL && !is_promised(b, promises, DEFINE_USER, c->spec->name))
         return str_format("user '%.*s' does not exist", BYTES_ARG(c->spec->name));
     return NULL;
 }
@@ -119,20 +103,20 @@ static char *refuse_content(const struct change *c, enum reason *why)
 /* NULL, or what is wrong with the first that is; *at says which. */
 static char *refuse_changes(struct broker *b, const struct changes *all, size_t *at, enum reason *why)
 {
+    struct map promises;
     char *refusal = NULL;
-    struct promises p;
-    promises_init(&p, all);
-    for (size_t i = 0; refusal == NULL && i < all->n; i++) {
-        const struct change *c = &all->at[i];
-        if (c->kind != CHANGE_PUT)
-            continue;
-        *at = i;
-        refusal = refuse_names(b, &p, c, why);
-        if (refusal == NULL)
+    map_init(&promises);
+    for (*at = 0; *at < all->n; ++*at) {
+        const struct change *c = &all->at[*at];
+        if (c->kind == CHANGE_PUT)
+            refusal = refuse_names(b, &promises, c, why);
+        if (c->kind == CHANGE_PUT && refusal == NULL)
             refusal = refuse_content(c, why);
-        promise(&p, b, c);
+        if (refusal != NULL)
+            break;
+        promise(b, &promises, c);
     }
-    promises_fini(&p);
+    promises_fini(&promises);
     return refusal;
 }
 
@@ -216,12 +200,22 @@ static void take_away(struct broker *b, struct change *c, struct vhost *v)
         remove_topic_access(b, c, v);
 }
 
+/* What it needs was there, or promised, and an earlier change has taken it away. */
+static bool is_orphan(const struct broker *b, const struct change *c, const struct vhost *v)
+{
+    bool is_right = c->what == DEFINE_PERMISSION || c->what == DEFINE_TOPIC_PERMISSION;
+    return (needs_vhost(c) && v == NULL) || (is_right && user_find(b, c->spec->name) == NULL);
+}
+
 static void carry_out(struct broker *b, struct change *c)
 {
     struct vhost *v = needs_vhost(c) ? vhost_find(b, c->spec->vhost) : NULL;
     bool is_topology = c->what == DEFINE_EXCHANGE || c->what == DEFINE_QUEUE || c->what == DEFINE_BINDING;
     c->outcome = CHANGE_NOTHING;
-    if (is_topology && v != NULL)
+    if (c->kind == CHANGE_PUT && is_orphan(b, c, v)) {
+        c->outcome = CHANGE_SKIPPED;
+        c->text = str_copy(BYTES("what it belongs to was removed"));
+    } else if (is_topology && v != NULL)
         alter_topology(b, c);
     else if (c->kind == CHANGE_PUT && !is_topology)
         put(b, c, v);
@@ -233,7 +227,7 @@ void command_alter(struct broker *b, struct command *c)
 {
     struct changes *all = c->changes;
     enum reason why = BAD_ARGUMENT;
-    size_t at = 0;
+    size_t at;
     b->changed = 0;
     char *refusal = refuse_changes(b, all, &at, &why);
     if (refusal != NULL) {

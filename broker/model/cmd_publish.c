@@ -127,6 +127,8 @@ static bool publish(struct broker *b, struct command *c, const struct targets *t
 void command_publish(struct broker *b, struct command *c, struct stream *s)
 {
     struct targets to;
+    s->confirms |= c->publish.confirm;
+    s->is_transactional |= c->publish.hold;
     bool fine = find_targets(b, c, s, &to);
     if (fine && c->publish.hold && !stream_hold(s, to.queues, to.n))
         broker_fail(b, c, TOO_MUCH, str_copy(BYTES("the transaction goes to too many queues")));

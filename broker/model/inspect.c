@@ -270,6 +270,8 @@ static void put_channel(const struct page *p, const struct outlet *o, const stru
     put_number(&row, "number", s->channel);
     put_text(&row, "user", o->access->user->name);
     put_text(&row, "vhost", o->vhost->name);
+    put_flag(&row, "confirm", s->confirms);
+    put_flag(&row, "transactional", s->is_transactional);
     put_number(&row, "consumer_count", consumers);
     put_number(&row, "messages_unacknowledged", out);
     put_number(&row, "prefetch_count", prefetch);

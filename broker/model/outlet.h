@@ -38,12 +38,13 @@ struct held_routes {
 struct stream {
     struct outlet *outlet; /* borrowed */
     uint16_t number;
-    uint16_t channel;   /* what its session calls it; 0: not known yet */
-    bool poisoned;      /* ignored until RESET */
-    bool has_begun;     /* a command came for it, and its user's channels were counted */
-    struct list parked; /* commands that wait for a GET, itself the first (parked.h) */
-    uint64_t after;     /* position that the last answer waits for: what is told behind it waits too */
-    struct list out;    /* its entries that are out, oldest first */
+    uint16_t channel;                /* what its session calls it; 0: not known yet */
+    bool poisoned;                   /* ignored until RESET */
+    bool confirms, is_transactional; /* it has published so: for listings */
+    bool has_begun;                  /* a command came for it, and its user's channels were counted */
+    struct list parked;              /* commands that wait for a GET, itself the first (parked.h) */
+    uint64_t after;                  /* position that the last answer waits for: what is told behind it waits too */
+    struct list out;                 /* its entries that are out, oldest first */
     struct list consumers;
     struct list starved;            /* consumers that wait for its credit */
     uint32_t credit_limit;          /* 0: none */

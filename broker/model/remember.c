@@ -64,11 +64,25 @@ void remember_binding(struct broker *b, enum record_kind kind, struct binding *b
     bd->defined = b->position;
 }
 
+/* Only what counts for its class, so that one object has one key. */
+static struct spec essence(enum definition_class what, const struct spec *spec)
+{
+    struct spec e = {.name = spec->name, .arguments = spec->arguments};
+    if (what == DEFINE_TOPIC_PERMISSION)
+        e.key = spec->key;
+    if (what == DEFINE_PARAMETER)
+        e.type = spec->type;
+    if (what != DEFINE_USER && what != DEFINE_VHOST)
+        e.vhost = spec->vhost;
+    return e;
+}
+
 void remember_definition(struct broker *b, enum record_kind kind, enum definition_class what, const struct spec *spec)
 {
     if (!b->records || b->effects == NULL) /* what is restored was remembered already */
         return;
-    define(b, kind, what, 0, what == DEFINE_VHOST ? spec->name : spec->vhost, spec);
+    const struct spec e = essence(what, spec);
+    define(b, kind, what, 0, what == DEFINE_VHOST ? e.name : e.vhost, &e);
 }
 
 /* --- publishes

@@ -129,15 +129,15 @@ static bool permit_key(struct broker *b, const struct command *c, const struct o
 {
     const struct spec *spec = spec_of(c);
     const struct exchange *x = vhost_find_exchange(b, o->vhost, spec->source);
-    return x == NULL || access_allows_key(o, RIGHT_READ, x, spec->key) ||
+    return x == NULL || access_allows_key(b, o, RIGHT_READ, x, spec->key) ||
            refuse(b, c, access_key_refusal(o, RIGHT_READ, x, spec->key));
 }
 
-/* Whether that argument is given, as a name, for something new. */
+/* Whether that argument is given, as a name, for something new.  A reserved name is refused for that alone. */
 static bool names_alternate(struct broker *b, const struct spec *spec, const struct outlet *o, struct field *f)
 {
     return table_find(spec->arguments, BYTES("alternate-exchange"), f) && f->type == 'S' &&
-           vhost_find_exchange(b, o->vhost, spec->name) == NULL;
+           vhost_find_exchange(b, o->vhost, spec->name) == NULL && !bytes_start_with(spec->name, BYTES("amq."));
 }
 
 static bool names_dead_letter(struct broker *b, const struct spec *spec, const struct outlet *o, struct field *f)
@@ -247,7 +247,7 @@ bool rights_permit_keys(struct broker *b, const struct command *c, const struct 
         return true;
     struct cursor more = cursor_over(message_extra_keys(m));
     for (;;) {
-        if (!access_allows_key(s->outlet, RIGHT_WRITE, x, key))
+        if (!access_allows_key(b, s->outlet, RIGHT_WRITE, x, key))
             return refuse(b, c, access_key_refusal(s->outlet, RIGHT_WRITE, x, key));
         if (cursor_left(&more) == 0)
             return true;

@@ -131,7 +131,8 @@ void vhost_remove(struct broker *b, struct vhost *v)
     while ((n = map_walk(&v->topics, NULL)) != NULL)
         topic_access_remove(b, v, item_of(n, struct topic_access, in_vhost));
     parameter_remove_vhost(b, v->name);
-    remember_definition(b, RECORD_UNDEFINE, DEFINE_VHOST, v->spec);
+    if (v->is_defined)
+        remember_definition(b, RECORD_UNDEFINE, DEFINE_VHOST, v->spec);
     vhost_destroy(b, v);
 }
 

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "base/utf8.h"
 
 /* A text that grows up to a limit. */
 struct text {
@@ -35,28 +36,6 @@ static void put_string(struct text *t, const char *s)
     put(t, s, strlen(s));
 }
 
-/* The shortest code point that takes so many bytes. */
-static bool utf8_is_good(const uint8_t *s, size_t n)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    for (size_t i = 0; i < n;) {
-        uint8_t c = s[i];
-        size_t len = c < 0x80 ? 1 : (c & 0xe0) == 0xc0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : (c & 0xf8) == 0xf0 ? 4 : 0;
-        if (c == 0 || len == 0 || len > n - i)
-            return false;
-        uint32_t point = len == 1 ? c : c & (0x7fU >> len);
-        for (size_t k = 1; k < len; k++) {
-            if ((s[i + k] & 0xc0) != 0x80)
-                return false;
-            point = point << 6 | (s[i + k] & 0x3fU);
-        }
-        if ((len > 1 && point < least[len]) || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
-            return false;
-        i += len;
-    }
-    return true;
-}
-
 /* The string as UTF-8, which the caller gives to OPENSSL_free(); NULL: it is none. */
 static uint8_t *as_utf8(const ASN1_STRING *s, size_t *len)
 {
@@ -64,7 +43,8 @@ static uint8_t *as_utf8(const ASN1_STRING *s, size_t *len)
     int n = ASN1_STRING_to_UTF8(&utf8, s);
     if (n < 0)
         return NULL;
-    if (!utf8_is_good(utf8, (size_t)n)) {
+    bool is_good = utf8_check(bytes_of(utf8, (size_t)n)) && memchr(utf8, 0, (size_t)n) == NULL;
+    if (!is_good) {
         OPENSSL_free(utf8);
         return NULL;
     }

@@ -2,6 +2,7 @@
 #include "broker/net/greeter.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -64,7 +65,8 @@ struct greeter {
     bool is_running;
 
     struct lane lane;
-    atomic_uint guests; /* here, or on their way */
+    atomic_uint guests;  /* here, or on their way */
+    atomic_llong expiry; /* the certificate's, in seconds since 1970; LLONG_MAX: there is none */
 
     /* The thread's own. */
     struct poller *poller; /* owned */
@@ -411,6 +413,7 @@ static void greeter_collect(struct greeter *g)
             g->is_stopping = true;
         } else if (g->tls != NULL) {
             g->tls = tls_reload(g->tls);
+            atomic_store(&g->expiry, (long long)tls_expiry(g->tls));
             g->told_expiry = 0;
             g->expiry_check_ms = 0;
         }
@@ -491,6 +494,7 @@ struct greeter *greeter_create(const struct greeter_config *config)
     struct greeter *g = alloc_zeroed(sizeof *g);
     g->config = *config;
     g->tls = config->tls;
+    atomic_init(&g->expiry, config->tls != NULL ? (long long)tls_expiry(config->tls) : LLONG_MAX);
     if (g->config.tls_handshake_ms > g->config.handshake_ms)
         g->config.tls_handshake_ms = g->config.handshake_ms;
     atomic_init(&g->guests, 0);
@@ -567,6 +571,11 @@ unsigned greeter_guests(const struct greeter *g)
 bool greeter_has_room(const struct greeter *g)
 {
     return greeter_guests(g) < DOOR_GUESTS_MAX + PORCH_MAX;
+}
+
+int64_t greeter_expiry(const struct greeter *g)
+{
+    return atomic_load(&g->expiry);
 }
 
 void greeter_reload(struct greeter *g)

@@ -58,4 +58,7 @@ unsigned greeter_guests(const struct greeter *g);
 
 /* Reads the certificates again (tls_reload); for handshakes that begin after that. */
 void greeter_reload(struct greeter *g);
+
+/* When the certificate in use ends, in seconds since 1970; INT64_MAX: there is none.  Any thread. */
+int64_t greeter_expiry(const struct greeter *g);
 #endif

@@ -54,12 +54,7 @@ void mail_destroy(struct mail *m)
 {
     if (m == NULL)
         return;
-    for (struct batch *b = m->batches, *next; b != NULL; b = next) {
-        next = b->next;
-        for (unsigned i = 0; i < b->n; i++)
-            command_drop(&b->commands[i]);
-        free(b);
-    }
+    batches_drop(m->batches);
     for (size_t i = 0; i < m->n; i++)
         event_drop(&m->events[i]);
     free(m->events);

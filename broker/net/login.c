@@ -7,20 +7,13 @@
 #include "broker/net/throttle.h"
 #include "codec/table.h"
 
-static struct bytes text_of(struct bytes arguments, const char *key)
-{
-    struct field f;
-    bool has = table_find(arguments, bytes_of_string(key), &f) && f.type == 'S';
-    return has ? f.bytes : (struct bytes){0};
-}
-
 static bool is_right(const struct session_login *l)
 {
     if (l->is_external)
         return l->is_user;
     if (l->is_user)
-        return password_check(text_of(l->arguments, "hashing_algorithm"), text_of(l->arguments, "password_hash"),
-                              l->password);
+        return password_check(table_find_string(l->arguments, "hashing_algorithm"),
+                              table_find_string(l->arguments, "password_hash"), l->password);
     password_waste(l->password);
     return false;
 }

@@ -99,12 +99,7 @@ void loop_destroy(struct loop *l)
     porch_fini(&l->porch);
     heap_fini(&l->deadlines);
     slots_fini(&l->conns);
-    for (struct batch *b = l->backlog; b != NULL; b = l->backlog) { /* the desk's: connections have ended */
-        l->backlog = b->next;
-        for (unsigned i = 0; i < b->n; i++)
-            command_drop(&b->commands[i]);
-        free(b);
-    }
+    batches_drop(l->backlog); /* the desk's: connections have ended */
     outbox_fini(&l->outbox);
     poller_destroy(l->poller);
     free(l);
@@ -118,11 +113,6 @@ struct lane *loop_lane(struct loop *l)
 struct poller *loop_poller(struct loop *l)
 {
     return l->poller;
-}
-
-unsigned loop_connections(const struct loop *l)
-{
-    return l->conns.used;
 }
 
 /* ---- Connections. */

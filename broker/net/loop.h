@@ -56,7 +56,4 @@ void loop_hurry(struct loop *l);
 
 /* Whether it had better get another connection; any thread. */
 bool loop_has_room(struct loop_shared *shared, unsigned number);
-
-/* How many connections it has. */
-unsigned loop_connections(const struct loop *l);
 #endif

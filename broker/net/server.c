@@ -275,6 +275,11 @@ static void on_hangup(void *arg, int number)
 
 /* ---- Its life. */
 
+int64_t server_certificate_expiry(const struct server *s)
+{
+    return s->greeter != NULL ? greeter_expiry(s->greeter) : INT64_MAX;
+}
+
 struct hub *server_hub(struct server *s)
 {
     return s->hub;

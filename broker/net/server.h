@@ -58,6 +58,9 @@ struct hub *server_hub(struct server *s);
  * returned.  Before server_run(). */
 struct lane *server_seat(struct server *s, struct lane *desk, void (*end)(void *arg), void *arg);
 
+/* When its certificate ends, in seconds since 1970; INT64_MAX: it has none.  Any thread. */
+int64_t server_certificate_expiry(const struct server *s);
+
 /* Where it listens: "amqp 127.0.0.1:5672, unix:/run/millrace/amqp.sock, amqps [::1]:5671"; lives as long as the
  * server. */
 const char *server_addresses(const struct server *s);

@@ -332,6 +332,7 @@ static int on_ticket(SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *ciphe
 {
     struct tls *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     int result = 0;
+    int again = SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1; /* there a ticket is used once, and wants a successor */
     pthread_mutex_lock(&t->lock);
     turn_keys(t, clock_ms());
     if (is_new != 0) {
@@ -342,7 +343,7 @@ static int on_ticket(SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *ciphe
     } else {
         for (int i = 0; i < 2 && result == 0; i++)
             if (t->keys[i].is_there && CRYPTO_memcmp(name, t->keys[i].name, KEY_NAME_BYTES) == 0)
-                result = ticket_use(&t->keys[i], iv, cipher, mac, false) == 1 ? 1 + i : -1;
+                result = ticket_use(&t->keys[i], iv, cipher, mac, false) != 1 ? -1 : i == 0 ? again : 2;
     }
     pthread_mutex_unlock(&t->lock);
     return result;

@@ -10,14 +10,13 @@ void outbox_init(struct outbox *o)
     *o = (struct outbox){0};
 }
 
-static void batches_drop(struct batch *b)
+void batches_drop(struct batch *first)
 {
-    while (b != NULL) {
-        struct batch *next = b->next;
+    for (struct batch *b = first, *next; b != NULL; b = next) {
+        next = b->next;
         for (unsigned i = 0; i < b->n; i++)
             command_drop(&b->commands[i]);
         free(b);
-        b = next;
     }
 }
 

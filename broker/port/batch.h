@@ -49,4 +49,7 @@ struct batch *outbox_take(struct outbox *o);
 
 /* Gives an empty batch back, to be filled again.  What its commands owned has moved on. */
 void outbox_give(struct outbox *o, struct batch *b);
+
+/* Frees batches, with what their commands own; NULL is allowed. */
+void batches_drop(struct batch *first);
 #endif

@@ -28,9 +28,4 @@ struct origin {
     uint16_t stream;
     uint16_t channel; /* what the session calls the stream: for listings */
 };
-
-static inline bool outlet_id_equal(outlet_id a, outlet_id b)
-{
-    return a.slot == b.slot && a.generation == b.generation;
-}
 #endif

@@ -37,7 +37,7 @@ enum inspection_kind {
                           channel: its number, connection: its name, user */
     INSPECT_CONNECTIONS, /* vhost user channels connected_at state, and the facts that ATTACH said */
     INSPECT_CHANNELS,    /* connection: its name, number user vhost consumer_count messages_unacknowledged
-                            prefetch_count */
+                            prefetch_count global_prefetch_count confirm transactional (as soon as it has published so) */
 };
 
 struct inspection {

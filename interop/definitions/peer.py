@@ -16,17 +16,23 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from broker import die_with_parent  # noqa: E402
 
 SCRIPTS = "/usr/lib/rabbitmq/lib"
-READY_S = 90
+READY_S, ATTEMPTS = 90, 3
 # What says which broker wrote a document, and nothing else.
 HEADERS = ("rabbit_version", "rabbitmq_version", "product_name", "product_version")
 # Of the node, not of what is in it.
 NODES_OWN = ("internal_cluster_id", "cluster_name")
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_ports(n):
+    """Unlike one another."""
+    sockets = [socket.socket() for _ in range(n)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
 
 
 class Peer:
@@ -37,33 +43,44 @@ class Peer:
         return os.path.isdir(SCRIPTS)
 
     def __init__(self, folder):
+        self.folder = folder
+        for i in range(ATTEMPTS):
+            self.process = self.start(os.path.join(folder, str(i)), f"definitions{i}-{os.getpid()}@localhost")
+            if self.is_ready():
+                return
+            self.stop()
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            raise RuntimeError(f"RabbitMQ did not start {ATTEMPTS} times; it said: {log.read()[-2000:]}")
+
+    def start(self, folder, node):
         release = sorted(os.listdir(SCRIPTS))[-1]
-        self.folder, self.port, self.http_port = folder, free_port(), free_port()
+        self.port, self.http_port, dist_port = free_ports(3)
         os.makedirs(folder, exist_ok=True)
-        plugins, config = os.path.join(folder, "plugins"), os.path.join(folder, "rabbitmq.conf")
+        plugins, config, self.log = (os.path.join(folder, name) for name in ("plugins", "rabbitmq.conf", "log"))
         with open(plugins, "w", encoding="utf-8") as f:
             f.write("[rabbitmq_management].\n")
         with open(config, "w", encoding="utf-8") as f:
             f.write(f"management.tcp.port = {self.http_port}\nmanagement.tcp.ip = 127.0.0.1\n")
-        environment = dict(os.environ, HOME=folder, RABBITMQ_NODENAME=f"definitions{os.getpid()}@localhost",
+        environment = dict(os.environ, HOME=folder, RABBITMQ_NODENAME=node,
                            RABBITMQ_NODE_IP_ADDRESS="127.0.0.1", RABBITMQ_NODE_PORT=str(self.port),
-                           RABBITMQ_DIST_PORT=str(free_port()), RABBITMQ_MNESIA_BASE=os.path.join(folder, "mnesia"),
+                           RABBITMQ_DIST_PORT=str(dist_port), RABBITMQ_MNESIA_BASE=os.path.join(folder, "mnesia"),
                            RABBITMQ_LOG_BASE=folder, RABBITMQ_ENABLED_PLUGINS_FILE=plugins,
                            RABBITMQ_CONFIG_FILE=config)
-        with open(os.path.join(folder, "log"), "ab") as log:
-            self.process = subprocess.Popen([f"{SCRIPTS}/{release}/sbin/rabbitmq-server"], env=environment,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                                            preexec_fn=die_with_parent)
+        with open(self.log, "ab") as log:
+            return subprocess.Popen([f"{SCRIPTS}/{release}/sbin/rabbitmq-server"], env=environment,
+                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                    preexec_fn=die_with_parent)
+
+    def is_ready(self):
+        """False: it has ended, as it does if somebody has taken a port meanwhile, or does not answer."""
         end = time.monotonic() + READY_S
-        while True:
+        while self.process.poll() is None and time.monotonic() < end:
             try:
                 self.api("GET", "/overview")
-                return
+                return True
             except (OSError, RuntimeError):
-                if self.process.poll() is not None or time.monotonic() > end:
-                    self.stop()
-                    raise
                 time.sleep(0.2)
+        return False
 
     def api(self, method, path, body=None):
         request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}/api{path}", method=method)

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/utf8.h"
 #include "codec/method.h"
 #include "codec/table.h"
 #include "tests/fuzz/fuzz.h"

@@ -6,7 +6,6 @@
  * small that queues go cold at once.  A naive store checks that the records make sense, answers the loads (late), and
  * in the end must be able to fill another broker. */
 #include "tests/fuzz/fuzz.h"
-#include "tests/unit/guest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,8 @@
 #include "base/check.h"
 #include "base/map.h"
 #include "broker/model/broker.h"
+#include "broker/port/change.h"
+#include "broker/port/inspection.h"
 #include "broker/port/message.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
@@ -159,13 +160,130 @@ static void forget_consumers(struct run *r, unsigned client, int stream)
             r->consuming[client][i] = false;
 }
 
+/* --- an administrator
+ * -----------------------------------------------------------------------------------------------*/
+
+static struct bytes pick_user(struct run *r)
+{
+    return pick(r, 3) == 1 ? BYTES("ann") : BYTES("guest");
+}
+
+static struct bytes pick_vhost(struct run *r)
+{
+    return pick(r, 3) == 1 ? BYTES("v") : BYTES("/");
+}
+
+static struct bytes pick_pattern(struct run *r)
+{
+    static const char *const patterns[] = {".*", ".*", "^[abc]", "", "^(a+)+$", "("};
+    return bytes_of_string(patterns[pick(r, 6)]);
+}
+
+static void put_limit(struct run *r, struct pen *p, const char *table, const char *key)
+{
+    uint8_t *mark = table_open(p, bytes_of_string(table), 'F');
+    table_put_i64(p, bytes_of_string(key), (int64_t)pick(r, 6) - 1);
+    table_close(p, mark);
+}
+
+/* An object of that class, as an administrator might put it; buf keeps its table. */
+static struct spec *pick_object(struct run *r, enum definition_class what)
+{
+    uint8_t buf[256];
+    struct pen p = pen_over(buf, sizeof buf);
+    if (what == DEFINE_EXCHANGE || what == DEFINE_QUEUE || what == DEFINE_BINDING) {
+        struct spec *s = pick_spec(r);
+        struct spec there = *s;
+        there.vhost = pick_vhost(r);
+        struct spec *with = spec_create(&there);
+        free(s);
+        return with;
+    }
+    struct spec s = {.vhost = pick_vhost(r), .name = pick_user(r)};
+    if (what == DEFINE_VHOST)
+        s.name = s.vhost;
+    if (what == DEFINE_PERMISSION || what == DEFINE_TOPIC_PERMISSION) {
+        table_put_string(&p, BYTES("configure"), pick_pattern(r));
+        table_put_string(&p, BYTES("write"), pick_pattern(r));
+        table_put_string(&p, BYTES("read"), pick_pattern(r));
+    }
+    if (what == DEFINE_TOPIC_PERMISSION)
+        s.key = BYTES("amq.topic");
+    if (what == DEFINE_USER)
+        put_limit(r, &p, "limits", pick(r, 2) == 1 ? "max-connections" : "max-channels");
+    if (what == DEFINE_PARAMETER) {
+        s.type = BYTES("vhost-limits");
+        s.name = BYTES("limits");
+        put_limit(r, &p, "value", pick(r, 2) == 1 ? "max-connections" : "max-queues");
+    }
+    s.arguments = pen_written(&p);
+    return spec_create(&s);
+}
+
+static struct changes *pick_changes(struct run *r)
+{
+    struct changes *all = changes_create();
+    for (unsigned n = 1 + pick(r, 3); n > 0; n--) {
+        enum definition_class what = (enum definition_class)pick(r, DEFINE_CLASSES);
+        enum change_kind kind = what == DEFINE_QUEUE ? (enum change_kind)pick(r, 3) : (enum change_kind)pick(r, 2);
+        changes_add(all, kind, what, pick_object(r, what));
+    }
+    return all;
+}
+
+static void step(struct run *r, struct command *c, size_t n);
+
+static void administer(struct run *r)
+{
+    struct command c = {.verb = ALTER};
+    unsigned what = pick(r, 8);
+    if (what == 0) {
+        struct spec which = {.source = pick_user(r), .objection = BYTES("because")};
+        c = (struct command){.verb = EXPEL, .expel = {.spec = spec_create(&which), .limit = pick(r, 3)}};
+    } else if (what == 1) {
+        struct bytes vhost = pick_vhost(r);
+        enum inspection_kind kind = (enum inspection_kind)pick(r, INSPECT_CHANNELS + 1);
+        c = (struct command){.verb = INSPECT, .inspection = inspection_create(kind, &vhost, NULL)};
+    } else {
+        c.changes = pick_changes(r);
+    }
+    step(r, &c, 1);
+}
+
+/* There is a guest, who may do everything, as an administrator would have it. */
+static void let_guest_in(struct run *r)
+{
+    uint8_t buf[128];
+    struct pen p = pen_over(buf, sizeof buf);
+    struct command c = {.verb = ALTER, .changes = changes_create()};
+    table_put_string(&p, BYTES("configure"), BYTES(".*"));
+    table_put_string(&p, BYTES("write"), BYTES(".*"));
+    table_put_string(&p, BYTES("read"), BYTES(".*"));
+    struct spec may = {.vhost = BYTES("/"), .name = BYTES("guest"), .arguments = pen_written(&p)};
+    changes_add(c.changes, CHANGE_PUT, DEFINE_USER, spec_create(&(struct spec){.name = BYTES("guest")}));
+    changes_add(c.changes, CHANGE_PUT, DEFINE_PERMISSION, spec_create(&may));
+    step(r, &c, 1);
+}
+
+/* What a client attaches with: who it is, is asked first. */
+static struct spec *pick_attach(struct run *r)
+{
+    struct spec who = {.name = pick(r, 8) == 1 ? BYTES("ann") : BYTES("guest")};
+    struct spec where = {.name = pick(r, 8) == 1 ? BYTES("v") : BYTES("/"), .source = who.name};
+    struct command c = {.verb = LOGIN, .spec = spec_create(&who)};
+    broker_step(r->broker, &r->now, &c, 1, &r->effects);
+    where.serial = r->effects.events[r->effects.n - 1].done.spec->serial;
+    step(r, NULL, 0);
+    return spec_create(&where);
+}
+
 /* The next command; false: there is nothing to say this time. */
 static bool pick_command(struct run *r, unsigned client, unsigned stream, struct command *c)
 {
     enum verb verb = (enum verb)pick(r, ROLLBACK + 4);
     if (!r->attached[client]) {
         r->attached[client] = true;
-        *c = (struct command){.verb = ATTACH, .spec = guest_attach()};
+        *c = (struct command){.verb = ATTACH, .spec = pick_attach(r)};
         return true;
     }
     switch ((int)verb) {
@@ -228,6 +346,10 @@ static void take_event(struct run *r, struct event *e)
         r->trace = hash_mix(r->trace, e->delivered.ticket.slot ^ e->delivered.consumer);
         r->tickets[r->ticket_count < TICKETS ? r->ticket_count++ : r->events % TICKETS] = e->delivered.ticket;
     }
+    if (e->what == EXPELLED || (e->what == FAILED && e->verb == ATTACH)) {
+        r->attached[client] = false;
+        forget_consumers(r, client, -1);
+    }
     if (e->what == CANCELLED)
         r->consuming[client][e->cancelled.consumer] = false;
     if (e->what == DONE && e->verb == UNSUBSCRIBE && e->cookie < CONSUMERS)
@@ -278,7 +400,6 @@ static void restart(struct run *r)
     uint64_t kept = 0;
     broker_destroy(r->broker);
     r->broker = broker_create(&c);
-    guest_let_in(r->broker);
     keepsake_restart(&r->keepsake);
     keepsake_restore(&r->keepsake, r->broker);
     for (uint64_t q = 1; q < r->keepsake.next_queue; q++)
@@ -301,12 +422,15 @@ static uint64_t play(const uint8_t *data, size_t size, enum mode mode)
     keepsake_init(&r->keepsake);
     struct broker_config config = config_for(mode, pick(r, 2) == 1 ? 2000 : UINT64_MAX);
     r->broker = broker_create(&config);
-    guest_let_in(r->broker);
+    let_guest_in(r);
     while (r->at < r->end && r->events < EVENTS_MAX) {
         unsigned client = pick(r, CLIENTS), stream = pick(r, STREAMS);
         struct command c;
-        if (pick(r, 16) == 1)
+        unsigned turn = pick(r, 16);
+        if (turn == 1)
             r->now.ms += pick(r, 256);
+        if (turn == 2)
+            administer(r);
         if (!pick_command(r, client, stream, &c))
             continue;
         c.from = (struct origin){.outlet = {.slot = client, .generation = 1}, .stream = (uint16_t)stream};

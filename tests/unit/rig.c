@@ -30,6 +30,11 @@ static void count_up(void *arg, void *to, size_t n)
 
 struct rig *rig_create(void)
 {
+    return rig_create_for(&(struct session_peer){.name = "127.0.0.1:4000 -> 127.0.0.1:5672", .is_loopback = true});
+}
+
+struct rig *rig_create_for(const struct session_peer *peer)
+{
     struct rig *r = alloc_zeroed(sizeof *r);
     log_set_level(LOG_NO_LEVEL);
     r->config = (struct session_config){
@@ -51,16 +56,14 @@ struct rig *rig_create(void)
     r->in = alloc(RIG_BYTES_MAX);
     r->out = alloc(RIG_BYTES_MAX);
     outbox_init(&r->outbox);
-    struct session_peer peer = {.name = "127.0.0.1:4000 -> 127.0.0.1:5672", .is_loopback = true};
-    r->session = session_create(&r->config, (outlet_id){.slot = 3, .generation = 9}, &peer, &r->outbox, r->now);
+    r->session = session_create(&r->config, (outlet_id){.slot = 3, .generation = 9}, peer, &r->outbox, r->now);
     return r;
 }
 
 /* --- moving --------------------------------------------------------------------------------------------------------
  */
 
-/* There is a user guest, and nobody else. */
-static void answer_login(struct rig *r, const struct command *c)
+void rig_answer_login(struct rig *r, const struct command *c)
 {
     struct event e = {.what = DONE, .verb = LOGIN, .to = c->from, .cookie = c->cookie, .done = {.spec = c->spec}};
     c->spec->serial = bytes_equal(c->spec->name, BYTES("guest")) ? 77 : 0;
@@ -75,10 +78,10 @@ static bool collect_commands(struct rig *r)
         next = b->next;
         for (unsigned i = 0; i < b->n; i++) {
             assert_true(r->last < RIG_COMMANDS_MAX);
-            bool is_login = b->commands[i].verb == LOGIN;
-            has_answered |= is_login;
-            if (is_login)
-                answer_login(r, &b->commands[i]);
+            bool is_answered = b->commands[i].verb == LOGIN && !r->keeps_logins;
+            has_answered |= is_answered;
+            if (is_answered)
+                rig_answer_login(r, &b->commands[i]);
             else
                 r->commands[r->last++] = b->commands[i];
         }

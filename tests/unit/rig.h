@@ -37,10 +37,12 @@ struct rig {
     bool gone; /* the session was destroyed */
     unsigned logins;
     uint64_t login_delay_ms; /* before a verdict may be told */
+    bool keeps_logins;       /* LOGIN is not answered at once, but kept with the other commands */
 };
 
 /* A fresh session; the protocol header and start-ok sent; all of the handshake done and a channel open. */
 struct rig *rig_create(void);
+struct rig *rig_create_for(const struct session_peer *peer);
 struct rig *rig_greet(enum rig_capability capability);
 struct rig *rig_open(void);
 struct rig *rig_open_with(enum rig_capability capability, uint32_t frame_max);
@@ -73,7 +75,8 @@ void rig_expect_no_command(struct rig *r);
 
 /* The model says. */
 void rig_event(struct rig *r, struct event *e);
-void rig_done(struct rig *r, const struct command *c); /* with the spec that the command brought */
+void rig_answer_login(struct rig *r, const struct command *c); /* there is a user guest, and nobody else */
+void rig_done(struct rig *r, const struct command *c);         /* with the spec that the command brought */
 void rig_fail(struct rig *r, const struct command *c, enum reason reason, const char *text);
 void rig_deliver(struct rig *r, uint16_t stream, uint32_t consumer, uint32_t slot, struct message *m); /* takes m */
 void rig_confirm(struct rig *r, const struct command *publish, enum happening what);

@@ -6,6 +6,7 @@
 #include "tests/unit/world.h"
 
 #include "base/alloc.h"
+#include "broker/model/access.h"
 #include "broker/port/change.h"
 #include "broker/port/inspection.h"
 #include "broker/port/message.h"
@@ -280,6 +281,38 @@ TEST(a_pattern_that_goes_too_far_denies)
     world_fini(&w);
 }
 
+static bool may_declare(struct world *w, unsigned client, const char *name)
+{
+    declare(w, client, name);
+    bool allowed = did(w);
+    if (!allowed)
+        reset(w, client);
+    world_forget(w);
+    return allowed;
+}
+
+TEST(who_chokes_a_pattern_again_and_again_is_not_heard)
+{
+    struct world w;
+    char name[64];
+    world_init(&w);
+    add_user(&w, "ann");
+    permit(&w, "ann", "^((a|aa)+x|a+[0-9]+|fine)$", ".*", ".*"); /* dear, but no bomb, for names like these: */
+    enter(&w, 1, "ann", NULL);
+    for (unsigned i = 0; i < ACCESS_DEAR_BURST; i++) {
+        snprintf(name, sizeof name, "aaaaaaaaaaaaaaaa%u", i);
+        assert_true(may_declare(&w, 1, name));
+    }
+    assert_false(may_declare(&w, 1, "aaaaaaaaaaaaaaaa-1"));
+    assert_false(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1000"));
+    assert_true(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1")); /* what was decided stays */
+    assert_true(may_declare(&w, 1, "fine"));
+    w.now.ms += ACCESS_DEAR_MS;
+    assert_true(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1000"));
+    assert_false(may_declare(&w, 1, "aaaaaaaaaaaaaaaa1001"));
+    world_fini(&w);
+}
+
 TEST(names_that_clients_make_up_are_not_remembered_for_ever)
 {
     struct world w;
@@ -536,6 +569,33 @@ TEST(one_that_is_wrong_spoils_all)
     world_fini(&w);
 }
 
+TEST(what_an_alteration_has_removed_it_does_not_fill)
+{
+    struct world w;
+    world_init(&w);
+    add_user(&w, "ann");
+    struct changes *all = changes_create();
+    changes_add(all, CHANGE_REMOVE, DEFINE_USER, spec_create(&(struct spec){.name = BYTES("ann")}));
+    changes_add(all, CHANGE_PUT, DEFINE_PERMISSION,
+                spec_create(&(struct spec){.vhost = BYTES("/"), .name = BYTES("ann")}));
+    changes_add(all, CHANGE_REMOVE, DEFINE_VHOST, spec_create(&(struct spec){.name = BYTES("/")}));
+    changes_add(all, CHANGE_PUT, DEFINE_PERMISSION,
+                spec_create(&(struct spec){.vhost = BYTES("/"), .name = BYTES("guest")}));
+    changes_add(all, CHANGE_PUT, DEFINE_TOPIC_PERMISSION,
+                spec_create(&(struct spec){.vhost = BYTES("/"), .name = BYTES("guest"), .key = BYTES("x")}));
+    changes_add(all, CHANGE_PUT, DEFINE_EXCHANGE,
+                spec_create(&(struct spec){.vhost = BYTES("/"), .name = BYTES("x"), .type = BYTES("topic")}));
+    struct event *e = alter(&w, all);
+    assert_int_equal(e->what, DONE);
+    const struct change *c = e->done.changes->at;
+    assert_int_equal(c[0].outcome, CHANGE_REMOVED);
+    assert_int_equal(c[1].outcome, CHANGE_SKIPPED);
+    assert_int_equal(c[2].outcome, CHANGE_REMOVED);
+    for (int i = 3; i < 6; i++)
+        assert_int_equal(c[i].outcome, CHANGE_SKIPPED);
+    world_fini(&w);
+}
+
 TEST(what_is_wrong_is_said)
 {
     struct world w;
@@ -662,6 +722,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(channels_of_a_user_are_limited_over_all_connections),
         cmocka_unit_test(a_refusal_comes_before_the_look_at_what_there_is),
         cmocka_unit_test(a_pattern_that_goes_too_far_denies),
+        cmocka_unit_test(who_chokes_a_pattern_again_and_again_is_not_heard),
         cmocka_unit_test(names_that_clients_make_up_are_not_remembered_for_ever),
         cmocka_unit_test(a_remembered_route_is_judged_again_when_rights_change),
         cmocka_unit_test(a_topic_permission_is_about_keys),
@@ -673,6 +734,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_virtual_host_that_is_deleted_takes_everything_along),
         cmocka_unit_test(connections_are_closed_by_name_user_or_virtual_host),
         cmocka_unit_test(one_that_is_wrong_spoils_all),
+        cmocka_unit_test(what_an_alteration_has_removed_it_does_not_fill),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(topology_is_changed_and_what_does_not_fit_is_skipped),
         cmocka_unit_test(a_list_comes_in_pages_and_misses_nothing_that_stays),

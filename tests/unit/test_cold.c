@@ -7,7 +7,9 @@
 
 #include "base/check.h"
 #include "broker/model/cold.h"
+#include "broker/port/change.h"
 #include "broker/port/message.h"
+#include "codec/table.h"
 
 /* A window of four messages: loads are asked for when less than two are in memory. */
 enum { WINDOW_MESSAGES = 4 };
@@ -978,6 +980,69 @@ TEST(dead_letters_go_cold_too)
     pair_fini(&p);
 }
 
+/* --- rights that change while a GET waits */
+
+static void alter(struct pair *p, enum change_kind kind, enum definition_class what, const char *read)
+{
+    uint8_t room[64];
+    struct pen pen = pen_over(room, sizeof room);
+    struct changes *all = changes_create();
+    table_put_string(&pen, BYTES("read"), bytes_of_string(read));
+    const struct spec spec = {.vhost = BYTES("/"), .name = BYTES("guest"), .arguments = pen_written(&pen)};
+    changes_add(all, kind, what, spec_create(&spec));
+    struct command c = {.verb = ALTER, .changes = all, .from = {.outlet = {.generation = DESK_GENERATION}}};
+    broker_step(p->w.broker, &p->w.now, &c, 1, &p->w.effects);
+    broker_check(p->w.broker);
+    take(p);
+}
+
+/* Everything is cold; client 1 waits for a message. */
+static void pair_init_waiting(struct pair *p)
+{
+    pair_init(p);
+    queue(p, "q", plain);
+    publish(p, 0, 8);
+    drain_memory(p, WINDOW_MESSAGES);
+    get(p, 1);
+    get(p, 1);
+    world_forget(&p->w);
+}
+
+TEST(who_may_not_read_any_more_is_not_given_what_it_waits_for)
+{
+    struct pair p;
+    pair_init_waiting(&p);
+    alter(&p, CHANGE_PUT, DEFINE_PERMISSION, "^other$");
+    world_forget(&p.w);
+    serve(&p);
+    struct event *e = world_next(&p.w);
+    CHECK(e != NULL);
+    assert_int_equal(e->what, FAILED);
+    assert_int_equal(e->verb, GET);
+    assert_int_equal(e->failed.reason, DENIED);
+    world_expect_nothing(&p.w); /* the second is behind the error */
+    alter(&p, CHANGE_PUT, DEFINE_PERMISSION, ".*");
+    world_forget(&p.w);
+    get(&p, 0);
+    expect_got(&p, 0, 4); /* nothing is lost */
+    pair_fini(&p);
+}
+
+TEST(who_is_deleted_while_it_waits_takes_nothing_along)
+{
+    struct pair p;
+    pair_init_waiting(&p);
+    alter(&p, CHANGE_PUT, DEFINE_USER, "new"); /* so that records know both */
+    alter(&p, CHANGE_PUT, DEFINE_PERMISSION, "^q$");
+    alter(&p, CHANGE_REMOVE, DEFINE_USER, "");
+    assert_int_equal(broker_totals(p.w.broker).outlets, 0);
+    world_forget(&p.w);
+    serve(&p);
+    world_expect_nothing(&p.w);
+    assert_int_equal(broker_totals(p.w.broker).messages_ready, 4);
+    pair_fini(&p);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -1019,6 +1084,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_stream_does_not_end_before_its_get_is_answered),
         cmocka_unit_test(a_broker_may_end_with_a_get_that_waits),
         cmocka_unit_test(dead_letters_go_cold_too),
+        cmocka_unit_test(who_may_not_read_any_more_is_not_given_what_it_waits_for),
+        cmocka_unit_test(who_is_deleted_while_it_waits_takes_nothing_along),
     };
     return unit_main("cold", tests, argc, argv);
 }

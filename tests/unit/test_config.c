@@ -95,6 +95,7 @@ TEST(sizes_have_units)
 
 TEST(every_mistake_is_named_with_its_place)
 {
+    assert_complaint("\nhartbeatt = 5", true, "f:2: unknown key 'hartbeatt' (did you mean 'heartbeat'?)");
     assert_complaint("\nheartbeet = 5", true, "f:2: unknown key 'heartbeet' (did you mean 'heartbeat'?)");
     assert_complaint("quite_another_thing = 5", true, "f:1: unknown key 'quite_another_thing'");
     assert_complaint("heartbeat = abc", true, "f:1: heartbeat: expected integer 0..65535, got \"abc\"");
@@ -257,7 +258,7 @@ TEST(secrets_can_be_forgotten)
     struct config *c = read_text("default_pass = xyzzy\ndefault_user = me\n");
     const char *borrowed = config_text(c, KEY_DEFAULT_PASS);
     assert_string_equal(borrowed, "xyzzy");
-    config_forget_secrets(c);
+    config_forget_secret(c, KEY_DEFAULT_PASS);
     assert_memory_equal(borrowed, "\0\0\0\0\0", 5);
     assert_string_equal(config_text(c, KEY_DEFAULT_PASS), "");
     assert_string_equal(config_text(c, KEY_DEFAULT_USER), "me");

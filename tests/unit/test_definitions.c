@@ -478,7 +478,7 @@ TEST(an_empty_document_asks_for_nothing)
 TEST(things_come_in_the_order_in_which_they_can_be_made)
 {
     static const enum definition_class order[] = {
-        DEFINE_USER,     DEFINE_VHOST,     DEFINE_PERMISSION, DEFINE_TOPIC_PERMISSION,
+        DEFINE_VHOST,    DEFINE_USER,      DEFINE_PERMISSION, DEFINE_TOPIC_PERMISSION,
         DEFINE_EXCHANGE, DEFINE_PARAMETER, DEFINE_PARAMETER,  DEFINE_PARAMETER,
         DEFINE_QUEUE,    DEFINE_BINDING};
     struct changes *c = read_ok(SMALL);

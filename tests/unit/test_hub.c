@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "broker/net/hub.h"
+#include "broker/port/inspection.h"
 #include "broker/port/load.h"
 #include "broker/port/spec.h"
 
@@ -308,6 +309,98 @@ TEST(what_nobody_hears_any_more_is_dropped)
     kept_fini(&k);
 }
 
+/* ---- The desk. */
+
+/* One question of the desk's, with a client's before and behind it. */
+static void ask_as_desk(struct outbox *o)
+{
+    const struct origin desk = {.outlet = {.slot = 7, .generation = DESK_GENERATION}};
+    outbox_add(o, INSPECT, desk, 99)->inspection = inspection_create(INSPECT_USERS, NULL, NULL);
+}
+
+static struct mail *next_mail(struct lane *l)
+{
+    for (;;) {
+        struct parcel *p = lane_collect(l);
+        if (p != NULL) {
+            assert_null(p->next);
+            return mail_of(p);
+        }
+        lane_wait(l, PATIENCE_MS);
+    }
+}
+
+static void expect_users(const struct mail *m)
+{
+    assert_int_equal(m->loop, HUB_DESK);
+    assert_int_equal(m->n, 1);
+    assert_int_equal(m->events[0].what, DONE);
+    assert_int_equal(m->events[0].verb, INSPECT);
+    assert_int_equal(m->events[0].to.outlet.slot, 7);
+    assert_int_equal(m->events[0].cookie, 99);
+    assert_int_equal(m->events[0].done.inspection->n, 1);
+}
+
+TEST(a_desk_is_answered_in_its_own_lane_and_has_its_batches_back)
+{
+    struct hub *h = hub_create(broker_with_guest(&config), NULL, LOOPS);
+    struct lane lane, desk, *lanes[LOOPS] = {&lane, &lane, &lane};
+    struct outbox o;
+    lane_init(&lane);
+    lane_init(&desk);
+    outbox_init(&o);
+    hub_seat(h, &desk);
+    hub_start(h, lanes);
+    for (unsigned i = 0; i < 3; i++) {
+        ask_as_desk(&o);
+        struct mail *m = mail_create(HUB_DESK);
+        m->batches = outbox_take(&o);
+        lane_post(hub_inbox(h), &m->parcel);
+        m = next_mail(&desk);
+        expect_users(m);
+        assert_non_null(m->batches);
+        assert_null(m->batches->next);
+        assert_int_equal(m->batches->n, 0);
+        mail_destroy(m);
+    }
+    assert_null(lane_collect(&lane));
+    hub_stop(h);
+    hub_destroy(h);
+    lane_fini(&lane);
+    lane_fini(&desk);
+    outbox_fini(&o);
+}
+
+TEST(without_threads_the_loop_passes_on_what_the_desk_is_told)
+{
+    struct hub *h = hub_create(broker_with_guest(&config), NULL, 0);
+    struct lane desk;
+    struct outbox o;
+    lane_init(&desk);
+    outbox_init(&o);
+    hub_seat(h, &desk);
+    ask_as_desk(&o);
+    struct batch *b = outbox_take(&o);
+    hub_begin(h);
+    hub_step(h, b);
+    struct effects *e = hub_end(h);
+    assert_int_equal(e->n, 1);
+    assert_int_equal(e->events[0].to.outlet.generation, DESK_GENERATION);
+    hub_answer_desk(h, &e->events[0]);
+    effects_clear(e);
+    assert_null(lane_collect(&desk));
+    hub_post_desk(h);
+    struct mail *m = next_mail(&desk);
+    expect_users(m);
+    mail_destroy(m);
+    hub_post_desk(h);
+    assert_null(lane_collect(&desk)); /* there is nothing more */
+    outbox_give(&o, b);
+    outbox_fini(&o);
+    hub_destroy(h);
+    lane_fini(&desk);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +411,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(publishers_pause_while_too_much_is_pending),
         cmocka_unit_test(the_disk_alarm_reaches_everybody),
         cmocka_unit_test(what_nobody_hears_any_more_is_dropped),
+        cmocka_unit_test(a_desk_is_answered_in_its_own_lane_and_has_its_batches_back),
+        cmocka_unit_test(without_threads_the_loop_passes_on_what_the_desk_is_told),
     };
     return unit_main("net/hub", tests, argc, argv);
 }

@@ -1,7 +1,10 @@
 #include "tests/unit/unit.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 
+#include "broker/net/address.h"
 #include "broker/net/login.h"
 #include "broker/net/password.h"
 #include "broker/net/throttle.h"
@@ -68,6 +71,41 @@ TEST(guest_comes_from_here_only_unless_told_otherwise)
     assert_true(may("other", "guest", false));
 }
 
+static struct address address_of(int family, const char *text)
+{
+    struct address a = {0};
+    a.storage.ss_family = (sa_family_t)family;
+    void *host = family == AF_INET ? (void *)&((struct sockaddr_in *)&a.storage)->sin_addr
+                                   : (void *)&((struct sockaddr_in6 *)&a.storage)->sin6_addr;
+    assert_int_equal(inet_pton(family, text, host), 1);
+    a.len = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    return a;
+}
+
+/* Reliability R56. */
+TEST(guest_is_here_in_every_form_of_an_address_and_nowhere_else)
+{
+    static const struct {
+        int family;
+        const char *text;
+        bool is_here;
+    } peers[] = {{AF_INET, "127.0.0.1", true},
+                 {AF_INET, "127.255.255.254", true},
+                 {AF_INET, "10.0.0.1", false},
+                 {AF_INET, "128.0.0.1", false},
+                 {AF_INET6, "::1", true},
+                 {AF_INET6, "::ffff:127.0.0.1", true},
+                 {AF_INET6, "::ffff:10.0.0.1", false},
+                 {AF_INET6, "::127.0.0.1", false},
+                 {AF_INET6, "fe80::1", false},
+                 {AF_INET6, "::", false}};
+    set_up("guest", "guest", 1);
+    for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++) {
+        const struct address a = address_of(peers[i].family, peers[i].text);
+        assert_int_equal(may("guest", "guest", address_is_loopback(&a)), peers[i].is_here);
+    }
+}
+
 TEST(an_empty_password_never_opens)
 {
     set_up("guest", "", 0);
@@ -128,6 +166,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_right_password_opens),
         cmocka_unit_test(guest_comes_from_here_only_unless_told_otherwise),
+        cmocka_unit_test(guest_is_here_in_every_form_of_an_address_and_nowhere_else),
         cmocka_unit_test(an_empty_password_never_opens),
         cmocka_unit_test(zeros_in_names_and_passwords_count),
         cmocka_unit_test(a_certificate_needs_no_password),

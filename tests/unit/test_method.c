@@ -433,63 +433,6 @@ static void a_short_string_of_256_bytes_is_not_encoded(void **state)
     assert_true(p.full);
 }
 
-static void utf8_is_told_from_what_is_not(void **state)
-{
-    (void)state;
-    static const char *const good[] = {
-        "",
-        "00",
-        "7f",
-        "c280",
-        "dfbf",
-        "e0a080",
-        "ed9fbf",
-        "ee8080",
-        "efbfbf",
-        "f0908080",
-        "f48fbfbf",
-        "61626364656667c3bc",
-        "6162636465666768 e282ac 6162636465666768",
-    };
-    static const char *const bad[] = {
-        "80",
-        "bf",
-        "c080",
-        "c1bf",
-        "c2",
-        "c27f",
-        "c2c0",
-        "e080bf",
-        "e09fbf",
-        "eda080",
-        "edbfbf",
-        "e282",
-        "e28261",
-        "f0808080",
-        "f08fbfbf",
-        "f4908080",
-        "f5808080",
-        "f09f98",
-        "f09f9861",
-        "ff",
-        "fe",
-        "6162636465666768 ff",
-        "61626364656667 ff 68",
-        "6162636465666768 e282",
-    };
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        struct bytes b = hex(good[i]);
-        assert_true(utf8_check(b));
-        drop(b);
-    }
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct bytes b = hex(bad[i]);
-        assert_false(utf8_check(b));
-        drop(b);
-    }
-    assert_true(utf8_check((struct bytes){0}));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -514,7 +457,6 @@ int main(void)
         cmocka_unit_test(exchange_and_routing_key_of_a_publish_may_be_any_bytes),
         cmocka_unit_test(a_malformed_table_is_refused),
         cmocka_unit_test(a_short_string_of_256_bytes_is_not_encoded),
-        cmocka_unit_test(utf8_is_told_from_what_is_not),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,28 @@ TEST(fails_at_a_bomb)
                      PATTERN_FAILED);
 }
 
+/* PCRE2's own limit begins anew at every place where a match may begin. */
+TEST(fails_at_a_bomb_that_goes_off_everywhere)
+{
+    static const char *const bombs[] = {"[^,]*[^,]*[,;]", "[a-z]*[a-z]*[a-z]*[0-9]", "(a*)*(a*)*[,;]"};
+    char subject[256];
+    memset(subject, 'a', 255);
+    subject[255] = '\0';
+    for (size_t i = 0; i < sizeof bombs / sizeof bombs[0]; i++)
+        assert_int_equal(match(bombs[i], subject), PATTERN_FAILED);
+    assert_int_equal(match("[a-z]*-[0-9]*", subject), PATTERN_DOES_NOT);
+}
+
+TEST(a_first_try_takes_fewer_steps)
+{
+    char *error = NULL;
+    struct pattern *p = pattern_create(BYTES("^(a|aa)+$"), &error);
+    assert_int_equal(pattern_match_within(p, BYTES("aaaaaaaaaab"), 100), PATTERN_FAILED);
+    assert_int_equal(pattern_match_within(p, BYTES("aaaaaaaaaab"), 5000), PATTERN_DOES_NOT);
+    assert_int_equal(pattern_match_within(p, BYTES("aaaa"), 100), PATTERN_MATCHES);
+    pattern_destroy(p);
+}
+
 TEST(says_what_is_wrong)
 {
     static const char *const bad[] = {"(", "[a", "a{2,1}", "*", "\\C"};
@@ -78,6 +100,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(end_is_the_very_end),
         cmocka_unit_test(takes_bytes_that_are_no_text),
         cmocka_unit_test(fails_at_a_bomb),
+        cmocka_unit_test(fails_at_a_bomb_that_goes_off_everywhere),
+        cmocka_unit_test(a_first_try_takes_fewer_steps),
         cmocka_unit_test(says_what_is_wrong),
         cmocka_unit_test(is_not_longer_than_its_limit),
     };

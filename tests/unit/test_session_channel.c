@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "codec/table.h"
 
 static void ask(struct rig *r, uint16_t channel)

@@ -506,6 +506,9 @@ static void what_is_put_is_found(void **state)
     assert_true(table_find(b, BYTES("i32"), &f) && f.type == 'I' && f.integer == -2);
     assert_true(table_find(b, BYTES("string"), &f) && f.type == 'S');
     assert_bytes_equal(f.bytes, BYTES("text"));
+    assert_bytes_equal(table_find_string(b, "string"), BYTES("text"));
+    assert_null(table_find_string(b, "i64").at);
+    assert_null(table_find_string(b, "strings").at);
     assert_true(table_find(b, BYTES("time"), &f) && f.type == 'T' && f.timestamp == UINT64_MAX);
     assert_true(table_find(b, BYTES("delaed"), &f) && f.type == 'u' && f.integer == 0x1234);
     drop(b);

@@ -77,6 +77,7 @@ void hands_shake(struct hands *h, struct tls *t, SSL_CTX *client, SSL_SESSION *s
 
 void hands_drop(struct hands *h)
 {
+    SSL_set_shutdown(h->client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* or its session counts as broken */
     SSL_free(h->server);
     SSL_free(h->client);
     close(h->fds[0]);
