@@ -136,7 +136,8 @@ void vhost_remove(struct broker *b, struct vhost *v)
     take_rights(b, v, why);
     free(why);
     parameter_remove_vhost(b, v->name);
-    remember_definition(b, RECORD_UNDEFINE, DEFINE_VHOST, v->spec);
+    if (v->is_defined)
+        remember_definition(b, RECORD_UNDEFINE, DEFINE_VHOST, v->spec);
     vhost_destroy(b, v);
 }
 
