@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/audit.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/boot.h"
@@ -66,6 +67,7 @@ static int read_options(struct options *o, int argc, char **argv)
             o->file = optarg;
             break;
         case SET:
+            CHECK(optarg != NULL); /* required_argument says so */
             o->settings = alloc_array((void *)o->settings, o->n_settings + 1, sizeof(char *));
             o->settings[o->n_settings++] = optarg;
             break;

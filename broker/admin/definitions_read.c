@@ -30,7 +30,7 @@ static char *describe(const struct reader *r)
 }
 
 /* The caller frees it. */
-static char *say(const struct reader *r, const char *format, va_list more)
+__attribute__((format(printf, 2, 0))) static char *say(const struct reader *r, const char *format, va_list more)
 {
     char said[SAID_MAX];
     vsnprintf(said, sizeof said, format, more);

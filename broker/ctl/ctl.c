@@ -333,7 +333,7 @@ void ctl_say(const struct ctl *c, const char *text)
 }
 
 /* printf to f, with what could harm a terminal shown; line ends stay. */
-static void print_safely(FILE *f, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void print_safely(FILE *f, const char *format, va_list args)
 {
     char *text = NULL, *line, *rest;
     if (vasprintf(&text, format, args) < 0)

@@ -277,7 +277,7 @@ static bool choose_ciphers(SSL_CTX *context, const struct tls_config *c, char **
         SSL_CTX_set_max_proto_version(context, has_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
         SSL_CTX_set_cipher_list(context, ciphers != NULL ? ciphers : GOOD_CIPHERS);
         SSL_CTX_set_ciphersuites(context, suites != NULL ? suites : GOOD_SUITES);
-        SSL_CTX_set1_groups_list(context, GOOD_GROUPS);
+        SSL_CTX_set1_groups_list(context, (uintptr_t)GOOD_GROUPS); /* it does not change them */
     }
     ERR_clear_error();
     free(ciphers);
