@@ -10,6 +10,7 @@
 #include "broker/admin/fetch.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
+#include "broker/admin/note.h"
 #include "broker/admin/shape.h"
 #include "broker/net/password.h"
 
@@ -57,30 +58,31 @@ void control_hash_password(struct request *r)
 
 /* ---- The program. */
 
-static void call(struct request *r, void (*function)(void *arg), const char *what)
+static void call(struct request *r, void (*function)(void *arg), const char *what, const char *action)
 {
     if (function == NULL) {
         request_fail(r, HTTP_STATUS_UNAVAILABLE, "not_available", "there is nothing to %s", what);
         return;
     }
     log_notice("admin", "%s was asked to %s", r->actor, what);
+    note_control(r, action, NULL);
     function(request_config(r)->arg);
     request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
 }
 
 void control_reload(struct request *r)
 {
-    call(r, request_config(r)->reload, "reload");
+    call(r, request_config(r)->reload, "reload", "broker.reload");
 }
 
 void control_rotate_logs(struct request *r)
 {
-    call(r, request_config(r)->rotate_logs, "rotate logs");
+    call(r, request_config(r)->rotate_logs, "rotate logs", "broker.rotate-logs");
 }
 
 void control_stop(struct request *r)
 {
-    call(r, request_config(r)->stop, "stop");
+    call(r, request_config(r)->stop, "stop", "broker.stop");
 }
 
 void control_log_level(struct request *r)
@@ -94,6 +96,7 @@ void control_log_level(struct request *r)
         return;
     }
     log_notice("admin", "%s sets the log level to %.*s", r->actor, BYTES_ARG(name));
+    note_control(r, "broker.log-level", json_string_value(request_member(r, "level")));
     log_set_level((enum log_level)level);
     request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
 }

@@ -48,19 +48,29 @@ static const char *verb_of(const struct change *c)
     return c->outcome == CHANGE_CHANGED ? "update" : "create";
 }
 
-/* Rights and policies are told in full; users have hashes, and what other parameters hold is not known. */
+/* Rights, tags, limits and policies are told in full; what other parameters hold is not known. */
 static bool is_told(const struct change *c)
 {
-    return c->what == DEFINE_PERMISSION || c->what == DEFINE_TOPIC_PERMISSION ||
-           (c->what == DEFINE_PARAMETER &&
-            (bytes_equal(c->spec->type, BYTES("policy")) || bytes_equal(c->spec->type, BYTES("operator_policy"))));
+    static const char *const told[] = {"policy", "operator_policy", "vhost-limits"};
+    if (c->what == DEFINE_PARAMETER)
+        for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
+            if (bytes_equal(c->spec->type, bytes_of_string(told[i])))
+                return true;
+    return c->what == DEFINE_PERMISSION || c->what == DEFINE_TOPIC_PERMISSION || c->what == DEFINE_USER;
 }
 
-/* The caller frees it. */
-static char *print(json_t *value)
+/* Without what nobody needs to read there: hashes, and the name that the line has already.  The caller frees it. */
+static char *print(const struct change *c, json_t *value)
 {
-    char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
+    json_t *shown = json_copy(value);
     json_decref(value);
+    if (c->what == DEFINE_USER) {
+        json_object_del(shown, "name");
+        json_object_del(shown, "password_hash");
+        json_object_del(shown, "hashing_algorithm");
+    }
+    char *text = json_dumps(shown, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(shown);
     return text;
 }
 
@@ -80,9 +90,9 @@ static void note_change(const struct request *r, const struct change *c, const c
         a.reason = bytes_of_string(why);
     }
     if (is_told(c) && r->before != NULL)
-        before = print(json_incref(r->before));
+        before = print(c, json_incref(r->before));
     if (is_told(c) && c->kind == CHANGE_PUT)
-        after = print(json_of_table(c->spec->arguments));
+        after = print(c, json_of_table(c->spec->arguments));
     if (before != NULL)
         a.before = bytes_of_string(before);
     if (after != NULL)
@@ -122,4 +132,12 @@ void note_answer(const struct request *r, const struct event *e)
         a.has_count = true;
         audit_write(&a);
     }
+}
+
+void note_control(const struct request *r, const char *action, const char *to)
+{
+    struct audit a = begin(r, action);
+    if (to != NULL)
+        a.after = bytes_of_string(to);
+    audit_write(&a);
 }

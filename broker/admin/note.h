@@ -7,4 +7,7 @@
 /* The answer to an ALTER or EXPEL of that request: a line for everything that has changed, or one for why nothing has.
  * Other answers leave none. */
 void note_answer(const struct request *r, const struct event *e);
+
+/* The program itself was told to do something; to: what it is to be from now on, or NULL. */
+void note_control(const struct request *r, const char *action, const char *to);
 #endif
