@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { HUSH_LINES = 10, HUSH_MS = 10000 }; /* usually so many lines; in that while */
+enum { HUSH_LINES = 10 /* unless there is a reason for another number */, HUSH_MS = 10000 };
 
 struct hush {
     uint64_t since_ms;
