@@ -76,7 +76,7 @@ unsigned login_mechanisms(const struct session *s)
 
 bool greeting_may_log(const struct session *s, unsigned *suppressed)
 {
-    unsigned unasked;
+    unsigned unasked = 0;
     suppressed = suppressed != NULL ? suppressed : &unasked;
     *suppressed = 0;
     bool may = s->config->may_log == NULL || s->greeting == NULL ||

@@ -60,7 +60,7 @@ static struct decision *decision_get(const struct broker *b, struct access *a, e
 
 static bool may_be_dear(const struct broker *b, struct access *a)
 {
-    if (a->dear_until_ms > b->now.ms + (ACCESS_DEAR_BURST - 1) * ACCESS_DEAR_MS)
+    if (a->dear_until_ms > b->now.ms + (uint64_t)(ACCESS_DEAR_BURST - 1) * ACCESS_DEAR_MS)
         return false;
     if (a->dear_until_ms < b->now.ms)
         a->dear_until_ms = b->now.ms;

@@ -245,10 +245,11 @@ static void put_consumer(const struct page *p, const struct consumer *c)
 static void on_consumed_queue(void *arg, struct map_node *n)
 {
     const struct queue *q = item_of(n, struct queue, in_vhost);
+    if (!is_wanted(arg, q->name))
+        return;
     const struct consumer *c;
-    if (is_wanted(arg, q->name))
-        list_each (c, &q->consumers, const struct consumer, in_queue)
-            put_consumer(arg, c);
+    list_each (c, &q->consumers, const struct consumer, in_queue)
+        put_consumer(arg, c);
 }
 
 /* --- connections and channels

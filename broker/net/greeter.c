@@ -90,7 +90,7 @@ enum { PARCEL_RELOAD = 1000 };
 static void complain(struct greeter *g, struct hush *t, const struct arrival *a, const char *what, const char *why)
 {
     unsigned hidden;
-    if (!hush_may(t, g->now_ms, &hidden))
+    if (!hush_may(t, HUSH_LINES, g->now_ms, &hidden))
         return;
     char from[ADDRESS_TEXT_MAX], more[64] = "";
     address_format(&a->peer.from, from);

@@ -5,22 +5,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { HUSH_LINES = 10, HUSH_MS = 10000 };
+enum { HUSH_LINES = 10 /* unless there is a reason for another number */, HUSH_MS = 10000 };
 
 struct hush {
     uint64_t since_ms;
     unsigned lines, hidden;
 };
 
-/* Whether a line may be written now; *hidden: how many were not, before it. */
-static inline bool hush_may(struct hush *t, uint64_t now_ms, unsigned *hidden)
+/* Whether a line may be written now, of so many in a while; *hidden: how many were not, before it. */
+static inline bool hush_may(struct hush *t, unsigned lines, uint64_t now_ms, unsigned *hidden)
 {
     *hidden = 0;
     if (now_ms - t->since_ms >= HUSH_MS) {
         *hidden = t->hidden;
         *t = (struct hush){.since_ms = now_ms};
     }
-    if (t->lines == HUSH_LINES) {
+    if (t->lines == lines) {
         t->hidden++;
         return false;
     }

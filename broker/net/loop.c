@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/slots.h"
 #include "broker/net/conn.h"
+#include "broker/net/hush.h"
 #include "broker/net/porch.h"
 #include "broker/net/transport.h"
 
@@ -24,8 +25,7 @@ struct loop {
     struct heap deadlines; /* struct conn */
     struct door door;
     struct porch porch;
-    unsigned evicted; /* from the door, since that was last told */
-    uint64_t told_ms;
+    struct hush on_eviction; /* from the door */
     uint64_t now_ms;
     unsigned alarms;
     bool is_stopping, is_hurried, are_dropped;
@@ -163,13 +163,10 @@ static void loop_send_away(struct loop *l, struct stranger *s)
 static void loop_evict(struct loop *l, struct guest *g)
 {
     struct conn *c = item_of(g, struct conn, guest);
-    l->evicted++;
-    if (l->told_ms == 0 || l->now_ms - l->told_ms >= LOOP_EVICTED_EVERY_MS) {
+    unsigned hidden;
+    if (hush_may(&l->on_eviction, 1, l->now_ms, &hidden))
         log_warning("net", "too many connections that have not logged in: closing %s, and %u before it",
-                    session_peer_name(c->session), l->evicted - 1);
-        l->told_ms = l->now_ms;
-        l->evicted = 0;
-    }
+                    session_peer_name(c->session), hidden);
     loop_leave_door(l, c);
     conn_drop(c);
     loop_touch(l, c);
@@ -422,10 +419,8 @@ static uint64_t loop_patience(const struct loop *l)
 {
     if (loop_has_work(l))
         return 0;
-    uint64_t deadline = UINT64_MAX;
     const struct heap_node *first = heap_top(&l->deadlines);
-    if (first != NULL)
-        deadline = first->key;
+    uint64_t deadline = first != NULL ? first->key : UINT64_MAX;
     if (!l->shared->has_threads && hub_deadline(l->shared->hub) < deadline)
         deadline = hub_deadline(l->shared->hub);
     if (loop_porch_at(l) < deadline)

@@ -21,12 +21,11 @@ struct loop;
 
 enum {
     LOOPS_MAX = 64,
-    LOOP_BATCHES_MAX = 64,         /* under way to the hub before the loop waits for it */
-    LOOP_ROUNDS = 4,               /* of hub and sessions before sockets are looked at again; without threads */
-    LOOP_MAILS_SPARE = 64,         /* empty mails that are kept for use */
-    LOOP_GRACE_MS = 3000,          /* for clients to answer when the broker stops; then their sockets are closed */
-    LOOP_STOP_MS = 9000,           /* for all of it */
-    LOOP_EVICTED_EVERY_MS = 10000, /* between lines of the log about strangers who had to go for others */
+    LOOP_BATCHES_MAX = 64, /* under way to the hub before the loop waits for it */
+    LOOP_ROUNDS = 4,       /* of hub and sessions before sockets are looked at again; without threads */
+    LOOP_MAILS_SPARE = 64, /* empty mails that are kept for use */
+    LOOP_GRACE_MS = 3000,  /* for clients to answer when the broker stops; then their sockets are closed */
+    LOOP_STOP_MS = 9000,   /* for all of it */
 };
 
 /* What the loops of a broker have in common; outlives them. */

@@ -97,7 +97,7 @@ static enum proxy_verdict read_1(struct bytes in, size_t *used, struct address *
     const size_t n = in.len < PROXY_LINE_MAX ? in.len : PROXY_LINE_MAX;
     const uint8_t *end = memchr(in.at, '\r', n);
     if (end == NULL || (size_t)(end - in.at) + 1 == in.len)
-        return n < PROXY_LINE_MAX ? PROXY_MORE : PROXY_BAD;
+        return in.len < PROXY_LINE_MAX ? PROXY_MORE : PROXY_BAD;
     const size_t len = (size_t)(end - in.at);
     if (len + 2 > PROXY_LINE_MAX || in.at[len + 1] != '\n')
         return PROXY_BAD;

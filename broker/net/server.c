@@ -196,7 +196,7 @@ static void server_turn_away(struct server *s, int fd)
     unsigned hidden;
     char more[64] = "";
     close(fd);
-    if (!hush_may(&s->on_crowd, clock_ms(), &hidden))
+    if (!hush_may(&s->on_crowd, HUSH_LINES, clock_ms(), &hidden))
         return;
     if (hidden > 0)
         snprintf(more, sizeof more, " (and %u more like this before)", hidden);
