@@ -340,11 +340,24 @@ static bool is_listening_for_the_end(const struct session *s)
     return s->state == LINGERING && s->greeting_bytes <= SESSION_GREETING_BYTES_MAX;
 }
 
+/* Nor does one who guesses and hangs up before the verdict. */
+static bool is_listening_meanwhile(const struct session *s)
+{
+    return (s->state == JUDGING || s->state == JUDGED) && s->left_over <= SESSION_GREETING_BYTES_MAX;
+}
+
+bool session_has_logged_in(const struct session *s)
+{
+    return s->is_let_in;
+}
+
 unsigned session_wants(const struct session *s)
 {
     unsigned wish = output_is_empty(&s->output) ? 0 : SESSION_WRITE;
     if (s->state == OVER)
         return s->abort ? SESSION_ABORT : wish | SESSION_CLOSE;
+    if (is_listening_meanwhile(s))
+        return wish | SESSION_LISTEN;
     return session_is_reading(s) || is_listening_for_the_end(s) ? wish | SESSION_READ : wish;
 }
 
