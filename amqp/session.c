@@ -179,6 +179,8 @@ size_t session_feed(struct session *s, struct bytes in, uint64_t now)
 {
     s->now = now;
     s->heard |= in.len > s->left_over;
+    if (s->state == LINGERING)
+        s->greeting_bytes += (uint32_t)in.len;
     size_t used = states[s->state].input == DROPS ? in.len : input_take(s, in);
     s->left_over = in.len - used;
     return used;
@@ -331,12 +333,32 @@ void session_tick(struct session *s, uint64_t now)
     heartbeat_tick(s);
 }
 
+/* While a silent close is due, what comes is dropped: it is read only so that a peer who hangs up is gone at once, and
+ * does not take the place of one who wants to log in. */
+static bool is_listening_for_the_end(const struct session *s)
+{
+    return s->state == LINGERING && s->greeting_bytes <= SESSION_GREETING_BYTES_MAX;
+}
+
+/* Nor does one who guesses and hangs up before the verdict. */
+static bool is_listening_meanwhile(const struct session *s)
+{
+    return (s->state == JUDGING || s->state == JUDGED) && s->left_over <= SESSION_GREETING_BYTES_MAX;
+}
+
+bool session_has_logged_in(const struct session *s)
+{
+    return s->is_let_in;
+}
+
 unsigned session_wants(const struct session *s)
 {
     unsigned wish = output_is_empty(&s->output) ? 0 : SESSION_WRITE;
     if (s->state == OVER)
         return s->abort ? SESSION_ABORT : wish | SESSION_CLOSE;
-    return session_is_reading(s) ? wish | SESSION_READ : wish;
+    if (is_listening_meanwhile(s))
+        return wish | SESSION_LISTEN;
+    return session_is_reading(s) || is_listening_for_the_end(s) ? wish | SESSION_READ : wish;
 }
 
 void session_lost(struct session *s)

@@ -115,12 +115,16 @@ uint64_t session_deadline(const struct session *s);
 void session_tick(struct session *s, uint64_t now);
 
 enum session_wish {
-    SESSION_READ = 1 << 0,  /* read the socket */
-    SESSION_WRITE = 1 << 1, /* there is output */
-    SESSION_CLOSE = 1 << 2, /* when the output is written: shut the socket down, drain it briefly, close it */
-    SESSION_ABORT = 1 << 3, /* close the socket now; the output is lost */
+    SESSION_READ = 1 << 0,   /* read the socket */
+    SESSION_WRITE = 1 << 1,  /* there is output */
+    SESSION_CLOSE = 1 << 2,  /* when the output is written: shut the socket down, drain it briefly, close it */
+    SESSION_ABORT = 1 << 3,  /* close the socket now; the output is lost */
+    SESSION_LISTEN = 1 << 4, /* read the socket for its end's sake: what comes is kept, and taken later */
 };
 unsigned session_wants(const struct session *s);
+
+/* Its user has been let in, whether that was told or not: it is no stranger any more. */
+bool session_has_logged_in(const struct session *s);
 
 /* The peer has gone (end of file, reset): no more output.  Safe to call twice. */
 void session_lost(struct session *s);

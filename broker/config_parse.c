@@ -148,9 +148,11 @@ static void take_setting(struct parser *p, const char *begin, char *key)
     char *equals = skip_space(key_end);
     if (key_end == key || *equals != '=') {
         size_t column = (size_t)(key_end == key ? key - begin : equals - begin) + 1;
-        char *rest = key_end == key ? key : equals;
         char *full = str_format("%s:%zu", p->origin, column), *text;
-        text = str_format("expected 'key = value', found \"%.*s\"", SHOWN_MAX, rest);
+        if (key_end == key)
+            text = str_format("expected 'key = value', found \"%.*s\"", SHOWN_MAX, key);
+        else /* what stands there instead may be a password */
+            text = str_format("expected '=' behind '%.*s'", (int)(key_end - key), key);
         p->sink->complaint(p->sink->arg, full, true, text);
         free(text);
         free(full);

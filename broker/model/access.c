@@ -311,12 +311,14 @@ static void topic_access_clear(struct topic_access *t)
     free(t->spec);
 }
 
-bool topic_access_put(struct broker *b, struct vhost *v, const struct spec *spec)
+bool topic_access_put(struct broker *b, struct vhost *v, struct user *u, const struct spec *spec)
 {
     char *why = NULL;
     struct topic_access *t = topic_access_find(v, spec->name, spec->key);
     if (t == NULL) {
         t = alloc_zeroed(sizeof *t);
+        t->vhost = v;
+        list_append(&u->topics, &t->in_user);
         map_add(&v->topics, &t->in_vhost, topic_hash(v, spec->name, spec->key));
     } else if (table_same_entries(t->spec->arguments, spec->arguments)) {
         return false;
@@ -331,38 +333,19 @@ bool topic_access_put(struct broker *b, struct vhost *v, const struct spec *spec
     return true;
 }
 
-static void topic_access_free(struct vhost *v, struct topic_access *t)
+static void topic_access_free(struct topic_access *t)
 {
-    map_remove(&v->topics, &t->in_vhost);
+    map_remove(&t->vhost->topics, &t->in_vhost);
+    list_remove(&t->in_user);
     topic_access_clear(t);
     free(t);
 }
 
-void topic_access_remove(struct broker *b, struct vhost *v, struct topic_access *t)
+void topic_access_remove(struct broker *b, struct topic_access *t)
 {
     remember_definition(b, RECORD_UNDEFINE, DEFINE_TOPIC_PERMISSION, t->spec);
     b->topology_version++;
-    topic_access_free(v, t);
-}
-
-/* The first of that user; NULL: none. */
-static struct topic_access *find_any(const struct vhost *v, struct bytes user)
-{
-    for (struct map_node *n = map_walk(&v->topics, NULL); n != NULL; n = map_walk(&v->topics, n)) {
-        struct topic_access *t = item_of(n, struct topic_access, in_vhost);
-        if (bytes_equal(t->spec->name, user))
-            return t;
-    }
-    return NULL;
-}
-
-void topic_access_remove_user(struct broker *b, const struct user *u)
-{
-    for (struct map_node *n = map_walk(&b->vhosts, NULL); n != NULL; n = map_walk(&b->vhosts, n)) {
-        struct vhost *v = item_of(n, struct vhost, in_broker);
-        for (struct topic_access *t; (t = find_any(v, u->name)) != NULL;)
-            topic_access_remove(b, v, t);
-    }
+    topic_access_free(t);
 }
 
 bool access_allows_key(const struct broker *b, const struct outlet *o, enum right right, const struct exchange *x,
@@ -388,5 +371,5 @@ void access_forget_all(struct vhost *v)
     while ((n = map_walk(&v->accesses, NULL)) != NULL)
         access_free(item_of(n, struct access, in_vhost));
     while ((n = map_walk(&v->topics, NULL)) != NULL)
-        topic_access_free(v, item_of(n, struct topic_access, in_vhost));
+        topic_access_free(item_of(n, struct topic_access, in_vhost));
 }

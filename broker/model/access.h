@@ -52,7 +52,9 @@ struct access {
 
 /* A user's rights to routing keys of a topic exchange; where there is none, all keys are allowed. */
 struct topic_access {
-    struct map_node in_vhost;     /* by user and exchange */
+    struct map_node in_vhost; /* by user and exchange */
+    struct link in_user;
+    struct vhost *vhost;          /* borrowed */
     struct spec *spec;            /* owned: as it was defined */
     struct pattern *write, *read; /* owned */
 };
@@ -71,9 +73,8 @@ bool access_put(struct broker *b, struct vhost *v, struct user *u, const struct 
 void access_remove(struct broker *b, struct access *a, const char *why);
 
 struct topic_access *topic_access_find(const struct vhost *v, struct bytes user, struct bytes exchange);
-bool topic_access_put(struct broker *b, struct vhost *v, const struct spec *spec);
-void topic_access_remove(struct broker *b, struct vhost *v, struct topic_access *t);
-void topic_access_remove_user(struct broker *b, const struct user *u); /* in all virtual hosts */
+bool topic_access_put(struct broker *b, struct vhost *v, struct user *u, const struct spec *spec);
+void topic_access_remove(struct broker *b, struct topic_access *t);
 
 /* May it?  The name of the default exchange is amq.default here. */
 bool access_allows(struct broker *b, const struct outlet *o, enum right right, enum resource what, struct bytes name);

@@ -147,7 +147,7 @@ static void put(struct broker *b, struct change *c, struct vhost *v)
         break;
     case DEFINE_TOPIC_PERMISSION:
         was_there = topic_access_find(v, spec->name, spec->key) != NULL;
-        changed = topic_access_put(b, v, spec);
+        changed = topic_access_put(b, v, user_find(b, spec->name), spec);
         break;
     case DEFINE_PARAMETER:
         was_there = parameter_find(b, spec->vhost, spec->type, spec->name) != NULL;
@@ -176,7 +176,7 @@ static void remove_topic_access(struct broker *b, struct change *c, struct vhost
     struct topic_access *t = v == NULL ? NULL : topic_access_find(v, c->spec->name, c->spec->key);
     if (t == NULL)
         return;
-    topic_access_remove(b, v, t);
+    topic_access_remove(b, t);
     c->outcome = CHANGE_REMOVED;
 }
 

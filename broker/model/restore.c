@@ -57,11 +57,12 @@ static bool restore_access(struct broker *b, struct vhost *v, const struct spec 
 
 static bool restore_topic_access(struct broker *b, struct vhost *v, const struct spec *spec)
 {
+    struct user *u = user_find(b, spec->name);
     char *refusal = topic_access_refuse(spec);
-    bool is_fine = refusal == NULL && user_find(b, spec->name) != NULL;
+    bool is_fine = refusal == NULL && u != NULL;
     free(refusal);
     if (is_fine)
-        topic_access_put(b, v, spec);
+        topic_access_put(b, v, u, spec);
     return is_fine;
 }
 

@@ -73,6 +73,7 @@ static struct user *user_create(struct broker *b, const struct spec *spec)
     u->spec = spec_create(spec);
     u->serial = ++b->last_serial;
     list_init(&u->accesses);
+    list_init(&u->topics);
     map_add(&b->users, &u->in_broker, hash_bytes(spec->name, b->hash_seed));
     return u;
 }
@@ -107,11 +108,13 @@ void user_free(struct broker *b, struct user *u)
 void user_remove(struct broker *b, struct user *u)
 {
     struct access *a;
+    struct topic_access *t;
     char *why = str_format("user '%.*s' is deleted", BYTES_ARG(u->name));
     list_each (a, &u->accesses, struct access, in_user)
         access_remove(b, a, why);
     free(why);
-    topic_access_remove_user(b, u);
+    list_each (t, &u->topics, struct topic_access, in_user)
+        topic_access_remove(b, t);
     remember_definition(b, RECORD_UNDEFINE, DEFINE_USER, u->spec);
     user_free(b, u);
 }

@@ -24,6 +24,7 @@ struct user {
     uint64_t connections_max, channels_max; /* LIMIT_NONE */
     uint64_t connections;
     struct list accesses; /* struct access: in_user */
+    struct list topics;   /* struct topic_access */
 };
 
 struct user *user_find(const struct broker *b, struct bytes name);

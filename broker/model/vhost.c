@@ -114,22 +114,27 @@ bool vhost_put(struct broker *b, const struct spec *spec)
     return true;
 }
 
-/* The first access that lets somebody in; NULL: none. */
-static struct access *find_access(const struct vhost *v)
+/* All rights in it.  Each time from the beginning would be a walk over ever more empty buckets. */
+static void take_rights(struct broker *b, struct vhost *v, const char *why)
 {
-    struct map_node *n = map_walk(&v->accesses, NULL);
-    return n != NULL ? item_of(n, struct access, in_vhost) : NULL;
+    struct map_node *n, *next;
+    while (v->accesses.count > 0) /* a map that shrinks under a walk may leave some for the next one */
+        for (n = map_walk(&v->accesses, NULL); n != NULL; n = next) {
+            next = map_walk(&v->accesses, n);
+            access_remove(b, item_of(n, struct access, in_vhost), why);
+        }
+    while (v->topics.count > 0)
+        for (n = map_walk(&v->topics, NULL); n != NULL; n = next) {
+            next = map_walk(&v->topics, n);
+            topic_access_remove(b, item_of(n, struct topic_access, in_vhost));
+        }
 }
 
 void vhost_remove(struct broker *b, struct vhost *v)
 {
-    struct map_node *n;
     char *why = str_format("vhost '%.*s' is deleted", BYTES_ARG(v->name));
-    for (struct access *a; (a = find_access(v)) != NULL;)
-        access_remove(b, a, why);
+    take_rights(b, v, why);
     free(why);
-    while ((n = map_walk(&v->topics, NULL)) != NULL)
-        topic_access_remove(b, v, item_of(n, struct topic_access, in_vhost));
     parameter_remove_vhost(b, v->name);
     if (v->is_defined)
         remember_definition(b, RECORD_UNDEFINE, DEFINE_VHOST, v->spec);

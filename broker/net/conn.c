@@ -54,7 +54,7 @@ void conn_read(struct conn *c, uint8_t *scratch, uint64_t now_ms)
         return;
     if (c->transport->writes_by_reading)
         c->is_blocked = false;
-    if (c->state == CONN_UP && (session_wants(c->session) & SESSION_READ) == 0)
+    if (c->state == CONN_UP && (session_wants(c->session) & (SESSION_READ | SESSION_LISTEN)) == 0)
         return; /* that was before it stopped wanting */
     /* Until it has opened there may be a password in what comes. */
     const bool is_secret = c->in.is_secret = c->guest.place != NULL;
@@ -142,7 +142,7 @@ static void conn_unblock(struct conn *c)
 static void conn_watch(struct conn *c, unsigned wants)
 {
     const struct transport *t = c->transport;
-    bool will_read = (wants & SESSION_READ) != 0;
+    bool will_read = (wants & (SESSION_READ | SESSION_LISTEN)) != 0;
     bool waits_to_write = (c->is_blocked && !t->writes_by_reading) || (will_read && t->reads_by_writing);
     bool waits_to_read = will_read || (c->is_blocked && t->writes_by_reading);
     watch_set(c->watch, (waits_to_read ? WATCH_READ : 0U) | (waits_to_write ? WATCH_WRITE : 0U));

@@ -225,6 +225,7 @@ static bool read_proxy(struct arrival *a)
         a->peer.from = from;
         a->peer.to = to;
     }
+    a->peer.is_hidden = verdict == PROXY_LOCAL;
     free(a->header);
     a->header = NULL;
     a->header_len = 0;

@@ -283,9 +283,9 @@ static void loop_hand_out(struct loop *l, struct event *events, size_t n)
             event_drop(e);
             continue;
         }
-        if (e->what == DONE && e->verb == ATTACH)
-            loop_leave_door(l, c); /* it has logged in and opened */
         session_event(c->session, e, l->now_ms);
+        if (session_has_logged_in(c->session))
+            loop_leave_door(l, c); /* whoever guesses may wait there until it has to go: this one may not */
         loop_touch(l, c);
     }
 }

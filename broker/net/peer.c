@@ -145,7 +145,7 @@ struct session_peer peer_for_session(const struct peer *p, struct peer_room *roo
     address_group(&p->from, room->place);
     return (struct session_peer){
         .name = room->name,
-        .is_loopback = address_is_loopback(&p->from),
+        .is_loopback = address_is_loopback(&p->from) && !p->is_hidden,
         .is_tls = p->is_tls,
         .place = bytes_of(room->place, sizeof room->place),
         .certificate_name = p->certificate_name,

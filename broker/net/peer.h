@@ -17,6 +17,7 @@ enum { PEER_FACTS_MAX = 4096, PEER_WORD_MAX = 32, PEER_NAME_MAX = 2 * ADDRESS_TE
 struct peer {
     struct address from, to; /* as they count: the socket's, or those that a PROXY header has stated */
     bool is_tls;
+    bool is_hidden; /* a proxy that should say where it is did not: wherever the proxy is, this is no loopback */
     char *certificate_name;        /* owned: who its certificate says that it is */
     const char *certificate_fault; /* … or why that is unknown: a text that stays */
     char protocol[PEER_WORD_MAX], cipher[PEER_WORD_MAX], key_exchange[PEER_WORD_MAX], hash[PEER_WORD_MAX];

@@ -109,7 +109,7 @@ TEST(every_mistake_is_named_with_its_place)
                      "f:1: tcp_listen_options.nodelay: expected true or false, got \"1\"");
     assert_complaint("listeners.tcp.a = 127.0.0.1:70000", true,
                      "f:1: listeners.tcp.a: expected PORT, ADDRESS:PORT, unix:/PATH or none, got \"127.0.0.1:70000\"");
-    assert_complaint("\n\n  heartbeat 5", true, "f:3:13: expected 'key = value', found \"5\"");
+    assert_complaint("\n\n  heartbeat 5", true, "f:3:13: expected '=' behind 'heartbeat'");
     assert_complaint("!", true, "f:1:1: expected 'key = value', found \"!\"");
     assert_complaint("default_user = '''a", true, "f:1: no ''' ends what begins here");
     assert_complaint("[{rabbit, []}].", true,

@@ -427,6 +427,31 @@ TEST(what_was_said_before_a_socket_broke_is_heard)
     tear_down(&p);
 }
 
+TEST(who_only_listens_keeps_what_comes_and_hears_the_end)
+{
+    struct pair p;
+    set_up(&p);
+    p.session.wants = SESSION_LISTEN;
+    conn_serve(p.conn, NOW);
+    peer_says(&p, "one ");
+    turn(&p);
+    peer_says(&p, "two");
+    turn(&p);
+    assert_int_equal(p.session.fed_bytes, 0);
+    p.session.wants = SESSION_READ;
+    while (turn(&p))
+        ;
+    assert_int_equal(p.session.fed_bytes, 7);
+    assert_memory_equal(p.session.fed, "one two", 7);
+    p.session.wants = SESSION_LISTEN;
+    conn_serve(p.conn, NOW);
+    close(p.peer);
+    p.peer = -1;
+    turn(&p);
+    assert_true(p.session.is_lost);
+    tear_down(&p);
+}
+
 TEST(closing_writes_all_shuts_down_and_drains)
 {
     struct pair p;
@@ -516,6 +541,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(writing_that_waits_for_reading_goes_on_when_something_comes),
         cmocka_unit_test(a_peer_that_goes_is_told_to_the_session),
         cmocka_unit_test(what_was_said_before_a_socket_broke_is_heard),
+        cmocka_unit_test(who_only_listens_keeps_what_comes_and_hears_the_end),
         cmocka_unit_test(closing_writes_all_shuts_down_and_drains),
         cmocka_unit_test(a_peer_that_never_hangs_up_is_not_waited_for),
         cmocka_unit_test(a_peer_that_never_reads_is_not_waited_for),

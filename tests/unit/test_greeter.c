@@ -346,14 +346,16 @@ TEST(a_proxy_says_for_whom_it_speaks)
     tear_down(&h);
 }
 
-TEST(a_proxy_that_speaks_for_itself_keeps_its_address)
+TEST(a_proxy_that_speaks_for_itself_keeps_its_address_and_is_no_loopback)
 {
     struct house h;
     set_up(&h, FOREVER_MS, FOREVER_MS, "127.0.0.1");
     int fd = arrive(&h, PROXY);
     say(fd, "PROXY UNKNOWN\r\n", 15);
     wait_until(&h, 1, 0);
+    struct peer_room hidden;
     assert_true(address_is_loopback(&h.passed[0].peer.from));
+    assert_false(peer_for_session(&h.passed[0].peer, &hidden).is_loopback); /* nobody knows who comes through it */
     close(fd);
     tear_down(&h);
 }
@@ -440,7 +442,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_no_tls_is_sent_away_in_an_orderly_manner),
         cmocka_unit_test(a_client_that_fails_is_told_why),
         cmocka_unit_test(a_proxy_says_for_whom_it_speaks),
-        cmocka_unit_test(a_proxy_that_speaks_for_itself_keeps_its_address),
+        cmocka_unit_test(a_proxy_that_speaks_for_itself_keeps_its_address_and_is_no_loopback),
         cmocka_unit_test(who_is_no_proxy_is_not_believed),
         cmocka_unit_test(new_certificates_are_for_new_connections),
         cmocka_unit_test(stopping_closes_who_is_there),

@@ -163,12 +163,35 @@ TEST(a_refused_login_is_told_only_to_those_who_can_hear_it)
     r = started();
     start_ok(r, "PLAIN", BYTES("\0guest\0wrong"), (struct bytes){0});
     rig_expect_nothing(r);
-    assert_false(wants(r, SESSION_READ));
     pass(r, SESSION_LINGER_MS - 1);
-    assert_int_equal(session_wants(r->session), 0);
+    assert_int_equal(session_wants(r->session), SESSION_READ);
     pass(r, 1);
     rig_expect_nothing(r);
     assert_true(wants(r, SESSION_CLOSE));
+    rig_destroy(r);
+}
+
+TEST(a_refused_peer_is_gone_when_it_hangs_up)
+{
+    struct rig *r = started();
+    start_ok(r, "PLAIN", BYTES("\0guest\0wrong"), (struct bytes){0});
+    rig_expect_nothing(r);
+    assert_int_equal(session_wants(r->session), SESSION_READ);
+    session_lost(r->session);
+    assert_true(session_is_over(r->session));
+    rig_destroy(r);
+}
+
+TEST(a_refused_peer_that_goes_on_talking_is_not_read_for_ever)
+{
+    static const uint8_t noise[1024] = {0};
+    struct rig *r = started();
+    start_ok(r, "PLAIN", BYTES("\0guest\0wrong"), (struct bytes){0});
+    size_t taken = 0;
+    while (wants(r, SESSION_READ) && taken <= SESSION_GREETING_BYTES_MAX)
+        taken += session_feed(r->session, bytes_of(noise, sizeof noise), 0);
+    assert_in_range(taken, 1, SESSION_GREETING_BYTES_MAX);
+    rig_expect_nothing(r);
     rig_destroy(r);
 }
 
@@ -193,7 +216,7 @@ TEST(what_is_no_login_is_met_with_silence)
         start_ok(r, bad[i].mechanism, bad[i].response, (struct bytes){0});
         rig_expect_nothing(r);
         assert_int_equal(r->logins, 0);
-        assert_int_equal(session_wants(r->session), 0);
+        assert_int_equal(session_wants(r->session), SESSION_READ);
         rig_destroy(r);
     }
 }
@@ -203,7 +226,7 @@ TEST(an_empty_password_is_not_even_tried)
     struct rig *r = started();
     start_ok(r, "PLAIN", BYTES("\0guest\0"), (struct bytes){0});
     assert_int_equal(r->logins, 0);
-    assert_int_equal(session_wants(r->session), 0);
+    assert_int_equal(session_wants(r->session), SESSION_READ);
     rig_destroy(r);
 }
 
@@ -280,7 +303,7 @@ TEST(a_method_out_of_turn_is_met_with_silence_before_the_login_and_an_error_afte
     struct rig *r = started();
     rig_send_bare(r, 0, METHOD_connection_close);
     rig_expect_nothing(r);
-    assert_int_equal(session_wants(r->session), 0);
+    assert_int_equal(session_wants(r->session), SESSION_READ);
     rig_destroy(r);
 
     r = rig_greet(RIG_PLAIN);
@@ -326,7 +349,7 @@ TEST(before_the_login_little_is_read)
 
     r = started();
     rig_bytes(r, BYTES("\x01\0\0\0\0\x20\x01")); /* 8193 bytes are announced */
-    assert_int_equal(session_wants(r->session), 0);
+    assert_int_equal(session_wants(r->session), SESSION_READ);
     rig_destroy(r);
 }
 
@@ -428,6 +451,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_whole_handshake_may_be_pipelined),
         cmocka_unit_test(amqplain_logs_in_too),
         cmocka_unit_test(a_refused_login_is_told_only_to_those_who_can_hear_it),
+        cmocka_unit_test(a_refused_peer_is_gone_when_it_hangs_up),
+        cmocka_unit_test(a_refused_peer_that_goes_on_talking_is_not_read_for_ever),
         cmocka_unit_test(what_is_no_login_is_met_with_silence),
         cmocka_unit_test(an_empty_password_is_not_even_tried),
         cmocka_unit_test(what_is_negotiated_stays_within_what_was_offered),
