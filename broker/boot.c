@@ -13,6 +13,7 @@
 #include "broker/model/broker.h"
 #include "broker/net/password.h"
 #include "broker/port/change.h"
+#include "broker/port/inspection.h"
 #include "broker/port/spec.h"
 #include "broker/store/keeper.h"
 #include "codec/table.h"
@@ -115,9 +116,29 @@ static int define_default_user(const struct config *c, struct broker *b, struct 
     return status;
 }
 
+/* ---- A folder from before virtual hosts were recorded. */
+
+/* Its virtual host came with what is in it (model/restore.c), which only works while there is no other: so it is
+ * recorded before another is. */
+static void adopt_vhost(struct broker *b, struct keeper *k)
+{
+    struct command list = {.verb = INSPECT, .inspection = inspection_create(INSPECT_VHOSTS, NULL, NULL)};
+    struct command alter = {.verb = ALTER, .changes = changes_create()};
+    struct event answer;
+    struct bytes row;
+    boot_ask(b, k, &list, &answer);
+    CHECK(answer.what == DONE);
+    for (size_t at = 0; inspection_next(answer.done.inspection, &at, &row);)
+        add(alter.changes, DEFINE_VHOST, &(struct spec){.name = table_find_string(row, "name")});
+    event_drop(&answer);
+    boot_ask(b, k, &alter, &answer);
+    CHECK(answer.what == DONE);
+    event_drop(&answer);
+}
+
 /* ---- */
 
-int boot_define(const struct config *c, struct broker *b, struct keeper *k)
+int boot_define(const struct config *c, struct broker *b, struct keeper *k, bool has_vhosts)
 {
     const char *algorithm = config_text(c, KEY_PASSWORD_HASHING_MODULE);
     int status = EX_OK;
@@ -125,6 +146,8 @@ int boot_define(const struct config *c, struct broker *b, struct keeper *k)
         fprintf(stderr, "millraced: password_hashing_module: '%s' is not known\n", algorithm);
         return EX_CONFIG;
     }
+    if (!has_vhosts && broker_totals(b).vhosts > 0)
+        adopt_vhost(b, k);
     if (import_is_wanted(c))
         status = import_definitions(c, b, k);
     else if (broker_totals(b).users == 0)

@@ -347,7 +347,7 @@ static int serve_recovered(struct config *c, struct wiring *w, struct server_soc
 {
     struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
     struct keeper *k = create_keeper(c, r, desk);
-    int status = boot_define(c, r->broker, k);
+    int status = boot_define(c, r->broker, k, r->definitions[DEFINE_VHOST] > 0);
     config_forget_secret(c, KEY_DEFAULT_PASS); /* its hash is kept */
     if (status == EX_OK) {
         status = serve_on(c, w, sockets, r, k, memory_limit);
