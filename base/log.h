@@ -2,8 +2,8 @@
  *
  *     2026-11-21 09:51:54.778765+00:00 [info] <main> text
  *
- * The only global besides the allocator.  Any thread may write; a line is written whole.  Control characters and what
- * is not UTF-8 in a line are written as \xHH, so nothing that a peer sends can forge one.
+ * Global, as only the allocator and the audit log are besides.  Any thread may write; a line is written whole.  Control
+ * characters and what is not ASCII in a line are written as \xHH, so nothing that a peer sends can forge one.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
