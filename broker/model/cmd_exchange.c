@@ -34,7 +34,10 @@ static bool new_exchange_is_fine(struct broker *b, struct command *c, const stru
                                  field_type_name(f.type), BYTES_ARG(spec->name), BYTES_ARG(v->name)));
         return false;
     }
-    return true;
+    char *refusal = exchange_refuse(spec);
+    if (refusal != NULL)
+        resource_fail(b, c, spec, BAD_ARGUMENT, refusal);
+    return refusal == NULL;
 }
 
 void command_declare_exchange(struct broker *b, struct command *c, struct stream *s)
@@ -125,6 +128,8 @@ void command_bind(struct broker *b, struct command *c, struct stream *s)
     }
     b->changed = bd->defined;
     broker_done(b, c, spec)->done.is_change = is_new;
+    if (is_new)
+        binding_announce(b, bd);
 }
 
 void command_unbind(struct broker *b, struct command *c, struct stream *s)
