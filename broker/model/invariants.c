@@ -47,7 +47,7 @@ void queue_check(const struct broker *b, const struct queue *q)
     }
     cold_check(b, q, ready, cost);
     CHECK(list_is_empty(&q->parked) || (ready == 0 && q->cold.count > 0));
-    CHECK(queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id);
+    CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
     CHECK(!queue_is_over(q) || q->spec->options.overflow != OVERFLOW_DROP_HEAD || ready == 0);
 }
@@ -84,6 +84,12 @@ void broker_check(const struct broker *b)
             out += q->out_count;
             loads += q->cold.is_loading;
             queues++;
+        }
+        for (struct map_node *n = map_walk(&vhost->replies, NULL); n != NULL; n = map_walk(&vhost->replies, n)) {
+            const struct queue *q = item_of(n, struct queue, in_vhost);
+            queue_check(b, q);
+            CHECK(q->consumer_count == 1 && q->owner != NULL && q->out_count == 0 && q->cold.count == 0);
+            ready += q->ready_count;
         }
     }
     for (size_t i = 0; i < b->outlet_count; i++)

@@ -60,10 +60,12 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     cold_init(&q->cold);
     wakeup_init(&q->expiry, on_expiry);
     wakeup_init(&q->lease, on_lease);
-    map_add(&v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
-    map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
+    map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    if (!spec->is_reply) {
+        map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
+        b->totals.queues++;
+    }
     b->topology_version++;
-    b->totals.queues++;
     queue_touch(b, q);
     return q;
 }
@@ -263,7 +265,7 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
     if (queue_refuses(b, q, msg))
         return queue_refuse(b, q, msg);
     struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
-    if (c == NULL && b->records && cold_takes(b, q, msg)) {
+    if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;
     }
@@ -391,7 +393,7 @@ void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c)
     q->had_consumer = true;
     if (c->exclusive)
         q->exclusive_consumer = c;
-    b->totals.consumers++;
+    b->totals.consumers += !q->spec->is_reply;
     queue_mark_dirty(b, q);
 }
 
@@ -399,7 +401,7 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
 {
     list_remove(&c->in_queue);
     q->consumer_count--;
-    b->totals.consumers--;
+    b->totals.consumers -= !q->spec->is_reply;
     if (q->exclusive_consumer == c)
         q->exclusive_consumer = NULL;
     if (q->consumer_count == 0) {
@@ -441,10 +443,12 @@ void queue_delete(struct broker *b, struct queue *q)
     list_remove(&q->dirty);
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
-    map_remove(&q->vhost->queues, &q->in_vhost);
-    map_remove(&b->queues_by_id, &q->in_ids);
+    map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
+    if (!q->spec->is_reply) {
+        map_remove(&b->queues_by_id, &q->in_ids);
+        b->totals.queues--;
+    }
     b->topology_version++;
-    b->totals.queues--;
     q->owner = NULL;
     if (q->pins == 0)
         queue_free(q);

@@ -23,15 +23,15 @@ struct spec;
 struct vhost;
 
 struct queue {
-    struct map_node in_vhost;
-    struct vhost *vhost;  /* borrowed */
-    struct spec *spec;    /* owned: as it was declared */
-    struct bytes name;    /* in spec */
-    struct outlet *owner; /* borrowed: of an exclusive queue; NULL: none */
-    struct link in_owner; /* on owner->exclusive_queues */
-    struct link dirty;    /* on broker->dirty */
-    struct list bindings; /* of which it is the destination */
-    uint64_t stamp;       /* of the last walk that named it */
+    struct map_node in_vhost; /* in vhost->queues; of a reply address (reply.h) in vhost->replies */
+    struct vhost *vhost;      /* borrowed */
+    struct spec *spec;        /* owned: as it was declared */
+    struct bytes name;        /* in spec */
+    struct outlet *owner;     /* borrowed: of an exclusive queue; NULL: none */
+    struct link in_owner;     /* on owner->exclusive_queues */
+    struct link dirty;        /* on broker->dirty */
+    struct list bindings;     /* of which it is the destination */
+    uint64_t stamp;           /* of the last walk that named it */
 
     struct list ready;    /* READY entries, by position */
     struct heap returned; /* RETURNED entries, by position */
