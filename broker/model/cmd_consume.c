@@ -8,6 +8,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
+#include "broker/model/reply.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
 #include "broker/port/spec.h"
@@ -15,6 +16,13 @@
 void command_subscribe(struct broker *b, struct command *c, struct stream *s)
 {
     struct spec *spec = c->subscribe.spec;
+    CHECK(outlet_find_consumer(s->outlet, c->subscribe.consumer) == NULL);
+    if (spec->is_reply) {
+        reply_subscribe(b, c, s);
+        return;
+    }
+    if (reply_refuses_consumer(b, c, s))
+        return;
     struct queue *q = resource_queue(b, c, s, spec);
     if (q == NULL)
         return;
@@ -34,7 +42,6 @@ void command_subscribe(struct broker *b, struct command *c, struct stream *s)
         resource_fail(b, c, spec, reason, refusal);
         return;
     }
-    CHECK(outlet_find_consumer(s->outlet, c->subscribe.consumer) == NULL);
     consumer_create(b, q, s, c->subscribe.consumer, spec, c->subscribe.limit);
     broker_done(b, c, spec);
 }

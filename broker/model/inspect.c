@@ -263,7 +263,7 @@ static void put_channel(const struct page *p, const struct outlet *o, const stru
     struct pen row = row_open(p, connection.len + o->vhost->name.len + o->access->user->name.len);
     uint64_t consumers = 0, out = 0, prefetch = 0;
     list_each (c, &s->consumers, const struct consumer, in_stream) {
-        consumers++;
+        consumers += !c->queue->spec->is_reply;
         prefetch = c->limit;
     }
     for (const struct link *l = s->out.ring.next; l != &s->out.ring; l = l->next)

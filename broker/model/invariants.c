@@ -49,7 +49,7 @@ void queue_check(const struct broker *b, const struct queue *q)
     }
     cold_check(b, q, ready.messages, ready.cost);
     CHECK(list_is_empty(&q->parked) || (ready.messages == 0 && q->cold.count > 0));
-    CHECK(queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id);
+    CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
     CHECK(!queue_is_over(q) || q->options.overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
     CHECK(q->active == NULL || (q->options.single_active_consumer && q->active->queue == q));
@@ -87,6 +87,12 @@ void broker_check(const struct broker *b)
             out += q->out_count;
             loads += q->cold.is_loading;
             queues++;
+        }
+        for (struct map_node *n = map_walk(&vhost->replies, NULL); n != NULL; n = map_walk(&vhost->replies, n)) {
+            const struct queue *q = item_of(n, struct queue, in_vhost);
+            queue_check(b, q);
+            CHECK(q->consumer_count == 1 && q->owner != NULL && q->out_count == 0 && q->cold.count == 0);
+            ready += q->ready_count;
         }
     }
     for (size_t i = 0; i < b->outlet_count; i++)

@@ -76,10 +76,12 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     q->kind = &queue_ordinary;
     q->options = q->spec->options;
     complete_options(b, &q->options);
-    map_add(&v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
-    map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
+    map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    if (!spec->is_reply) {
+        map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
+        b->totals.queues++;
+    }
     b->topology_version++;
-    b->totals.queues++;
     queue_touch(b, q);
     return q;
 }
@@ -280,7 +282,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
     if (queue_refuses(b, q, msg))
         return queue_refuse(b, q, msg);
     struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
-    if (c == NULL && b->records && cold_takes(b, q, msg)) {
+    if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;
     }
@@ -541,7 +543,7 @@ void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c)
     q->had_consumer = true;
     if (c->exclusive)
         q->exclusive_consumer = c;
-    b->totals.consumers++;
+    b->totals.consumers += !q->spec->is_reply;
     if (q->options.single_active_consumer)
         queue_consider_active(q, c);
     queue_mark_dirty(b, q);
@@ -551,7 +553,7 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
 {
     list_remove(&c->in_queue);
     q->consumer_count--;
-    b->totals.consumers--;
+    b->totals.consumers -= !q->spec->is_reply;
     if (q->exclusive_consumer == c)
         q->exclusive_consumer = NULL;
     if (q->retiring == c)
@@ -608,10 +610,12 @@ void queue_delete(struct broker *b, struct queue *q)
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
     wakeup_set(b, &q->overdue, UINT64_MAX);
-    map_remove(&q->vhost->queues, &q->in_vhost);
-    map_remove(&b->queues_by_id, &q->in_ids);
+    map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
+    if (!q->spec->is_reply) {
+        map_remove(&b->queues_by_id, &q->in_ids);
+        b->totals.queues--;
+    }
     b->topology_version++;
-    b->totals.queues--;
     q->owner = NULL;
     if (q->pins == 0)
         queue_free(q);

@@ -41,10 +41,10 @@ struct queue_kind {
 extern const struct queue_kind queue_ordinary; /* classic and quorum */
 
 struct queue {
-    struct map_node in_vhost;
-    struct vhost *vhost; /* borrowed */
-    struct spec *spec;   /* owned: as it was declared */
-    struct bytes name;   /* in spec */
+    struct map_node in_vhost; /* in vhost->queues; of a reply address (reply.h) in vhost->replies */
+    struct vhost *vhost;      /* borrowed */
+    struct spec *spec;        /* owned: as it was declared */
+    struct bytes name;        /* in spec */
     const struct queue_kind *kind;
     struct queue_options options; /* in force: as it was declared, and by policies */
     struct outlet *owner;         /* borrowed: of an exclusive queue; NULL: none */
