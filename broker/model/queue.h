@@ -100,6 +100,8 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg);
 /* The next message, overdue or not; NULL: there is none in memory. */
 static inline struct entry *queue_head(const struct queue *q)
 {
+    if (q->ready.levels != NULL && q->cold.count > 0)
+        return NULL; /* a higher priority may be among them */
     return ready_head(&q->ready);
 }
 
