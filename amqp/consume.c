@@ -214,6 +214,25 @@ void consume_on_unsubscribed(struct session *s, struct channel *c, uint32_t numb
         consumer_free(s, k);
 }
 
+void consume_on_overdue(struct session *s, struct channel *c, const struct event *e)
+{
+    struct consumer *k = e->overdue.has_consumer ? consumer_get(s, c, e->overdue.consumer) : NULL;
+    bool is_told = k != NULL && (s->capabilities & CAPABILITY_CONSUMER_CANCEL_NOTIFY);
+    uint64_t timeout_ms = e->overdue.timeout_ms;
+    if (is_told && c->state == CHANNEL_OPEN && !k->is_leaving) {
+        struct basic_cancel cancel = {.id = METHOD_basic_cancel, .consumer_tag = consumer_tag(k), .no_wait = true};
+        session_send(s, c->number, &(union method){.basic_cancel = cancel});
+    }
+    if (k != NULL && !k->is_leaving)
+        consumer_free(s, k);
+    if (!is_told && c->state == CHANNEL_OPEN)
+        channel_fail(s, c,
+                     error_create(AMQP_PRECONDITION_FAILED,
+                                  "delivery acknowledgement on channel %u timed out. Timeout value used: %llu ms. "
+                                  "This timeout value can be configured, see consumers doc guide to learn more",
+                                  c->number, (unsigned long long)timeout_ms));
+}
+
 void consume_on_cancelled(struct session *s, struct channel *c, const struct event *e)
 {
     struct consumer *k = consumer_get(s, c, e->cancelled.consumer);

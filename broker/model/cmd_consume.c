@@ -36,6 +36,12 @@ void command_subscribe(struct broker *b, struct command *c, struct stream *s)
         free(name);
         return;
     }
+    enum reason reason;
+    char *refusal = q->kind->refuse(q, SUBSCRIBE, spec, c->subscribe.limit, &reason);
+    if (refusal != NULL) {
+        resource_fail(b, c, spec, reason, refusal);
+        return;
+    }
     consumer_create(b, q, s, c->subscribe.consumer, spec, c->subscribe.limit);
     broker_done(b, c, spec);
 }
@@ -61,6 +67,12 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     struct queue *q = resource_queue(b, c, s, spec);
     if (q == NULL)
         return;
+    enum reason reason;
+    char *refusal = q->kind->refuse(q, GET, spec, 0, &reason);
+    if (refusal != NULL) {
+        resource_fail(b, c, spec, reason, refusal);
+        return;
+    }
     queue_touch(b, q);
     struct entry *e = queue_has_head(b, q) ? queue_take(b, q) : NULL;
     if (e == NULL && q->ready_count > 0) {
@@ -78,6 +90,8 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
         ev->delivered.messages = q->ready_count > UINT32_MAX ? UINT32_MAX : (uint32_t)q->ready_count;
         ev->delivered.redelivered = e->redelivered;
         ev->delivered.no_ack = spec->no_ack;
+        ev->delivered.stamp_value = queue_told_returns(q, e);
+        ev->delivered.stamp = ev->delivered.stamp_value > 0 ? STAMP_RETURNS : STAMP_NONE;
         if (spec->no_ack)
             entry_end(b, e);
         else

@@ -112,6 +112,12 @@ void command_purge_queue(struct broker *b, struct command *c, struct stream *s)
     struct queue *q = resource_queue(b, c, s, c->spec);
     if (q == NULL)
         return;
+    enum reason reason;
+    char *refusal = q->kind->refuse(q, PURGE_QUEUE, c->spec, 0, &reason);
+    if (refusal != NULL) {
+        resource_fail(b, c, c->spec, reason, refusal);
+        return;
+    }
     uint64_t before = b->position;
     struct event *answer = done_with_counts(b, c, q);
     answer->done.is_change = true;

@@ -13,6 +13,7 @@
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/inspection.h"
+#include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
 
@@ -194,7 +195,7 @@ static void on_queue(void *arg, struct map_node *n)
     put_number(&row, "messages_unacknowledged", q->out_count);
     put_number(&row, "message_bytes_ready", q->ready_bytes);
     put_number(&row, "consumers", q->consumer_count);
-    put_text(&row, "type", BYTES("classic"));
+    put_text(&row, "type", bytes_of_string(queue_type_words[q->options.type]));
     put_text(&row, "state", BYTES("running"));
     if (q->owner != NULL)
         put_text(&row, "owner_pid", owner);

@@ -13,6 +13,7 @@
 struct changes;
 struct inspection;
 struct message;
+struct move;
 struct spec;
 
 enum happening {
@@ -25,6 +26,8 @@ enum happening {
     REFUSED,   /* it was refused by a queue that is full */
     RETURNED,  /* a mandatory message found no queue; comes before its CONFIRMED */
     CANCELLED, /* a consumer has lost its queue; its number is free */
+    OVERDUE,   /* what it had has not been acknowledged in time and was requeued: a consumer, which is cancelled, or (no
+                  consumer) the stream itself, which is to end */
     EXPELLED,  /* it is to go: its session says so to its client, and DETACHes */
     DETACHED,  /* the last event for this client */
 };
@@ -50,6 +53,13 @@ enum reason {
     TOO_MUCH,   /* a limit */
 };
 
+/* A header that the copy delivered gets, in place of one that is there. */
+enum stamp {
+    STAMP_NONE,
+    STAMP_RETURNS, /* x-delivery-count and x-acquired-count: how often it was given back */
+    STAMP_OFFSET,  /* x-stream-offset */
+};
+
 struct event {
     enum happening what;
     enum verb verb;         /* DONE, FAILED: of the command that is answered */
@@ -63,6 +73,7 @@ struct event {
                 struct spec *spec;             /* owned: the command's own, or NULL */
                 struct changes *changes;       /* owned: ALTER */
                 struct inspection *inspection; /* owned: INSPECT */
+                struct move *move;             /* owned: MOVE */
             };
             uint32_t messages, consumers;
             bool is_change;  /* DECLARE_…, DELETE_…, PURGE, (UN)BIND: something was made or taken away */
@@ -79,11 +90,18 @@ struct event {
             uint32_t consumer;   /* DELIVERED */
             uint32_t messages;   /* GOT: how many are left */
             bool redelivered;
-            bool no_ack; /* nothing to settle */
-        } delivered;     /* DELIVERED, GOT, RETURNED (msg alone) */
+            bool no_ack;   /* nothing to settle */
+            uint8_t stamp; /* enum stamp */
+            uint64_t stamp_value;
+        } delivered; /* DELIVERED, GOT, RETURNED (msg alone) */
         struct {
             uint32_t consumer;
         } cancelled;
+        struct {
+            uint64_t timeout_ms; /* that it has exceeded */
+            uint32_t consumer;
+            bool has_consumer;
+        } overdue;
         struct {
             char *text; /* owned: what its client is told */
         } expelled;
