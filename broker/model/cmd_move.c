@@ -33,6 +33,7 @@ struct moving {
 struct picked {
     struct entry *at[2 * MOVE_LOOKS_MAX];
     unsigned n;
+    uint64_t from;  /* this position */
     uint64_t below; /* only those before this position can be among the first */
 };
 
@@ -51,28 +52,26 @@ static void picked_cut(struct picked *p)
     p->below = p->at[p->n - 1]->position;
 }
 
-static void picked_add(struct picked *p, struct entry *e, uint64_t position)
+static bool pick(void *arg, struct entry *e)
 {
-    if (e->position < position || e->position >= p->below)
-        return;
+    struct picked *p = arg;
+    if (e->position >= p->below)
+        return false;
+    if (e->position < p->from)
+        return true;
     p->at[p->n++] = e;
     if (p->n == 2 * MOVE_LOOKS_MAX)
         picked_cut(p);
+    return true;
 }
 
 /* What was out and came back may be many, in no order that could be walked: it is all looked at. */
-static void pick(const struct queue *q, uint64_t position, uint64_t end, struct picked *p)
+static void pick_next(const struct queue *q, uint64_t position, uint64_t end, struct picked *p)
 {
-    struct entry *e;
     p->n = 0;
+    p->from = position;
     p->below = end;
-    for (size_t i = 0; i < q->returned.count; i++)
-        picked_add(p, item_of(q->returned.nodes[i], struct entry, in_returned), position);
-    list_each (e, &q->ready, struct entry, in_queue) {
-        if (e->position >= p->below)
-            break;
-        picked_add(p, e, position);
-    }
+    ready_walk(&q->ready, pick, p);
     picked_cut(p);
 }
 
@@ -210,7 +209,7 @@ static void move_some(struct moving *g)
     struct picked p;
     struct move *m = g->m;
     uint64_t limit = m->limit > 0 && m->limit < MOVES_MAX ? m->limit : MOVES_MAX;
-    pick(g->from, m->position, m->end, &p);
+    pick_next(g->from, m->position, m->end, &p);
     unsigned looked = 0;
     for (; looked < p.n && !is_enough(g, limit); looked++) {
         struct entry *e = p.at[looked];
@@ -242,10 +241,13 @@ static bool find_source(struct broker *b, const struct command *c, struct moving
         return fail(b, c, NO_SUCH_QUEUE,
                     str_format("no queue '%.*s' in vhost '%.*s'", BYTES_ARG(m->queue), BYTES_ARG(m->vhost)));
     char *name = queue_describe(g->from), *why = NULL;
-    if (g->from->owner != NULL)
+    bool is_stream = g->from->options.type == QUEUE_STREAM;
+    if (is_stream)
+        why = str_format("%s is a stream: nothing is taken out of it", name);
+    else if (g->from->owner != NULL)
         why = str_format("%s is exclusive to a connection: only that may take messages out", name);
     free(name);
-    return why == NULL || fail(b, c, LOCKED, why);
+    return why == NULL || fail(b, c, is_stream ? BAD_ARGUMENT : LOCKED, why);
 }
 
 static bool find_destination(struct broker *b, const struct command *c, struct moving *g)

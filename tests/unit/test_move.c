@@ -9,13 +9,13 @@
 #include "base/check.h"
 #include "broker/port/message.h"
 #include "broker/port/move.h"
+#include "broker/port/queue_options.h"
 #include "codec/properties.h"
 #include "codec/table.h"
 
 enum { WINDOW_MESSAGES = 4, PLENTY = 1000 };
 
-static const struct queue_options plain = {
-    .message_ttl_ms = SPEC_NONE, .expires_ms = SPEC_NONE, .max_length = SPEC_NONE, .max_length_bytes = SPEC_NONE};
+static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
 struct pair {
     struct world w;
