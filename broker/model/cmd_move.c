@@ -33,7 +33,6 @@ struct moving {
 struct picked {
     struct entry *at[2 * MOVE_LOOKS_MAX];
     unsigned n;
-    uint64_t from;  /* this position */
     uint64_t below; /* only those before this position can be among the first */
 };
 
@@ -52,26 +51,30 @@ static void picked_cut(struct picked *p)
     p->below = p->at[p->n - 1]->position;
 }
 
-static bool pick(void *arg, struct entry *e)
+static void picked_add(struct picked *p, struct entry *e, uint64_t position)
 {
-    struct picked *p = arg;
-    if (e->position >= p->below)
-        return false;
-    if (e->position < p->from)
-        return true;
+    if (e->position < position || e->position >= p->below)
+        return;
     p->at[p->n++] = e;
     if (p->n == 2 * MOVE_LOOKS_MAX)
         picked_cut(p);
-    return true;
 }
 
 /* What was out and came back may be many, in no order that could be walked: it is all looked at. */
-static void pick_next(const struct queue *q, uint64_t position, uint64_t end, struct picked *p)
+static void pick(const struct queue *q, uint64_t position, uint64_t end, struct picked *p)
 {
+    struct entry *e;
     p->n = 0;
-    p->from = position;
     p->below = end;
-    ready_walk(&q->ready, pick, p);
+    for (size_t i = 0; i < q->ready.returned.count; i++)
+        picked_add(p, item_of(q->ready.returned.nodes[i], struct entry, in_returned), position);
+    for (unsigned level = 0; level <= ready_level_max(&q->ready); level++) {
+        list_each (e, ready_list(&q->ready, level), struct entry, in_queue) {
+            if (e->position >= p->below)
+                break;
+            picked_add(p, e, position);
+        }
+    }
     picked_cut(p);
 }
 
@@ -209,7 +212,7 @@ static void move_some(struct moving *g)
     struct picked p;
     struct move *m = g->m;
     uint64_t limit = m->limit > 0 && m->limit < MOVES_MAX ? m->limit : MOVES_MAX;
-    pick_next(g->from, m->position, m->end, &p);
+    pick(g->from, m->position, m->end, &p);
     unsigned looked = 0;
     for (; looked < p.n && !is_enough(g, limit); looked++) {
         struct entry *e = p.at[looked];

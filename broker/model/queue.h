@@ -100,12 +100,13 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg);
 /* The next message, overdue or not; NULL: there is none in memory. */
 static inline struct entry *queue_head(const struct queue *q)
 {
+    if (q->ready.levels != NULL && q->cold.count > 0)
+        return NULL; /* a higher priority may be among them */
     return ready_head(&q->ready);
 }
 
 /* Its options have changed: what follows from that, at once. */
 void queue_apply_options(struct broker *b, struct queue *q);
-
 /* Would it take the message, and push no other out for it? */
 bool queue_has_room(const struct queue *q, const struct message *msg);
 

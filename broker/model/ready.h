@@ -67,6 +67,16 @@ static inline bool ready_is_empty(const struct ready *r)
     return ready_head(r) == NULL;
 }
 
+/* The highest priority that it tells apart, and the entries of one that never were out, by position. */
+static inline unsigned ready_level_max(const struct ready *r)
+{
+    return r->levels != NULL ? r->levels->max : 0;
+}
+static inline const struct list *ready_list(const struct ready *r, unsigned level)
+{
+    return level == 0 ? &r->list : &r->levels->at[level];
+}
+
 /* An entry that is on no list comes to the end of those of its priority. */
 void ready_append(struct ready *r, struct entry *e);
 
@@ -78,10 +88,6 @@ void ready_remove(struct ready *r, struct entry *e);
 
 /* Calls each for all of them, in no certain order; each may remove the one it is given. */
 void ready_each(struct ready *r, void (*each)(void *arg, struct entry *e), void *arg);
-
-/* Calls each for all that came back, in no certain order, and for the others by priority and position: when it answers
- * false, no more of that priority.  It removes none. */
-void ready_walk(const struct ready *r, bool (*each)(void *arg, struct entry *e), void *arg);
 
 /* Dies if anything is out of order. */
 void ready_check(const struct ready *r);
