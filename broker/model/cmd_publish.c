@@ -30,7 +30,7 @@ static bool route_is_remembered(const struct broker *b, const struct remembered_
 
 static void remember_route(struct broker *b, struct stream *s, const struct message *m, const struct route *route)
 {
-    if (route->by_headers || m->extra_keys_len > 0)
+    if (route->is_fleeting || m->extra_keys_len > 0)
         return;
     if (s->route == NULL)
         s->route = alloc_zeroed(sizeof *s->route);

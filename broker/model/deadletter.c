@@ -16,7 +16,7 @@ static struct message *write_letter(const struct broker *b, const struct entry *
 {
     static const struct bytes none = {0};
     const struct message *died = e->msg;
-    const struct queue_options *o = &e->queue->spec->options;
+    const struct queue_options *o = &e->queue->options;
     const struct death_record record = {
         .msg = died, .queue = e->queue->name, .death = e->death, .wall_ms = b->now.wall_ms};
     struct message_spec spec = {
@@ -62,7 +62,7 @@ void deadletter_next(struct broker *b)
         struct entry *e = item_of(b->deaths.ring.next, struct entry, in_queue);
         struct queue *q = e->queue;
         list_remove(&e->in_queue);
-        struct exchange *x = vhost_find_exchange(b, q->vhost, q->spec->options.dead_letter_exchange);
+        struct exchange *x = vhost_find_exchange(b, q->vhost, q->options.dead_letter_exchange);
         if (x != NULL && send_letter(b, e, x))
             entry_destroy(b, e);
         else

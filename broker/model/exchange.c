@@ -23,6 +23,12 @@ const struct exchange_kind *exchange_kind_find(struct bytes name)
     return NULL;
 }
 
+char *exchange_refuse(const struct spec *spec)
+{
+    const struct exchange_kind *kind = exchange_kind_find(spec->type);
+    return kind->refuse != NULL ? kind->refuse(spec) : NULL;
+}
+
 struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct spec *spec)
 {
     struct exchange *x = alloc_zeroed(sizeof *x);
@@ -39,7 +45,8 @@ struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct
     list_init(&x->outgoing);
     list_init(&x->incoming);
     link_init(&x->doomed);
-    x->kind->init(x);
+    if (x->kind->init != NULL)
+        x->kind->init(b, x);
     map_add(&v->exchanges, &x->in_vhost, hash_bytes(x->name, b->hash_seed));
     b->topology_version++;
     b->totals.exchanges++;
@@ -57,7 +64,8 @@ void exchange_delete(struct broker *b, struct exchange *x)
     list_remove(&x->doomed); /* its own last binding may have doomed it again */
     CHECK(b->doomed.ring.next != &x->doomed);
     remember_exchange(b, RECORD_UNDEFINE, x);
-    x->kind->fini(x);
+    if (x->kind->fini != NULL)
+        x->kind->fini(b, x);
     map_remove(&x->vhost->exchanges, &x->in_vhost);
     b->topology_version++;
     b->totals.exchanges--;
@@ -126,7 +134,8 @@ struct binding *binding_create(struct broker *b, struct exchange *source, struct
     link_init(&bd->in_index);
     list_append(&source->outgoing, &bd->in_source);
     list_append(queue != NULL ? &queue->bindings : &to->incoming, &bd->in_destination);
-    source->kind->bind(b, source, bd);
+    if (source->kind->bind != NULL)
+        source->kind->bind(b, source, bd);
     map_add(&source->vhost->bindings, &bd->in_vhost,
             binding_hash(b, source, destination_name(queue, to), to != NULL, spec));
     list_remove(&source->doomed);
@@ -135,11 +144,18 @@ struct binding *binding_create(struct broker *b, struct exchange *source, struct
     return bd;
 }
 
+void binding_announce(struct broker *b, struct binding *bd)
+{
+    if (bd->source->kind->bound != NULL)
+        bd->source->kind->bound(b, bd);
+}
+
 void binding_delete(struct broker *b, struct binding *bd)
 {
     struct exchange *source = bd->source;
     remember_binding(b, RECORD_UNDEFINE, bd);
-    source->kind->unbind(source, bd);
+    if (source->kind->unbind != NULL)
+        source->kind->unbind(source, bd);
     map_remove(&source->vhost->bindings, &bd->in_vhost);
     list_remove(&bd->in_source);
     list_remove(&bd->in_destination);
@@ -152,5 +168,5 @@ void binding_delete(struct broker *b, struct binding *bd)
 
 char *binding_refuse(const struct exchange *source, const struct spec *spec)
 {
-    return source->kind == &exchange_headers ? headers_match_refuse(spec->arguments) : NULL;
+    return source->kind->refuse_binding != NULL ? source->kind->refuse_binding(source, spec) : NULL;
 }

@@ -23,12 +23,18 @@ struct vhost;
 
 struct exchange_kind {
     struct bytes name; /* "direct" */
-    void (*init)(struct exchange *x);
-    void (*fini)(struct exchange *x); /* has no bindings any more */
+    /* Adds what the message goes to with route_add_binding(); false: nothing.  Says to->is_fleeting if it depends on
+     * more than the exchange's name and the routing keys. */
+    bool (*route)(struct broker *b, struct exchange *x, struct routing *message, struct route *to);
+
+    /* Any of these may be NULL: the kind has nothing to do then. */
+    void (*init)(struct broker *b, struct exchange *x); /* its spec is there */
+    void (*fini)(struct broker *b, struct exchange *x); /* has no bindings any more */
     void (*bind)(struct broker *b, struct exchange *x, struct binding *bd);
     void (*unbind)(struct exchange *x, struct binding *bd);
-    /* Adds what the message goes to with route_add_binding(); false: nothing. */
-    bool (*route)(struct broker *b, struct exchange *x, struct routing *message, struct route *to);
+    char *(*refuse)(const struct spec *spec);                                        /* see exchange_refuse() */
+    char *(*refuse_binding)(const struct exchange *source, const struct spec *spec); /* see binding_refuse() */
+    void (*bound)(struct broker *b, struct binding *bd);                             /* see binding_announce() */
 };
 
 struct exchange {
@@ -47,6 +53,7 @@ struct exchange {
     union {
         struct map keys;           /* direct: key groups by routing key */
         struct topic_index *topic; /* owned */
+        void *own;                 /* owned: what another kind keeps */
     };
 };
 
@@ -70,6 +77,9 @@ struct binding {
 /* The kind of that name, or NULL. */
 const struct exchange_kind *exchange_kind_find(struct bytes name);
 
+/* NULL, or why there can be no new exchange with these arguments, of a type that exists; on the heap. */
+char *exchange_refuse(const struct spec *spec);
+
 /* A new exchange, known to the vhost.  The spec is copied; its type must exist.  Nothing is recorded. */
 struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct spec *spec);
 
@@ -89,6 +99,11 @@ struct binding *binding_find(const struct broker *b, const struct exchange *sour
 /* A new binding; nothing is recorded. */
 struct binding *binding_create(struct broker *b, struct exchange *source, struct queue *queue, struct exchange *to,
                                const struct spec *spec);
+
+/* Somebody has just made this binding: it is new, and was not restored.  Messages may go over it at once; the answer to
+ * who made it comes before. */
+void binding_announce(struct broker *b, struct binding *bd);
+
 /* Also dooms the source if it is auto-delete and this was its last. */
 void binding_delete(struct broker *b, struct binding *bd);
 

@@ -97,7 +97,7 @@ void remember_begin_letter(struct broker *b, struct message *letter, const struc
 
 bool remember_is_durable(const struct queue *q, const struct message *msg)
 {
-    return q->spec->durable && (msg->flags & MESSAGE_PERSISTENT) != 0;
+    return q->spec->durable && ((msg->flags & MESSAGE_PERSISTENT) != 0 || q->options.type != QUEUE_CLASSIC);
 }
 
 static struct place place_of(const struct entry *e)

@@ -71,8 +71,12 @@ static bool restore_exchange(struct broker *b, struct vhost *v, const struct spe
     if (!spec->durable || spec->name.len == 0 || exchange_kind_find(spec->type) == NULL ||
         vhost_find_exchange(b, v, spec->name) != NULL)
         return false;
-    exchange_create(b, v, spec);
-    return true;
+    char *refusal = exchange_refuse(spec);
+    bool is_fine = refusal == NULL;
+    free(refusal);
+    if (is_fine)
+        exchange_create(b, v, spec);
+    return is_fine;
 }
 
 static bool restore_queue(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec)

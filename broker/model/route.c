@@ -128,7 +128,7 @@ const struct route *route_message(struct broker *b, struct exchange *x, struct r
     struct route *r = &b->route;
     b->stamp++;
     r->n = r->walk_n = 0;
-    r->by_headers = false;
+    r->is_fleeting = false;
     visit(b, r, x);
     for (size_t i = 0; i < r->walk_n; i++) {
         struct exchange *at = r->walk[i];

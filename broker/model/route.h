@@ -22,7 +22,7 @@ struct topic_node;
 struct route {
     struct queue **queues; /* owned array of borrowed pointers */
     size_t n, capacity;
-    bool by_headers; /* a headers exchange had a say: the same key may go elsewhere next time */
+    bool is_fleeting; /* more than names and keys had a say: the same ones may go elsewhere next time */
 
     /* Scratch of the walk. */
     struct exchange **walk; /* owned */
