@@ -198,6 +198,9 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
     case INSPECT:
         command_inspect(b, c);
         return true;
+    case MOVE:
+        command_move(b, c);
+        return true;
     case EXPEL:
         command_expel(b, c);
         return true;

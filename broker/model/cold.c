@@ -132,6 +132,14 @@ void cold_look(struct broker *b, struct queue *q)
         list_append(&b->cold.wanting, &c->wanting);
 }
 
+bool cold_want(struct broker *b, struct queue *q)
+{
+    struct cold *c = &q->cold;
+    if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting))
+        list_append(&b->cold.wanting, &c->wanting);
+    return c->count > 0;
+}
+
 bool cold_is_due(const struct broker *b)
 {
     return b->cold.loads < COLD_LOADS_MAX && !list_is_empty(&b->cold.wanting);

@@ -73,6 +73,9 @@ void cold_count(struct broker *b, struct queue *q, uint64_t messages, uint64_t b
 /* Wants a load if there is something cold and little in memory. */
 void cold_look(struct broker *b, struct queue *q);
 
+/* Wants a load however much is in memory.  False: nothing is cold. */
+bool cold_want(struct broker *b, struct queue *q);
+
 /* Is there anything to ask for, and nothing to wait for first? */
 bool cold_is_due(const struct broker *b);
 

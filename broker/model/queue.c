@@ -191,6 +191,11 @@ struct entry *queue_take(struct broker *b, struct queue *q)
     return head;
 }
 
+void queue_take_out(struct broker *b, struct queue *q, struct entry *e)
+{
+    queue_withdraw(b, q, e);
+}
+
 bool queue_is_over(const struct queue *q)
 {
     const struct queue_options *o = &q->options;
@@ -232,12 +237,15 @@ static void queue_dispatch(struct broker *b, struct queue *q)
 /* --- coming
  * ---------------------------------------------------------------------------------------------------------*/
 
-static bool queue_refuses(struct broker *b, struct queue *q, const struct message *msg)
+bool queue_has_room(const struct queue *q, const struct message *msg)
 {
     const struct queue_options *o = &q->options;
-    (void)b;
-    return o->overflow != OVERFLOW_DROP_HEAD &&
-           (q->ready_count + 1 > o->max_length || q->ready_bytes + msg->body_size > o->max_length_bytes);
+    return q->ready_count + 1 <= o->max_length && q->ready_bytes + msg->body_size <= o->max_length_bytes;
+}
+
+static bool queue_refuses(const struct queue *q, const struct message *msg)
+{
+    return q->options.overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
 }
 
 static uint64_t entry_deadline(const struct broker *b, const struct queue *q, const struct message *msg)
@@ -279,7 +287,7 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 
 static bool ordinary_publish(struct broker *b, struct queue *q, struct message *msg)
 {
-    if (queue_refuses(b, q, msg))
+    if (queue_refuses(q, msg))
         return queue_refuse(b, q, msg);
     struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {

@@ -105,6 +105,8 @@ static inline struct entry *queue_head(const struct queue *q)
 
 /* Its options have changed: what follows from that, at once. */
 void queue_apply_options(struct broker *b, struct queue *q);
+/* Would it take the message, and push no other out for it? */
+bool queue_has_room(const struct queue *q, const struct message *msg);
 
 /* Is it longer than it may be? */
 bool queue_is_over(const struct queue *q);
@@ -115,6 +117,9 @@ bool queue_has_head(struct broker *b, struct queue *q);
 /* Takes the head out of the queue, what is overdue dead-lettered first; NULL if there is none.  The entry is on no
  * list. */
 struct entry *queue_take(struct broker *b, struct queue *q);
+
+/* Takes one that is ready out of the queue, wherever it stands.  The entry is on no list. */
+void queue_take_out(struct broker *b, struct queue *q, struct entry *e);
 
 /* Dead-letters what is overdue at the head, up to EXPIRED_PER_STEP. */
 void queue_expire(struct broker *b, struct queue *q);
