@@ -45,6 +45,8 @@ struct exchange {
     struct bytes name;      /* in spec */
     struct bytes alternate; /* in spec; empty: none */
     bool has_alternate;
+    bool delays;           /* x-delayed-message: kind is that of its x-delayed-type (route_delayed.h) */
+    struct queue *waiting; /* owned: where what it delays is (delayed.h); NULL: nothing was yet */
     struct list outgoing; /* bindings of which it is the source */
     struct list incoming; /* … and the destination */
     struct link doomed;   /* on broker->doomed */
@@ -110,5 +112,5 @@ void binding_delete(struct broker *b, struct binding *bd);
 /* NULL, or why these arguments cannot bind to an exchange of this kind; on the heap. */
 char *binding_refuse(const struct exchange *source, const struct spec *spec);
 
-extern const struct exchange_kind exchange_default, exchange_direct, exchange_fanout, exchange_topic, exchange_headers;
+extern const struct exchange_kind exchange_default, exchange_delayed, exchange_direct, exchange_fanout, exchange_topic, exchange_headers;
 #endif

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/str.h"
 #include "broker/model/consumer.h"
+#include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
@@ -60,10 +61,11 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     cold_init(&q->cold);
     wakeup_init(&q->expiry, on_expiry);
     wakeup_init(&q->lease, on_lease);
-    map_add(&v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    if (!spec->hidden)
+        map_add(&v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
     b->topology_version++;
-    b->totals.queues++;
+    b->totals.queues += !spec->hidden;
     queue_touch(b, q);
     return q;
 }
@@ -260,6 +262,8 @@ static void queue_publish_cold(struct broker *b, struct queue *q, struct message
 
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 {
+    if (q->delayed != NULL)
+        return delayed_publish(b, q, msg);
     if (queue_refuses(b, q, msg))
         return queue_refuse(b, q, msg);
     struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
@@ -437,14 +441,17 @@ void queue_delete(struct broker *b, struct queue *q)
     list_each (e, &q->out, struct entry, in_queue)
         queue_settle(b, e, ACCEPTED);
     parked_release(b, q);
+    if (q->delayed != NULL)
+        delayed_forget(b, q);
     list_remove(&q->in_owner);
     list_remove(&q->dirty);
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
-    map_remove(&q->vhost->queues, &q->in_vhost);
+    if (!q->spec->hidden)
+        map_remove(&q->vhost->queues, &q->in_vhost);
     map_remove(&b->queues_by_id, &q->in_ids);
     b->topology_version++;
-    b->totals.queues--;
+    b->totals.queues -= !q->spec->hidden;
     q->owner = NULL;
     if (q->pins == 0)
         queue_free(q);

@@ -37,6 +37,7 @@ struct spec {
     bool to_exchange;         /* a binding's destination is an exchange */
     bool if_unused, if_empty; /* for deletes */
     bool server_named;        /* the session made the queue's name up: the reserved prefix is right */
+    bool hidden;              /* a queue of the broker's own: in no listing, reached by no name */
     bool no_ack;
     int64_t priority; /* a consumer's x-priority */
     uint64_t serial;  /* LOGIN, ATTACH: of the user as it was; 0: there is none */
