@@ -35,6 +35,8 @@ struct broker *broker_create(const struct broker_config *config)
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
     b->connections_max = config->connections_max;
+    b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
+    b->delivery_limit = config->delivery_limit > 0 ? config->delivery_limit : MODEL_DELIVERY_LIMIT;
     map_init(&b->vhosts);
     map_init(&b->users);
     map_init(&b->parameters);

@@ -6,6 +6,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
+#include "broker/model/reply.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
@@ -103,6 +104,8 @@ void command_bind(struct broker *b, struct command *c, struct stream *s)
     struct spec *spec = c->spec;
     struct vhost *v = s->outlet->vhost;
     struct ends ends = find_ends(b, v, spec);
+    if (reply_refuses_binding(b, c))
+        return;
     if (ends.source == NULL) {
         fail_no_exchange(b, c, v, spec->source);
         return;
@@ -137,6 +140,8 @@ void command_unbind(struct broker *b, struct command *c, struct stream *s)
     struct spec *spec = c->spec;
     struct ends ends = find_ends(b, s->outlet->vhost, spec);
     struct binding *bd = NULL;
+    if (reply_refuses_binding(b, c))
+        return;
     if (ends.source != NULL && (ends.queue != NULL || ends.to != NULL))
         bd = binding_find(b, ends.source, ends.queue, ends.to, spec);
     if (bd != NULL && ends.queue != NULL && !resource_unlocked(b, c, s, spec, ends.queue))

@@ -46,6 +46,8 @@ bool cold_takes(const struct broker *b, const struct queue *q, const struct mess
 {
     const struct cold_state *s = &b->cold;
     uint64_t warm = warm_count(q);
+    if (ready_level(&q->ready, msg) > 0)
+        return false; /* it goes before those that are cold */
     if (q->cold.count > 0)
         return true;
     if (warm == 0 || (warm < s->window_messages && q->cold.warm_cost + message_cost(msg) <= s->window_queue_bytes))

@@ -17,7 +17,7 @@ static struct message *write_letter(const struct broker *b, const struct entry *
 {
     static const struct bytes none = {0};
     const struct message *died = e->msg;
-    const struct queue_options *o = &e->queue->spec->options;
+    const struct queue_options *o = &e->queue->options;
     const struct death_record record = {
         .msg = died, .queue = e->queue->name, .death = e->death, .wall_ms = b->now.wall_ms};
     struct message_spec spec = {
@@ -59,7 +59,7 @@ static struct exchange *exchange_of(const struct broker *b, const struct entry *
     const struct queue *q = e->queue;
     if (e->death == DEATH_DUE)
         return q->gone ? NULL : q->delayed->exchange;
-    return vhost_find_exchange(b, q->vhost, q->spec->options.dead_letter_exchange);
+    return vhost_find_exchange(b, q->vhost, q->options.dead_letter_exchange);
 }
 
 bool deadletter_is_due(const struct broker *b)

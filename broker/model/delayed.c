@@ -13,6 +13,7 @@
 #include "broker/model/remember.h"
 #include "broker/port/change.h"
 #include "broker/port/load.h"
+#include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
 #include "codec/properties.h"
 #include "codec/table.h"
@@ -120,6 +121,7 @@ static struct queue *queue_of(struct delayed *d)
 }
 
 static void fire(struct broker *b, struct delayed *d);
+static const struct queue_kind queue_delayed;
 
 static void on_due(struct broker *b, struct wakeup *t)
 {
@@ -138,12 +140,10 @@ struct queue *delayed_queue_create(struct broker *b, struct exchange *x, uint64_
                         .arguments = pen_written(&p),
                         .durable = x->spec->durable,
                         .hidden = true,
-                        .options = {.message_ttl_ms = SPEC_NONE,
-                                    .expires_ms = SPEC_NONE,
-                                    .max_length = SPEC_NONE,
-                                    .max_length_bytes = SPEC_NONE}};
+                        .options = QUEUE_OPTIONS_NONE};
     struct queue *q = queue_create(b, x->vhost, &spec, NULL, id);
     struct delayed *d = q->delayed = alloc_zeroed(sizeof *d);
+    q->kind = &queue_delayed;
     d->exchange = x;
     x->waiting = q;
     schedule_init(&d->schedule);
@@ -237,7 +237,7 @@ static void watch(struct broker *b, struct delayed *d)
     wakeup_set(b, &d->due, top == NULL ? UINT64_MAX : top->due_ms);
 }
 
-bool delayed_publish(struct broker *b, struct queue *q, struct message *msg)
+static bool publish(struct broker *b, struct queue *q, struct message *msg)
 {
     struct delayed *d = q->delayed;
     struct schedule *to = d->sweep_to > 0 ? &d->late : &d->schedule;
@@ -442,9 +442,12 @@ static void drop_all(struct broker *b, struct schedule *s)
     schedule_fini(s);
 }
 
-void delayed_forget(struct broker *b, struct queue *q)
+/* It is only ever purged when it goes. */
+static uint64_t purge(struct broker *b, struct queue *q)
 {
     struct delayed *d = q->delayed;
+    uint64_t count = d->count;
+    CHECK(q->gone);
     d->exchange->waiting = NULL;
     delayed_list_forget(b, d);
     drop_all(b, &d->schedule);
@@ -454,7 +457,16 @@ void delayed_forget(struct broker *b, struct queue *q)
     list_remove(&q->cold.wanting);
     q->delayed = NULL;
     free(d);
+    return count;
 }
+
+static void clean(struct broker *b, struct queue *q)
+{
+    (void)b;
+    (void)q;
+}
+
+static const struct queue_kind queue_delayed = {.publish = publish, .clean = clean, .purge = purge};
 
 void delayed_check(const struct broker *b, const struct queue *q)
 {

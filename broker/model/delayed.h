@@ -68,14 +68,8 @@ struct queue *delayed_queue_create(struct broker *b, struct exchange *x, uint64_
 /* The arguments of a hidden queue's definition say whose it is.  False: nonsense. */
 bool delayed_read_exchange(struct bytes arguments, struct bytes *name);
 
-/* For the queue: takes the message's reference; false: there is no room for it. */
-bool delayed_publish(struct broker *b, struct queue *q, struct message *msg);
-
 /* For the queue: so much was there at the start, all before its next_position. */
 void delayed_restore(struct broker *b, struct queue *q, uint64_t messages, uint64_t bytes);
-
-/* For the queue, which is deleted. */
-void delayed_forget(struct broker *b, struct queue *q);
 
 /* For loads (cold.c): asks for what is wanted; false: nothing is.  And it has come; the load stays the caller's. */
 bool delayed_ask(struct broker *b, struct queue *q);

@@ -97,7 +97,8 @@ void remember_begin_letter(struct broker *b, struct message *letter, const struc
 
 bool remember_is_durable(const struct queue *q, const struct message *msg)
 {
-    return q->spec->durable && (q->spec->hidden || (msg->flags & MESSAGE_PERSISTENT) != 0); /* what is delayed always is */
+    const bool always = q->spec->hidden || q->options.type != QUEUE_CLASSIC; /* what is delayed, what is replicated */
+    return q->spec->durable && (always || (msg->flags & MESSAGE_PERSISTENT) != 0);
 }
 
 static struct place place_of(const struct entry *e)

@@ -4,9 +4,11 @@
 #include "base/alloc.h"
 #include "broker/model/exchange.h"
 #include "broker/model/queue.h"
+#include "broker/model/reply.h"
 #include "broker/model/route.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
+#include "broker/port/reply.h"
 
 static bool default_route(struct broker *b, struct exchange *x, struct routing *message, struct route *to)
 {
@@ -14,6 +16,8 @@ static bool default_route(struct broker *b, struct exchange *x, struct routing *
     struct bytes key;
     for (struct key_walk w = routing_keys(message); key_walk_next(&w, &key);) {
         struct queue *q = vhost_find_queue(b, x->vhost, key);
+        if (q == NULL && reply_is_address(key))
+            q = reply_find(b, x->vhost, key);
         if (q != NULL) {
             route_add_queue(b, to, q);
             any = true;

@@ -54,7 +54,9 @@ struct broker {
     struct map parameters; /* owned */
     uint64_t last_serial;  /* of a user */
     uint64_t connections_max;
-    struct map queues_by_id; /* all queues */
+    uint64_t consumer_timeout_ms; /* SPEC_NONE: none */
+    uint64_t delivery_limit;      /* of quorum queues that do not say */
+    struct map queues_by_id;      /* all queues */
     uint64_t next_queue_id;
     struct outlet **outlets; /* by slot; owned; NULL where there is none */
     size_t outlet_count;     /* slots in outlets[] */
