@@ -45,8 +45,8 @@ bool cold_takes(const struct broker *b, const struct queue *q, const struct mess
 {
     const struct cold_state *s = &b->cold;
     uint64_t warm = warm_count(q);
-    if (ready_level(&q->ready, msg) > 0)
-        return false; /* it goes before those that are cold */
+    if (ready_has_levels(&q->ready))
+        return false;
     if (q->cold.count > 0)
         return true;
     if (warm == 0 || (warm < s->window_messages && q->cold.warm_cost + message_cost(msg) <= s->window_queue_bytes))
@@ -121,6 +121,8 @@ static bool is_scant(const struct broker *b, const struct queue *q)
 static bool is_low(const struct broker *b, const struct queue *q)
 {
     uint64_t warm = warm_count(q);
+    if (ready_has_levels(&q->ready))
+        return true;
     return warm == 0 || (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2 &&
                          !is_scant(b, q));
 }
@@ -222,7 +224,10 @@ static void append(struct broker *b, struct queue *q, struct load_entry *le)
     e->deliveries = le->deliveries;
     e->redelivered = le->redelivered;
     e->stored = true;
-    queue_append(b, q, e);
+    if (ready_has_levels(&q->ready))
+        queue_append_early(b, q, e);
+    else
+        queue_append(b, q, e);
 }
 
 /* What is left of `count` when `taken` are not cold any more and `late` cannot have been among them. */
@@ -248,6 +253,8 @@ static void fill(struct broker *b, struct queue *q, struct load *l)
     uncount(b, q);
     for (uint32_t i = 0; i < l->n; i++) {
         struct load_entry *le = &l->entries[i];
+        if (ready_has_levels(&q->ready) && le->position >= c->whole_before)
+            continue; /* it is in memory, or was */
         taken = sum(taken, 1);
         taken_bytes = sum(taken_bytes, le->msg->body_size);
         if (le->position < next || le->position >= q->next_position)

@@ -5,6 +5,9 @@
  * brings them.  Everything cold lies behind everything in memory, so order needs no thought; but a queue may have no
  * head for a while though it is not empty.  Then consumers and GETs wait, and so do x-max-length (the queue is over its
  * limit meanwhile) and expiry.
+ *
+ * With priorities the last message may be the first, so such a queue stays in memory: it has something cold only after
+ * a restart, and no head before all of that has come.
  */
 #ifndef BROKER_MODEL_COLD_H
 #define BROKER_MODEL_COLD_H
@@ -38,6 +41,7 @@ struct cold {
     uint64_t from; /* they are at this position or behind it; what is ready in memory and never was out, before */
     uint64_t late_count, late_bytes; /* those of them that were published since the load was asked for … */
     uint64_t late_from;              /* … at this position or behind it; the load may bring some of them, too */
+    uint64_t whole_before;           /* with priorities: everything cold is before this position, nothing else is */
     uint64_t warm_cost;              /* message_cost() of what is ready in memory */
     struct link wanting;             /* on cold_state.wanting, or starved */
     bool is_loading;

@@ -21,7 +21,7 @@ static void count_ready(void *arg, struct entry *e)
     struct count *n = arg;
     const struct queue *q = n->queue;
     CHECK(e->queue == q && e->position < q->next_position);
-    CHECK(e->state == ENTRY_READY || (e->redelivered && e->deliveries > 0));
+    CHECK(e->state == ENTRY_READY || (e->redelivered && e->deliveries > 0) || e->position < q->cold.whole_before);
     CHECK(e->state != ENTRY_READY || q->cold.count == 0 || e->position < q->cold.from || q->ready.levels != NULL);
     CHECK(!e->stored || q->was_stored);
     n->messages++;
@@ -48,7 +48,7 @@ void queue_check(const struct broker *b, const struct queue *q)
         CHECK(queue_head(q) == NULL || !consumer_can_take(c) || link_is_linked(&q->dirty) || heap_has(&q->expiry.node));
     }
     cold_check(b, q, ready.messages, ready.cost);
-    CHECK(list_is_empty(&q->parked) || (ready.messages == 0 && q->cold.count > 0));
+    CHECK(list_is_empty(&q->parked) || (queue_head(q) == NULL && q->cold.count > 0));
     CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
     CHECK(!queue_is_over(q) || q->options.overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);

@@ -118,6 +118,12 @@ void queue_append(struct broker *b, struct queue *q, struct entry *e)
     ready_count_add(b, q, e);
 }
 
+void queue_append_early(struct broker *b, struct queue *q, struct entry *e)
+{
+    ready_return(&q->ready, e);
+    ready_count_add(b, q, e);
+}
+
 static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
 {
     ready_remove(&q->ready, e);
@@ -407,7 +413,7 @@ static uint64_t ordinary_purge(struct broker *b, struct queue *q)
 {
     uint64_t count = q->ready_count;
     struct entry *head;
-    while ((head = queue_head(q)) != NULL) {
+    while ((head = ready_head(&q->ready)) != NULL) {
         queue_withdraw(b, q, head);
         entry_end(b, head);
     }
