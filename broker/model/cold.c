@@ -45,10 +45,10 @@ bool cold_takes(const struct broker *b, const struct queue *q, const struct mess
 {
     const struct cold_state *s = &b->cold;
     uint64_t warm = warm_count(q);
-    if (ready_has_levels(&q->ready))
-        return false;
     if (q->cold.count > 0)
         return true;
+    if (q->ready.levels != NULL)
+        return false;
     if (warm == 0 || (warm < s->window_messages && q->cold.warm_cost + message_cost(msg) <= s->window_queue_bytes))
         return warm > 0 && s->paging_bytes > 0 && b->totals.message_bytes >= s->paging_bytes;
     return b->totals.message_bytes >= s->window_bytes;
@@ -121,10 +121,9 @@ static bool is_scant(const struct broker *b, const struct queue *q)
 static bool is_low(const struct broker *b, const struct queue *q)
 {
     uint64_t warm = warm_count(q);
-    if (ready_has_levels(&q->ready))
-        return true;
-    return warm == 0 || (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2 &&
-                         !is_scant(b, q));
+    return warm == 0 || q->ready.levels != NULL ||
+           (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2 &&
+            !is_scant(b, q));
 }
 
 void cold_look(struct broker *b, struct queue *q)
@@ -224,10 +223,7 @@ static void append(struct broker *b, struct queue *q, struct load_entry *le)
     e->deliveries = le->deliveries;
     e->redelivered = le->redelivered;
     e->stored = true;
-    if (ready_has_levels(&q->ready))
-        queue_append_early(b, q, e);
-    else
-        queue_append(b, q, e);
+    queue_append(b, q, e);
 }
 
 /* What is left of `count` when `taken` are not cold any more and `late` cannot have been among them. */
@@ -253,8 +249,6 @@ static void fill(struct broker *b, struct queue *q, struct load *l)
     uncount(b, q);
     for (uint32_t i = 0; i < l->n; i++) {
         struct load_entry *le = &l->entries[i];
-        if (ready_has_levels(&q->ready) && le->position >= c->whole_before)
-            continue; /* it is in memory, or was */
         taken = sum(taken, 1);
         taken_bytes = sum(taken_bytes, le->msg->body_size);
         if (le->position < next || le->position >= q->next_position)

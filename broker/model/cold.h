@@ -6,8 +6,8 @@
  * head for a while though it is not empty.  Then consumers and GETs wait, and so do x-max-length (the queue is over its
  * limit meanwhile) and expiry.
  *
- * With priorities the last message may be the first, so such a queue stays in memory: it has something cold only after
- * a restart, and no head before all of that has come.
+ * A queue with priorities cannot know what is next before it has seen all: it keeps everything in memory, and what was
+ * restored is loaded to the last before it has a head.
  */
 #ifndef BROKER_MODEL_COLD_H
 #define BROKER_MODEL_COLD_H
@@ -41,7 +41,6 @@ struct cold {
     uint64_t from; /* they are at this position or behind it; what is ready in memory and never was out, before */
     uint64_t late_count, late_bytes; /* those of them that were published since the load was asked for … */
     uint64_t late_from;              /* … at this position or behind it; the load may bring some of them, too */
-    uint64_t whole_before;           /* with priorities: everything cold is before this position, nothing else is */
     uint64_t warm_cost;              /* message_cost() of what is ready in memory */
     struct link wanting;             /* on cold_state.wanting, or starved */
     bool is_loading;

@@ -118,12 +118,6 @@ void queue_append(struct broker *b, struct queue *q, struct entry *e)
     ready_count_add(b, q, e);
 }
 
-void queue_append_early(struct broker *b, struct queue *q, struct entry *e)
-{
-    ready_return(&q->ready, e);
-    ready_count_add(b, q, e);
-}
-
 static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
 {
     ready_remove(&q->ready, e);
@@ -246,6 +240,8 @@ static void queue_dispatch(struct broker *b, struct queue *q)
 bool queue_has_room(const struct queue *q, const struct message *msg)
 {
     const struct queue_options *o = &q->options;
+    if (o->type == QUEUE_STREAM) /* its limits take from its other end */
+        return true;
     return q->ready_count + 1 <= o->max_length && q->ready_bytes + msg->body_size <= o->max_length_bytes;
 }
 

@@ -97,10 +97,12 @@ void queue_delete(struct broker *b, struct queue *q);
  * The message is the one that remember_begin() was told of. */
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg);
 
-/* The next message, overdue or not; NULL: there is none in memory, or it cannot be known yet. */
+/* The next message, overdue or not; NULL: there is none in memory. */
 static inline struct entry *queue_head(const struct queue *q)
 {
-    return q->cold.count > 0 && ready_has_levels(&q->ready) ? NULL : ready_head(&q->ready);
+    if (q->ready.levels != NULL && q->cold.count > 0)
+        return NULL; /* a higher priority may be among them */
+    return ready_head(&q->ready);
 }
 
 /* Its options have changed: what follows from that, at once. */
@@ -165,9 +167,6 @@ void queue_bury(struct broker *b, struct queue *q);
 
 /* An entry that is on no list is ready, behind all others that are in memory. */
 void queue_append(struct broker *b, struct queue *q, struct entry *e);
-
-/* The same, at the place that its position says; before all that never was out. */
-void queue_append_early(struct broker *b, struct queue *q, struct entry *e);
 
 /* "queue 'q' in vhost '/'"; on the heap. */
 char *queue_describe(const struct queue *q);

@@ -48,11 +48,6 @@ static inline uint64_t ready_rank(const struct ready *r, const struct entry *e)
     return (uint64_t)(UINT8_MAX - ready_level(r, e->msg)) << READY_POSITION_BITS | e->position;
 }
 
-static inline bool ready_has_levels(const struct ready *r)
-{
-    return r->levels != NULL;
-}
-
 /* Its first of those with levels. */
 struct entry *ready_head_of_levels(const struct ready *r);
 

@@ -169,7 +169,7 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
     CHECK(b->position == 0);
     if (q == NULL || q->next_position > 0 || messages > next_position || (messages == 0 && bytes > 0))
         return false;
-    q->next_position = q->cold.whole_before = next_position;
+    q->next_position = next_position;
     q->was_stored = true;
     if (messages > 0)
         cold_count(b, q, messages, bytes);
