@@ -14,6 +14,7 @@
 struct binding;
 struct broker;
 struct exchange;
+struct policy_pair;
 struct queue;
 struct route;
 struct routing;
@@ -43,13 +44,14 @@ struct exchange {
     const struct exchange_kind *kind;
     struct spec *spec;      /* owned: as it was declared */
     struct bytes name;      /* in spec */
-    struct bytes alternate; /* in spec; empty: none */
+    struct bytes alternate; /* in spec, or in a policy's */
     bool has_alternate;
-    struct list outgoing; /* bindings of which it is the source */
-    struct list incoming; /* … and the destination */
-    struct link doomed;   /* on broker->doomed */
-    uint64_t stamp;       /* of the last walk that came by */
-    uint64_t defined;     /* position of its DEFINE; 0: none since the start */
+    struct policy_pair *policies; /* shared: what applies; NULL: nothing */
+    struct list outgoing;         /* bindings of which it is the source */
+    struct list incoming;         /* … and the destination */
+    struct link doomed;           /* on broker->doomed */
+    uint64_t stamp;               /* of the last walk that came by */
+    uint64_t defined;             /* position of its DEFINE; 0: none since the start */
     union {
         struct map keys;           /* direct: key groups by routing key */
         struct topic_index *topic; /* owned */

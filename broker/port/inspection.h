@@ -27,7 +27,7 @@ enum inspection_kind {
     INSPECT_PERMISSIONS,       /* user vhost configure write read */
     INSPECT_TOPIC_PERMISSIONS, /* user vhost exchange write read */
     INSPECT_PARAMETERS,        /* vhost component name value; global ones, too: vhost and component are empty */
-    INSPECT_EXCHANGES,         /* name vhost type durable auto_delete internal arguments */
+    INSPECT_EXCHANGES,         /* name vhost type durable auto_delete internal arguments; policies like QUEUES */
     INSPECT_QUEUES,            /* name vhost durable auto_delete exclusive arguments messages messages_ready
                                   messages_unacknowledged message_bytes_ready consumers type state; owner_pid: the connection's
                                   name; policy, operator_policy, effective_policy_definition where there is one */
