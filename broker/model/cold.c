@@ -45,10 +45,10 @@ bool cold_takes(const struct broker *b, const struct queue *q, const struct mess
 {
     const struct cold_state *s = &b->cold;
     uint64_t warm = warm_count(q);
-    if (ready_level(&q->ready, msg) > 0)
-        return false; /* it goes before those that are cold */
     if (q->cold.count > 0)
         return true;
+    if (q->ready.levels != NULL)
+        return false;
     if (warm == 0 || (warm < s->window_messages && q->cold.warm_cost + message_cost(msg) <= s->window_queue_bytes))
         return warm > 0 && s->paging_bytes > 0 && b->totals.message_bytes >= s->paging_bytes;
     return b->totals.message_bytes >= s->window_bytes;
@@ -121,8 +121,9 @@ static bool is_scant(const struct broker *b, const struct queue *q)
 static bool is_low(const struct broker *b, const struct queue *q)
 {
     uint64_t warm = warm_count(q);
-    return warm == 0 || (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2 &&
-                         !is_scant(b, q));
+    return warm == 0 || q->ready.levels != NULL ||
+           (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2 &&
+            !is_scant(b, q));
 }
 
 void cold_look(struct broker *b, struct queue *q)
@@ -130,6 +131,14 @@ void cold_look(struct broker *b, struct queue *q)
     struct cold *c = &q->cold;
     if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting) && is_low(b, q))
         list_append(&b->cold.wanting, &c->wanting);
+}
+
+bool cold_want(struct broker *b, struct queue *q)
+{
+    struct cold *c = &q->cold;
+    if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting))
+        list_append(&b->cold.wanting, &c->wanting);
+    return c->count > 0;
 }
 
 bool cold_is_due(const struct broker *b)

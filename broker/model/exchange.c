@@ -16,8 +16,10 @@
 
 const struct exchange_kind *exchange_kind_find(struct bytes name)
 {
-    static const struct exchange_kind *const kinds[] = {&exchange_direct, &exchange_fanout, &exchange_topic,
-                                                        &exchange_headers};
+    static const struct exchange_kind *const kinds[] = {
+        &exchange_direct,  &exchange_fanout,          &exchange_topic,
+        &exchange_headers, &exchange_consistent_hash, &exchange_modulus_hash,
+        &exchange_random,  &exchange_local_random,    &exchange_recent_history};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (bytes_equal(kinds[i]->name, name))
             return kinds[i];

@@ -194,6 +194,11 @@ struct entry *queue_take(struct broker *b, struct queue *q)
     return head;
 }
 
+void queue_take_out(struct broker *b, struct queue *q, struct entry *e)
+{
+    queue_withdraw(b, q, e);
+}
+
 bool queue_is_over(const struct queue *q)
 {
     const struct queue_options *o = &q->options;
@@ -235,12 +240,17 @@ static void queue_dispatch(struct broker *b, struct queue *q)
 /* --- coming
  * ---------------------------------------------------------------------------------------------------------*/
 
-static bool queue_refuses(struct broker *b, struct queue *q, const struct message *msg)
+bool queue_has_room(const struct queue *q, const struct message *msg)
 {
     const struct queue_options *o = &q->options;
-    (void)b;
-    return o->overflow != OVERFLOW_DROP_HEAD &&
-           (q->ready_count + 1 > o->max_length || q->ready_bytes + msg->body_size > o->max_length_bytes);
+    if (o->type == QUEUE_STREAM) /* its limits take from its other end */
+        return true;
+    return q->ready_count + 1 <= o->max_length && q->ready_bytes + msg->body_size <= o->max_length_bytes;
+}
+
+static bool queue_refuses(const struct queue *q, const struct message *msg)
+{
+    return q->options.overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
 }
 
 uint64_t queue_deadline(const struct queue *q, const struct message *msg)
@@ -288,7 +298,7 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 
 static bool ordinary_publish(struct broker *b, struct queue *q, struct message *msg)
 {
-    if (queue_refuses(b, q, msg))
+    if (queue_refuses(q, msg))
         return queue_refuse(b, q, msg);
     struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
@@ -408,7 +418,7 @@ static uint64_t ordinary_purge(struct broker *b, struct queue *q)
 {
     uint64_t count = q->ready_count;
     struct entry *head;
-    while ((head = queue_head(q)) != NULL) {
+    while ((head = ready_head(&q->ready)) != NULL) {
         queue_withdraw(b, q, head);
         entry_end(b, head);
     }

@@ -102,6 +102,8 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg);
 /* The next message, overdue or not; NULL: there is none in memory. */
 static inline struct entry *queue_head(const struct queue *q)
 {
+    if (q->ready.levels != NULL && q->cold.count > 0)
+        return NULL; /* a higher priority may be among them */
     return ready_head(&q->ready);
 }
 
@@ -115,6 +117,9 @@ void queue_change_arguments(struct broker *b, struct queue *q, const struct spec
 /* When the message, which is in that queue or comes into it, has to go; ENTRY_NEVER. */
 uint64_t queue_deadline(const struct queue *q, const struct message *msg);
 
+/* Would it take the message, and push no other out for it? */
+bool queue_has_room(const struct queue *q, const struct message *msg);
+
 /* Is it longer than it may be? */
 bool queue_is_over(const struct queue *q);
 
@@ -124,6 +129,9 @@ bool queue_has_head(struct broker *b, struct queue *q);
 /* Takes the head out of the queue, what is overdue dead-lettered first; NULL if there is none.  The entry is on no
  * list. */
 struct entry *queue_take(struct broker *b, struct queue *q);
+
+/* Takes one that is ready out of the queue, wherever it stands.  The entry is on no list. */
+void queue_take_out(struct broker *b, struct queue *q, struct entry *e);
 
 /* Dead-letters what is overdue at the head, up to EXPIRED_PER_STEP. */
 void queue_expire(struct broker *b, struct queue *q);
