@@ -1,6 +1,7 @@
 #include "broker/model/cold.h"
 
 #include "base/check.h"
+#include "broker/model/delayed.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
@@ -182,6 +183,10 @@ void cold_ask(struct broker *b)
     while (cold_is_due(b)) {
         struct queue *q = item_of(s->wanting.ring.next, struct queue, cold.wanting);
         list_remove(&q->cold.wanting);
+        if (q->delayed != NULL) {
+            s->loads += delayed_ask(b, q);
+            continue;
+        }
         if (is_starved(b, q)) {
             list_append(&s->starved, &q->cold.wanting);
             continue;
@@ -209,6 +214,15 @@ static int64_t arrival(const struct broker *b, const struct load_entry *le)
 {
     uint64_t age = b->now.wall_ms > le->written_ms ? b->now.wall_ms - le->written_ms : 0;
     return (int64_t)b->now.ms - (int64_t)(age < INT64_MAX / 2 ? age : INT64_MAX / 2);
+}
+
+uint64_t cold_deadline(const struct broker *b, const struct load_entry *le)
+{
+    if (le->ttl_ms == PLACE_NO_TTL)
+        return ENTRY_NEVER;
+    uint64_t end = sum(le->written_ms, le->ttl_ms);
+    uint64_t left = end > b->now.wall_ms ? end - b->now.wall_ms : 0;
+    return sum(b->now.ms, left < le->ttl_ms ? left : le->ttl_ms);
 }
 
 static void append(struct broker *b, struct queue *q, struct load_entry *le)
@@ -269,7 +283,9 @@ void cold_take_load(struct broker *b, struct load *l)
     struct queue *q = queue_find_by_id(b, l->queue);
     if (b->cold.loads > 0)
         b->cold.loads--;
-    if (q != NULL && q->cold.is_loading) {
+    if (q != NULL && q->delayed != NULL) {
+        delayed_take_load(b, q, l);
+    } else if (q != NULL && q->cold.is_loading) {
         q->cold.is_loading = false;
         if (!q->cold.is_stale)
             fill(b, q, l);

@@ -3,6 +3,7 @@
 #include "broker/model/broker.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
+#include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
@@ -76,6 +77,23 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
     }
 }
 
+/* Answers how many there are. */
+static uint64_t check_hidden(const struct broker *b, unsigned *loads)
+{
+    uint64_t n = 0, delayed = 0;
+    for (struct map_node *m = map_walk(&b->queues_by_id, NULL); m != NULL; m = map_walk(&b->queues_by_id, m)) {
+        const struct queue *q = item_of(m, struct queue, in_ids);
+        if (!q->spec->hidden)
+            continue;
+        delayed_check(b, q);
+        delayed += q->delayed->count;
+        *loads += q->delayed->loading != LOADS_NOTHING;
+        n++;
+    }
+    CHECK(delayed == b->totals.messages_delayed);
+    return n;
+}
+
 void broker_check(const struct broker *b)
 {
     uint64_t ready = 0, out = 0, queues = 0, history = 0;
@@ -106,8 +124,9 @@ void broker_check(const struct broker *b)
             outlet_check(b, b->outlets[i]);
     CHECK(ready == b->totals.messages_ready && out == b->totals.messages_out && queues == b->totals.queues);
     CHECK(out == b->tickets.used && history == b->history_bytes);
+    uint64_t hidden = check_hidden(b, &loads);
     CHECK(loads <= b->cold.loads && b->cold.loads <= COLD_LOADS_MAX && !b->is_in_tx);
     CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->resumed) && list_is_empty(&b->doomed));
-    CHECK(b->queues_by_id.count == queues && (b->records || b->position == 0));
-    CHECK(ready + out > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
+    CHECK(b->queues_by_id.count == queues + hidden && (b->records || b->position == 0));
+    CHECK(ready + out + b->totals.messages_delayed > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
 }

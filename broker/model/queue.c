@@ -77,12 +77,13 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     q->kind = &queue_ordinary;
     q->options = q->spec->options;
     complete_options(b, &q->options);
-    if (!spec->is_reply && policy_are_any(v))
+    if (!spec->is_reply && !spec->hidden && policy_are_any(v))
         policy_apply_to_queue(b, q);
-    map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    if (!spec->hidden)
+        map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
         map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
-        b->totals.queues++;
+        b->totals.queues += !spec->hidden;
     }
     b->topology_version++;
     queue_touch(b, q);
@@ -682,10 +683,11 @@ void queue_delete(struct broker *b, struct queue *q)
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
     wakeup_set(b, &q->overdue, UINT64_MAX);
-    map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
+    if (!q->spec->hidden)
+        map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
     if (!q->spec->is_reply) {
         map_remove(&b->queues_by_id, &q->in_ids);
-        b->totals.queues--;
+        b->totals.queues -= !q->spec->hidden;
     }
     b->topology_version++;
     q->owner = NULL;
