@@ -11,6 +11,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/parameter.h"
 #include "broker/model/parked.h"
+#include "broker/model/policy.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/replay.h"
@@ -40,6 +41,10 @@ struct broker *broker_create(const struct broker_config *config)
     b->connections_max = config->connections_max;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
     b->delivery_limit = config->delivery_limit > 0 ? config->delivery_limit : MODEL_DELIVERY_LIMIT;
+    b->default_queue_type = config->default_queue_type;
+    b->strict_queue_types = config->strict_queue_types;
+    b->relaxed_redeclare = config->relaxed_redeclare;
+    b->relaxed_quorum = config->relaxed_quorum;
     map_init(&b->vhosts);
     map_init(&b->users);
     map_init(&b->parameters);
@@ -51,6 +56,8 @@ struct broker *broker_create(const struct broker_config *config)
     list_init(&b->fresh);
     list_init(&b->dirty);
     list_init(&b->doomed);
+    list_init(&b->stale);
+    list_init(&b->vhost_defaults);
     list_init(&b->resumed);
     route_init(&b->route);
     wakeup_init(&b->alarm_wakeup, on_alarm);
@@ -78,6 +85,7 @@ void broker_destroy(struct broker *b)
         user_free(b, item_of(n, struct user, in_broker));
     while ((n = map_walk(&b->parameters, NULL)) != NULL)
         parameter_free(b, item_of(n, struct parameter, in_broker));
+    vhost_forget_defaults(b);
     effects_fini(&last);
     map_fini(&b->vhosts);
     map_fini(&b->users);
@@ -143,7 +151,9 @@ uint64_t broker_deadline(const struct broker *b)
 void broker_finish(struct broker *b)
 {
     for (;;) {
-        if (!list_is_empty(&b->doomed)) {
+        if (!list_is_empty(&b->stale)) {
+            policy_refresh(b);
+        } else if (!list_is_empty(&b->doomed)) {
             exchange_delete_doomed(b);
         } else if (!list_is_empty(&b->dirty)) {
             queue_clean_dirty(b);

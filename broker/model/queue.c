@@ -10,6 +10,7 @@
 #include "broker/model/log.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
+#include "broker/model/policy.h"
 #include "broker/model/queue_stream.h"
 #include "broker/model/remember.h"
 #include "broker/model/vhost.h"
@@ -78,6 +79,8 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     q->options = q->spec->options;
     complete_options(b, &q->options);
     q->kind = q->options.type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
+    if (!spec->is_reply && !spec->hidden && policy_are_any(v))
+        policy_apply_to_queue(b, q);
     if (q->kind == &queue_stream)
         q->log = log_create(b, q);
     if (!spec->hidden)
@@ -255,12 +258,17 @@ static bool queue_refuses(const struct queue *q, const struct message *msg)
     return q->options.overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
 }
 
-static uint64_t entry_deadline(const struct broker *b, const struct queue *q, const struct message *msg)
+uint64_t queue_deadline(const struct queue *q, const struct message *msg)
 {
     uint64_t ttl = q->options.message_ttl_ms;
     if (msg->expiration_ms < ttl)
         ttl = msg->expiration_ms;
-    return ttl == SPEC_NONE ? ENTRY_NEVER : b->now.ms + ttl;
+    if (ttl == SPEC_NONE)
+        return ENTRY_NEVER;
+    if (msg->arrived_ms < 0 && ttl < (uint64_t)-msg->arrived_ms)
+        return 0;
+    uint64_t end = (uint64_t)msg->arrived_ms + ttl;
+    return msg->arrived_ms >= 0 && end < ttl ? ENTRY_NEVER : end;
 }
 
 static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
@@ -280,7 +288,7 @@ static uint64_t ttl_left(const struct broker *b, uint64_t deadline)
 
 static void queue_publish_cold(struct broker *b, struct queue *q, struct message *msg)
 {
-    cold_add(b, q, msg, q->next_position++, ttl_left(b, entry_deadline(b, q, msg)));
+    cold_add(b, q, msg, q->next_position++, ttl_left(b, queue_deadline(q, msg)));
     message_unref(msg);
     if (!link_is_linked(&q->dirty))
         queue_drop_head(b, q);
@@ -289,6 +297,7 @@ static void queue_publish_cold(struct broker *b, struct queue *q, struct message
 
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 {
+    msg->arrived_ms = (int64_t)b->now.ms;
     return q->kind->publish(b, q, msg);
 }
 
@@ -303,7 +312,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
     }
     struct entry *e = entry_create(b, q, msg);
     e->position = q->next_position++;
-    e->expires_at = entry_deadline(b, q, msg);
+    e->expires_at = queue_deadline(q, msg);
     if (b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg)) {
         remember_place(b, q, e->position, ttl_left(b, e->expires_at));
         e->stored = true;
@@ -584,14 +593,66 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
     }
 }
 
-void queue_apply_options(struct broker *b, struct queue *q)
+static void redate(void *arg, struct entry *e)
 {
+    (void)arg;
+    e->expires_at = queue_deadline(e->queue, e->msg);
+}
+
+/* A TTL is of all that is there (reference queue-features 2.2): of what is cold when it comes. */
+static void queue_redate(struct queue *q)
+{
+    struct entry *e;
+    ready_each(&q->ready, redate, NULL);
+    list_each (e, &q->out, struct entry, in_queue)
+        redate(NULL, e);
+}
+
+void queue_change_options(struct broker *b, struct queue *q, const struct queue_options *options)
+{
+    bool has_other_ttl = options->message_ttl_ms != q->options.message_ttl_ms;
+    q->options = *options;
     complete_options(b, &q->options);
+    if (has_other_ttl)
+        queue_redate(q);
     wakeup_set(b, &q->lease, UINT64_MAX);
     queue_touch(b, q);
     if (!list_is_empty(&q->out))
         wakeup_set(b, &q->overdue, b->now.ms);
     queue_mark_dirty(b, q);
+}
+
+char *queue_refuse_change(const struct queue *q, const struct spec *spec)
+{
+    const struct queue_options *is = &q->spec->options, *to = &spec->options;
+    const char *what = NULL, *when = "";
+    if (is->type != to->type && (is->type == QUEUE_STREAM || to->type == QUEUE_STREAM)) {
+        what = "x-queue-type";
+    } else if (is->max_priority != to->max_priority) {
+        what = "x-max-priority";
+    } else if (is->single_active_consumer != to->single_active_consumer &&
+               (q->consumer_count > 0 || q->retiring != NULL)) {
+        what = "x-single-active-consumer";
+        when = " while it has consumers";
+    }
+    if (what == NULL)
+        return NULL;
+    char *name = queue_describe(q);
+    char *text = str_format("arg '%s' of %s cannot be changed%s", what, name, when);
+    free(name);
+    return text;
+}
+
+void queue_change_arguments(struct broker *b, struct queue *q, const struct spec *spec)
+{
+    struct spec *before = q->spec;
+    q->spec = spec_create(spec);
+    q->spec->durable = before->durable;
+    q->spec->exclusive = before->exclusive;
+    q->spec->auto_delete = before->auto_delete;
+    q->name = q->spec->name;
+    policy_apply_to_queue(b, q); /* anew: some are for one type of queue */
+    free(before);                /* last: the options were views into it */
 }
 
 /* --- the end
@@ -602,6 +663,7 @@ static void queue_free(struct queue *q)
     CHECK(q->pins == 0 && list_is_empty(&q->out) && list_is_empty(&q->parked));
     ready_fini(&q->ready);
     log_destroy(q->log);
+    policy_pair_unref(q->policies);
     vhost_unpin(q->vhost);
     free(q->spec);
     free(q);

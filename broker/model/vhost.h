@@ -6,7 +6,9 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/list.h"
 #include "base/map.h"
+#include "broker/model/policy.h"
 
 struct broker;
 struct exchange;
@@ -26,8 +28,10 @@ struct vhost {
     struct map accesses, topics;          /* access.h; owned */
     uint64_t connections_max, queues_max; /* user.h, LIMIT_NONE; by the parameter vhost-limits */
     uint64_t connections;
-    uint64_t pins; /* queues that still ask for it, those too that are gone */
-    bool gone;     /* removed; there only for them */
+    struct list policies[POLICY_KINDS]; /* policy.h */
+    struct link stale;                  /* on broker->stale: they have changed */
+    uint64_t pins;                      /* queues that still ask for it, those too that are gone */
+    bool gone;                          /* removed; there only for them */
 };
 
 /* A new virtual host with the predeclared exchanges (reference amqp-protocol 5.1). */
@@ -42,6 +46,9 @@ char *vhost_refuse(const struct spec *spec);
 
 /* There is such a one from now on, or it is so from now on.  True: that changes something. */
 bool vhost_put(struct broker *b, const struct spec *spec);
+
+/* broker_add_vhost_default() was never called. */
+void vhost_forget_defaults(struct broker *b);
 
 /* Takes its connections, all that is in it and itself away. */
 void vhost_remove(struct broker *b, struct vhost *v);
