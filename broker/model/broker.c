@@ -9,6 +9,7 @@
 #include "broker/model/deadletter.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
+#include "broker/model/pace.h"
 #include "broker/model/parameter.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
@@ -204,6 +205,10 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
         return true;
     case LOADED:
         cold_take_load(b, c->load);
+        return true;
+    case PACE:
+        if (o != NULL)
+            pace_answer(b, o);
         return true;
     case WINDOW:
         if (o != NULL)

@@ -6,6 +6,7 @@
 #include "broker/model/commands.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
+#include "broker/model/pace.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/rights.h"
@@ -137,6 +138,8 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
         return;
     }
     bool confirm = c->publish.confirm;
+    if (b->paces > 0)
+        pace_publish(b, s->outlet, c->publish.msg, to.queues, to.n);
     bool taken = publish(b, c, &to);
     if (!confirm)
         return;
@@ -162,6 +165,8 @@ static bool commit_publish(struct broker *b, struct command *c, struct stream *s
     }
     ++*at;
     c->publish.msg = NULL;
+    if (b->paces > 0)
+        pace_publish(b, s->outlet, m, to.queues, to.n);
     if (n == 0 && c->publish.mandatory)
         broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
     bool taken = enqueue(b, m, &to);

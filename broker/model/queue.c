@@ -51,6 +51,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
         list_append(&owner->exclusive_queues, &q->in_owner);
     link_init(&q->dirty);
     list_init(&q->bindings);
+    pace_init(&q->pace);
     list_init(&q->ready);
     heap_init(&q->returned);
     list_init(&q->out);
@@ -439,6 +440,7 @@ void queue_delete(struct broker *b, struct queue *q)
     parked_release(b, q);
     list_remove(&q->in_owner);
     list_remove(&q->dirty);
+    pace_fini(b, &q->pace);
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
     map_remove(&q->vhost->queues, &q->in_vhost);

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "broker/model/entry.h"
+#include "broker/model/pace.h"
 #include "broker/model/state.h"
 
 struct consumer;
@@ -59,6 +60,7 @@ struct queue {
     struct wakeup expiry; /* of its head: fires no later than that is due */
     struct wakeup lease;  /* x-expires */
     uint64_t unused_since;
+    struct pace pace; /* x-max-publish-rate */
 };
 
 /* A new queue, known to the vhost.  The spec is copied.  owner: of an exclusive queue, or NULL.  Nothing is recorded.

@@ -32,6 +32,7 @@ struct vhost *vhost_create(struct broker *b, const struct spec *spec)
     v->name = v->spec->name;
     v->hash_seed = b->hash_seed;
     v->connections_max = v->queues_max = LIMIT_NONE;
+    pace_init(&v->pace);
     map_init(&v->accesses);
     map_init(&v->topics);
     map_init(&v->exchanges);
@@ -84,6 +85,7 @@ void vhost_destroy(struct broker *b, struct vhost *v)
     map_fini(&v->accesses);
     map_fini(&v->topics);
     map_remove(&b->vhosts, &v->in_broker);
+    pace_fini(b, &v->pace);
     v->default_exchange = NULL;
     v->gone = true;
     vhost_unpin(v);

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/map.h"
+#include "broker/model/pace.h"
 
 struct broker;
 struct exchange;
@@ -25,8 +26,9 @@ struct vhost {
     struct map accesses, topics;          /* access.h; owned */
     uint64_t connections_max, queues_max; /* user.h, LIMIT_NONE; by the parameter vhost-limits */
     uint64_t connections;
-    uint64_t pins; /* queues that still ask for it, those too that are gone */
-    bool gone;     /* removed; there only for them */
+    struct pace pace; /* max-publish-rate, max-publish-bytes-rate */
+    uint64_t pins;    /* queues that still ask for it, those too that are gone */
+    bool gone;        /* removed; there only for them */
 };
 
 /* A new virtual host with the predeclared exchanges (reference amqp-protocol 5.1). */

@@ -33,6 +33,7 @@ void event_drop(struct event *e)
     case CONFIRMED:
     case REFUSED:
     case CANCELLED:
+    case SLOWED:
     case DETACHED:
         break;
     }

@@ -26,6 +26,7 @@ enum happening {
     RETURNED,  /* a mandatory message found no queue; comes before its CONFIRMED */
     CANCELLED, /* a consumer has lost its queue; its number is free */
     EXPELLED,  /* it is to go: its session says so to its client, and DETACHes */
+    SLOWED,    /* it publishes faster than it may: it is not read from now on; or it is again */
     DETACHED,  /* the last event for this client */
 };
 
@@ -87,6 +88,10 @@ struct event {
         struct {
             char *text; /* owned: what its client is told */
         } expelled;
+        struct {
+            bool is_slowed;
+            uint32_t publishes; /* it is not: how many before it asks again (PACE); 0: as many as it likes */
+        } slowed;
     };
 };
 
