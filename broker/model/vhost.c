@@ -31,7 +31,7 @@ struct vhost *vhost_create(struct broker *b, const struct spec *spec)
     v->spec = spec_create(spec);
     v->name = v->spec->name;
     v->hash_seed = b->hash_seed;
-    v->connections_max = v->queues_max = LIMIT_NONE;
+    v->connections_max = v->queues_max = v->exchanges_max = v->bindings_max = v->queue_bytes_max = LIMIT_NONE;
     pace_init(&v->pace);
     map_init(&v->accesses);
     map_init(&v->topics);

@@ -14,6 +14,8 @@ struct exchange;
 struct queue;
 struct spec;
 
+enum { VHOST_PREDECLARED = 7 }; /* exchanges that every virtual host has: they count for no limit */
+
 struct vhost {
     struct map_node in_broker;
     struct map exchanges, queues;      /* by name; owned */
@@ -23,8 +25,10 @@ struct vhost {
     struct bytes name;                 /* in spec */
     bool is_defined;                   /* it was put, or restored; else it came with broker_create() */
     uint64_t hash_seed;
-    struct map accesses, topics;          /* access.h; owned */
-    uint64_t connections_max, queues_max; /* user.h, LIMIT_NONE; by the parameter vhost-limits */
+    struct map accesses, topics; /* access.h; owned */
+    /* user.h, LIMIT_NONE; by the parameter vhost-limits: */
+    uint64_t connections_max, queues_max, exchanges_max, bindings_max;
+    uint64_t queue_bytes_max; /* of bodies that are ready in all queues */
     uint64_t connections;
     struct pace pace; /* max-publish-rate, max-publish-bytes-rate */
     uint64_t pins;    /* queues that still ask for it, those too that are gone */
