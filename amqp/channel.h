@@ -51,6 +51,7 @@ struct channel {
     struct confirms *confirms; /* owned; NULL: it does not confirm */
     struct tx *tx;             /* owned; NULL: it is not transactional */
     struct error *error;       /* owned: FAILING, CLOSING: why */
+    char *reply_to;            /* owned: the address of its reply consumer; NULL: it has none */
     uint8_t *last_queue;       /* owned: the name of the queue declared last; NULL: none */
     struct list consumers;     /* owned */
     struct link gathered;      /* on session.gathered while confirms wait to be written */

@@ -6,6 +6,8 @@
 #include "amqp/state.h"
 #include "amqp/topology.h"
 #include "base/alloc.h"
+#include "base/str.h"
+#include "broker/port/reply.h"
 #include "broker/port/spec.h"
 
 /* --- the table -----------------------------------------------------------------------------------------------------
@@ -17,6 +19,7 @@ struct consumer {
     struct map_node by_tag;
     uint32_t number;
     bool is_leaving; /* UNSUBSCRIBE is under way: its tag is free already */
+    bool is_reply;   /* it has the channel's reply_to */
     uint8_t tag_len;
     uint8_t tag[];
 };
@@ -58,9 +61,14 @@ static struct consumer *consumer_create(struct session *s, struct channel *c, st
 
 static void consumer_leave(struct session *s, struct consumer *k)
 {
-    if (!k->is_leaving)
-        map_remove(&s->consumers_by_tag, &k->by_tag);
+    if (k->is_leaving)
+        return;
+    map_remove(&s->consumers_by_tag, &k->by_tag);
     k->is_leaving = true;
+    if (k->is_reply) {
+        free(k->channel->reply_to);
+        k->channel->reply_to = NULL;
+    }
 }
 
 static void consumer_free(struct session *s, struct consumer *k)
@@ -123,11 +131,24 @@ static struct error *check_consume(struct session *s, struct channel *c, struct 
     return NULL;
 }
 
+/* Direct reply-to: the only queue here is the address, which nobody has heard of yet (queue-features 9.5). */
+static struct error *complete_reply(struct session *s, struct channel *c, struct spec *spec,
+                                    char room[SESSION_NAME_ROOM])
+{
+    if (c->reply_to != NULL)
+        return error_create(AMQP_PRECONDITION_FAILED, "reply consumer already set");
+    if (!spec->no_ack)
+        return error_create(AMQP_PRECONDITION_FAILED, "reply consumer cannot acknowledge");
+    *spec = (struct spec){.name = session_make_name(s, REPLY_TO ".", room), .no_ack = true, .is_reply = true};
+    c->reply_to = str_copy(spec->name);
+    return NULL;
+}
+
 struct error *consume_on_consume(struct session *s, struct channel *c, const union method *m)
 {
     const struct basic_consume *consume = &m->basic_consume;
     /* cppcheck-suppress variableScope; tag borrows it */
-    char room[SESSION_NAME_ROOM];
+    char room[SESSION_NAME_ROOM], address[SESSION_NAME_ROOM];
     struct spec spec = {
         .name = consume->queue,
         .arguments = consume->arguments,
@@ -137,6 +158,8 @@ struct error *consume_on_consume(struct session *s, struct channel *c, const uni
     struct error *e = topology_complete_queue(c, &spec.name);
     if (e == NULL)
         e = check_consume(s, c, consume->consumer_tag);
+    if (e == NULL && reply_is_pseudo_queue(spec.name))
+        e = complete_reply(s, c, &spec, address);
     if (e != NULL)
         return e;
     struct bytes tag = consume->consumer_tag;
@@ -147,6 +170,7 @@ struct error *consume_on_consume(struct session *s, struct channel *c, const uni
         spec.objection = bytes_of_string(objection);
     spec.key = tag;
     struct consumer *k = consumer_create(s, c, tag);
+    k->is_reply = spec.is_reply;
     struct command *subscribe = session_ask(s, c, SUBSCRIBE, m->id, k->number << 1 | consume->no_wait);
     subscribe->subscribe.spec = spec_create(&spec);
     subscribe->subscribe.consumer = k->number;
@@ -188,6 +212,25 @@ void consume_on_unsubscribed(struct session *s, struct channel *c, uint32_t numb
     struct consumer *k = consumer_get(s, c, number);
     if (k != NULL)
         consumer_free(s, k);
+}
+
+void consume_on_overdue(struct session *s, struct channel *c, const struct event *e)
+{
+    struct consumer *k = e->overdue.has_consumer ? consumer_get(s, c, e->overdue.consumer) : NULL;
+    bool is_told = k != NULL && (s->capabilities & CAPABILITY_CONSUMER_CANCEL_NOTIFY);
+    uint64_t timeout_ms = e->overdue.timeout_ms;
+    if (is_told && c->state == CHANNEL_OPEN && !k->is_leaving) {
+        struct basic_cancel cancel = {.id = METHOD_basic_cancel, .consumer_tag = consumer_tag(k), .no_wait = true};
+        session_send(s, c->number, &(union method){.basic_cancel = cancel});
+    }
+    if (k != NULL && !k->is_leaving)
+        consumer_free(s, k);
+    if (!is_told && c->state == CHANNEL_OPEN)
+        channel_fail(s, c,
+                     error_create(AMQP_PRECONDITION_FAILED,
+                                  "delivery acknowledgement on channel %u timed out. Timeout value used: %llu ms. "
+                                  "This timeout value can be configured, see consumers doc guide to learn more",
+                                  c->number, (unsigned long long)timeout_ms));
 }
 
 void consume_on_cancelled(struct session *s, struct channel *c, const struct event *e)

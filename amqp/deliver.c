@@ -1,6 +1,9 @@
 #include "amqp/deliver.h"
 
+#include <stdlib.h>
+
 #include "amqp/consume.h"
+#include "amqp/stamp.h"
 #include "amqp/state.h"
 #include "amqp/unacked.h"
 #include "broker/port/message.h"
@@ -13,13 +16,13 @@ static size_t body_frame_max(const struct session *s)
     return s->frame_max == 0 ? UINT32_MAX : s->frame_max - FRAME_OVERHEAD;
 }
 
-static void put_header(struct pen *p, uint16_t channel, const struct message *m)
+static void put_header(struct pen *p, uint16_t channel, const struct message *m, struct bytes properties)
 {
     uint8_t *mark = frame_open(p, FRAME_HEADER, channel);
     pen_u16(p, 60);
     pen_u16(p, 0);
     pen_u64(p, m->body_size);
-    pen_bytes(p, message_properties(m));
+    pen_bytes(p, properties);
     frame_close(p, mark);
 }
 
@@ -73,21 +76,34 @@ static void refer_body(struct session *s, uint16_t channel, struct message *m)
 }
 
 /* Writes a method and the content it carries. */
-static void send_content(struct session *s, uint16_t channel, const union method *method, struct message *m)
+static void send_content_with(struct session *s, uint16_t channel, const union method *method, struct message *m,
+                              struct bytes properties)
 {
     bool copied = m->body_size <= OUTPUT_COPY_MAX;
     size_t frames = copied ? (size_t)m->body_size + FRAME_OVERHEAD * (1 + (size_t)m->body_size / body_frame_max(s)) : 0;
-    size_t room = SESSION_METHOD_ROOM + FRAME_OVERHEAD + HEADER_FIXED + m->properties_len + frames;
+    size_t room = SESSION_METHOD_ROOM + FRAME_OVERHEAD + HEADER_FIXED + properties.len + frames;
     struct pen p = output_open(&s->output, room);
     uint8_t *mark = frame_open(&p, FRAME_METHOD, channel);
     method_encode(&p, method);
     frame_close(&p, mark);
-    put_header(&p, channel, m);
+    put_header(&p, channel, m, properties);
     if (copied)
         put_body(s, &p, channel, m);
     output_close(&s->output, &p);
     if (!copied)
         refer_body(s, channel, m);
+}
+
+static void send_content(struct session *s, uint16_t channel, const union method *method, const struct event *e)
+{
+    struct message *m = e->delivered.msg;
+    if (e->delivered.stamp == STAMP_NONE) {
+        send_content_with(s, channel, method, m, message_properties(m));
+        return;
+    }
+    struct bytes stamped = stamp_write(message_properties(m), (enum stamp)e->delivered.stamp, e->delivered.stamp_value);
+    send_content_with(s, channel, method, m, stamped);
+    free((void *)(uintptr_t)stamped.at);
 }
 
 /* The next delivery tag of the channel, which is remembered if it is to be acknowledged. */
@@ -118,7 +134,7 @@ void deliver_on_delivered(struct session *s, struct channel *c, const struct eve
         .exchange = message_exchange(m),
         .routing_key = message_key(m),
     };
-    send_content(s, c->number, &(union method){.basic_deliver = deliver}, m);
+    send_content(s, c->number, &(union method){.basic_deliver = deliver}, e);
     output_cost(&s->output, message_window_cost(m));
 }
 
@@ -137,7 +153,7 @@ void deliver_on_got(struct session *s, struct channel *c, const struct event *e)
         .routing_key = message_key(m),
         .message_count = e->delivered.messages,
     };
-    send_content(s, c->number, &(union method){.basic_get_ok = ok}, m);
+    send_content(s, c->number, &(union method){.basic_get_ok = ok}, e);
 }
 
 void deliver_on_returned(struct session *s, struct channel *c, const struct event *e)
@@ -150,5 +166,5 @@ void deliver_on_returned(struct session *s, struct channel *c, const struct even
         .exchange = message_exchange(m),
         .routing_key = message_key(m),
     };
-    send_content(s, c->number, &(union method){.basic_return = returned}, m);
+    send_content(s, c->number, &(union method){.basic_return = returned}, e);
 }

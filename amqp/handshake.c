@@ -31,13 +31,13 @@ static void put_text(struct pen *p, const char *key, const char *value)
     table_put_string(p, bytes_of_string(key), text);
 }
 
-/* Reference 2.2 and 2.3.  direct_reply_to is not claimed: the pseudo-queue is not there yet. */
+/* Reference 2.2 and 2.3. */
 static void put_server_properties(struct pen *p, const struct session_config *config)
 {
     static const char *const capabilities[] = {
         "publisher_confirms",           "exchange_exchange_bindings", "basic.nack",
         "consumer_cancel_notify",       "connection.blocked",         "consumer_priorities",
-        "authentication_failure_close", "per_consumer_qos",
+        "authentication_failure_close", "per_consumer_qos",           "direct_reply_to",
     };
     uint8_t *mark = table_open(p, BYTES("capabilities"), 'F');
     for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++)

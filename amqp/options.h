@@ -8,13 +8,14 @@
 #include "broker/port/spec.h"
 
 #define OPTIONS_EXPIRY_MAX_MS INT64_C(315360000000) /* ten years */
+#define OPTIONS_SEGMENT_MAX INT64_C(3000000000)     /* bytes of a stream's segment */
 enum { OPTIONS_PRIORITY_MAX = 255 };
 
 /* Reads spec->arguments into spec->options; spec->name is the queue.  NULL, or what is wrong, which the caller gives to
  * free(). */
 char *options_read_queue(struct spec *spec, struct bytes vhost);
 
-/* The same for a consumer: into spec->priority. */
+/* The same for a consumer: into spec->priority and spec->options.consumer_timeout_ms. */
 char *options_read_consumer(struct spec *spec, struct bytes vhost);
 
 /* NULL, or an exception if there are more than SPEC_ARGUMENTS_MAX. */

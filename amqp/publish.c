@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/str.h"
 #include "broker/port/message.h"
+#include "broker/port/reply.h"
 #include "codec/properties.h"
 #include "codec/table.h"
 
@@ -23,7 +24,9 @@ struct draft {
     struct properties properties;
     char *objection;   /* owned: the first thing found wrong */
     bool impersonates; /* which is that it names another user */
-    uint8_t *scratch;  /* owned: extra keys and properties that were written anew; NULL: none */
+    bool is_changed;   /* the properties are not those that came */
+    uint8_t *scratch;  /* owned: extra keys and headers that were written anew; NULL: none */
+    uint8_t *anew;     /* owned: the same of all properties */
 };
 
 static bool is_digit(uint8_t c)
@@ -108,20 +111,16 @@ static uint16_t put_keys(struct draft *d, struct pen *p, const struct field *hea
     return n;
 }
 
-/* The same properties without the BCC header. */
-static struct bytes put_without_bcc(struct draft *d, struct pen *p)
+static void take_bcc_out(struct draft *d, struct pen *p)
 {
-    struct properties without = d->properties;
     struct cursor c = cursor_over(d->properties.headers);
     struct field f;
     uint8_t *headers = p->at;
     while (table_next(&c, &f))
         if (!bytes_equal(f.key, BYTES("BCC")))
             table_put_field(p, &f);
-    without.headers = bytes_of(headers, (size_t)(p->at - headers));
-    uint8_t *properties = p->at;
-    properties_encode(p, &without);
-    return bytes_of(properties, (size_t)(p->at - properties));
+    d->properties.headers = bytes_of(headers, (size_t)(p->at - headers));
+    d->is_changed = true;
 }
 
 /* Sender-selected distribution: more routing keys, of which BCC's are nobody's business (queue-features 9.4). */
@@ -132,15 +131,15 @@ static void read_extra_keys(struct draft *d)
     bool has_cc = table_find(headers, BYTES("CC"), &cc), has_bcc = table_find(headers, BYTES("BCC"), &bcc);
     if (!has_cc && !has_bcc)
         return;
-    d->scratch = alloc(headers.len * 2 + properties_size(&d->properties));
-    struct pen p = pen_over(d->scratch, headers.len * 2 + properties_size(&d->properties));
+    d->scratch = alloc(headers.len * 2);
+    struct pen p = pen_over(d->scratch, headers.len * 2);
     if (has_cc)
         d->spec.cc_count = put_keys(d, &p, &cc, "CC");
     if (has_bcc)
         put_keys(d, &p, &bcc, "BCC");
     d->spec.extra_keys = pen_written(&p);
     if (has_bcc)
-        d->spec.properties = put_without_bcc(d, &p);
+        take_bcc_out(d, &p);
 }
 
 static void check_user_id(const struct session *s, struct draft *d)
@@ -152,8 +151,30 @@ static void check_user_id(const struct session *s, struct draft *d)
     d->impersonates = true;
 }
 
+/* Direct reply-to: who answers is told the address, if there is one. */
+static void read_reply_to(const struct channel *c, struct draft *d)
+{
+    if (!reply_is_pseudo_queue(d->properties.reply_to))
+        return;
+    if (c->reply_to == NULL) {
+        d->objection = str_copy(BYTES("fast reply consumer does not exist"));
+        return;
+    }
+    d->properties.reply_to = bytes_of_string(c->reply_to);
+    d->is_changed = true;
+}
+
+static void put_properties_anew(struct draft *d)
+{
+    size_t size = properties_size(&d->properties);
+    d->anew = alloc(size);
+    struct pen p = pen_over(d->anew, size);
+    properties_encode(&p, &d->properties);
+    d->spec.properties = pen_written(&p);
+}
+
 /* Looks at what concerns the broker, in the order of reference 4.7.  False: malformed. */
-static bool read_properties(const struct session *s, struct draft *d, struct bytes properties)
+static bool read_properties(const struct session *s, const struct channel *c, struct draft *d, struct bytes properties)
 {
     struct properties *p = &d->properties;
     if (!properties_decode(properties, p))
@@ -162,8 +183,8 @@ static bool read_properties(const struct session *s, struct draft *d, struct byt
     if (p->delivery_mode == PERSISTENT_MODE)
         d->spec.flags |= MESSAGE_PERSISTENT;
     d->spec.priority = p->priority;
-    if (properties_has(p, PROPERTY_reply_to) && bytes_equal(p->reply_to, BYTES("amq.rabbitmq.reply-to")))
-        d->objection = str_copy(BYTES("fast reply consumer does not exist"));
+    if (properties_has(p, PROPERTY_reply_to))
+        read_reply_to(c, d);
     if (d->objection == NULL && properties_has(p, PROPERTY_expiration))
         read_expiration(d);
     if (properties_has(p, PROPERTY_headers)) {
@@ -172,6 +193,8 @@ static bool read_properties(const struct session *s, struct draft *d, struct byt
     }
     if (d->objection == NULL && properties_has(p, PROPERTY_user_id))
         check_user_id(s, d);
+    if (d->is_changed)
+        put_properties_anew(d);
     return true;
 }
 
@@ -212,12 +235,13 @@ void publish_header(struct session *s, struct channel *c, struct bytes propertie
     };
     d.objection = NULL;
     d.impersonates = false;
-    d.scratch = NULL;
+    d.is_changed = false;
+    d.scratch = d.anew = NULL;
     if (content->defect == CONTENT_FINE && content->size > s->config->max_message_size)
         content->defect = CONTENT_TOO_LARGE;
     if (content->defect != CONTENT_FINE)
         return;
-    if (!read_properties(s, &d, properties)) {
+    if (!read_properties(s, c, &d, properties)) {
         content->defect = CONTENT_MALFORMED;
         return;
     }
@@ -225,6 +249,7 @@ void publish_header(struct session *s, struct channel *c, struct bytes propertie
     content->impersonates = d.impersonates;
     content->msg = message_create(&d.spec);
     free(d.scratch);
+    free(d.anew);
 }
 
 static struct error *tell_defect(const struct session *s, const struct content *content)

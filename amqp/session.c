@@ -278,6 +278,9 @@ static void take_channel_event(struct session *s, struct channel *c, struct even
     case CANCELLED:
         consume_on_cancelled(s, c, e);
         break;
+    case OVERDUE:
+        consume_on_overdue(s, c, e);
+        break;
     case EXPELLED:
     case SLOWED:
     case DETACHED:
@@ -288,8 +291,8 @@ static void take_channel_event(struct session *s, struct channel *c, struct even
 /* An answer waits for the disk where it must, and may come when its channel is gone and the stream is another's. */
 static bool is_stale(const struct channel *c, const struct event *e)
 {
-    bool has_cookie =
-        e->what != DELIVERED && e->what != RETURNED && e->what != CANCELLED && (e->what != FAILED || e->cookie != 0);
+    bool is_answer = e->what != DELIVERED && e->what != RETURNED && e->what != CANCELLED && e->what != OVERDUE;
+    bool has_cookie = is_answer && (e->what != FAILED || e->cookie != 0);
     return has_cookie && c->serial != e->cookie >> COOKIE_SERIAL;
 }
 

@@ -162,7 +162,7 @@ void session_tell_blocked(struct session *s);
 bool session_is_reading(const struct session *s);
 
 /* Base64url without padding, of 16 random bytes, behind prefix: answers the length. */
-enum { SESSION_NAME_ROOM = 40 };
+enum { SESSION_NAME_ROOM = 48 };
 struct bytes session_make_name(const struct session *s, const char *prefix, char to[SESSION_NAME_ROOM]);
 
 /* Writes a line about the connection to the log: before, then `connection <conn-7> (127.0.0.1:40000 -> 127.0.0.1:5672 -

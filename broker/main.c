@@ -170,7 +170,12 @@ static struct broker_config broker_config_of(const struct config *c)
     uint64_t hash_seed;
     login_random(NULL, &hash_seed, sizeof hash_seed);
     return (struct broker_config){
-        .hash_seed = hash_seed, .memory_high = memory_high(c), .connections_max = config_number(c, KEY_CONNECTION_MAX)};
+        .hash_seed = hash_seed,
+        .memory_high = memory_high(c),
+        .connections_max = config_number(c, KEY_CONNECTION_MAX),
+        .consumer_timeout_ms = config_number(c, KEY_CONSUMER_TIMEOUT),
+        .delivery_limit = config_number(c, KEY_DEFAULT_DELIVERY_LIMIT),
+    };
 }
 
 static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)

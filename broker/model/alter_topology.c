@@ -26,7 +26,7 @@ char *alter_refuse_topology(const struct change *c, enum reason *why)
         *why = OBJECTION;
         return str_copy(spec->objection);
     }
-    return NULL;
+    return c->what == DEFINE_EXCHANGE ? exchange_refuse(spec) : NULL;
 }
 
 /* Takes the text. */
@@ -193,7 +193,9 @@ static void put_binding(struct broker *b, struct vhost *v, struct change *c)
         skip(c, why);
         return;
     }
-    remember_binding(b, RECORD_DEFINE, binding_create(b, m.source, m.queue, m.to, c->spec));
+    struct binding *bd = binding_create(b, m.source, m.queue, m.to, c->spec);
+    remember_binding(b, RECORD_DEFINE, bd);
+    binding_announce(b, bd);
     c->outcome = CHANGE_MADE;
 }
 

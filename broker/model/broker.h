@@ -14,6 +14,9 @@
 
 struct broker;
 
+/* As in RabbitMQ 4. */
+enum { MODEL_DELIVERY_LIMIT = 20 };
+
 struct broker_config {
     const char *default_vhost; /* made at once, with its predeclared exchanges, and not remembered; NULL: none; borrowed
                                   during broker_create() */
@@ -22,6 +25,9 @@ struct broker_config {
                              never */
 
     uint64_t connections_max; /* open ones; 0: no limit */
+
+    uint64_t consumer_timeout_ms; /* that queues have if they do not say; 0: none */
+    uint64_t delivery_limit;      /* that quorum queues have if they do not say; 0: MODEL_DELIVERY_LIMIT */
 
     bool records; /* emit records, stamp events, let long queues go cold (model/cold.h); false: nothing is remembered */
     /* 0: as model/cold.h says.  Memory that messages may take before long queues go cold, and what each queue may have

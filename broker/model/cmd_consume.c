@@ -8,6 +8,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
+#include "broker/model/reply.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
 #include "broker/port/spec.h"
@@ -15,6 +16,13 @@
 void command_subscribe(struct broker *b, struct command *c, struct stream *s)
 {
     struct spec *spec = c->subscribe.spec;
+    CHECK(outlet_find_consumer(s->outlet, c->subscribe.consumer) == NULL);
+    if (spec->is_reply) {
+        reply_subscribe(b, c, s);
+        return;
+    }
+    if (reply_refuses_consumer(b, c, s))
+        return;
     struct queue *q = resource_queue(b, c, s, spec);
     if (q == NULL)
         return;
@@ -28,7 +36,12 @@ void command_subscribe(struct broker *b, struct command *c, struct stream *s)
         free(name);
         return;
     }
-    CHECK(outlet_find_consumer(s->outlet, c->subscribe.consumer) == NULL);
+    enum reason reason;
+    char *refusal = q->kind->refuse(q, SUBSCRIBE, spec, c->subscribe.limit, &reason);
+    if (refusal != NULL) {
+        resource_fail(b, c, spec, reason, refusal);
+        return;
+    }
     consumer_create(b, q, s, c->subscribe.consumer, spec, c->subscribe.limit);
     broker_done(b, c, spec);
 }
@@ -54,6 +67,12 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     struct queue *q = resource_queue(b, c, s, spec);
     if (q == NULL)
         return;
+    enum reason reason;
+    char *refusal = q->kind->refuse(q, GET, spec, 0, &reason);
+    if (refusal != NULL) {
+        resource_fail(b, c, spec, reason, refusal);
+        return;
+    }
     queue_touch(b, q);
     struct entry *e = queue_has_head(b, q) ? queue_take(b, q) : NULL;
     if (e == NULL && q->ready_count > 0) {
@@ -71,6 +90,8 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
         ev->delivered.messages = q->ready_count > UINT32_MAX ? UINT32_MAX : (uint32_t)q->ready_count;
         ev->delivered.redelivered = e->redelivered;
         ev->delivered.no_ack = spec->no_ack;
+        ev->delivered.stamp_value = queue_told_returns(q, e);
+        ev->delivered.stamp = ev->delivered.stamp_value > 0 ? STAMP_RETURNS : STAMP_NONE;
         if (spec->no_ack)
             entry_end(b, e);
         else

@@ -6,6 +6,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
+#include "broker/model/reply.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
@@ -39,7 +40,10 @@ static bool new_exchange_is_fine(struct broker *b, struct command *c, const stru
                                  field_type_name(f.type), BYTES_ARG(spec->name), BYTES_ARG(v->name)));
         return false;
     }
-    return true;
+    refusal = exchange_refuse(spec);
+    if (refusal != NULL)
+        resource_fail(b, c, spec, BAD_ARGUMENT, refusal);
+    return refusal == NULL;
 }
 
 void command_declare_exchange(struct broker *b, struct command *c, struct stream *s)
@@ -105,6 +109,8 @@ void command_bind(struct broker *b, struct command *c, struct stream *s)
     struct spec *spec = c->spec;
     struct vhost *v = s->outlet->vhost;
     struct ends ends = find_ends(b, v, spec);
+    if (reply_refuses_binding(b, c))
+        return;
     if (ends.source == NULL) {
         fail_no_exchange(b, c, v, spec->source);
         return;
@@ -135,6 +141,8 @@ void command_bind(struct broker *b, struct command *c, struct stream *s)
     }
     b->changed = bd->defined;
     broker_done(b, c, spec)->done.is_change = is_new;
+    if (is_new)
+        binding_announce(b, bd);
 }
 
 void command_unbind(struct broker *b, struct command *c, struct stream *s)
@@ -142,6 +150,8 @@ void command_unbind(struct broker *b, struct command *c, struct stream *s)
     struct spec *spec = c->spec;
     struct ends ends = find_ends(b, s->outlet->vhost, spec);
     struct binding *bd = NULL;
+    if (reply_refuses_binding(b, c))
+        return;
     if (ends.source != NULL && (ends.queue != NULL || ends.to != NULL))
         bd = binding_find(b, ends.source, ends.queue, ends.to, spec);
     if (bd != NULL && ends.queue != NULL && !resource_unlocked(b, c, s, spec, ends.queue))

@@ -6,9 +6,11 @@
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
+#include "broker/model/reply.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
+#include "broker/port/reply.h"
 #include "broker/port/spec.h"
 
 static struct event *done_with_counts(struct broker *b, struct command *c, const struct queue *q)
@@ -53,6 +55,10 @@ void command_declare_queue(struct broker *b, struct command *c, struct stream *s
     struct spec *spec = c->spec;
     struct vhost *v = s->outlet->vhost;
     struct queue *q = vhost_find_queue(b, v, spec->name);
+    if (q == NULL && reply_is_name(spec->name)) {
+        reply_declare(b, c, s);
+        return;
+    }
     if (q != NULL) {
         redeclare(b, c, s, q);
         return;
@@ -106,6 +112,12 @@ void command_purge_queue(struct broker *b, struct command *c, struct stream *s)
     struct queue *q = resource_queue(b, c, s, c->spec);
     if (q == NULL)
         return;
+    enum reason reason;
+    char *refusal = q->kind->refuse(q, PURGE_QUEUE, c->spec, 0, &reason);
+    if (refusal != NULL) {
+        resource_fail(b, c, c->spec, reason, refusal);
+        return;
+    }
     uint64_t before = b->position;
     struct event *answer = done_with_counts(b, c, q);
     answer->done.is_change = true;

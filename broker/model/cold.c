@@ -45,6 +45,8 @@ bool cold_takes(const struct broker *b, const struct queue *q, const struct mess
 {
     const struct cold_state *s = &b->cold;
     uint64_t warm = warm_count(q);
+    if (ready_level(&q->ready, msg) > 0)
+        return false; /* it goes before those that are cold */
     if (q->cold.count > 0)
         return true;
     if (warm == 0 || (warm < s->window_messages && q->cold.warm_cost + message_cost(msg) <= s->window_queue_bytes))
@@ -101,6 +103,8 @@ void cold_purge(struct broker *b, struct queue *q)
         return;
     if (!q->gone)
         remember_purge(b, q);
+    if (q->dedup != NULL)
+        dedup_forget_from(b, q, c->from);
     uncount(b, q);
     c->late_count = c->late_bytes = 0;
     c->from = q->next_position;
@@ -126,7 +130,7 @@ static bool is_low(const struct broker *b, const struct queue *q)
 void cold_look(struct broker *b, struct queue *q)
 {
     struct cold *c = &q->cold;
-    if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting) && is_low(b, q))
+    if (c->count > 0 && !c->is_loading && !c->is_held && !link_is_linked(&c->wanting) && is_low(b, q))
         list_append(&b->cold.wanting, &c->wanting);
 }
 
@@ -235,6 +239,8 @@ static void fill(struct broker *b, struct queue *q, struct load *l)
 {
     struct cold *c = &q->cold;
     uint64_t count = c->count, bytes = c->bytes, taken = l->lost, taken_bytes = l->lost_bytes, next = c->from;
+    if (q->dedup != NULL)
+        dedup_forget_lost(b, q, l, c->from);
     uncount(b, q);
     for (uint32_t i = 0; i < l->n; i++) {
         struct load_entry *le = &l->entries[i];
@@ -287,5 +293,5 @@ void cold_check(const struct broker *b, const struct queue *q, uint64_t warm, ui
     CHECK(c->count == 0 || c->from <= q->next_position);
     /* Nothing stays cold that could be wanted; with something warm before it, it has time (a large message may not fit
      * into a window that is nearly empty). */
-    CHECK(c->count == 0 || c->is_loading || link_is_linked(&c->wanting) || warm > 0);
+    CHECK(c->count == 0 || c->is_loading || c->is_held || link_is_linked(&c->wanting) || warm > 0);
 }

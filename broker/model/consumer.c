@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
+#include "broker/port/event.h"
 #include "broker/port/spec.h"
 #include "codec/cursor.h"
 
@@ -16,7 +17,8 @@ static bool limit_is_reached(const struct consumer *c)
 
 bool consumer_can_take(const struct consumer *c)
 {
-    return !limit_is_reached(c) && (c->no_ack || !stream_is_starved(c->stream)) && c->outlet->window > 0;
+    return queue_serves(c->queue, c) && !limit_is_reached(c) && (c->no_ack || !stream_is_starved(c->stream)) &&
+           c->outlet->window > 0;
 }
 
 /* Puts c on the ring behind those of its priority. */
@@ -39,11 +41,10 @@ static void ring_insert(struct consumer *c)
     after->next = &c->waiting;
 }
 
-/* Puts c, which waits nowhere, to where it belongs. */
-static void consumer_place(struct broker *b, struct consumer *c)
+void consumer_place(struct broker *b, struct consumer *c)
 {
     CHECK(c->stream != NULL);
-    if (limit_is_reached(c))
+    if (limit_is_reached(c) || !queue_serves(c->queue, c))
         return;
     if (!c->no_ack && stream_is_starved(c->stream)) {
         list_append(&c->stream->starved, &c->waiting);
@@ -68,6 +69,7 @@ struct consumer *consumer_create(struct broker *b, struct queue *q, struct strea
         .priority = spec->priority,
         .number = number,
         .limit = limit,
+        .timeout_ms = spec->options.consumer_timeout_ms,
         .no_ack = spec->no_ack,
         .exclusive = spec->exclusive,
     };
@@ -79,7 +81,8 @@ struct consumer *consumer_create(struct broker *b, struct queue *q, struct strea
     list_append(&s->consumers, &c->in_stream);
     outlet_set_consumer(s->outlet, number, c);
     queue_add_consumer(b, q, c);
-    consumer_place(b, c);
+    if (!link_is_linked(&c->waiting))
+        consumer_place(b, c);
     return c;
 }
 
@@ -126,6 +129,8 @@ void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e)
     ev->delivered.consumer = c->number;
     ev->delivered.redelivered = e->redelivered;
     ev->delivered.no_ack = c->no_ack;
+    ev->delivered.stamp_value = queue_told_returns(e->queue, e);
+    ev->delivered.stamp = ev->delivered.stamp_value > 0 ? STAMP_RETURNS : STAMP_NONE;
     if (c->no_ack)
         entry_end(b, e);
     else
@@ -148,6 +153,8 @@ void consumer_release(struct broker *b, struct consumer *c)
     c->out--;
     if (c->stream != NULL)
         stream_release(b, c->stream);
+    if (c->out == 0 && !c->gone && c->queue->retiring == c)
+        queue_retired(b, c);
     if (!c->gone && !link_is_linked(&c->waiting))
         consumer_place(b, c);
     else if (c->gone && c->out == 0)

@@ -2,7 +2,8 @@
  *
  * A consumer waits on one of three lists, or on none, and that is its state: on its queue's ring when it may be given
  * something, on its stream's list when the stream's credit is used up, on its outlet's list when the client's window
- * is; on none when its own limit is reached, until one of its messages is settled.
+ * is; on none when its own limit is reached, until one of its messages is settled, and when another is the single
+ * active one, until that is over.
  */
 #ifndef BROKER_MODEL_CONSUMER_H
 #define BROKER_MODEL_CONSUMER_H
@@ -31,6 +32,7 @@ struct consumer {
     uint32_t number; /* the session's */
     uint32_t limit;  /* 0: none */
     uint32_t out;
+    uint64_t timeout_ms; /* x-consumer-timeout; SPEC_NONE: the queue's */
     bool no_ack, exclusive;
     bool gone;                   /* cancelled; there only for what it has out */
     struct bytes tag, arguments; /* in data: what listings show */
@@ -50,6 +52,9 @@ void consumer_cancel(struct broker *b, struct consumer *c);
 /* Who is next to be given something from this queue; NULL: nobody can take any.  Those who cannot are moved to where
  * they wait. */
 struct consumer *consumer_next(struct broker *b, struct queue *q);
+
+/* Puts it, which waits nowhere, to where it belongs. */
+void consumer_place(struct broker *b, struct consumer *c);
 
 /* Hands it an entry that is on no list. */
 void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e);

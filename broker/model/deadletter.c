@@ -16,7 +16,7 @@ static struct message *write_letter(const struct broker *b, const struct entry *
 {
     static const struct bytes none = {0};
     const struct message *died = e->msg;
-    const struct queue_options *o = &e->queue->spec->options;
+    const struct queue_options *o = &e->queue->options;
     const struct death_record record = {
         .msg = died, .queue = e->queue->name, .death = e->death, .wall_ms = b->now.wall_ms};
     struct message_spec spec = {
@@ -40,6 +40,7 @@ static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
     struct message *letter = write_letter(b, e, x);
     struct routing routing = {.key = message_key(letter), .extra_keys = message_extra_keys(letter), .msg = letter};
     const struct route *route = route_message(b, x, &routing);
+    bool is_tx = dedup_begin(b, &b->dedup.round, route->queues, route->n);
     remember_begin_letter(b, letter, e);
     for (size_t i = 0; i < route->n; i++) {
         struct queue *q = route->queues[i];
@@ -47,7 +48,9 @@ static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
             queue_publish(b, q, message_ref(letter));
     }
     message_unref(letter);
-    return b->publishing.is_open;
+    bool is_settled = b->publishing.is_open;
+    dedup_end(b, &b->dedup.round, route->n > 0, is_tx);
+    return is_settled;
 }
 
 bool deadletter_is_due(const struct broker *b)
@@ -62,7 +65,7 @@ void deadletter_next(struct broker *b)
         struct entry *e = item_of(b->deaths.ring.next, struct entry, in_queue);
         struct queue *q = e->queue;
         list_remove(&e->in_queue);
-        struct exchange *x = vhost_find_exchange(b, q->vhost, q->spec->options.dead_letter_exchange);
+        struct exchange *x = vhost_find_exchange(b, q->vhost, q->options.dead_letter_exchange);
         if (x != NULL && send_letter(b, e, x))
             entry_destroy(b, e);
         else

@@ -65,7 +65,7 @@ struct dedup_round {
 
 /* The broker's. */
 struct dedup_state {
-    struct map stores; /* of keys, by number: in the journal they are queues; owned */
+    struct map stores;          /* of keys, by number: in the journal they are queues; owned */
     uint64_t exchanges, queues; /* that have a cache */
     uint64_t learners;          /* caches that still learn what they knew */
     uint64_t bytes;             /* of memory that all keys take */
@@ -73,7 +73,9 @@ struct dedup_state {
     unsigned loads;             /* under way */
     struct list held;           /* ATTACHes that wait for the learners of their virtual host */
     bool has_begun;
-    struct dedup_round round; /* of the message that is being routed */
+    struct dedup_round round;                     /* of the message that is being routed */
+    struct dedup_pending stored[DEDUP_ROUND_MAX]; /* keys whose records are still to be written */
+    unsigned n_stored;
 };
 
 void dedup_state_init(struct dedup_state *d);

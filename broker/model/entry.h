@@ -17,18 +17,18 @@ struct queue;
 struct stream;
 
 enum entry_state {
-    ENTRY_READY,    /* on queue->ready, by position */
-    ENTRY_RETURNED, /* in queue->returned: it was out, and keeps its position */
+    ENTRY_READY,    /* in queue->ready, and never was out */
+    ENTRY_RETURNED, /* in queue->ready.returned: it was out, and keeps its position */
     ENTRY_OUT,      /* on queue->out and stream->out, with a ticket */
     ENTRY_DYING,    /* on broker->deaths, on its way to a dead-letter exchange */
 };
 
-enum death { DEATH_REJECTED, DEATH_EXPIRED, DEATH_MAXLEN, DEATH_COUNT };
+enum death { DEATH_REJECTED, DEATH_EXPIRED, DEATH_MAXLEN, DEATH_DELIVERY_LIMIT, DEATH_COUNT };
 
 #define ENTRY_NEVER UINT64_MAX /* no expiry */
 
 struct entry {
-    struct link in_queue; /* READY: queue->ready.  OUT: queue->out.  DYING: broker->deaths */
+    struct link in_queue; /* READY: in queue->ready.  OUT: queue->out.  DYING: broker->deaths */
     union {
         struct heap_node in_returned; /* RETURNED */
         struct link in_stream;        /* OUT */
@@ -43,6 +43,7 @@ struct entry {
         uint32_t ticket_slot; /* OUT */
         enum death death;     /* DYING */
     };
+    uint32_t out_since;  /* OUT: when it went, the low half of instant.ms */
     uint16_t deliveries; /* how often it was given back; no more than UINT16_MAX */
     uint8_t state;       /* enum entry_state */
     bool redelivered : 1;

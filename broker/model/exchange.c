@@ -16,11 +16,18 @@
 const struct exchange_kind *exchange_kind_find(struct bytes name)
 {
     static const struct exchange_kind *const kinds[] = {&exchange_direct, &exchange_fanout, &exchange_topic,
-                                                        &exchange_headers};
+                                                        &exchange_headers, &exchange_dedup};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (bytes_equal(kinds[i]->name, name))
             return kinds[i];
     return NULL;
+}
+
+char *exchange_refuse(const struct spec *spec)
+{
+    const struct exchange_kind *kind = exchange_kind_find(spec->type);
+    char *why = kind->refuse != NULL ? kind->refuse(spec) : NULL;
+    return why != NULL ? why : dedup_refuse(spec);
 }
 
 struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct spec *spec)
@@ -39,7 +46,9 @@ struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct
     list_init(&x->outgoing);
     list_init(&x->incoming);
     link_init(&x->doomed);
-    x->kind->init(x);
+    if (x->kind->init != NULL)
+        x->kind->init(b, x);
+    x->dedup = dedup_create_for_exchange(b, x);
     map_add(&v->exchanges, &x->in_vhost, hash_bytes(x->name, b->hash_seed));
     b->topology_version++;
     b->totals.exchanges++;
@@ -57,7 +66,9 @@ void exchange_delete(struct broker *b, struct exchange *x)
     list_remove(&x->doomed); /* its own last binding may have doomed it again */
     CHECK(b->doomed.ring.next != &x->doomed);
     remember_exchange(b, RECORD_UNDEFINE, x);
-    x->kind->fini(x);
+    dedup_destroy(b, x->dedup);
+    if (x->kind->fini != NULL)
+        x->kind->fini(b, x);
     map_remove(&x->vhost->exchanges, &x->in_vhost);
     b->topology_version++;
     b->totals.exchanges--;
@@ -126,7 +137,8 @@ struct binding *binding_create(struct broker *b, struct exchange *source, struct
     link_init(&bd->in_index);
     list_append(&source->outgoing, &bd->in_source);
     list_append(queue != NULL ? &queue->bindings : &to->incoming, &bd->in_destination);
-    source->kind->bind(b, source, bd);
+    if (source->kind->bind != NULL)
+        source->kind->bind(b, source, bd);
     map_add(&source->vhost->bindings, &bd->in_vhost,
             binding_hash(b, source, destination_name(queue, to), to != NULL, spec));
     list_remove(&source->doomed);
@@ -135,11 +147,18 @@ struct binding *binding_create(struct broker *b, struct exchange *source, struct
     return bd;
 }
 
+void binding_announce(struct broker *b, struct binding *bd)
+{
+    if (bd->source->kind->bound != NULL)
+        bd->source->kind->bound(b, bd);
+}
+
 void binding_delete(struct broker *b, struct binding *bd)
 {
     struct exchange *source = bd->source;
     remember_binding(b, RECORD_UNDEFINE, bd);
-    source->kind->unbind(source, bd);
+    if (source->kind->unbind != NULL)
+        source->kind->unbind(source, bd);
     map_remove(&source->vhost->bindings, &bd->in_vhost);
     list_remove(&bd->in_source);
     list_remove(&bd->in_destination);
@@ -152,5 +171,5 @@ void binding_delete(struct broker *b, struct binding *bd)
 
 char *binding_refuse(const struct exchange *source, const struct spec *spec)
 {
-    return source->kind == &exchange_headers ? headers_match_refuse(spec->arguments) : NULL;
+    return source->kind->refuse_binding != NULL ? source->kind->refuse_binding(source, spec) : NULL;
 }

@@ -13,6 +13,7 @@
 
 struct binding;
 struct broker;
+struct dedup;
 struct exchange;
 struct queue;
 struct route;
@@ -23,12 +24,18 @@ struct vhost;
 
 struct exchange_kind {
     struct bytes name; /* "direct" */
-    void (*init)(struct exchange *x);
-    void (*fini)(struct exchange *x); /* has no bindings any more */
+    /* Adds what the message goes to with route_add_binding(); false: nothing.  Says to->is_fleeting if it depends on
+     * more than the exchange's name and the routing keys. */
+    bool (*route)(struct broker *b, struct exchange *x, struct routing *message, struct route *to);
+
+    /* Any of these may be NULL: the kind has nothing to do then. */
+    void (*init)(struct broker *b, struct exchange *x); /* its spec is there */
+    void (*fini)(struct broker *b, struct exchange *x); /* has no bindings any more */
     void (*bind)(struct broker *b, struct exchange *x, struct binding *bd);
     void (*unbind)(struct exchange *x, struct binding *bd);
-    /* Adds what the message goes to with route_add_binding(); false: nothing. */
-    bool (*route)(struct broker *b, struct exchange *x, struct routing *message, struct route *to);
+    char *(*refuse)(const struct spec *spec);                                        /* see exchange_refuse() */
+    char *(*refuse_binding)(const struct exchange *source, const struct spec *spec); /* see binding_refuse() */
+    void (*bound)(struct broker *b, struct binding *bd);                             /* see binding_announce() */
 };
 
 struct exchange {
@@ -39,6 +46,7 @@ struct exchange {
     struct bytes name;      /* in spec */
     struct bytes alternate; /* in spec; empty: none */
     bool has_alternate;
+    struct dedup *dedup;  /* owned; NULL: it lets everything through */
     struct list outgoing; /* bindings of which it is the source */
     struct list incoming; /* … and the destination */
     struct link doomed;   /* on broker->doomed */
@@ -47,6 +55,7 @@ struct exchange {
     union {
         struct map keys;           /* direct: key groups by routing key */
         struct topic_index *topic; /* owned */
+        void *own;                 /* owned: what another kind keeps */
     };
 };
 
@@ -70,6 +79,9 @@ struct binding {
 /* The kind of that name, or NULL. */
 const struct exchange_kind *exchange_kind_find(struct bytes name);
 
+/* NULL, or why there can be no new exchange with these arguments, of a type that exists; on the heap. */
+char *exchange_refuse(const struct spec *spec);
+
 /* A new exchange, known to the vhost.  The spec is copied; its type must exist.  Nothing is recorded. */
 struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct spec *spec);
 
@@ -89,11 +101,17 @@ struct binding *binding_find(const struct broker *b, const struct exchange *sour
 /* A new binding; nothing is recorded. */
 struct binding *binding_create(struct broker *b, struct exchange *source, struct queue *queue, struct exchange *to,
                                const struct spec *spec);
+
+/* Somebody has just made this binding: it is new, and was not restored.  Messages may go over it at once; the answer to
+ * who made it comes before. */
+void binding_announce(struct broker *b, struct binding *bd);
+
 /* Also dooms the source if it is auto-delete and this was its last. */
 void binding_delete(struct broker *b, struct binding *bd);
 
 /* NULL, or why these arguments cannot bind to an exchange of this kind; on the heap. */
 char *binding_refuse(const struct exchange *source, const struct spec *spec);
 
-extern const struct exchange_kind exchange_default, exchange_direct, exchange_fanout, exchange_topic, exchange_headers;
+extern const struct exchange_kind exchange_default, exchange_direct, exchange_fanout, exchange_topic, exchange_headers,
+    exchange_dedup;
 #endif

@@ -13,6 +13,7 @@
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/inspection.h"
+#include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
 
@@ -194,7 +195,7 @@ static void on_queue(void *arg, struct map_node *n)
     put_number(&row, "messages_unacknowledged", q->out_count);
     put_number(&row, "message_bytes_ready", q->ready_bytes);
     put_number(&row, "consumers", q->consumer_count);
-    put_text(&row, "type", BYTES("classic"));
+    put_text(&row, "type", bytes_of_string(queue_type_words[q->options.type]));
     put_text(&row, "state", BYTES("running"));
     if (q->owner != NULL)
         put_text(&row, "owner_pid", owner);
@@ -262,7 +263,7 @@ static void put_channel(const struct page *p, const struct outlet *o, const stru
     struct pen row = row_open(p, connection.len + o->vhost->name.len + o->access->user->name.len);
     uint64_t consumers = 0, out = 0, prefetch = 0;
     list_each (c, &s->consumers, const struct consumer, in_stream) {
-        consumers++;
+        consumers += !c->queue->spec->is_reply;
         prefetch = c->limit;
     }
     for (const struct link *l = s->out.ring.next; l != &s->out.ring; l = l->next)

@@ -10,31 +10,33 @@
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
+/* What is ready in a queue's memory. */
+struct count {
+    const struct queue *queue;
+    uint64_t messages, bytes, cost;
+};
+
+static void count_ready(void *arg, struct entry *e)
+{
+    struct count *n = arg;
+    const struct queue *q = n->queue;
+    CHECK(e->queue == q && e->position < q->next_position);
+    CHECK(e->state == ENTRY_READY || (e->redelivered && e->deliveries > 0));
+    CHECK(e->state != ENTRY_READY || q->cold.count == 0 || e->position < q->cold.from || q->ready.levels != NULL);
+    CHECK(!e->stored || q->was_stored);
+    n->messages++;
+    n->bytes += e->msg->body_size;
+    n->cost += message_cost(e->msg);
+}
+
 void queue_check(const struct broker *b, const struct queue *q)
 {
-    uint64_t ready = q->returned.count, bytes = q->cold.bytes, out = 0, consumers = 0, last = 0, cost = 0;
+    uint64_t out = 0, consumers = 0;
+    struct count ready = {.queue = q};
     struct entry *e;
     struct consumer *c;
-    for (size_t i = 0; i < q->returned.count; i++) {
-        e = item_of(q->returned.nodes[i], struct entry, in_returned);
-        CHECK(e->state == ENTRY_RETURNED && e->queue == q && e->redelivered && e->position < q->next_position);
-        CHECK(e->deliveries > 0);
-        bytes += e->msg->body_size;
-        cost += message_cost(e->msg);
-    }
-    list_each (e, &q->ready, struct entry, in_queue) {
-        CHECK(e->state == ENTRY_READY && e->queue == q && e->position < q->next_position);
-        CHECK(ready == q->returned.count || e->position > last);
-        last = e->position;
-        CHECK(q->cold.count == 0 || e->position < q->cold.from);
-        CHECK(!e->stored || q->was_stored);
-        bytes += e->msg->body_size;
-        cost += message_cost(e->msg);
-        ready++;
-    }
-    if (!list_is_empty(&q->ready)) /* whatever was out lies before whatever never was */
-        for (size_t i = 0; i < q->returned.count; i++)
-            CHECK(q->returned.nodes[i]->key < item_of(q->ready.ring.next, struct entry, in_queue)->position);
+    ready_check(&q->ready);
+    ready_each((struct ready *)(uintptr_t)&q->ready, count_ready, &ready);
     list_each (e, &q->out, struct entry, in_queue) {
         CHECK(e->state == ENTRY_OUT && e->queue == q && e->stream != NULL);
         out++;
@@ -45,11 +47,14 @@ void queue_check(const struct broker *b, const struct queue *q)
         /* P11: nothing waits while somebody could take it. */
         CHECK(queue_head(q) == NULL || !consumer_can_take(c) || link_is_linked(&q->dirty) || heap_has(&q->expiry.node));
     }
-    cold_check(b, q, ready, cost);
-    CHECK(list_is_empty(&q->parked) || (ready == 0 && q->cold.count > 0));
-    CHECK(queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id);
-    CHECK(bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
-    CHECK(!queue_is_over(q) || q->spec->options.overflow != OVERFLOW_DROP_HEAD || ready == 0);
+    if (q->dedup != NULL)
+        dedup_check(b, q->dedup);
+    cold_check(b, q, ready.messages, ready.cost);
+    CHECK(list_is_empty(&q->parked) || (ready.messages == 0 && q->cold.count > 0));
+    CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
+    CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
+    CHECK(!queue_is_over(q) || q->options.overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
+    CHECK(q->active == NULL || (q->options.single_active_consumer && q->active->queue == q));
 }
 
 static void outlet_check(const struct broker *b, const struct outlet *o)
@@ -84,6 +89,12 @@ void broker_check(const struct broker *b)
             out += q->out_count;
             loads += q->cold.is_loading;
             queues++;
+        }
+        for (struct map_node *n = map_walk(&vhost->replies, NULL); n != NULL; n = map_walk(&vhost->replies, n)) {
+            const struct queue *q = item_of(n, struct queue, in_vhost);
+            queue_check(b, q);
+            CHECK(q->consumer_count == 1 && q->owner != NULL && q->out_count == 0 && q->cold.count == 0);
+            ready += q->ready_count;
         }
     }
     for (size_t i = 0; i < b->outlet_count; i++)

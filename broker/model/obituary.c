@@ -11,6 +11,7 @@ static const struct bytes words[DEATH_COUNT] = {
     [DEATH_REJECTED] = {.at = (const uint8_t *)"rejected", .len = 8},
     [DEATH_EXPIRED] = {.at = (const uint8_t *)"expired", .len = 7},
     [DEATH_MAXLEN] = {.at = (const uint8_t *)"maxlen", .len = 6},
+    [DEATH_DELIVERY_LIMIT] = {.at = (const uint8_t *)"delivery_limit", .len = 14},
 };
 
 struct bytes death_word(enum death death)

@@ -16,7 +16,7 @@ struct death_record {
     uint64_t wall_ms;          /* when */
 };
 
-/* The word for it in x-death: rejected, expired, maxlen. */
+/* The word for it in x-death: rejected, expired, maxlen, delivery_limit. */
 struct bytes death_word(enum death death);
 
 /* The properties of the dead letter, as encoded bytes on the heap in *out (the caller frees out->at), without its

@@ -11,10 +11,16 @@
 #include "broker/model/parked.h"
 #include "broker/model/remember.h"
 #include "broker/model/vhost.h"
-#include "broker/port/spec.h"
+#include "broker/port/queue_options.h"
+#include "codec/table.h"
 
 /* unused_since of a queue that was restored: nobody could have used it yet. */
 #define LEASE_NOT_BEGUN UINT64_MAX
+
+enum { OVERDUE_PER_STEP = 1024 }; /* deliveries of one queue that are taken back at once */
+
+static void on_overdue(struct broker *b, struct wakeup *t);
+static void queue_watch_overdue(struct broker *b, struct queue *q, const struct consumer *c);
 
 static void on_expiry(struct broker *b, struct wakeup *t)
 {
@@ -28,11 +34,18 @@ static void on_lease(struct broker *b, struct wakeup *t)
         return;
     if (q->unused_since == LEASE_NOT_BEGUN)
         q->unused_since = b->now.ms;
-    uint64_t end = q->unused_since + q->spec->options.expires_ms;
+    uint64_t end = q->unused_since + q->options.expires_ms;
     if (b->now.ms < end)
         wakeup_set(b, &q->lease, end);
     else
         queue_delete(b, q);
+}
+
+/* What is so where nobody says otherwise. */
+static void complete_options(const struct broker *b, struct queue_options *o)
+{
+    if (o->type == QUEUE_QUORUM && !o->has_delivery_limit)
+        o->delivery_limit = b->delivery_limit;
 }
 
 struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
@@ -52,8 +65,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     link_init(&q->dirty);
     list_init(&q->bindings);
     pace_init(&q->pace);
-    list_init(&q->ready);
-    heap_init(&q->returned);
+    ready_init(&q->ready, spec->options.max_priority);
     list_init(&q->out);
     list_init(&q->consumers);
     list_init(&q->ring);
@@ -61,10 +73,18 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     cold_init(&q->cold);
     wakeup_init(&q->expiry, on_expiry);
     wakeup_init(&q->lease, on_lease);
-    map_add(&v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
-    map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
+    wakeup_init(&q->overdue, on_overdue);
+    q->kind = &queue_ordinary;
+    q->options = q->spec->options;
+    complete_options(b, &q->options);
+    pace_set(b, &q->pace, q->options.publish_rate, PACE_NONE);
+    q->dedup = dedup_create_for_queue(b, q);
+    map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    if (!spec->is_reply) {
+        map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
+        b->totals.queues++;
+    }
     b->topology_version++;
-    b->totals.queues++;
     queue_touch(b, q);
     return q;
 }
@@ -97,17 +117,13 @@ static void ready_count_add(struct broker *b, struct queue *q, const struct entr
 
 void queue_append(struct broker *b, struct queue *q, struct entry *e)
 {
-    e->state = ENTRY_READY;
-    list_append(&q->ready, &e->in_queue);
+    ready_append(&q->ready, e);
     ready_count_add(b, q, e);
 }
 
-static void ready_remove(struct broker *b, struct queue *q, struct entry *e)
+static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
 {
-    if (e->state == ENTRY_RETURNED)
-        heap_remove(&q->returned, &e->in_returned);
-    else
-        list_remove(&e->in_queue);
+    ready_remove(&q->ready, e);
     q->ready_count--;
     q->ready_bytes -= e->msg->body_size;
     q->cold.warm_cost -= message_cost(e->msg);
@@ -120,7 +136,9 @@ static void ready_remove(struct broker *b, struct queue *q, struct entry *e)
 static void queue_die(struct broker *b, struct entry *e, enum death death)
 {
     struct queue *q = e->queue;
-    if (!q->spec->options.has_dead_letter_exchange) {
+    if (q->dedup != NULL) /* its own letter may come back here */
+        dedup_forget(b, q, e->msg, e->position);
+    if (!q->options.has_dead_letter_exchange) {
         entry_end(b, e);
         return;
     }
@@ -148,7 +166,7 @@ void queue_expire(struct broker *b, struct queue *q)
             wakeup_set(b, &q->expiry, b->now.ms);
             return;
         }
-        ready_remove(b, q, head);
+        queue_withdraw(b, q, head);
         queue_die(b, head, DEATH_EXPIRED);
         q->cold.is_expiring = true;
     }
@@ -174,23 +192,23 @@ struct entry *queue_take(struct broker *b, struct queue *q)
             return NULL; /* more are overdue than one step expires */
     }
     if (head != NULL)
-        ready_remove(b, q, head);
+        queue_withdraw(b, q, head);
     return head;
 }
 
 bool queue_is_over(const struct queue *q)
 {
-    const struct queue_options *o = &q->spec->options;
+    const struct queue_options *o = &q->options;
     return q->ready_count > o->max_length || q->ready_bytes > o->max_length_bytes;
 }
 
 static void queue_drop_head(struct broker *b, struct queue *q)
 {
-    if (q->spec->options.overflow != OVERFLOW_DROP_HEAD)
+    if (q->options.overflow != OVERFLOW_DROP_HEAD)
         return;
     struct entry *head;
     while (queue_is_over(q) && (head = queue_head(q)) != NULL) { /* without a head all is cold: when it has come */
-        ready_remove(b, q, head);
+        queue_withdraw(b, q, head);
         queue_die(b, head, DEATH_MAXLEN);
     }
 }
@@ -198,7 +216,7 @@ static void queue_drop_head(struct broker *b, struct queue *q)
 /* Publishers must not be faster than what has to go comes from disk to be dropped. */
 static void queue_judge_behind(struct broker *b, struct queue *q)
 {
-    bool must_go = q->cold.is_expiring || (q->spec->options.overflow == OVERFLOW_DROP_HEAD && queue_is_over(q));
+    bool must_go = q->cold.is_expiring || (q->options.overflow == OVERFLOW_DROP_HEAD && queue_is_over(q));
     bool is_behind = must_go && q->cold.count > 0 && queue_head(q) == NULL;
     if (is_behind != q->cold.is_behind)
         cold_set_behind(b, q, is_behind);
@@ -221,7 +239,7 @@ static void queue_dispatch(struct broker *b, struct queue *q)
 
 static bool queue_refuses(struct broker *b, struct queue *q, const struct message *msg)
 {
-    const struct queue_options *o = &q->spec->options;
+    const struct queue_options *o = &q->options;
     (void)b;
     return o->overflow != OVERFLOW_DROP_HEAD &&
            (q->ready_count + 1 > o->max_length || q->ready_bytes + msg->body_size > o->max_length_bytes);
@@ -229,7 +247,7 @@ static bool queue_refuses(struct broker *b, struct queue *q, const struct messag
 
 static uint64_t entry_deadline(const struct broker *b, const struct queue *q, const struct message *msg)
 {
-    uint64_t ttl = q->spec->options.message_ttl_ms;
+    uint64_t ttl = q->options.message_ttl_ms;
     if (msg->expiration_ms < ttl)
         ttl = msg->expiration_ms;
     return ttl == SPEC_NONE ? ENTRY_NEVER : b->now.ms + ttl;
@@ -238,7 +256,7 @@ static uint64_t entry_deadline(const struct broker *b, const struct queue *q, co
 static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
 {
     struct entry *e = entry_create(b, q, msg);
-    if (q->spec->options.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
+    if (q->options.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
         queue_die(b, e, DEATH_MAXLEN);
     else
         entry_destroy(b, e);
@@ -261,10 +279,21 @@ static void queue_publish_cold(struct broker *b, struct queue *q, struct message
 
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 {
+    return q->kind->publish(b, q, msg);
+}
+
+static bool ordinary_publish(struct broker *b, struct queue *q, struct message *msg)
+{
+    if (q->dedup != NULL && dedup_stops(b, q, msg)) {
+        message_unref(msg);
+        return true;
+    }
     if (queue_refuses(b, q, msg))
         return queue_refuse(b, q, msg);
+    if (q->dedup != NULL)
+        dedup_learn(b, q, msg, q->next_position);
     struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
-    if (c == NULL && b->records && cold_takes(b, q, msg)) {
+    if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;
     }
@@ -289,6 +318,12 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
     return true;
 }
 
+uint64_t queue_told_returns(const struct queue *q, const struct entry *e)
+{
+    bool tells = q->options.type == QUEUE_QUORUM || q->options.has_delivery_limit;
+    return tells ? e->deliveries : 0;
+}
+
 /* --- going out and coming back
  * --------------------------------------------------------------------------------------*/
 
@@ -299,6 +334,8 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
     e->state = ENTRY_OUT;
     e->consumer = c;
     e->stream = s;
+    e->out_since = (uint32_t)b->now.ms;
+    queue_watch_overdue(b, q, c);
     remember_entry(b, RECORD_DELIVER, e);
     t.slot = e->ticket_slot = slots_take(&b->tickets, e, &t.generation);
     list_append(&q->out, &e->in_queue);
@@ -325,6 +362,23 @@ static void queue_end_out(struct broker *b, struct entry *e)
     e->held = false;
 }
 
+/* An entry that was out comes back; or has come back once too often. */
+static void queue_return(struct broker *b, struct entry *e)
+{
+    struct queue *q = e->queue;
+    e->redelivered = true;
+    if (e->deliveries < UINT16_MAX)
+        e->deliveries++;
+    if (e->deliveries > q->options.delivery_limit) {
+        queue_die(b, e, DEATH_DELIVERY_LIMIT);
+        return;
+    }
+    remember_entry(b, RECORD_RETURN, e);
+    ready_return(&q->ready, e);
+    ready_count_add(b, q, e);
+    queue_mark_dirty(b, q);
+}
+
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
@@ -336,15 +390,7 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
         entry_end(b, e);
         break;
     case REQUEUED:
-        e->state = ENTRY_RETURNED;
-        e->redelivered = true;
-        if (e->deliveries < UINT16_MAX)
-            e->deliveries++;
-        remember_entry(b, RECORD_RETURN, e);
-        heap_node_init(&e->in_returned);
-        heap_add(&q->returned, &e->in_returned, e->position);
-        ready_count_add(b, q, e);
-        queue_mark_dirty(b, q);
+        queue_return(b, e);
         break;
     case REJECTED:
         queue_die(b, e, DEATH_REJECTED);
@@ -357,10 +403,15 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 
 uint64_t queue_purge(struct broker *b, struct queue *q)
 {
+    return q->kind->purge(b, q);
+}
+
+static uint64_t ordinary_purge(struct broker *b, struct queue *q)
+{
     uint64_t count = q->ready_count;
     struct entry *head;
     while ((head = queue_head(q)) != NULL) {
-        ready_remove(b, q, head);
+        queue_withdraw(b, q, head);
         entry_end(b, head);
     }
     cold_purge(b, q);
@@ -369,12 +420,123 @@ uint64_t queue_purge(struct broker *b, struct queue *q)
     return count;
 }
 
+/* --- single active consumer
+ * -----------------------------------------------------------------------------------------*/
+
+/* Who has waited longest among those of the highest priority takes over. */
+static void queue_choose_active(struct broker *b, struct queue *q)
+{
+    struct consumer *c, *best = NULL;
+    list_each (c, &q->consumers, struct consumer, in_queue)
+        if (best == NULL || c->priority > best->priority)
+            best = c;
+    q->active = best;
+    if (best != NULL && q->retiring == NULL)
+        consumer_place(b, best);
+}
+
+/* The consumer is new.  On a quorum queue one of higher priority takes over when what the other has out is settled. */
+static void queue_consider_active(struct queue *q, struct consumer *c)
+{
+    struct consumer *before = q->active;
+    bool displaces = before != NULL && q->options.type == QUEUE_QUORUM && c->priority > before->priority;
+    if (before != NULL && !displaces)
+        return;
+    q->active = c;
+    if (!displaces)
+        return;
+    list_remove(&before->waiting);
+    if (q->retiring == NULL && before->out > 0)
+        q->retiring = before;
+}
+
+void queue_retired(struct broker *b, struct consumer *c)
+{
+    struct queue *q = c->queue;
+    q->retiring = NULL;
+    if (!q->gone && q->active != NULL && q->active != c && !link_is_linked(&q->active->waiting))
+        consumer_place(b, q->active);
+}
+
+bool queue_serves(const struct queue *q, const struct consumer *c)
+{
+    return !q->options.single_active_consumer || (q->active == c && q->retiring == NULL);
+}
+
+/* --- what is out for too long
+ * ---------------------------------------------------------------------------------------*/
+
+static uint64_t timeout_of(const struct broker *b, const struct queue *q, const struct consumer *c)
+{
+    uint64_t ms = c != NULL && c->timeout_ms != SPEC_NONE ? c->timeout_ms : q->options.consumer_timeout_ms;
+    if (ms == SPEC_NONE)
+        ms = b->consumer_timeout_ms;
+    return ms == 0 ? SPEC_NONE : ms;
+}
+
+static uint32_t out_for_ms(const struct broker *b, const struct entry *e)
+{
+    return (uint32_t)b->now.ms - e->out_since;
+}
+
+static void queue_watch_overdue(struct broker *b, struct queue *q, const struct consumer *c)
+{
+    uint64_t timeout = timeout_of(b, q, c);
+    if (timeout != SPEC_NONE && (!heap_has(&q->overdue.node) || b->now.ms + timeout < q->overdue.node.key))
+        wakeup_set(b, &q->overdue, b->now.ms + timeout);
+}
+
+static void tell_overdue(struct broker *b, const struct stream *s, const struct consumer *c, uint64_t timeout_ms)
+{
+    struct event *e = broker_tell(b, OVERDUE, stream_origin(s));
+    e->after = s->after;
+    e->overdue.timeout_ms = timeout_ms;
+    e->overdue.has_consumer = c != NULL;
+    if (c != NULL)
+        e->overdue.consumer = c->number;
+}
+
+/* One delivery was not settled in time: it comes back, and whoever had it is told, once. */
+static void queue_take_back(struct broker *b, struct entry *e, uint64_t timeout_ms)
+{
+    struct consumer *c = e->consumer;
+    if (c == NULL) {
+        tell_overdue(b, e->stream, NULL, timeout_ms);
+    } else if (!c->gone) {
+        tell_overdue(b, e->stream, c, timeout_ms);
+        consumer_delete(b, c);
+    }
+    queue_settle(b, e, REQUEUED);
+}
+
+static void on_overdue(struct broker *b, struct wakeup *t)
+{
+    struct queue *q = item_of(t, struct queue, overdue);
+    struct entry *e;
+    uint64_t next = UINT64_MAX;
+    unsigned n = 0;
+    list_each (e, &q->out, struct entry, in_queue) {
+        uint64_t timeout = timeout_of(b, q, e->consumer), out_ms = out_for_ms(b, e);
+        if (timeout == SPEC_NONE || e->held)
+            continue;
+        uint64_t due = out_ms >= timeout ? b->now.ms : b->now.ms + timeout - out_ms;
+        if (due <= b->now.ms && n++ < OVERDUE_PER_STEP)
+            queue_take_back(b, e, timeout);
+        else if (due < next)
+            next = due;
+        if (next <= b->now.ms)
+            break;
+    }
+    wakeup_set(b, &q->overdue, next);
+    queue_mark_dirty(b, q);
+}
+
 /* --- consumers, leases
  * ----------------------------------------------------------------------------------------------*/
 
 void queue_touch(struct broker *b, struct queue *q)
 {
-    uint64_t expires = q->spec->options.expires_ms;
+    uint64_t expires = q->options.expires_ms;
     q->unused_since = b->now.ms;
     if (expires != SPEC_NONE && q->consumer_count == 0 && !heap_has(&q->lease.node))
         wakeup_set(b, &q->lease, b->now.ms + expires);
@@ -392,7 +554,9 @@ void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c)
     q->had_consumer = true;
     if (c->exclusive)
         q->exclusive_consumer = c;
-    b->totals.consumers++;
+    b->totals.consumers += !q->spec->is_reply;
+    if (q->options.single_active_consumer)
+        queue_consider_active(q, c);
     queue_mark_dirty(b, q);
 }
 
@@ -400,9 +564,13 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
 {
     list_remove(&c->in_queue);
     q->consumer_count--;
-    b->totals.consumers--;
+    b->totals.consumers -= !q->spec->is_reply;
     if (q->exclusive_consumer == c)
         q->exclusive_consumer = NULL;
+    if (q->retiring == c)
+        queue_retired(b, c);
+    if (q->active == c && !q->gone)
+        queue_choose_active(b, q);
     if (q->consumer_count == 0) {
         queue_touch(b, q);
         if (q->spec->auto_delete)
@@ -410,13 +578,24 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
     }
 }
 
+void queue_apply_options(struct broker *b, struct queue *q)
+{
+    complete_options(b, &q->options);
+    pace_set(b, &q->pace, q->options.publish_rate, PACE_NONE);
+    wakeup_set(b, &q->lease, UINT64_MAX);
+    queue_touch(b, q);
+    if (!list_is_empty(&q->out))
+        wakeup_set(b, &q->overdue, b->now.ms);
+    queue_mark_dirty(b, q);
+}
+
 /* --- the end
  * --------------------------------------------------------------------------------------------------------*/
 
 static void queue_free(struct queue *q)
 {
-    CHECK(q->pins == 0 && list_is_empty(&q->ready) && list_is_empty(&q->out) && list_is_empty(&q->parked));
-    heap_fini(&q->returned);
+    CHECK(q->pins == 0 && list_is_empty(&q->out) && list_is_empty(&q->parked));
+    ready_fini(&q->ready);
     vhost_unpin(q->vhost);
     free(q->spec);
     free(q);
@@ -440,13 +619,18 @@ void queue_delete(struct broker *b, struct queue *q)
     parked_release(b, q);
     list_remove(&q->in_owner);
     list_remove(&q->dirty);
+    dedup_destroy(b, q->dedup);
+    q->dedup = NULL;
     pace_fini(b, &q->pace);
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
-    map_remove(&q->vhost->queues, &q->in_vhost);
-    map_remove(&b->queues_by_id, &q->in_ids);
+    wakeup_set(b, &q->overdue, UINT64_MAX);
+    map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
+    if (!q->spec->is_reply) {
+        map_remove(&b->queues_by_id, &q->in_ids);
+        b->totals.queues--;
+    }
     b->topology_version++;
-    b->totals.queues--;
     q->owner = NULL;
     if (q->pins == 0)
         queue_free(q);
@@ -482,6 +666,11 @@ static void queue_clean(struct broker *b, struct queue *q)
         queue_delete(b, q);
         return;
     }
+    q->kind->clean(b, q);
+}
+
+static void ordinary_clean(struct broker *b, struct queue *q)
+{
     if (!list_is_empty(&q->parked))
         parked_answer(b, q);
     queue_dispatch(b, q);
@@ -501,3 +690,41 @@ void queue_clean_dirty(struct broker *b)
         queue_clean(b, q);
     }
 }
+
+/* --- the ordinary kind
+ * ----------------------------------------------------------------------------------------------*/
+
+static char *ordinary_refuse(const struct queue *q, enum verb verb, const struct spec *spec, uint32_t limit,
+                             enum reason *reason)
+{
+    static const char *const of_streams[] = {"x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"};
+    struct field f;
+    (void)limit;
+    if (verb == GET && q->options.type == QUEUE_QUORUM && q->options.single_active_consumer) {
+        *reason = LOCKED;
+        char *name = queue_describe(q);
+        char *text = str_format("cannot obtain access to locked %s. basic.get operations are not supported by quorum "
+                                "queues with single active consumer",
+                                name);
+        free(name);
+        return text;
+    }
+    for (size_t i = 0; verb == SUBSCRIBE && i < sizeof of_streams / sizeof of_streams[0]; i++) {
+        if (!table_find(spec->arguments, bytes_of_string(of_streams[i]), &f))
+            continue;
+        *reason = BAD_ARGUMENT;
+        char *name = queue_describe(q);
+        char *text = str_format("invalid arg '%s' for %s of queue type %s", of_streams[i], name,
+                                queue_type_module(q->options.type));
+        free(name);
+        return text;
+    }
+    return NULL;
+}
+
+const struct queue_kind queue_ordinary = {
+    .publish = ordinary_publish,
+    .clean = ordinary_clean,
+    .purge = ordinary_purge,
+    .refuse = ordinary_refuse,
+};

@@ -1,8 +1,9 @@
 /* Queues: messages in order, those that are out, and the consumers that wait for more.
  *
- * A message that comes back keeps its position, and everything that ever was out lies before everything that never was,
- * so the head of a queue is the first of `returned`, or else the first of `ready` (reference amqp-protocol 7.9).  What
- * is cold lies behind both (cold.h): a queue that is not empty may have no head for as long as that is being loaded.
+ * A message that comes back keeps its position (ready.h; reference amqp-protocol 7.9).  What is cold lies behind what
+ * is in memory (cold.h): a queue that is not empty may have no head for as long as that is being loaded.
+ *
+ * What a type of queue does otherwise than the others is in its kind, a table of functions.
  */
 #ifndef BROKER_MODEL_QUEUE_H
 #define BROKER_MODEL_QUEUE_H
@@ -16,28 +17,46 @@
 #include "base/map.h"
 #include "broker/model/entry.h"
 #include "broker/model/pace.h"
+#include "broker/model/ready.h"
 #include "broker/model/state.h"
+#include "broker/port/spec.h"
 
 struct consumer;
 struct outlet;
-struct spec;
 struct vhost;
 
-struct queue {
-    struct map_node in_vhost;
-    struct vhost *vhost;  /* borrowed */
-    struct spec *spec;    /* owned: as it was declared */
-    struct bytes name;    /* in spec */
-    struct outlet *owner; /* borrowed: of an exclusive queue; NULL: none */
-    struct link in_owner; /* on owner->exclusive_queues */
-    struct link dirty;    /* on broker->dirty */
-    struct list bindings; /* of which it is the destination */
-    uint64_t stamp;       /* of the last walk that named it */
+/* What depends on a queue's type. */
+struct queue_kind {
+    /* As queue_publish(). */
+    bool (*publish)(struct broker *b, struct queue *q, struct message *msg);
+    /* Looks after the queue, which is dirty: gives out, keeps limits. */
+    void (*clean)(struct broker *b, struct queue *q);
+    /* As queue_purge(); also what a queue that is deleted begins with. */
+    uint64_t (*purge)(struct broker *b, struct queue *q);
+    /* NULL, or why it cannot be done, on the heap: verb is SUBSCRIBE (spec and limit as the command says), GET or
+     * PURGE_QUEUE. */
+    char *(*refuse)(const struct queue *q, enum verb verb, const struct spec *spec, uint32_t limit,
+                    enum reason *reason);
+};
 
-    struct list ready;    /* READY entries, by position */
-    struct heap returned; /* RETURNED entries, by position */
-    struct list out;      /* OUT entries */
-    uint64_t ready_count; /* in ready and returned, and cold */
+extern const struct queue_kind queue_ordinary; /* classic and quorum */
+
+struct queue {
+    struct map_node in_vhost; /* in vhost->queues; of a reply address (reply.h) in vhost->replies */
+    struct vhost *vhost;      /* borrowed */
+    struct spec *spec;        /* owned: as it was declared */
+    struct bytes name;        /* in spec */
+    const struct queue_kind *kind;
+    struct queue_options options; /* in force: as it was declared, and by policies */
+    struct outlet *owner;         /* borrowed: of an exclusive queue; NULL: none */
+    struct link in_owner;         /* on owner->exclusive_queues */
+    struct link dirty;            /* on broker->dirty */
+    struct list bindings;         /* of which it is the destination */
+    uint64_t stamp;               /* of the last walk that named it */
+
+    struct ready ready;
+    struct list out;      /* OUT entries, in the order in which they went */
+    uint64_t ready_count; /* in ready, and cold */
     uint64_t ready_bytes; /* of their bodies */
     uint64_t out_count;
     uint64_t pins; /* who will still ask for it: entries on broker->deaths, routes that are held */
@@ -54,13 +73,17 @@ struct queue {
     struct list ring;      /* those that may be given something: by priority, and the next in turn first */
     uint32_t consumer_count;
     struct consumer *exclusive_consumer; /* borrowed; NULL: none */
+    struct consumer *active;             /* borrowed: the single active one; NULL: none, or all are */
+    struct consumer *retiring;           /* borrowed: who was it, and has not settled all; NULL: nobody */
     bool had_consumer;
     bool gone; /* deleted; there only for what is dying */
 
-    struct wakeup expiry; /* of its head: fires no later than that is due */
-    struct wakeup lease;  /* x-expires */
+    struct wakeup expiry;  /* of its head: fires no later than that is due */
+    struct wakeup lease;   /* x-expires */
+    struct wakeup overdue; /* consumer timeout: fires no later than the first of those that are out is due */
     uint64_t unused_since;
-    struct pace pace; /* x-max-publish-rate */
+    struct dedup *dedup; /* owned; NULL: it takes duplicates */
+    struct pace pace;    /* x-max-publish-rate */
 };
 
 /* A new queue, known to the vhost.  The spec is copied.  owner: of an exclusive queue, or NULL.  Nothing is recorded.
@@ -80,11 +103,11 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg);
 /* The next message, overdue or not; NULL: there is none in memory. */
 static inline struct entry *queue_head(const struct queue *q)
 {
-    struct heap_node *n = heap_top(&q->returned);
-    if (n != NULL)
-        return item_of(n, struct entry, in_returned);
-    return list_is_empty(&q->ready) ? NULL : item_of(q->ready.ring.next, struct entry, in_queue);
+    return ready_head(&q->ready);
 }
+
+/* Its options have changed: what follows from that, at once. */
+void queue_apply_options(struct broker *b, struct queue *q);
 
 /* Is it longer than it may be? */
 bool queue_is_over(const struct queue *q);
@@ -118,8 +141,18 @@ void queue_touch(struct broker *b, struct queue *q);
 void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c);
 void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c);
 
+/* May the consumer be given anything?  Of a queue with a single active consumer only that one may. */
+bool queue_serves(const struct queue *q, const struct consumer *c);
+
+/* Who was to settle what it had out, before another becomes active, has done so. */
+void queue_retired(struct broker *b, struct consumer *c);
+
 /* The queue wants looking after before the command is over. */
 void queue_mark_dirty(struct broker *b, struct queue *q);
+
+/* What a delivery says besides the message; 0: nothing.  How often it was given back before, if the queue tells that.
+ */
+uint64_t queue_told_returns(const struct queue *q, const struct entry *e);
 
 /* Looks after all that are dirty: expires, dispatches, keeps the limits, deletes what is to be auto-deleted. */
 void queue_clean_dirty(struct broker *b);

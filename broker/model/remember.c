@@ -97,7 +97,7 @@ void remember_begin_letter(struct broker *b, struct message *letter, const struc
 
 bool remember_is_durable(const struct queue *q, const struct message *msg)
 {
-    return q->spec->durable && (msg->flags & MESSAGE_PERSISTENT) != 0;
+    return q->spec->durable && ((msg->flags & MESSAGE_PERSISTENT) != 0 || q->options.type != QUEUE_CLASSIC);
 }
 
 static struct place place_of(const struct entry *e)
@@ -159,10 +159,36 @@ void remember_purge(struct broker *b, const struct queue *q)
     remember(b, RECORD_PURGE)->at = (struct place){.queue = q->id, .position = q->cold.from};
 }
 
+void remember_store(struct broker *b, enum record_kind kind, struct bytes vhost, uint64_t id, const struct spec *spec)
+{
+    if (b->records)
+        define(b, kind, DEFINE_QUEUE, id, vhost, spec);
+}
+
+void remember_key(struct broker *b, uint64_t store, uint64_t position, struct message *msg, uint64_t ttl_ms)
+{
+    struct sheaf *to = &b->effects->records;
+    struct record *r = remember(b, RECORD_PUBLISH);
+    r->msg = msg;
+    to->bytes += message_cost(msg);
+    sheaf_place(to, (struct place){.queue = store, .position = position, .ttl_ms = ttl_ms});
+}
+
+void remember_key_gone(struct broker *b, uint64_t store, uint64_t position)
+{
+    if (b->records)
+        remember(b, RECORD_SETTLE)->at = (struct place){.queue = store, .position = position};
+}
+
 void remember_load(struct broker *b, const struct queue *q, uint32_t messages_max, uint32_t bytes_max)
 {
+    remember_load_from(b, q->id, q->cold.from, messages_max, bytes_max);
+}
+
+void remember_load_from(struct broker *b, uint64_t queue, uint64_t position, uint32_t messages_max, uint32_t bytes_max)
+{
     struct record *r = remember(b, RECORD_LOAD);
-    r->at = (struct place){.queue = q->id, .position = q->cold.from};
+    r->at = (struct place){.queue = queue, .position = position};
     r->load.messages_max = messages_max;
     r->load.bytes_max = bytes_max;
 }

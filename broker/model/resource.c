@@ -9,6 +9,7 @@
 #include "broker/model/queue.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
+#include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
 
@@ -114,12 +115,13 @@ static char *argument_differs(const char *key, const char *resource, struct byte
     return text;
 }
 
-/* The arguments that count on a redeclaration, in the order they are compared. */
+/* The arguments that count on a redeclaration, in the order they are compared; the type comes before them. */
 static const char *const compared[] = {
     "x-expires",
     "x-message-ttl",
     "x-dead-letter-exchange",
     "x-dead-letter-routing-key",
+    "x-dead-letter-strategy",
     "x-max-length",
     "x-max-length-bytes",
     "x-max-priority",
@@ -127,24 +129,27 @@ static const char *const compared[] = {
     "x-queue-mode",
     "x-queue-version",
     "x-single-active-consumer",
-    "x-queue-type",
+    "x-delivery-limit",
+    "x-consumer-timeout",
+    "x-delayed-retry-type",
+    "x-delayed-retry-min",
+    "x-delayed-retry-max",
+    "x-quorum-initial-group-size",
+    "x-initial-cluster-size",
+    "x-max-in-memory-length",
+    "x-max-in-memory-bytes",
+    "x-max-age",
+    "x-stream-max-segment-size-bytes",
+    "x-stream-filter-size-bytes",
     "x-queue-master-locator",
 };
 
-/* An empty type is the default one. */
-static bool is_classic(const struct field *type)
+/* Not to say the type is to say classic. */
+static char *type_differs(const char *resource, enum queue_type wanted, enum queue_type is)
 {
-    return type->type == 'S' && (type->bytes.len == 0 || bytes_equal(type->bytes, BYTES("classic")));
-}
-
-static bool is_classic_either_way(const char *key, struct bytes a, struct bytes b)
-{
-    struct field f;
-    if (strcmp(key, "x-queue-type") != 0)
-        return false;
-    bool a_is = !table_find(a, BYTES("x-queue-type"), &f) || is_classic(&f);
-    bool b_is = !table_find(b, BYTES("x-queue-type"), &f) || is_classic(&f);
-    return a_is && b_is;
+    return wanted == is ? NULL
+                        : str_format("inequivalent arg 'x-queue-type' for %s: received '%s' but current is '%s'",
+                                     resource, queue_type_words[wanted], queue_type_words[is]);
 }
 
 char *queue_differs(const struct queue *q, const struct spec *spec)
@@ -155,9 +160,10 @@ char *queue_differs(const struct queue *q, const struct spec *spec)
         text = flag_differs("durable", name, spec->durable, q->spec->durable);
     if (text == NULL)
         text = flag_differs("auto_delete", name, spec->auto_delete, q->spec->auto_delete);
+    if (text == NULL)
+        text = type_differs(name, spec->options.type, q->options.type);
     for (size_t i = 0; text == NULL && i < sizeof compared / sizeof compared[0]; i++)
-        if (!is_classic_either_way(compared[i], spec->arguments, q->spec->arguments))
-            text = argument_differs(compared[i], name, spec->arguments, q->spec->arguments);
+        text = argument_differs(compared[i], name, spec->arguments, q->spec->arguments);
     free(name);
     return text;
 }

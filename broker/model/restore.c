@@ -71,8 +71,12 @@ static bool restore_exchange(struct broker *b, struct vhost *v, const struct spe
     if (!spec->durable || spec->name.len == 0 || exchange_kind_find(spec->type) == NULL ||
         vhost_find_exchange(b, v, spec->name) != NULL)
         return false;
-    exchange_create(b, v, spec);
-    return true;
+    char *refusal = exchange_refuse(spec);
+    bool is_fine = refusal == NULL;
+    free(refusal);
+    if (is_fine)
+        exchange_create(b, v, spec);
+    return is_fine;
 }
 
 static bool restore_queue(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec)
@@ -80,6 +84,10 @@ static bool restore_queue(struct broker *b, struct vhost *v, uint64_t id, const 
     if (!spec->durable || id == 0 || id == UINT64_MAX || queue_find_by_id(b, id) != NULL ||
         vhost_find_queue(b, v, spec->name) != NULL)
         return false;
+    if (dedup_restore(b, v, id, spec)) {
+        broker_set_next_queue_id(b, id + 1);
+        return true;
+    }
     struct queue *q = queue_create(b, v, spec, NULL, id);
     queue_begin_lease_later(q);
     broker_set_next_queue_id(b, id + 1);
@@ -163,6 +171,8 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
 {
     struct queue *q = queue_find_by_id(b, queue);
     CHECK(b->position == 0);
+    if (messages <= next_position && dedup_restore_count(b, queue, messages, next_position))
+        return true;
     if (q == NULL || q->next_position > 0 || messages > next_position || (messages == 0 && bytes > 0))
         return false;
     q->next_position = next_position;

@@ -10,6 +10,7 @@
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
 #include "broker/port/message.h"
+#include "broker/port/reply.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
 
@@ -219,11 +220,20 @@ static bool permit_passive(struct broker *b, const struct command *c, const stru
     return refuse(b, c, access_refusal(o, RIGHT_CONFIGURE, what, c->spec->name));
 }
 
+/* To wait for replies, and to ask whether somebody waits, takes no right (reference queue-features 9.5). */
+static bool is_reply(const struct command *c)
+{
+    return (c->verb == DECLARE_QUEUE && reply_is_name(c->spec->name)) ||
+           (c->verb == SUBSCRIBE && c->subscribe.spec->is_reply);
+}
+
 bool rights_permit(struct broker *b, struct command *c, const struct stream *s)
 {
     const struct need *needs = needs_of(c->verb);
     bool is_declare = c->verb == DECLARE_QUEUE || c->verb == DECLARE_EXCHANGE;
     bool permitted = true;
+    if (is_reply(c))
+        return true;
     if (is_declare && c->spec->passive)
         permitted = permit_passive(b, c, s->outlet);
     else

@@ -128,10 +128,14 @@ const struct route *route_message(struct broker *b, struct exchange *x, struct r
     struct route *r = &b->route;
     b->stamp++;
     r->n = r->walk_n = 0;
-    r->by_headers = false;
+    r->is_fleeting = false;
+    dedup_round_begin(&b->dedup.round);
     visit(b, r, x);
     for (size_t i = 0; i < r->walk_n; i++) {
         struct exchange *at = r->walk[i];
+        r->is_fleeting |= at->dedup != NULL;
+        if (at->dedup != NULL && !message->is_held && !dedup_visit(b, at->dedup, message->msg))
+            continue; /* nor does a duplicate go to the alternate one */
         if (at->kind->route(b, at, message, r) || !at->has_alternate)
             continue;
         struct exchange *alternate = vhost_find_exchange(b, at->vhost, at->alternate);

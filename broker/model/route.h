@@ -22,7 +22,7 @@ struct topic_node;
 struct route {
     struct queue **queues; /* owned array of borrowed pointers */
     size_t n, capacity;
-    bool by_headers; /* a headers exchange had a say: the same key may go elsewhere next time */
+    bool is_fleeting; /* more than names and keys had a say: the same ones may go elsewhere next time */
 
     /* Scratch of the walk. */
     struct exchange **walk; /* owned */
@@ -41,6 +41,7 @@ struct routing {
     const struct field *headers; /* sorted by key when first asked for: in the route's scratch */
     size_t header_count;
     bool headers_known;
+    bool is_held; /* of a transaction: whether it is a duplicate is looked at when it is committed */
 };
 
 void route_init(struct route *r);

@@ -4,27 +4,11 @@
 #include "base/alloc.h"
 #include "broker/model/exchange.h"
 #include "broker/model/queue.h"
+#include "broker/model/reply.h"
 #include "broker/model/route.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
-
-static void nothing(struct exchange *x)
-{
-    (void)x;
-}
-
-static void no_bind(struct broker *b, struct exchange *x, struct binding *bd)
-{
-    (void)b;
-    (void)x;
-    (void)bd;
-}
-
-static void no_unbind(struct exchange *x, struct binding *bd)
-{
-    (void)x;
-    (void)bd;
-}
+#include "broker/port/reply.h"
 
 static bool default_route(struct broker *b, struct exchange *x, struct routing *message, struct route *to)
 {
@@ -32,6 +16,8 @@ static bool default_route(struct broker *b, struct exchange *x, struct routing *
     struct bytes key;
     for (struct key_walk w = routing_keys(message); key_walk_next(&w, &key);) {
         struct queue *q = vhost_find_queue(b, x->vhost, key);
+        if (q == NULL && reply_is_address(key))
+            q = reply_find(b, x->vhost, key);
         if (q != NULL) {
             route_add_queue(b, to, q);
             any = true;
@@ -69,13 +55,15 @@ static struct key_group *group_find(const struct exchange *x, struct bytes key, 
     return NULL;
 }
 
-static void direct_init(struct exchange *x)
+static void direct_init(struct broker *b, struct exchange *x)
 {
+    (void)b;
     map_init(&x->keys);
 }
 
-static void direct_fini(struct exchange *x)
+static void direct_fini(struct broker *b, struct exchange *x)
 {
+    (void)b;
     map_fini(&x->keys);
 }
 
@@ -126,21 +114,12 @@ static bool direct_route(struct broker *b, struct exchange *x, struct routing *m
         .at = (const uint8_t *)(literal), .len = sizeof(literal) - 1                                                   \
     }
 
-const struct exchange_kind exchange_default = {.name = NAMED("direct"),
-                                               .init = nothing,
-                                               .fini = nothing,
-                                               .bind = no_bind,
-                                               .unbind = no_unbind,
-                                               .route = default_route};
+const struct exchange_kind exchange_default = {.name = NAMED("direct"), .route = default_route};
 const struct exchange_kind exchange_direct = {.name = NAMED("direct"),
+                                              .route = direct_route,
                                               .init = direct_init,
                                               .fini = direct_fini,
                                               .bind = direct_bind,
-                                              .unbind = direct_unbind,
-                                              .route = direct_route};
-const struct exchange_kind exchange_fanout = {.name = NAMED("fanout"),
-                                              .init = nothing,
-                                              .fini = nothing,
-                                              .bind = no_bind,
-                                              .unbind = no_unbind,
-                                              .route = fanout_route};
+                                              .unbind = direct_unbind};
+const struct exchange_kind exchange_dedup = {.name = NAMED("x-message-deduplication"), .route = fanout_route};
+const struct exchange_kind exchange_fanout = {.name = NAMED("fanout"), .route = fanout_route};

@@ -2,6 +2,7 @@
 
 #include "base/str.h"
 #include "broker/model/route.h"
+#include "broker/port/spec.h"
 #include "codec/table.h"
 
 static const struct {
@@ -71,29 +72,17 @@ static bool binding_matches(const struct binding *bd, struct route *r, struct ro
     return !any;
 }
 
-static void nothing(struct exchange *x)
+static char *refuse_binding(const struct exchange *source, const struct spec *spec)
 {
-    (void)x;
-}
-
-static void no_bind(struct broker *b, struct exchange *x, struct binding *bd)
-{
-    (void)b;
-    (void)x;
-    (void)bd;
-}
-
-static void no_unbind(struct exchange *x, struct binding *bd)
-{
-    (void)x;
-    (void)bd;
+    (void)source;
+    return headers_match_refuse(spec->arguments);
 }
 
 static bool headers_route(struct broker *b, struct exchange *x, struct routing *message, struct route *to)
 {
     bool found = false;
     struct binding *bd;
-    to->by_headers = true;
+    to->is_fleeting = true;
     list_each (bd, &x->outgoing, struct binding, in_source) {
         if (binding_matches(bd, to, message)) {
             route_add_binding(b, to, bd);
@@ -103,9 +92,5 @@ static bool headers_route(struct broker *b, struct exchange *x, struct routing *
     return found;
 }
 
-const struct exchange_kind exchange_headers = {.name = {.at = (const uint8_t *)"headers", .len = 7},
-                                               .init = nothing,
-                                               .fini = nothing,
-                                               .bind = no_bind,
-                                               .unbind = no_unbind,
-                                               .route = headers_route};
+const struct exchange_kind exchange_headers = {
+    .name = {.at = (const uint8_t *)"headers", .len = 7}, .route = headers_route, .refuse_binding = refuse_binding};

@@ -42,15 +42,17 @@ static struct topic_node *node_create(struct topic_index *t, struct topic_node *
     return n;
 }
 
-static void topic_init(struct exchange *x)
+static void topic_init(struct broker *b, struct exchange *x)
 {
+    (void)b;
     x->topic = alloc_zeroed(sizeof *x->topic);
     map_init(&x->topic->nodes);
     x->topic->root = node_create(x->topic, NULL, BYTES(""));
 }
 
-static void topic_fini(struct exchange *x)
+static void topic_fini(struct broker *b, struct exchange *x)
 {
+    (void)b;
     CHECK(x->topic->nodes.count == 0);
     free(x->topic->root);
     map_fini(&x->topic->nodes);

@@ -9,6 +9,7 @@
 #include "base/slots.h"
 #include "broker/model/broker.h"
 #include "broker/model/cold.h"
+#include "broker/model/dedup.h"
 #include "broker/model/entry.h"
 #include "broker/model/route.h"
 #include "broker/model/wakeup.h"
@@ -50,7 +51,9 @@ struct broker {
     struct map parameters; /* owned */
     uint64_t last_serial;  /* of a user */
     uint64_t connections_max;
-    struct map queues_by_id; /* all queues */
+    uint64_t consumer_timeout_ms; /* SPEC_NONE: none */
+    uint64_t delivery_limit;      /* of quorum queues that do not say */
+    struct map queues_by_id;      /* all queues */
     uint64_t next_queue_id;
     struct outlet **outlets; /* by slot; owned; NULL where there is none */
     size_t outlet_count;     /* slots in outlets[] */
@@ -76,7 +79,8 @@ struct broker {
     unsigned alarms_told;       /* all of them, as the last effects say */
     uint64_t alarm_ms;          /* when the memory alarm last changed */
     struct wakeup alarm_wakeup; /* when they may clear */
-    uint64_t paces;             /* users, virtual hosts and queues that have a rate (pace.h) */
+    struct dedup_state dedup;
+    uint64_t paces; /* users, virtual hosts and queues that have a rate (pace.h) */
     struct broker_totals totals;
 };
 

@@ -19,6 +19,7 @@ enum { VHOST_PREDECLARED = 7 }; /* exchanges that every virtual host has: they c
 struct vhost {
     struct map_node in_broker;
     struct map exchanges, queues;      /* by name; owned */
+    struct map replies;                /* by address; owned by their consumers' clients (reply.h) */
     struct map bindings;               /* by what makes them one (reference amqp-protocol 5.7); owned */
     struct exchange *default_exchange; /* borrowed: the one without a name */
     struct spec *spec;                 /* owned: as it was defined (port/definition.h) */
@@ -30,9 +31,10 @@ struct vhost {
     uint64_t connections_max, queues_max, exchanges_max, bindings_max;
     uint64_t queue_bytes_max; /* of bodies that are ready in all queues */
     uint64_t connections;
-    struct pace pace; /* max-publish-rate, max-publish-bytes-rate */
-    uint64_t pins;    /* queues that still ask for it, those too that are gone */
-    bool gone;        /* removed; there only for them */
+    uint64_t learners; /* caches that still learn which keys they knew (dedup.h): nobody is let in meanwhile */
+    struct pace pace;  /* max-publish-rate, max-publish-bytes-rate */
+    uint64_t pins;     /* queues that still ask for it, those too that are gone */
+    bool gone;         /* removed; there only for them */
 };
 
 /* A new virtual host with the predeclared exchanges (reference amqp-protocol 5.1). */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "broker/port/queue_options.h"
 #include "codec/table.h"
 
 enum {
@@ -147,10 +148,11 @@ static void read_flags(struct cursor *c, enum definition_class what, struct spec
     c->bad |= flags != flags_of(what, s);
 }
 
+/* Most are in the arguments alone. */
 static void read_options(struct cursor *c, struct spec *s)
 {
     struct queue_options *o = &s->options;
-    struct field f;
+    queue_options_of_arguments(s->arguments, o);
     o->message_ttl_ms = cursor_u64(c);
     o->expires_ms = cursor_u64(c);
     o->max_length = cursor_u64(c);
@@ -158,12 +160,6 @@ static void read_options(struct cursor *c, struct spec *s)
     uint8_t overflow = cursor_u8(c);
     c->bad |= overflow > OVERFLOW_REJECT_PUBLISH_DLX;
     o->overflow = (enum overflow)overflow;
-    o->has_dead_letter_exchange = table_find(s->arguments, BYTES("x-dead-letter-exchange"), &f) && f.type == 'S';
-    if (o->has_dead_letter_exchange)
-        o->dead_letter_exchange = f.bytes;
-    o->has_dead_letter_routing_key = table_find(s->arguments, BYTES("x-dead-letter-routing-key"), &f) && f.type == 'S';
-    if (o->has_dead_letter_routing_key)
-        o->dead_letter_routing_key = f.bytes;
 }
 
 static void read_value(struct cursor *c, enum definition_class what, struct spec *s, struct bytes *vhost)

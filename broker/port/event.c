@@ -34,6 +34,7 @@ void event_drop(struct event *e)
     case REFUSED:
     case CANCELLED:
     case SLOWED:
+    case OVERDUE:
     case DETACHED:
         break;
     }

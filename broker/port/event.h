@@ -25,6 +25,8 @@ enum happening {
     REFUSED,   /* it was refused by a queue that is full */
     RETURNED,  /* a mandatory message found no queue; comes before its CONFIRMED */
     CANCELLED, /* a consumer has lost its queue; its number is free */
+    OVERDUE,   /* what it had has not been acknowledged in time and was requeued: a consumer, which is cancelled, or (no
+                  consumer) the stream itself, which is to end */
     EXPELLED,  /* it is to go: its session says so to its client, and DETACHes */
     SLOWED,    /* it publishes faster than it may: it is not read from now on; or it is again */
     DETACHED,  /* the last event for this client */
@@ -49,6 +51,13 @@ enum reason {
     DENIED,     /* never allowed: the default exchange, an internal one, an exclusive consumer's queue */
     TX_REFUSED, /* a queue refused a publish of the transaction */
     TOO_MUCH,   /* a limit */
+};
+
+/* A header that the copy delivered gets, in place of one that is there. */
+enum stamp {
+    STAMP_NONE,
+    STAMP_RETURNS, /* x-delivery-count and x-acquired-count: how often it was given back */
+    STAMP_OFFSET,  /* x-stream-offset */
 };
 
 struct event {
@@ -80,11 +89,18 @@ struct event {
             uint32_t consumer;   /* DELIVERED */
             uint32_t messages;   /* GOT: how many are left */
             bool redelivered;
-            bool no_ack; /* nothing to settle */
-        } delivered;     /* DELIVERED, GOT, RETURNED (msg alone) */
+            bool no_ack;   /* nothing to settle */
+            uint8_t stamp; /* enum stamp */
+            uint64_t stamp_value;
+        } delivered; /* DELIVERED, GOT, RETURNED (msg alone) */
         struct {
             uint32_t consumer;
         } cancelled;
+        struct {
+            uint64_t timeout_ms; /* that it has exceeded */
+            uint32_t consumer;
+            bool has_consumer;
+        } overdue;
         struct {
             char *text; /* owned: what its client is told */
         } expelled;

@@ -19,7 +19,7 @@ struct load_entry {
 };
 
 struct load {
-    uint64_t queue;
+    uint64_t queue, reader;    /* as they were asked for */
     uint64_t next;             /* everything before this position has been looked at */
     bool is_end;               /* as of the request there was no more; what came since may be in it */
     uint64_t lost, lost_bytes; /* messages that could not be read, and their bodies' bytes: they are gone */

@@ -24,6 +24,7 @@ static void drop(struct record *r)
     case RECORD_DELIVER:
     case RECORD_RETURN:
     case RECORD_PURGE:
+    case RECORD_TRIM:
     case RECORD_COMMIT:
     case RECORD_LOAD:
         break;

@@ -22,6 +22,7 @@ enum record_kind {
     RECORD_DELIVER,  /* at: it is out, with somebody who may give it back */
     RECORD_RETURN,   /* at: it was given back; it has been delivered once more than was known */
     RECORD_PURGE,    /* at: whatever the queue holds from this position on, as of now, is done with */
+    RECORD_TRIM,     /* at: whatever the queue holds before this position, as of now, is done with */
     RECORD_COMMIT,   /* ends the records with tx before it: all of them count, or none */
     RECORD_LOAD,     /* nothing to remember: asks for messages, to be answered with the command LOADED */
 };
@@ -48,6 +49,7 @@ struct place {
     union {
         uint64_t ttl_ms; /* PUBLISH: how long it may stay, from the step's wall_ms; PLACE_NO_TTL */
         uint64_t bytes;  /* SETTLE, and the place that a PUBLISH replaces: of its body */
+        uint64_t reader; /* LOAD: who asks, if there are several for the queue; comes back with the load */
     };
 };
 

@@ -34,5 +34,7 @@ struct spec *spec_create(const struct spec *from)
     keep(&s->objection, to);
     rebase(&s->options.dead_letter_exchange, from->arguments, s->arguments);
     rebase(&s->options.dead_letter_routing_key, from->arguments, s->arguments);
+    rebase(&s->options.deduplication_header, from->arguments, s->arguments);
+    rebase(&s->options.group_header, from->arguments, s->arguments);
     return s;
 }

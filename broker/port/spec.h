@@ -12,16 +12,34 @@
 enum { SPEC_ARGUMENTS_MAX = 64 }; /* arguments of one object (reliability C6) */
 
 enum overflow { OVERFLOW_DROP_HEAD, OVERFLOW_REJECT_PUBLISH, OVERFLOW_REJECT_PUBLISH_DLX };
+enum queue_type { QUEUE_CLASSIC, QUEUE_QUORUM, QUEUE_STREAM };
+enum retry_type { RETRY_DISABLED, RETRY_ALL, RETRY_FAILED, RETRY_RETURNED };
+enum retry_growth { RETRY_LINEAR, RETRY_CONSTANT, RETRY_EXPONENTIAL };
 
-#define SPEC_NONE UINT64_MAX /* an option that was not given */
+#define SPEC_NONE UINT64_MAX /* an option that was not given, or a limit that there is not */
 
-/* A queue's options, read from its x-… arguments (reference queue-features 0.3).  SPEC_NONE: not given. */
+/* What a queue is like: read from its x-… arguments and from policies (port/queue_options.h; reference queue-features
+ * 0.3, 8.2).  Numbers: SPEC_NONE if not given. */
 struct queue_options {
     uint64_t message_ttl_ms, expires_ms;
     uint64_t max_length, max_length_bytes;
     enum overflow overflow;
     bool has_dead_letter_exchange, has_dead_letter_routing_key;
-    struct bytes dead_letter_exchange, dead_letter_routing_key; /* views into the spec's arguments */
+    struct bytes dead_letter_exchange, dead_letter_routing_key; /* views into what they were read from */
+
+    uint64_t delivery_limit; /* how often a message may be given back */
+    uint64_t consumer_timeout_ms;
+    uint64_t retry_min_ms, retry_max_ms;             /* delayed retry */
+    uint64_t max_age_ms, segment_bytes;              /* streams */
+    uint64_t cache_size, cache_ttl_ms;               /* deduplication */
+    uint64_t publish_rate;                           /* messages a second */
+    struct bytes deduplication_header, group_header; /* views; empty: none */
+    uint8_t type;                                    /* enum queue_type */
+    uint8_t max_priority;                            /* 0: messages have none */
+    uint8_t retry_type, retry_growth;
+    bool has_overflow, has_delivery_limit; /* was given, whatever it says */
+    bool single_active_consumer, deduplicates;
+    bool at_least_once; /* x-dead-letter-strategy */
 };
 
 struct spec {
@@ -37,6 +55,7 @@ struct spec {
     bool to_exchange;         /* a binding's destination is an exchange */
     bool if_unused, if_empty; /* for deletes */
     bool server_named;        /* the session made the queue's name up: the reserved prefix is right */
+    bool is_reply;            /* SUBSCRIBE: the name is an address that the session made up (port/reply.h) */
     bool no_ack;
     int64_t priority; /* a consumer's x-priority */
     uint64_t serial;  /* LOGIN, ATTACH: of the user as it was; 0: there is none */

@@ -95,16 +95,18 @@ static enum store_verdict put_definition(struct store *s, const struct record *r
     return STORE_FINE;
 }
 
+/* PURGE and TRIM. */
 static enum store_verdict put_purge(struct store *s, const struct record *r)
 {
+    bool is_trim = r->kind == RECORD_TRIM;
     uint8_t meta[2 * VARINT_MAX];
     struct pen p = pen_over(meta, sizeof meta);
     pen_varint(&p, r->at.queue);
     pen_varint(&p, r->at.position);
     s->is_awaited = true;
-    enum store_verdict v = journal_put_meta(s, ITEM_PURGE, r->tx ? ITEM_TX : 0, pen_written(&p));
+    enum store_verdict v = journal_put_meta(s, is_trim ? ITEM_TRIM : ITEM_PURGE, r->tx ? ITEM_TX : 0, pen_written(&p));
     if (v == STORE_FINE)
-        image_purge(&s->image, r->at.queue, r->at.position);
+        (is_trim ? image_trim : image_purge)(&s->image, r->at.queue, r->at.position);
     return v;
 }
 
@@ -164,6 +166,7 @@ static enum store_verdict put_record(struct store *s, const struct record *r, co
         image_return(&s->image, r->at.queue, r->at.position);
         break;
     case RECORD_PURGE:
+    case RECORD_TRIM:
         return put_purge(s, r);
     case RECORD_COMMIT:
         return put_commit(s);
@@ -220,12 +223,13 @@ static void need_record(struct need *n, const struct record *r)
         n->drops |= r->kind == RECORD_UNDEFINE;
         break;
     case RECORD_PURGE:
+    case RECORD_TRIM:
     case RECORD_SETTLE:
     case RECORD_DELIVER:
     case RECORD_RETURN:
     case RECORD_COMMIT:
         n->bytes += item_size(RUN_BYTES_MAX, 0);
-        n->drops |= r->kind == RECORD_PURGE;
+        n->drops |= r->kind == RECORD_PURGE || r->kind == RECORD_TRIM;
         break;
     case RECORD_LOAD:
         break;
@@ -307,6 +311,25 @@ static enum store_verdict drop_past(struct store *s, const struct sheaf *h, stru
     return v;
 }
 
+/* A queue is purged up to a position: of its letters it is as above, whatever they replace. */
+static enum store_verdict trim_past(struct store *s, const struct sheaf *h, struct record *r)
+{
+    struct place before = r->at;
+    if (stuck_has_letters(&s->stuck, before.queue, 0)) {
+        hold(s, stick(s, h, r, NULL));
+        return STORE_FINE;
+    }
+    enum store_verdict v = put_record(s, r, NULL);
+    if (v != STORE_FINE)
+        return v;
+    for (struct stuck_place *p; (p = stuck_find_from(&s->stuck, before.queue, 0)) != NULL;) {
+        if (p->place.position >= before.position)
+            break;
+        settle_past(s, p->place);
+    }
+    return v;
+}
+
 /* A record behind those that are stuck. */
 static enum store_verdict put_past(struct store *s, const struct sheaf *h, struct record *r, const struct place *places)
 {
@@ -327,6 +350,8 @@ static enum store_verdict put_past(struct store *s, const struct sheaf *h, struc
         return STORE_FINE;
     case RECORD_PURGE:
         return drop_past(s, h, r, r->at);
+    case RECORD_TRIM:
+        return trim_past(s, h, r);
     case RECORD_UNDEFINE:
         if (r->definition->what == DEFINE_QUEUE)
             return drop_past(s, h, r, (struct place){.queue = r->definition->queue});

@@ -68,6 +68,7 @@ enum item_type {
     ITEM_STATE = 14,   /* checkpoint: meta: number of state, see checkpoint.c */
     ITEM_END = 15,     /* checkpoint: it is whole; journal segment: it is sealed */
     ITEM_RESTART = 16, /* no meta: the broker began anew: what was out was given back, undefined queues are gone */
+    ITEM_TRIM = 17,    /* meta: queue, position */
     ITEM_COMPATIBLE = 128,
 };
 

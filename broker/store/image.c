@@ -247,14 +247,32 @@ static void queue_forget_chunk(struct image_queue *q, const struct chunk *c)
     memmove((void *)(q->chunks + i), (void *)(q->chunks + i + 1), (q->n_chunks - i) * sizeof(struct chunk *));
 }
 
-void image_drop_chunk(struct image *im, struct chunk *c)
+/* What lives in it does not any more. */
+static void chunk_uncount(const struct chunk *c)
 {
     struct image_queue *q = c->queue;
     q->messages -= c->live;
     q->bytes -= c->bytes < q->bytes ? c->bytes : q->bytes;
     c->pack->live_bytes -= chunk_live_size(c);
-    queue_forget_chunk(q, c);
+}
+
+void image_drop_chunk(struct image *im, struct chunk *c)
+{
+    chunk_uncount(c);
+    queue_forget_chunk(c->queue, c);
     chunk_free(im, c);
+}
+
+/* The first n chunks, at the price of one. */
+static void queue_drop_first_chunks(struct image *im, struct image_queue *q, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        chunk_uncount(q->chunks[i]);
+        chunk_free(im, q->chunks[i]);
+    }
+    q->n_chunks -= n;
+    if (n > 0 && q->n_chunks > 0)
+        memmove((void *)q->chunks, (void *)(q->chunks + n), q->n_chunks * sizeof(struct chunk *));
 }
 
 static void spot_die(struct image *im, struct image_queue *q, struct spot *s)
@@ -507,6 +525,28 @@ void image_purge(struct image *im, uint64_t queue, uint64_t from)
         if (is_last) /* and the chunk is gone */
             return;
     }
+}
+
+void image_trim(struct image *im, uint64_t queue, uint64_t before)
+{
+    struct image_queue *q = image_queue_find(im, queue);
+    if (q == NULL)
+        return;
+    queue_drop_first_chunks(im, q, queue_find_chunk(q, before));
+    struct chunk *c = q->n_chunks > 0 ? q->chunks[0] : NULL;
+    uint64_t end = c == NULL ? 0 : before; /* no further than its last */
+    for (uint64_t p = c == NULL ? 0 : c->first; p < end; p++) {
+        if (chunk_fate(c, p) & FATE_DEAD)
+            continue;
+        bool is_last = c->live == 1;
+        chunk_settle(im, c, p);
+        if (is_last) /* and the chunk is gone */
+            break;
+    }
+    for (size_t i = 0; i < q->n_spots && queue_spot(q, i)->position < before; i++)
+        if (!(queue_spot(q, i)->fate & FATE_DEAD))
+            spot_die(im, q, queue_spot(q, i));
+    spots_tidy(im, q);
 }
 
 /* --- chunks */

@@ -148,6 +148,7 @@ void image_settle(struct image *im, uint64_t queue, uint64_t position);
 void image_deliver(struct image *im, uint64_t queue, uint64_t position);
 void image_return(struct image *im, uint64_t queue, uint64_t position);
 void image_purge(struct image *im, uint64_t queue, uint64_t from);
+void image_trim(struct image *im, uint64_t queue, uint64_t before);
 
 /* A chunk is in force: it holds, of the positions from first to last, those that live now.  NULL: nothing lives any
  * more, or it makes no sense, and its messages stay where they are. */

@@ -69,56 +69,96 @@ static bool take(struct reading *r, struct bytes bytes, uint64_t position, uint1
 
 /* --- chunks */
 
-/* The chunk's bytes in the cache; false: they cannot be read. */
-static bool cache_fill(struct store *s, const struct chunk *c)
+/* That which nobody has used for longest: an empty one first. */
+static struct kept_chunk *kept_oldest(struct store *s, bool is_empty_fine)
 {
-    if (s->cache.chunk == c->number)
-        return true;
+    struct kept_chunk *oldest = NULL;
+    for (unsigned i = 0; i < CHUNKS_KEPT; i++) {
+        struct kept_chunk *k = &s->kept.chunks[i];
+        if ((k->capacity > 0 || is_empty_fine) && (oldest == NULL || k->used < oldest->used))
+            oldest = k;
+    }
+    return oldest;
+}
+
+static void kept_forget(struct store *s, struct kept_chunk *k)
+{
+    free(k->at);
+    s->kept.bytes -= k->capacity;
+    *k = (struct kept_chunk){0};
+}
+
+/* Room for so many bytes.  Others go, the oldest first, if all together are too much. */
+static struct kept_chunk *kept_make(struct store *s, size_t size)
+{
+    struct kept_chunk *k = kept_oldest(s, true);
+    if (k->capacity >= size && k->capacity <= BLOCK_KEPT_MAX)
+        return k;
+    kept_forget(s, k);
+    for (struct kept_chunk *old; s->kept.bytes > 0 && s->kept.bytes + size > CHUNKS_KEPT_BYTES; kept_forget(s, old))
+        old = kept_oldest(s, false);
+    k->at = alloc(size);
+    k->capacity = size;
+    s->kept.bytes += size;
+    return k;
+}
+
+void load_free(struct store *s)
+{
+    for (unsigned i = 0; i < CHUNKS_KEPT; i++)
+        kept_forget(s, &s->kept.chunks[i]);
+}
+
+/* The chunk's bytes, or as many as can be read; NULL: none. */
+static struct kept_chunk *kept_fill(struct store *s, const struct chunk *c)
+{
+    for (unsigned i = 0; i < CHUNKS_KEPT; i++)
+        if (s->kept.chunks[i].chunk == c->number) {
+            s->kept.chunks[i].used = ++s->kept.uses;
+            return &s->kept.chunks[i];
+        }
     char name[NAME_MAX_BYTES];
     file_name(name, "pack", c->pack->number);
     int file = c->pack->file >= 0 ? c->pack->file : s->disk->calls->open(s->disk, name, DISK_READ);
     if (file < 0 && file != -ENOENT)
         store_fail(s, "cannot open", name, file);
     if (file < 0)
-        return false;
-    if (c->size > s->cache.capacity || s->cache.capacity > BLOCK_KEPT_MAX) {
-        free(s->cache.at);
-        s->cache.capacity = c->size;
-        s->cache.at = alloc(c->size);
-    }
+        return NULL;
+    struct kept_chunk *k = kept_make(s, c->size);
     size_t got = 0;
     while (got < c->size) {
-        ssize_t n = s->disk->calls->read(s->disk, file, s->cache.at + got, c->size - got, c->offset + got);
+        ssize_t n = s->disk->calls->read(s->disk, file, k->at + got, c->size - got, c->offset + got);
         if (n <= 0)
             break;
         got += (size_t)n;
     }
     if (c->pack->file < 0)
         s->disk->calls->close(s->disk, file);
-    s->cache.chunk = c->number;
-    s->cache.len = got;
-    s->cache.offset = 0;
-    s->cache.position = 0;
-    return got > 0;
+    k->chunk = c->number;
+    k->used = ++s->kept.uses;
+    k->len = got;
+    k->offset = 0;
+    k->position = 0;
+    return got > 0 ? k : NULL;
 }
 
-/* The next message's item in the cache: its bytes and position.  Damage is stepped over.  False: at the end. */
-static bool cache_next(struct store *s, const struct chunk *c, struct bytes *bytes, uint64_t *position)
+/* The next message's item in it: its bytes and position.  Damage is stepped over.  False: at the end. */
+static bool kept_next(struct kept_chunk *k, const struct chunk *c, struct bytes *bytes, uint64_t *position)
 {
-    struct bytes all = bytes_of(s->cache.at, s->cache.len);
-    while (s->cache.offset + FORMAT_ITEM_HEADER <= all.len) {
+    struct bytes all = bytes_of(k->at, k->len);
+    while (k->offset + FORMAT_ITEM_HEADER <= all.len) {
         struct item_head head;
         struct message_meta m;
         struct place place;
-        const uint8_t *at = all.at + s->cache.offset;
-        size_t left = all.len - s->cache.offset;
+        const uint8_t *at = all.at + k->offset;
+        size_t left = all.len - k->offset;
         size_t size = item_head_decode(at, &head) ? item_size(head.meta_len, head.body_len) : 0;
         if (size == 0 || size > left) {
-            s->cache.offset = item_find(all, s->cache.offset + FORMAT_ALIGN, c->pack->epoch, 0);
+            k->offset = item_find(all, k->offset + FORMAT_ALIGN, c->pack->epoch, 0);
             continue;
         }
         struct cursor cur = cursor_over(bytes_of(at + FORMAT_ITEM_HEADER, head.meta_len));
-        s->cache.offset += size;
+        k->offset += size;
         if (head.type != ITEM_MESSAGE || head.epoch != c->pack->epoch || !message_meta_read(&cur, &m) ||
             !place_read(&cur, &place) || place.position < c->first || place.position > c->last)
             continue;
@@ -146,28 +186,28 @@ static bool read_chunk(struct reading *r, const struct chunk *c)
     r->kind = "pack";
     r->file = c->pack->number;
     r->offset = c->offset;
-    bool is_there = cache_fill(s, c);
+    struct kept_chunk *k = kept_fill(s, c);
     if (s->verdict == STORE_FAILED)
         return false;
-    if (s->cache.position > expected) { /* it was read further than is wanted now */
-        s->cache.offset = 0;
-        s->cache.position = 0;
+    if (k != NULL && k->position > expected) { /* it was read further than is wanted now */
+        k->offset = 0;
+        k->position = 0;
     }
-    while (is_there && !is_full(r)) {
-        size_t before = s->cache.offset;
-        if (!cache_next(s, c, &bytes, &position))
+    while (k != NULL && !is_full(r)) {
+        size_t before = k->offset;
+        if (!kept_next(k, c, &bytes, &position))
             break;
         if (position < expected)
             continue;
         lose_between(r, c, expected, position);
         uint16_t fate = chunk_fate(c, position);
         if (is_full(r)) {
-            s->cache.offset = before;
+            k->offset = before;
             return false;
         }
         if (!(fate & FATE_DEAD) && !take(r, bytes, position, fate))
             lose(r, position);
-        s->cache.position = expected = position + 1;
+        k->position = expected = position + 1;
     }
     if (is_full(r))
         return expected > c->last;
@@ -238,6 +278,7 @@ struct load *load_messages(struct store *s, const struct record *record)
     uint32_t n = record->load.messages_max < MESSAGES_MAX ? record->load.messages_max : MESSAGES_MAX;
     struct load *l = load_create(n);
     l->queue = record->at.queue;
+    l->reader = record->at.reader;
     l->next = record->at.position;
     struct reading r = {
         .s = s, .q = image_queue_find(&s->image, record->at.queue), .l = l, .bytes_max = record->load.bytes_max};

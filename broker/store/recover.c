@@ -137,7 +137,7 @@ static void apply_chunk(struct store *s, struct bytes meta)
 
 void recover_unknown(struct store *s, uint8_t type)
 {
-    if (type > ITEM_RESTART && type < ITEM_COMPATIBLE)
+    if (type > ITEM_TRIM && type < ITEM_COMPATIBLE)
         s->recovery->newer = type;
 }
 
@@ -170,10 +170,11 @@ static void apply(struct recovery *r, const struct tx_item *t)
     case ITEM_RETURN:
         apply_runs(im, t->type, t->meta);
         break;
-    case ITEM_PURGE: {
-        uint64_t queue = cursor_varint(&c), from = cursor_varint(&c);
+    case ITEM_PURGE:
+    case ITEM_TRIM: {
+        uint64_t queue = cursor_varint(&c), position = cursor_varint(&c);
         if (!c.bad)
-            image_purge(im, queue, from);
+            (t->type == ITEM_TRIM ? image_trim : image_purge)(im, queue, position);
         break;
     }
     case ITEM_DEFINE:

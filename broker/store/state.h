@@ -11,15 +11,17 @@
 struct recovery;
 
 enum {
-    NAME_MAX_BYTES = 40,       /* of a file's */
-    BUFFER_BYTES = 1 << 20,    /* written at once, when there is more to write */
-    GATHER_BYTES = 256 << 10,  /* of a group, that may wait for the sync of the one before it */
-    RUNS_BYTES = 256 << 10,    /* of runs in one item: far below FORMAT_META_MAX, and a segment */
-    BLOCK_BYTES = 1 << 20,     /* read at once */
-    BLOCK_KEPT_MAX = 4 << 20,  /* room above this is given back when it is not needed */
-    SEGMENT_TAIL_BYTES = 4096, /* kept free at the end of a segment, for what ends a group and the segment */
-    IDLE_TENDS = 8,            /* slices without a group between them, before nothing seems to happen */
-    LOADS_MAX = 64,            /* that one group is asked for and answered with */
+    NAME_MAX_BYTES = 40,         /* of a file's */
+    BUFFER_BYTES = 1 << 20,      /* written at once, when there is more to write */
+    GATHER_BYTES = 256 << 10,    /* of a group, that may wait for the sync of the one before it */
+    RUNS_BYTES = 256 << 10,      /* of runs in one item: far below FORMAT_META_MAX, and a segment */
+    BLOCK_BYTES = 1 << 20,       /* read at once */
+    BLOCK_KEPT_MAX = 4 << 20,    /* room above this is given back when it is not needed */
+    SEGMENT_TAIL_BYTES = 4096,   /* kept free at the end of a segment, for what ends a group and the segment */
+    IDLE_TENDS = 8,              /* slices without a group between them, before nothing seems to happen */
+    CHUNKS_KEPT = 32,            /* in memory, of those that were loaded from last, … */
+    CHUNKS_KEPT_BYTES = 8 << 20, /* … unless one alone is more */
+    LOADS_MAX = 64,              /* that one group is asked for and answered with */
 };
 
 /* A window over a file that is read from front to back. */
@@ -29,6 +31,15 @@ struct block {
     uint64_t offset;
     size_t len, capacity;
     uint8_t *at; /* owned */
+};
+
+/* A chunk in memory, and how far it was read. */
+struct kept_chunk {
+    uint64_t chunk; /* its number; 0: none */
+    uint8_t *at;    /* owned */
+    size_t len, capacity, offset;
+    uint64_t position; /* of what is at offset; 0: nobody knows */
+    uint64_t used;     /* when: the least goes first */
 };
 
 /* A chunk that was written and is not in force before its pack is synced. */
@@ -108,11 +119,10 @@ struct store {
     struct block block;      /* of the segment that is being copied */
     struct block load_block; /* of the segment that is being loaded from */
     struct {
-        uint64_t chunk; /* 0: none */
-        uint8_t *at;    /* owned */
-        size_t len, capacity, offset;
-        uint64_t position; /* of what is at offset */
-    } cache;               /* the chunk that was loaded from last */
+        struct kept_chunk chunks[CHUNKS_KEPT];
+        uint64_t uses;
+        size_t bytes; /* of room, in all of them */
+    } kept;           /* those that were loaded from last: several may read one queue, each in another place */
 
     /* Syncs and checkpoints. */
     uint64_t serial, synced_serial;
@@ -218,6 +228,7 @@ void scrub_free(struct store *s);
 
 /* load.c */
 struct load *load_messages(struct store *s, const struct record *r);
+void load_free(struct store *s);
 
 /* recover.c */
 /* Makes the segments from `first` on known, those whose files are missing too. */

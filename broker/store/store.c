@@ -78,7 +78,7 @@ void store_destroy(struct store *s)
     free(s->chunk_buffer);
     free(s->block.at);
     free(s->load_block.at);
-    free(s->cache.at);
+    load_free(s);
     free(s->trouble);
     free(s);
 }

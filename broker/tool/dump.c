@@ -23,7 +23,8 @@ static const char *type_name(uint8_t type, char *room, size_t n)
         [ITEM_PAD] = "PAD",       [ITEM_MESSAGE] = "MESSAGE", [ITEM_SETTLE] = "SETTLE", [ITEM_DELIVER] = "DELIVER",
         [ITEM_RETURN] = "RETURN", [ITEM_PURGE] = "PURGE",     [ITEM_DEFINE] = "DEFINE", [ITEM_UNDEFINE] = "UNDEFINE",
         [ITEM_COMMIT] = "COMMIT", [ITEM_BATCH] = "BATCH",     [ITEM_CHUNK] = "CHUNK",   [ITEM_QUEUE] = "QUEUE",
-        [ITEM_PLACES] = "PLACES", [ITEM_STATE] = "STATE",     [ITEM_END] = "END",
+        [ITEM_PLACES] = "PLACES", [ITEM_STATE] = "STATE",     [ITEM_END] = "END",       [ITEM_RESTART] = "RESTART",
+        [ITEM_TRIM] = "TRIM",
     };
     if (type < sizeof names / sizeof names[0] && names[type] != NULL)
         return names[type];
@@ -158,6 +159,9 @@ static void tell_meta(json_t *o, const struct item *item, enum item_verdict v)
         break;
     case ITEM_PURGE:
         tell_pair(o, item, "queue", "from");
+        break;
+    case ITEM_TRIM:
+        tell_pair(o, item, "queue", "before");
         break;
     case ITEM_DEFINE:
     case ITEM_UNDEFINE:

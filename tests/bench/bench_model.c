@@ -10,6 +10,7 @@
 #include "broker/model/broker.h"
 #include "broker/port/batch.h"
 #include "broker/port/message.h"
+#include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
 #include "tests/unit/guest.h"
 
@@ -57,12 +58,7 @@ static void say(struct bench *x, struct command c)
 
 static void declare(struct bench *x, const char *name)
 {
-    struct spec s = {.name = bytes_of_string(name),
-                     .durable = true,
-                     .options = {.message_ttl_ms = SPEC_NONE,
-                                 .expires_ms = SPEC_NONE,
-                                 .max_length = SPEC_NONE,
-                                 .max_length_bytes = SPEC_NONE}};
+    struct spec s = {.name = bytes_of_string(name), .durable = true, .options = QUEUE_OPTIONS_NONE};
     say(x, (struct command){.verb = DECLARE_QUEUE, .spec = spec_create(&s)});
 }
 

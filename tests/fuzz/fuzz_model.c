@@ -17,7 +17,7 @@
 #include "broker/port/change.h"
 #include "broker/port/inspection.h"
 #include "broker/port/message.h"
-#include "broker/port/spec.h"
+#include "broker/port/queue_options.h"
 #include "codec/table.h"
 #include "tests/unit/keepsake.h"
 
@@ -82,11 +82,18 @@ static struct spec *pick_spec(struct run *r)
     s.if_empty = flags & 2;
     s.no_ack = flags & 1;
     s.priority = pick(r, 3);
-    s.options = (struct queue_options){.message_ttl_ms = pick_limit(r),
-                                       .expires_ms = pick_limit(r),
-                                       .max_length = pick_limit(r),
-                                       .max_length_bytes = pick_limit(r),
-                                       .overflow = (enum overflow)pick(r, 3)};
+    s.options = queue_options_none;
+    s.options.message_ttl_ms = pick_limit(r);
+    s.options.expires_ms = pick_limit(r);
+    s.options.max_length = pick_limit(r);
+    s.options.max_length_bytes = pick_limit(r);
+    s.options.overflow = (enum overflow)pick(r, 3);
+    s.options.delivery_limit = pick_limit(r);
+    s.options.consumer_timeout_ms = pick_limit(r);
+    unsigned kind = pick(r, 32);
+    s.options.max_priority = kind & 1 ? (uint8_t)(kind * 8) : 0;
+    s.options.single_active_consumer = kind & 2;
+    s.options.type = kind & 4 && s.durable && !s.exclusive && !s.auto_delete ? QUEUE_QUORUM : QUEUE_CLASSIC;
     if (s.options.expires_ms == 0)
         s.options.expires_ms = 1;
     if (pick(r, 2) == 1) {
@@ -115,6 +122,7 @@ static struct message *pick_message(struct run *r)
         .cc_count = 1,
         .body_size = size,
         .flags = size % 3 != 0 ? MESSAGE_PERSISTENT : 0,
+        .priority = (uint8_t)(size * 40),
         .expiration_ms = pick(r, 3) == 1 ? pick_limit(r) : MESSAGE_NO_EXPIRATION,
     });
     if (m->extra_keys_len == 0)

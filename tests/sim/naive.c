@@ -276,6 +276,10 @@ void naive_apply(struct naive *s, const struct naive_record *r)
         while (q != NULL && q->n > 0 && q->entries[q->n - 1].position >= r->at.position)
             q->n--;
         break;
+    case RECORD_TRIM:
+        while (q != NULL && q->n > 0 && q->entries[0].position < r->at.position)
+            remove_entry(q, &q->entries[0]);
+        break;
     case NAIVE_RESTART:
         naive_restart(s, r->is_suspect);
         break;

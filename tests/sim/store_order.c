@@ -66,11 +66,13 @@ static void settle(struct order *o, struct naive_record r)
     o->written[o->n_written++] = r;
 }
 
-static void settle_from(struct order *o, const struct naive_record *r, uint64_t queue, uint64_t from)
+/* Those at positions in [from, to). */
+static void settle_from(struct order *o, const struct naive_record *r, uint64_t queue, uint64_t from, uint64_t to)
 {
     for (size_t i = 0; i < o->n_late; i++)
         for (uint32_t k = 0; k < o->late[i].n_places; k++)
-            if (o->late[i].places[k].queue == queue && o->late[i].places[k].position >= from) {
+            if (o->late[i].places[k].queue == queue && o->late[i].places[k].position >= from &&
+                o->late[i].places[k].position < to) {
                 struct naive_record s = {
                     .kind = RECORD_SETTLE, .tx = r->tx, .position = r->position, .at = o->late[i].places[k]};
                 settle(o, s);
@@ -105,9 +107,11 @@ static void write_one(struct order *o, const struct naive_record *r)
     }
     o->written[o->n_written++] = *r;
     if (r->kind == RECORD_PURGE)
-        settle_from(o, r, r->at.queue, r->at.position);
+        settle_from(o, r, r->at.queue, r->at.position, UINT64_MAX);
+    if (r->kind == RECORD_TRIM)
+        settle_from(o, r, r->at.queue, 0, r->at.position);
     if (r->kind == RECORD_UNDEFINE && r->definition.what == DEFINE_QUEUE)
-        settle_from(o, r, r->definition.queue, 0);
+        settle_from(o, r, r->definition.queue, 0, UINT64_MAX);
 }
 
 /* Of the first record that the store has not looked at. */

@@ -213,6 +213,11 @@ static void do_purge(struct world *w)
     if (q == NULL || q->n == 0 || q->id == w->pinned_queue)
         return;
     uint64_t from = q->entries[below(w, (uint32_t)q->n)].position;
+    if (one_in(w, 2)) {
+        simple(w, RECORD_TRIM, (struct place){.queue = q->id, .position = one_in(w, 9) ? UINT64_MAX : from}, false);
+        mark_hit(MARK_trimmed);
+        return;
+    }
     simple(w, RECORD_PURGE, (struct place){.queue = q->id, .position = one_in(w, 3) ? 0 : from}, false);
 }
 

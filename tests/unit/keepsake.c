@@ -260,6 +260,16 @@ static void take_purge(struct keepsake *k, struct place at)
     }
 }
 
+static void take_trim(struct keepsake *k, struct place at)
+{
+    struct kept_queue *q = find_queue(k, at.queue);
+    struct kept_message *m;
+    CHECK(q != NULL);
+    list_each (m, &q->messages, struct kept_message, in_queue)
+        if (m->position < at.position)
+            forget_message(m);
+}
+
 static void take_load(struct keepsake *k, const struct record *r)
 {
     struct kept_queue *q = find_queue(k, r->at.queue);
@@ -269,6 +279,7 @@ static void take_load(struct keepsake *k, const struct record *r)
     uint64_t bytes = 0;
     CHECK(q != NULL && r->load.messages_max > 0);
     l->queue = r->at.queue;
+    l->reader = r->at.reader;
     l->next = r->at.position;
     l->is_end = true;
     list_each (m, &q->messages, struct kept_message, in_queue) {
@@ -320,6 +331,9 @@ static void take_one(struct keepsake *k, struct record *r, const struct place *p
         break;
     case RECORD_PURGE:
         take_purge(k, r->at);
+        break;
+    case RECORD_TRIM:
+        take_trim(k, r->at);
         break;
     case RECORD_LOAD:
         take_load(k, r);
@@ -444,7 +458,7 @@ static void spell_definition(FILE *to, const struct definition *d)
 static void spell_one(FILE *to, const struct record *r, const struct place *places)
 {
     static const char *const kinds[] = {"define", "undefine", "publish", "settle", "deliver",
-                                        "return", "purge",    "commit",  "load"};
+                                        "return", "purge",    "trim",    "commit", "load"};
     fprintf(to, "%s%s%s", r->tx ? "tx " : "", r->transient ? "transient " : "", kinds[r->kind]);
     for (uint32_t i = 0; i < r->places; i++)
         spell_place(to, places[i], true);

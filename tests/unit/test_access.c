@@ -1,6 +1,7 @@
 /* Users, rights, limits and what changes them: the model, through its commands. */
 #include <stdio.h>
 
+#include "broker/port/queue_options.h"
 #include "tests/unit/guest.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/world.h"
@@ -112,8 +113,7 @@ static void reset(struct world *w, unsigned client)
 static void declare(struct world *w, unsigned client, const char *queue)
 {
     struct spec s = {.name = bytes_of_string(queue)};
-    s.options =
-        (struct queue_options){SPEC_NONE, SPEC_NONE, SPEC_NONE, SPEC_NONE, OVERFLOW_DROP_HEAD, false, false, {0}, {0}};
+    s.options = queue_options_none;
     world_do(w, (struct command){.verb = DECLARE_QUEUE, .spec = spec_create(&s)}, client, 0);
 }
 

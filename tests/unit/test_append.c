@@ -161,6 +161,25 @@ TEST(changes_are_written_though_a_publish_is_stuck)
     end(f);
 }
 
+TEST(a_trim_overtakes_what_is_stuck_and_takes_it_along)
+{
+    struct full *f = fill();
+    publish(f, 1, 6, 10);
+    publish(f, 1, 7, 2 * SEGMENT);
+    add(f, RECORD_TRIM, 1, 7);
+    assert_int_equal(write_all(f), STORE_FULL);
+    assert_int_equal(messages(f, 1), 0);
+    sim_disk_limit(f->disk, 0);
+    tend_all(f);
+    assert_int_equal(store_write(f->store), STORE_FINE);
+    sync_all(f);
+    assert_int_equal(messages(f, 1), 1);
+    crash(f);
+    assert_int_equal(messages(f, 1), 1);
+    assert_int_equal(image_queue_find(&f->store->image, 1)->next_position, 8);
+    end(f);
+}
+
 TEST(what_is_stuck_is_written_in_order_when_there_is_room)
 {
     struct full *f = fill();
@@ -340,6 +359,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes_are_written_though_a_publish_is_stuck),
+        cmocka_unit_test(a_trim_overtakes_what_is_stuck_and_takes_it_along),
         cmocka_unit_test(what_is_stuck_is_written_in_order_when_there_is_room),
         cmocka_unit_test(a_message_that_is_settled_while_it_is_stuck_is_not_written),
         cmocka_unit_test(nothing_is_stuck_any_more_when_nobody_wants_it),

@@ -1,3 +1,4 @@
+#include "broker/port/queue_options.h"
 #include "tests/unit/guest.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/world.h"
@@ -158,7 +159,7 @@ TEST(the_memory_alarm_follows_what_is_held)
     guest_let_in(b);
     struct command c = {.verb = ATTACH, .from = {.outlet = me}, .spec = guest_attach()};
     broker_step(b, &now, &c, 1, &fx);
-    struct spec q = {.name = BYTES("q"), .options = {SPEC_NONE, SPEC_NONE, SPEC_NONE, SPEC_NONE, 0, 0, 0, {0}, {0}}};
+    struct spec q = {.name = BYTES("q"), .options = queue_options_none};
     c = (struct command){.verb = DECLARE_QUEUE, .from = {.outlet = me}, .spec = spec_create(&q)};
     broker_step(b, &now, &c, 1, &fx);
     assert_false(fx.alarms_changed);

@@ -1,3 +1,4 @@
+#include "broker/port/queue_options.h"
 #include "tests/unit/keepsake.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/world.h"
@@ -14,8 +15,7 @@
 /* A window of four messages: loads are asked for when less than two are in memory. */
 enum { WINDOW_MESSAGES = 4 };
 
-static const struct queue_options plain = {
-    .message_ttl_ms = SPEC_NONE, .expires_ms = SPEC_NONE, .max_length = SPEC_NONE, .max_length_bytes = SPEC_NONE};
+static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
 struct pair {
     struct world w;

@@ -1,4 +1,5 @@
 #include "broker/port/definition.h"
+#include "broker/port/queue_options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,8 +7,7 @@
 #include "codec/table.h"
 #include "tests/unit/unit.h"
 
-static const struct queue_options plain = {
-    .message_ttl_ms = SPEC_NONE, .expires_ms = SPEC_NONE, .max_length = SPEC_NONE, .max_length_bytes = SPEC_NONE};
+static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
 static void expect_bytes(struct bytes is, struct bytes expected)
 {

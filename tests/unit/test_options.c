@@ -94,7 +94,6 @@ static const struct {
     {{"x-queue-type", TEXT("\7", "classic")}, NULL},
     {{"x-queue-type", TEXT("\0", "")}, NULL},
     {{"x-queue-type", TEXT("\3", "foo")}, "\"unsupported queue type 'foo'\""},
-    {{"x-queue-type", TEXT("\6", "quorum")}, "\"unsupported queue type 'quorum'\""},
     {{"x-queue-type", VALUE("b\1")}, "{unacceptable_type,byte}"},
     {{"x-expires", VALUE("b\0")}, "{value_zero,0}"},
     {{"x-expires", VALUE("b\xFF")}, "{value_negative,-1}"},
@@ -211,7 +210,6 @@ TEST(a_consumer_has_a_priority)
 {
     static const struct argument good[] = {{"x-priority", VALUE("b\xFD")}};
     static const struct argument bad[] = {{"x-priority", TEXT("\1", "5")}};
-    static const struct argument foreign[] = {{"x-stream-offset", TEXT("\5", "first")}};
     struct spec spec = {.name = BYTES("q")};
     uint8_t room[1024];
     spec.arguments = table_of(good, 1, room);
@@ -220,11 +218,6 @@ TEST(a_consumer_has_a_priority)
     spec.arguments = table_of(bad, 1, room);
     char *text = options_read_consumer(&spec, BYTES("/"));
     assert_string_equal(text, "invalid arg 'x-priority' for queue 'q' in vhost '/': \"expected integer, got longstr\"");
-    free(text);
-    spec.arguments = table_of(foreign, 1, room);
-    text = options_read_consumer(&spec, BYTES("/"));
-    assert_string_equal(text,
-                        "invalid arg 'x-stream-offset' for queue 'q' in vhost '/' of queue type rabbit_classic_queue");
     free(text);
 }
 

@@ -1,3 +1,4 @@
+#include "broker/port/queue_options.h"
 #include "tests/unit/guest.h"
 #include "tests/unit/keepsake.h"
 #include "tests/unit/unit.h"
@@ -12,8 +13,7 @@
 #include "broker/port/message.h"
 #include "codec/table.h"
 
-static const struct queue_options plain = {
-    .message_ttl_ms = SPEC_NONE, .expires_ms = SPEC_NONE, .max_length = SPEC_NONE, .max_length_bytes = SPEC_NONE};
+static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
 struct pair {
     struct world w;

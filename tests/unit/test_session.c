@@ -94,7 +94,7 @@ TEST(connection_start_says_what_clients_look_for)
     assert_true(table_find(properties, BYTES("broker"), &f) && bytes_equal(f.bytes, BYTES("Millrace")));
     assert_true(table_find(properties, BYTES("capabilities"), &f) && f.type == 'F');
     assert_true(table_find(f.bytes, BYTES("basic.nack"), &capability) && capability.boolean);
-    assert_false(table_find(f.bytes, BYTES("direct_reply_to"), &capability));
+    assert_true(table_find(f.bytes, BYTES("direct_reply_to"), &capability) && capability.boolean);
     rig_destroy(r);
 }
 

@@ -6,6 +6,7 @@
 #include "base/check.h"
 
 #include "broker/port/message.h"
+#include "broker/port/queue_options.h"
 
 void world_init(struct world *w)
 {
@@ -98,10 +99,7 @@ void world_detach(struct world *w, unsigned client)
 
 void world_queue(struct world *w, unsigned client, const char *name, const struct spec *options)
 {
-    static const struct spec none = {.options = {.message_ttl_ms = SPEC_NONE,
-                                                 .expires_ms = SPEC_NONE,
-                                                 .max_length = SPEC_NONE,
-                                                 .max_length_bytes = SPEC_NONE}};
+    static const struct spec none = {.options = QUEUE_OPTIONS_NONE};
     struct spec s = options != NULL ? *options : none;
     s.name = text(name);
     world_do(w, (struct command){.verb = DECLARE_QUEUE, .spec = spec_create(&s)}, client, 0);
