@@ -120,7 +120,7 @@ static void fire_due(struct broker *b)
 
 uint64_t broker_deadline(const struct broker *b)
 {
-    if ((deadletter_is_due(b) && b->dedup.learners == 0) || cold_is_due(b) || dedup_is_due(b) || !b->dedup.has_begun)
+    if ((deadletter_is_due(b) && b->dedup.learners == 0) || cold_is_due(b) || dedup_is_due(b) || dedup_is_to_begin(b))
         return b->now.ms;
     struct heap_node *n = heap_top(&b->wakeups);
     return n != NULL ? n->key : UINT64_MAX;

@@ -126,6 +126,7 @@ bool dedup_restore_count(struct broker *b, uint64_t id, uint64_t messages, uint6
 
 /* The first step: whoever knew something begins to learn it again; stores that are nobody's any more go. */
 void dedup_begin_learning(struct broker *b);
+bool dedup_is_to_begin(const struct broker *b);
 
 /* Is there anything to ask for?  Asks for it. */
 bool dedup_is_due(const struct broker *b);

@@ -235,6 +235,11 @@ static void adopt_all(struct broker *b)
     } while (again);
 }
 
+bool dedup_is_to_begin(const struct broker *b)
+{
+    return !b->dedup.has_begun && (b->dedup.stores.count > 0 || b->dedup.queues > 0);
+}
+
 void dedup_begin_learning(struct broker *b)
 {
     b->dedup.has_begun = true;
