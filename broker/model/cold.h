@@ -5,6 +5,9 @@
  * brings them.  Everything cold lies behind everything in memory, so order needs no thought; but a queue may have no
  * head for a while though it is not empty.  Then consumers and GETs wait, and so do x-max-length (the queue is over its
  * limit meanwhile) and expiry.
+ *
+ * A queue with priorities cannot know what is next before it has seen all: it keeps everything in memory, and what was
+ * restored is loaded to the last before it has a head.
  */
 #ifndef BROKER_MODEL_COLD_H
 #define BROKER_MODEL_COLD_H
@@ -17,6 +20,7 @@
 struct broker;
 struct broker_config;
 struct load;
+struct load_entry;
 struct message;
 struct queue;
 
@@ -74,6 +78,9 @@ void cold_count(struct broker *b, struct queue *q, uint64_t messages, uint64_t b
 /* Wants a load if there is something cold and little in memory. */
 void cold_look(struct broker *b, struct queue *q);
 
+/* Wants a load however much is in memory.  False: nothing is cold. */
+bool cold_want(struct broker *b, struct queue *q);
+
 /* Is there anything to ask for, and nothing to wait for first? */
 bool cold_is_due(const struct broker *b);
 
@@ -86,6 +93,9 @@ void cold_ask(struct broker *b);
 
 /* What was asked for has come.  Takes it over. */
 void cold_take_load(struct broker *b, struct load *l);
+
+/* When what was loaded expires, or is due, in instant.ms. */
+uint64_t cold_deadline(const struct broker *b, const struct load_entry *le);
 
 /* The queue is behind, or not any more. */
 void cold_set_behind(struct broker *b, struct queue *q, bool is_behind);

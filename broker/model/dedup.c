@@ -229,7 +229,7 @@ bool dedup_visit(struct broker *b, struct dedup *d, const struct message *msg)
 {
     struct dedup_round *r = &b->dedup.round;
     struct dedup_pending p;
-    if (!read_key(d, msg, &p))
+    if (msg->deaths > 0 || !read_key(d, msg, &p))
         return true;
     r->is_persistent = (msg->flags & MESSAGE_PERSISTENT) != 0;
     if (dedup_find_key(b, d, p.hash) != NULL) {
@@ -308,10 +308,18 @@ void dedup_end(struct broker *b, const struct dedup_round *round, bool is_taken,
 /* --- queues
  * ---------------------------------------------------------------------------------------------------------*/
 
+/* A dead letter, or what an administrator moves, is no duplicate of itself: a cache lets it pass.  A queue's own rule
+ * needs no such exception. */
+static bool is_known_already(const struct broker *b, const struct dedup *d, const struct message *msg)
+{
+    return !d->is_by_queue && (msg->deaths > 0 || b->dedup.is_moving);
+}
+
 bool dedup_stops(struct broker *b, struct queue *q, const struct message *msg)
 {
     struct dedup_pending p;
-    if (!read_key(q->dedup, msg, &p) || dedup_find_key(b, q->dedup, p.hash) == NULL)
+    if (is_known_already(b, q->dedup, msg) || !read_key(q->dedup, msg, &p) ||
+        dedup_find_key(b, q->dedup, p.hash) == NULL)
         return false;
     not_before(&b->publishing.after, b->position);
     return true;
@@ -320,7 +328,7 @@ bool dedup_stops(struct broker *b, struct queue *q, const struct message *msg)
 void dedup_learn(struct broker *b, struct queue *q, const struct message *msg, uint64_t position)
 {
     struct dedup_pending p;
-    if (!read_key(q->dedup, msg, &p))
+    if (is_known_already(b, q->dedup, msg) || !read_key(q->dedup, msg, &p))
         return;
     if (q->dedup->is_by_queue)
         dedup_add_key(b, q->dedup, p.hash, DEDUP_FOREVER, position);

@@ -8,6 +8,9 @@
  *   a queue       with x-message-deduplication=true knows a key while a message with it is in the queue, ready or out;
  *                 with x-cache-ttl it does as an exchange does
  *
+ * A dead letter is no duplicate of the message that died, and what an administrator moves is none of itself: caches let
+ * them pass.
+ *
  * A key is remembered when its message has been taken: by at least one queue, and refused by none.  Keys are kept as
  * hashes (base/siphash.h) with a secret of each cache's own, so that every key takes the same room.
  *
@@ -73,6 +76,7 @@ struct dedup_state {
     unsigned loads;             /* under way */
     struct list held;           /* ATTACHes that wait for the learners of their virtual host */
     bool has_begun;
+    bool is_moving;                               /* what is put into queues now was in one before */
     struct dedup_round round;                     /* of the message that is being routed */
     struct dedup_pending stored[DEDUP_ROUND_MAX]; /* keys whose records are still to be written */
     unsigned n_stored;

@@ -48,6 +48,13 @@ static void complete_options(const struct broker *b, struct queue_options *o)
         o->delivery_limit = b->delivery_limit;
 }
 
+/* A rate of 0 is none: nobody makes a queue that nobody may publish to. */
+static void set_pace(struct broker *b, struct queue *q)
+{
+    uint64_t rate = q->options.publish_rate;
+    pace_set(b, &q->pace, rate > 0 ? rate : PACE_NONE, PACE_NONE);
+}
+
 struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
                            uint64_t id)
 {
@@ -77,12 +84,13 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     q->kind = &queue_ordinary;
     q->options = q->spec->options;
     complete_options(b, &q->options);
-    pace_set(b, &q->pace, q->options.publish_rate, PACE_NONE);
+    set_pace(b, q);
     q->dedup = dedup_create_for_queue(b, q);
-    map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    if (!spec->hidden)
+        map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
         map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
-        b->totals.queues++;
+        b->totals.queues += !spec->hidden;
     }
     b->topology_version++;
     queue_touch(b, q);
@@ -196,6 +204,11 @@ struct entry *queue_take(struct broker *b, struct queue *q)
     return head;
 }
 
+void queue_take_out(struct broker *b, struct queue *q, struct entry *e)
+{
+    queue_withdraw(b, q, e);
+}
+
 bool queue_is_over(const struct queue *q)
 {
     const struct queue_options *o = &q->options;
@@ -237,12 +250,17 @@ static void queue_dispatch(struct broker *b, struct queue *q)
 /* --- coming
  * ---------------------------------------------------------------------------------------------------------*/
 
-static bool queue_refuses(struct broker *b, struct queue *q, const struct message *msg)
+bool queue_has_room(const struct queue *q, const struct message *msg)
 {
     const struct queue_options *o = &q->options;
-    (void)b;
-    return o->overflow != OVERFLOW_DROP_HEAD &&
-           (q->ready_count + 1 > o->max_length || q->ready_bytes + msg->body_size > o->max_length_bytes);
+    if (o->type == QUEUE_STREAM) /* its limits take from its other end */
+        return true;
+    return q->ready_count + 1 <= o->max_length && q->ready_bytes + msg->body_size <= o->max_length_bytes;
+}
+
+static bool queue_refuses(const struct queue *q, const struct message *msg)
+{
+    return q->options.overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
 }
 
 static uint64_t entry_deadline(const struct broker *b, const struct queue *q, const struct message *msg)
@@ -288,7 +306,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         message_unref(msg);
         return true;
     }
-    if (queue_refuses(b, q, msg))
+    if (queue_refuses(q, msg))
         return queue_refuse(b, q, msg);
     if (q->dedup != NULL)
         dedup_learn(b, q, msg, q->next_position);
@@ -410,7 +428,7 @@ static uint64_t ordinary_purge(struct broker *b, struct queue *q)
 {
     uint64_t count = q->ready_count;
     struct entry *head;
-    while ((head = queue_head(q)) != NULL) {
+    while ((head = ready_head(&q->ready)) != NULL) {
         queue_withdraw(b, q, head);
         entry_end(b, head);
     }
@@ -581,7 +599,7 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
 void queue_apply_options(struct broker *b, struct queue *q)
 {
     complete_options(b, &q->options);
-    pace_set(b, &q->pace, q->options.publish_rate, PACE_NONE);
+    set_pace(b, q);
     wakeup_set(b, &q->lease, UINT64_MAX);
     queue_touch(b, q);
     if (!list_is_empty(&q->out))
@@ -625,10 +643,11 @@ void queue_delete(struct broker *b, struct queue *q)
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
     wakeup_set(b, &q->overdue, UINT64_MAX);
-    map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
+    if (!q->spec->hidden)
+        map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
     if (!q->spec->is_reply) {
         map_remove(&b->queues_by_id, &q->in_ids);
-        b->totals.queues--;
+        b->totals.queues -= !q->spec->hidden;
     }
     b->topology_version++;
     q->owner = NULL;

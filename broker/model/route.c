@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "broker/model/exchange.h"
 #include "broker/model/queue.h"
+#include "broker/model/route_delayed.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
 #include "codec/properties.h"
@@ -133,6 +134,8 @@ const struct route *route_message(struct broker *b, struct exchange *x, struct r
     visit(b, r, x);
     for (size_t i = 0; i < r->walk_n; i++) {
         struct exchange *at = r->walk[i];
+        if (at->delays && route_delayed(b, at, message, r))
+            continue;
         r->is_fleeting |= at->dedup != NULL;
         if (at->dedup != NULL && !message->is_held && !dedup_visit(b, at->dedup, message->msg))
             continue; /* nor does a duplicate go to the alternate one */

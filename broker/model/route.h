@@ -37,11 +37,11 @@ struct route {
 struct routing {
     struct bytes key;            /* the routing key … */
     struct bytes extra_keys;     /* … and more: each a 4-byte length and bytes */
-    const struct message *msg;   /* borrowed: for its headers */
+    struct message *msg;         /* borrowed; NULL: none is known */
     const struct field *headers; /* sorted by key when first asked for: in the route's scratch */
     size_t header_count;
     bool headers_known;
-    bool is_held; /* of a transaction: whether it is a duplicate is looked at when it is committed */
+    bool is_held; /* whether it is a duplicate is not looked at: when it is committed, or not at all */
 };
 
 void route_init(struct route *r);

@@ -71,20 +71,25 @@ static void queue(struct pair *p, const char *name, struct queue_options o, stru
     world_queue(&p->w, 0, name, &(struct spec){.durable = true, .options = o, .arguments = arguments});
 }
 
+static void publish_with(struct pair *p, const char *exchange, const char *key, unsigned number, unsigned priority)
+{
+    char body[16];
+    snprintf(body, sizeof body, "%u", number);
+    struct message *m = message_create(&(struct message_spec){.exchange = bytes_of_string(exchange),
+                                                              .routing_key = bytes_of_string(key),
+                                                              .properties = bytes_of("\0\0", 2),
+                                                              .body_size = strlen(body),
+                                                              .flags = MESSAGE_PERSISTENT,
+                                                              .priority = (uint8_t)priority,
+                                                              .expiration_ms = MESSAGE_NO_EXPIRATION});
+    message_fill(m, bytes_of_string(body));
+    world_do(&p->w, (struct command){.verb = PUBLISH, .publish = {.msg = m}}, 0, 0);
+}
+
 static void publish(struct pair *p, const char *exchange, const char *key, unsigned from, unsigned to)
 {
-    for (unsigned i = from; i < to; i++) {
-        char body[16];
-        snprintf(body, sizeof body, "%u", i);
-        struct message *m = message_create(&(struct message_spec){.exchange = bytes_of_string(exchange),
-                                                                  .routing_key = bytes_of_string(key),
-                                                                  .properties = bytes_of("\0\0", 2),
-                                                                  .body_size = strlen(body),
-                                                                  .flags = MESSAGE_PERSISTENT,
-                                                                  .expiration_ms = MESSAGE_NO_EXPIRATION});
-        message_fill(m, bytes_of_string(body));
-        world_do(&p->w, (struct command){.verb = PUBLISH, .publish = {.msg = m}}, 0, 0);
-    }
+    for (unsigned i = from; i < to; i++)
+        publish_with(p, exchange, key, i, 0);
 }
 
 static struct broker_totals totals(const struct pair *p)
@@ -164,6 +169,32 @@ TEST(messages_are_back_in_order_and_know_whether_they_were_out)
     world_expect_nothing(&p.w);
     publish(&p, "", "q", 12, 13);
     world_expect_delivery(&p.w, 0, "12", false);
+    pair_fini(&p);
+}
+
+TEST(priorities_are_in_order_after_a_restart_also_with_what_came_meanwhile)
+{
+    struct pair p;
+    uint8_t buf[64];
+    struct pen pen = pen_over(buf, sizeof buf);
+    struct queue_options o = plain;
+    o.max_priority = 3;
+    table_put_i32(&pen, BYTES("x-max-priority"), 3);
+    pair_init(&p);
+    queue(&p, "q", o, pen_written(&pen));
+    for (unsigned i = 0; i < 12; i++)
+        publish_with(&p, "", "q", i, i % 4);
+    restart(&p);
+    assert_int_equal(world_count(&p.w, "q"), 12);
+    publish_with(&p, "", "q", 12, 3); /* before anything is loaded */
+    publish_with(&p, "", "q", 13, 0);
+    world_consume(&p.w, 0, "q", 0, 0, true);
+    world_expect_nothing(&p.w);
+    serve(&p);
+    static const char *const order[] = {"3", "7", "11", "12", "2", "6", "10", "1", "5", "9", "0", "4", "8", "13"};
+    for (unsigned i = 0; i < 14; i++)
+        world_expect_delivery(&p.w, 0, order[i], false);
+    world_expect_nothing(&p.w);
     pair_fini(&p);
 }
 
@@ -396,6 +427,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_durable_is_back_and_routes_as_before),
         cmocka_unit_test(a_redeclaration_after_a_restart_waits_for_nothing),
         cmocka_unit_test(messages_are_back_in_order_and_know_whether_they_were_out),
+        cmocka_unit_test(priorities_are_in_order_after_a_restart_also_with_what_came_meanwhile),
         cmocka_unit_test(a_restart_in_the_middle_of_a_long_queue_loses_nothing),
         cmocka_unit_test(options_and_dead_letters_work_after_a_restart),
         cmocka_unit_test(a_ttl_goes_on_by_the_wall_clock),
