@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "broker/model/delayed.h"
+#include "broker/model/groups.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
@@ -124,7 +125,7 @@ static bool is_scant(const struct broker *b, const struct queue *q)
 static bool is_low(const struct broker *b, const struct queue *q)
 {
     uint64_t warm = warm_count(q);
-    return warm == 0 || q->ready.levels != NULL ||
+    return warm == 0 || q->ready.levels != NULL || groups_want_more(q) ||
            (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2 &&
             !is_scant(b, q));
 }
@@ -139,7 +140,7 @@ void cold_look(struct broker *b, struct queue *q)
 bool cold_want(struct broker *b, struct queue *q)
 {
     struct cold *c = &q->cold;
-    if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting))
+    if (c->count > 0 && !c->is_loading && !c->is_held && !link_is_linked(&c->wanting))
         list_append(&b->cold.wanting, &c->wanting);
     return c->count > 0;
 }

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "broker/model/consumer.h"
 #include "broker/model/exchange.h"
+#include "broker/model/groups.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
 #include "broker/model/remember.h"
@@ -86,6 +87,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     complete_options(b, &q->options);
     set_pace(b, q);
     q->dedup = dedup_create_for_queue(b, q);
+    q->groups = groups_create(b, q);
     if (!spec->hidden)
         map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
@@ -121,6 +123,8 @@ static void ready_count_add(struct broker *b, struct queue *q, const struct entr
     q->ready_bytes += e->msg->body_size;
     q->cold.warm_cost += message_cost(e->msg);
     b->totals.messages_ready++;
+    if (q->groups != NULL)
+        groups_add(b, q, (struct entry *)(uintptr_t)e);
 }
 
 void queue_append(struct broker *b, struct queue *q, struct entry *e)
@@ -131,6 +135,8 @@ void queue_append(struct broker *b, struct queue *q, struct entry *e)
 
 static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
 {
+    if (q->groups != NULL)
+        groups_remove(b, q, e);
     ready_remove(&q->ready, e);
     q->ready_count--;
     q->ready_bytes -= e->msg->body_size;
@@ -190,9 +196,24 @@ bool queue_has_head(struct broker *b, struct queue *q)
     return head != NULL;
 }
 
+/* Whoever GETs takes what is in nobody's group. */
+static struct entry *queue_take_of_groups(struct broker *b, struct queue *q)
+{
+    struct entry *e;
+    while ((e = groups_pick(q->groups, NULL)) != NULL) {
+        queue_withdraw(b, q, e);
+        if (e->expires_at > b->now.ms)
+            break;
+        queue_die(b, e, DEATH_EXPIRED);
+    }
+    return e;
+}
+
 struct entry *queue_take(struct broker *b, struct queue *q)
 {
     struct entry *head = queue_head(q);
+    if (q->groups != NULL)
+        return queue_take_of_groups(b, q);
     if (head != NULL && head->expires_at <= b->now.ms) {
         queue_expire(b, q);
         head = queue_head(q);
@@ -236,9 +257,32 @@ static void queue_judge_behind(struct broker *b, struct queue *q)
 }
 
 /* Gives out what is ready to those who can take it. */
+static void queue_dispatch_groups(struct broker *b, struct queue *q)
+{
+    struct consumer *c;
+    while ((c = consumer_next(b, q)) != NULL || groups_wake(b, q->groups)) {
+        struct entry *e = c != NULL ? groups_pick(q->groups, c) : NULL;
+        if (c == NULL)
+            continue;
+        if (e == NULL) {
+            groups_wait(q->groups, c);
+            continue;
+        }
+        queue_withdraw(b, q, e);
+        if (e->expires_at <= b->now.ms)
+            queue_die(b, e, DEATH_EXPIRED);
+        else
+            consumer_deliver(b, c, e);
+    }
+}
+
 static void queue_dispatch(struct broker *b, struct queue *q)
 {
     struct consumer *c;
+    if (q->groups != NULL) {
+        queue_dispatch_groups(b, q);
+        return;
+    }
     while (q->ready_count > 0 && (c = consumer_next(b, q)) != NULL) {
         struct entry *e = queue_take(b, q);
         if (e == NULL)
@@ -310,7 +354,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         return queue_refuse(b, q, msg);
     if (q->dedup != NULL)
         dedup_learn(b, q, msg, q->next_position);
-    struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
+    struct consumer *c = q->ready_count == 0 && q->groups == NULL ? consumer_next(b, q) : NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;
@@ -354,6 +398,8 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
     e->stream = s;
     e->out_since = (uint32_t)b->now.ms;
     queue_watch_overdue(b, q, c);
+    if (q->groups != NULL)
+        groups_send(b, q, e->msg, c);
     remember_entry(b, RECORD_DELIVER, e);
     t.slot = e->ticket_slot = slots_take(&b->tickets, e, &t.generation);
     list_append(&q->out, &e->in_queue);
@@ -373,6 +419,8 @@ static void queue_end_out(struct broker *b, struct entry *e)
     slots_give(&b->tickets, e->ticket_slot);
     e->queue->out_count--;
     b->totals.messages_out--;
+    if (e->queue->groups != NULL)
+        groups_settle(b, e->queue, e->msg);
     if (e->consumer != NULL)
         consumer_release(b, e->consumer);
     e->consumer = NULL;
@@ -614,6 +662,7 @@ static void queue_free(struct queue *q)
 {
     CHECK(q->pins == 0 && list_is_empty(&q->out) && list_is_empty(&q->parked));
     ready_fini(&q->ready);
+    groups_destroy(q->groups);
     vhost_unpin(q->vhost);
     free(q->spec);
     free(q);

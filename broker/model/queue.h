@@ -84,8 +84,9 @@ struct queue {
     struct wakeup lease;   /* x-expires */
     struct wakeup overdue; /* consumer timeout: fires no later than the first of those that are out is due */
     uint64_t unused_since;
-    struct dedup *dedup; /* owned; NULL: it takes duplicates */
-    struct pace pace;    /* x-max-publish-rate */
+    struct groups *groups; /* owned; NULL: a message's group means nothing */
+    struct dedup *dedup;   /* owned; NULL: it takes duplicates */
+    struct pace pace;      /* x-max-publish-rate */
 };
 
 /* A new queue, known to the vhost.  The spec is copied.  owner: of an exclusive queue, or NULL.  Nothing is recorded.
