@@ -44,6 +44,20 @@ static void pool_extend(struct entry_pool *p)
         put_free(p, &s->entries[i]);
 }
 
+void entry_hold(struct broker *b, struct message *msg)
+{
+    if (msg->entries++ == 0)
+        b->totals.message_bytes += message_cost(msg);
+}
+
+void entry_release(struct broker *b, struct message *msg)
+{
+    CHECK(msg->entries > 0);
+    if (--msg->entries == 0)
+        b->totals.message_bytes -= message_cost(msg);
+    message_unref(msg);
+}
+
 struct entry *entry_create(struct broker *b, struct queue *q, struct message *msg)
 {
     struct entry_pool *p = &b->entries;
@@ -54,8 +68,7 @@ struct entry *entry_create(struct broker *b, struct queue *q, struct message *ms
     *e = (struct entry){.msg = msg, .queue = q, .expires_at = ENTRY_NEVER};
     link_init(&e->in_queue);
     b->totals.message_bytes += sizeof *e;
-    if (msg->entries++ == 0)
-        b->totals.message_bytes += message_cost(msg);
+    entry_hold(b, msg);
     return e;
 }
 
@@ -66,10 +79,7 @@ void entry_destroy(struct broker *b, struct entry *e)
     b->totals.message_bytes -= sizeof *e;
     if (e->queue->dedup != NULL)
         dedup_forget(b, e->queue, msg, e->position);
-    CHECK(msg->entries > 0);
-    if (--msg->entries == 0)
-        b->totals.message_bytes -= message_cost(msg);
-    message_unref(msg);
+    entry_release(b, msg);
     put_free(&b->entries, e);
 }
 

@@ -75,19 +75,8 @@ struct log {
     struct queue *queue;     /* borrowed */
 };
 
-/* The broker's. */
-struct log_state {
-    struct list wanting;   /* replays that want to load */
-    struct list suspended; /* logs that were changed in a transaction: readers see it when that is over */
-    unsigned loads;        /* under way */
-    uint64_t last_reader;
-    uint64_t committed; /* position of the last COMMIT */
-};
-
-void log_state_init(struct log_state *s);
-
 struct log *log_create(struct broker *b, struct queue *q);
-void log_destroy(struct broker *b, struct log *l);
+void log_destroy(struct log *l); /* NULL is allowed */
 
 /* Another message; takes the reference.  It is the one that remember_begin() was told of. */
 void log_append(struct broker *b, struct queue *q, struct message *msg);

@@ -11,6 +11,7 @@
 #include "broker/model/cold.h"
 #include "broker/model/dedup.h"
 #include "broker/model/entry.h"
+#include "broker/model/log_state.h"
 #include "broker/model/route.h"
 #include "broker/model/wakeup.h"
 
@@ -45,6 +46,7 @@ struct broker {
     uint64_t tx_began; /* position when the transaction's first command began */
     struct publishing publishing;
     struct cold_state cold;
+    struct log_state logs;
 
     struct map vhosts;     /* by name; owned */
     struct map users;      /* by name; owned */
