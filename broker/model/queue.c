@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "broker/model/consumer.h"
 #include "broker/model/exchange.h"
+#include "broker/model/groups.h"
 #include "broker/model/log.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
@@ -51,6 +52,13 @@ static void complete_options(const struct broker *b, struct queue_options *o)
         o->delivery_limit = b->delivery_limit;
 }
 
+/* A rate of 0 is none: nobody makes a queue that nobody may publish to. */
+static void set_pace(struct broker *b, struct queue *q)
+{
+    uint64_t rate = q->options.publish_rate;
+    pace_set(b, &q->pace, rate > 0 ? rate : PACE_NONE, PACE_NONE);
+}
+
 struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
                            uint64_t id)
 {
@@ -67,6 +75,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
         list_append(&owner->exclusive_queues, &q->in_owner);
     link_init(&q->dirty);
     list_init(&q->bindings);
+    pace_init(&q->pace);
     ready_init(&q->ready, spec->options.max_priority);
     list_init(&q->out);
     list_init(&q->consumers);
@@ -83,6 +92,9 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
         policy_apply_to_queue(b, q);
     if (q->kind == &queue_stream)
         q->log = log_create(b, q);
+    set_pace(b, q);
+    q->dedup = dedup_create_for_queue(b, q);
+    q->groups = groups_create(b, q);
     if (!spec->hidden)
         map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
@@ -118,6 +130,8 @@ static void ready_count_add(struct broker *b, struct queue *q, const struct entr
     q->ready_bytes += e->msg->body_size;
     q->cold.warm_cost += message_cost(e->msg);
     b->totals.messages_ready++;
+    if (q->groups != NULL)
+        groups_add(b, q, (struct entry *)(uintptr_t)e);
 }
 
 void queue_append(struct broker *b, struct queue *q, struct entry *e)
@@ -128,6 +142,8 @@ void queue_append(struct broker *b, struct queue *q, struct entry *e)
 
 static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
 {
+    if (q->groups != NULL)
+        groups_remove(b, q, e);
     ready_remove(&q->ready, e);
     q->ready_count--;
     q->ready_bytes -= e->msg->body_size;
@@ -141,6 +157,8 @@ static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
 static void queue_die(struct broker *b, struct entry *e, enum death death)
 {
     struct queue *q = e->queue;
+    if (q->dedup != NULL) /* its own letter may come back here */
+        dedup_forget(b, q, e->msg, e->position);
     if (!q->options.has_dead_letter_exchange) {
         entry_end(b, e);
         return;
@@ -185,9 +203,24 @@ bool queue_has_head(struct broker *b, struct queue *q)
     return head != NULL;
 }
 
+/* Whoever GETs takes what is in nobody's group. */
+static struct entry *queue_take_of_groups(struct broker *b, struct queue *q)
+{
+    struct entry *e;
+    while ((e = groups_pick(q->groups, NULL)) != NULL) {
+        queue_withdraw(b, q, e);
+        if (e->expires_at > b->now.ms)
+            break;
+        queue_die(b, e, DEATH_EXPIRED);
+    }
+    return e;
+}
+
 struct entry *queue_take(struct broker *b, struct queue *q)
 {
     struct entry *head = queue_head(q);
+    if (q->groups != NULL)
+        return queue_take_of_groups(b, q);
     if (head != NULL && head->expires_at <= b->now.ms) {
         queue_expire(b, q);
         head = queue_head(q);
@@ -231,9 +264,32 @@ static void queue_judge_behind(struct broker *b, struct queue *q)
 }
 
 /* Gives out what is ready to those who can take it. */
+static void queue_dispatch_groups(struct broker *b, struct queue *q)
+{
+    struct consumer *c;
+    while ((c = consumer_next(b, q)) != NULL || groups_wake(b, q->groups)) {
+        struct entry *e = c != NULL ? groups_pick(q->groups, c) : NULL;
+        if (c == NULL)
+            continue;
+        if (e == NULL) {
+            groups_wait(q->groups, c);
+            continue;
+        }
+        queue_withdraw(b, q, e);
+        if (e->expires_at <= b->now.ms)
+            queue_die(b, e, DEATH_EXPIRED);
+        else
+            consumer_deliver(b, c, e);
+    }
+}
+
 static void queue_dispatch(struct broker *b, struct queue *q)
 {
     struct consumer *c;
+    if (q->groups != NULL) {
+        queue_dispatch_groups(b, q);
+        return;
+    }
     while (q->ready_count > 0 && (c = consumer_next(b, q)) != NULL) {
         struct entry *e = queue_take(b, q);
         if (e == NULL)
@@ -303,9 +359,15 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 
 static bool ordinary_publish(struct broker *b, struct queue *q, struct message *msg)
 {
+    if (q->dedup != NULL && dedup_stops(b, q, msg)) {
+        message_unref(msg);
+        return true;
+    }
     if (queue_refuses(q, msg))
         return queue_refuse(b, q, msg);
-    struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
+    if (q->dedup != NULL)
+        dedup_learn(b, q, msg, q->next_position);
+    struct consumer *c = q->ready_count == 0 && q->groups == NULL ? consumer_next(b, q) : NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;
@@ -349,6 +411,8 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
     e->stream = s;
     e->out_since = (uint32_t)b->now.ms;
     queue_watch_overdue(b, q, c);
+    if (q->groups != NULL)
+        groups_send(b, q, e->msg, c);
     remember_entry(b, RECORD_DELIVER, e);
     t.slot = e->ticket_slot = slots_take(&b->tickets, e, &t.generation);
     list_append(&q->out, &e->in_queue);
@@ -368,6 +432,8 @@ static void queue_end_out(struct broker *b, struct entry *e)
     slots_give(&b->tickets, e->ticket_slot);
     e->queue->out_count--;
     b->totals.messages_out--;
+    if (e->queue->groups != NULL)
+        groups_settle(b, e->queue, e->msg);
     if (e->consumer != NULL)
         consumer_release(b, e->consumer);
     e->consumer = NULL;
@@ -615,6 +681,7 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     complete_options(b, &q->options);
     if (has_other_ttl)
         queue_redate(q);
+    set_pace(b, q);
     wakeup_set(b, &q->lease, UINT64_MAX);
     queue_touch(b, q);
     if (!list_is_empty(&q->out))
@@ -662,6 +729,7 @@ static void queue_free(struct queue *q)
 {
     CHECK(q->pins == 0 && list_is_empty(&q->out) && list_is_empty(&q->parked));
     ready_fini(&q->ready);
+    groups_destroy(q->groups);
     log_destroy(q->log);
     policy_pair_unref(q->policies);
     vhost_unpin(q->vhost);
@@ -689,6 +757,9 @@ void queue_delete(struct broker *b, struct queue *q)
     parked_release(b, q);
     list_remove(&q->in_owner);
     list_remove(&q->dirty);
+    dedup_destroy(b, q->dedup);
+    q->dedup = NULL;
+    pace_fini(b, &q->pace);
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
     wakeup_set(b, &q->overdue, UINT64_MAX);

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "broker/model/entry.h"
+#include "broker/model/pace.h"
 #include "broker/model/ready.h"
 #include "broker/model/state.h"
 #include "broker/port/spec.h"
@@ -87,6 +88,9 @@ struct queue {
     struct wakeup lease;   /* x-expires */
     struct wakeup overdue; /* consumer timeout: fires no later than the first of those that are out is due */
     uint64_t unused_since;
+    struct groups *groups; /* owned; NULL: a message's group means nothing */
+    struct dedup *dedup;   /* owned; NULL: it takes duplicates */
+    struct pace pace;      /* x-max-publish-rate */
 };
 
 /* A new queue, known to the vhost.  The spec is copied.  owner: of an exclusive queue, or NULL.  Nothing is recorded.

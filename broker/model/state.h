@@ -9,9 +9,11 @@
 #include "base/slots.h"
 #include "broker/model/broker.h"
 #include "broker/model/cold.h"
+#include "broker/model/dedup.h"
 #include "broker/model/entry.h"
 #include "broker/model/log_state.h"
 #include "broker/model/route.h"
+#include "broker/model/wakeup.h"
 
 struct stream;
 
@@ -20,11 +22,6 @@ enum {
     EXPIRED_PER_STEP = 8192, /* messages of one queue that one step expires */
     ALARM_GAP = 16,          /* the memory alarm clears this part of its limit below it … */
     ALARM_MS = 1000,         /* … and not sooner */
-};
-
-struct wakeup {
-    struct heap_node node;
-    void (*fire)(struct broker *b, struct wakeup *t);
 };
 
 /* The message that is being put into queues: its record, if it gets one (remember.h). */
@@ -90,6 +87,8 @@ struct broker {
     unsigned alarms_told;       /* all of them, as the last effects say */
     uint64_t alarm_ms;          /* when the memory alarm last changed */
     struct wakeup alarm_wakeup; /* when they may clear */
+    struct dedup_state dedup;
+    uint64_t paces; /* users, virtual hosts and queues that have a rate (pace.h) */
     struct broker_totals totals;
 };
 
@@ -121,8 +120,4 @@ void broker_fail(struct broker *b, const struct command *c, enum reason reason, 
 
 /* Does at once what the command has left to be done when it is over: for those whose answer must come after it. */
 void broker_finish(struct broker *b);
-
-/* Sets or moves a wake-up; UINT64_MAX takes it off. */
-void wakeup_set(struct broker *b, struct wakeup *t, uint64_t at_ms);
-void wakeup_init(struct wakeup *t, void (*fire)(struct broker *b, struct wakeup *t));
 #endif

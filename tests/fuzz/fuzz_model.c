@@ -311,6 +311,7 @@ static bool pick_command(struct run *r, unsigned client, unsigned stream, struct
         *c = (struct command){.verb = verb};
         return true;
     case WINDOW:
+    case PACE:
         *c = (struct command){.verb = verb, .window = {.bytes = pick(r, 256) * 64}};
         return true;
     case SUBSCRIBE:
