@@ -122,8 +122,8 @@ static struct message *rewrite(const struct moving *g, const struct message *old
 }
 
 /* Where it goes: the queue that it came from, or what the exchange says. */
-static size_t find_places(struct moving *g, const struct message *msg, const struct last_death *death,
-                          struct queue **origin, struct queue *const **queues)
+static size_t find_places(struct moving *g, struct message *msg, const struct last_death *death, struct queue **origin,
+                          struct queue *const **queues)
 {
     struct broker *b = g->b;
     struct exchange *x = g->exchange;
@@ -244,10 +244,13 @@ static bool find_source(struct broker *b, const struct command *c, struct moving
         return fail(b, c, NO_SUCH_QUEUE,
                     str_format("no queue '%.*s' in vhost '%.*s'", BYTES_ARG(m->queue), BYTES_ARG(m->vhost)));
     char *name = queue_describe(g->from), *why = NULL;
-    if (g->from->owner != NULL)
+    bool is_stream = g->from->options.type == QUEUE_STREAM;
+    if (is_stream)
+        why = str_format("%s is a stream: nothing is taken out of it", name);
+    else if (g->from->owner != NULL)
         why = str_format("%s is exclusive to a connection: only that may take messages out", name);
     free(name);
-    return why == NULL || fail(b, c, LOCKED, why);
+    return why == NULL || fail(b, c, is_stream ? BAD_ARGUMENT : LOCKED, why);
 }
 
 static bool find_destination(struct broker *b, const struct command *c, struct moving *g)

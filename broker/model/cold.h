@@ -5,6 +5,9 @@
  * brings them.  Everything cold lies behind everything in memory, so order needs no thought; but a queue may have no
  * head for a while though it is not empty.  Then consumers and GETs wait, and so do x-max-length (the queue is over its
  * limit meanwhile) and expiry.
+ *
+ * A queue with priorities cannot know what is next before it has seen all: it keeps everything in memory, and what was
+ * restored is loaded to the last before it has a head.
  */
 #ifndef BROKER_MODEL_COLD_H
 #define BROKER_MODEL_COLD_H

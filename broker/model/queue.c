@@ -76,10 +76,11 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     q->kind = &queue_ordinary;
     q->options = q->spec->options;
     complete_options(b, &q->options);
-    map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    if (!spec->hidden)
+        map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
         map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
-        b->totals.queues++;
+        b->totals.queues += !spec->hidden;
     }
     b->topology_version++;
     queue_touch(b, q);
@@ -240,6 +241,8 @@ static void queue_dispatch(struct broker *b, struct queue *q)
 bool queue_has_room(const struct queue *q, const struct message *msg)
 {
     const struct queue_options *o = &q->options;
+    if (o->type == QUEUE_STREAM) /* its limits take from its other end */
+        return true;
     return q->ready_count + 1 <= o->max_length && q->ready_bytes + msg->body_size <= o->max_length_bytes;
 }
 
@@ -407,7 +410,7 @@ static uint64_t ordinary_purge(struct broker *b, struct queue *q)
 {
     uint64_t count = q->ready_count;
     struct entry *head;
-    while ((head = queue_head(q)) != NULL) {
+    while ((head = ready_head(&q->ready)) != NULL) {
         queue_withdraw(b, q, head);
         entry_end(b, head);
     }
@@ -618,10 +621,11 @@ void queue_delete(struct broker *b, struct queue *q)
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
     wakeup_set(b, &q->overdue, UINT64_MAX);
-    map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
+    if (!q->spec->hidden)
+        map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
     if (!q->spec->is_reply) {
         map_remove(&b->queues_by_id, &q->in_ids);
-        b->totals.queues--;
+        b->totals.queues -= !q->spec->hidden;
     }
     b->topology_version++;
     q->owner = NULL;
