@@ -15,6 +15,12 @@ struct bytes {
 /* A view of a string literal, for initialisers and arguments. */
 #define BYTES(literal) ((struct bytes){.at = (const uint8_t *)("" literal), .len = sizeof(literal) - 1})
 
+/* The same where the compiler wants a constant: in the initialiser of a static. */
+#define BYTES_CONSTANT(literal)                                                                                        \
+    {                                                                                                                  \
+        .at = (const uint8_t *)("" literal), .len = sizeof(literal) - 1                                                \
+    }
+
 /* For printf: "%.*s", BYTES_ARG(b). */
 #define BYTES_ARG(b) (int)(b).len, (const char *)(b).at
 

@@ -5,6 +5,7 @@
 #include "base/audit.h"
 #include "base/str.h"
 #include "broker/admin/json.h"
+#include "broker/port/move.h"
 
 static struct audit begin(const struct request *r, const char *action)
 {
@@ -133,6 +134,42 @@ void note_answer(const struct request *r, const struct event *e)
         a.has_count = true;
         audit_write(&a);
     }
+}
+
+static char *print_destination(const struct move *m)
+{
+    if (m->to == MOVE_TO_QUEUE)
+        return str_format("queue '%.*s'", BYTES_ARG(m->key));
+    if (m->to == MOVE_TO_EXCHANGE)
+        return str_format("exchange '%.*s'", BYTES_ARG(m->exchange));
+    return str_copy(m->to == MOVE_TO_ORIGIN ? BYTES("x-death-origin") : BYTES("x-death-exchange"));
+}
+
+void note_move(const struct request *r, const struct move *m, uint64_t count)
+{
+    struct audit a = begin(r, "queue.move");
+    char *to = print_destination(m);
+    a.kind = BYTES("queue");
+    a.object = m->queue;
+    a.vhost = m->vhost;
+    a.count = count;
+    a.has_count = true;
+    a.after = bytes_of_string(to);
+    if (m->stopped != NULL)
+        a.reason = bytes_of_string(m->stopped);
+    audit_write(&a);
+    free(to);
+}
+
+void note_move_refused(const struct request *r, const char *why)
+{
+    struct audit a = begin(r, "queue.move");
+    a.result = BYTES("refused");
+    a.kind = BYTES("queue");
+    a.object = r->param[1];
+    a.vhost = r->param[0];
+    a.reason = bytes_of_string(why);
+    audit_write(&a);
 }
 
 void note_control(const struct request *r, const char *action, const char *to)

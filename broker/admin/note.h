@@ -8,6 +8,10 @@
  * Other answers leave none. */
 void note_answer(const struct request *r, const struct event *e);
 
+/* Messages were moved, so many; or, refused, none of them were. */
+void note_move(const struct request *r, const struct move *m, uint64_t count);
+void note_move_refused(const struct request *r, const char *why);
+
 /* The program itself was told to do something; to: what it is to be from now on, or NULL. */
 void note_control(const struct request *r, const char *action, const char *to);
 #endif

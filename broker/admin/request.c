@@ -18,6 +18,7 @@
 #include "broker/admin/note.h"
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
+#include "broker/port/move.h"
 
 /* ---- What was asked. */
 
@@ -158,6 +159,7 @@ void request_destroy(struct request *r)
     listing_destroy(r->listing);
     json_decref(r->before);
     json_decref(r->warnings);
+    move_destroy(r->move);
     definitions_writer_destroy(r->writer);
     json_wipe(json_object_get(r->body, "password")); /* what is secret does not stay in memory */
     json_decref(r->body);
@@ -286,6 +288,11 @@ void request_alter(struct request *r, struct changes *c, answer_fn *then)
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then)
 {
     request_ask(r, INSPECT, then)->inspection = i;
+}
+
+void request_move(struct request *r, struct move *m, answer_fn *then)
+{
+    request_ask(r, MOVE, then)->move = m;
 }
 
 void request_expel(struct request *r, const struct spec *whom, uint32_t limit, answer_fn *then)

@@ -45,6 +45,7 @@ enum http_status {
 struct definitions_writer;
 struct hub;
 struct listing;
+struct move;
 struct request;
 struct route;
 struct ticker;
@@ -70,6 +71,9 @@ struct request {
     json_t *before;          /* owned: what an object was like before it is changed; NULL: there was none */
     request_fn *next, *fetched;
     int64_t number, more;              /* whatever it counts */
+    struct move *move;                 /* owned: between two of its commands */
+    uint64_t moved_bytes, kept;        /* by the commands so far */
+    unsigned idle;                     /* commands in a row that found nothing */
     struct definitions_writer *writer; /* owned */
     json_t *warnings;                  /* owned */
     struct ticker *ticker;             /* owned */
@@ -123,6 +127,7 @@ void request_set_header(struct request *r, const char *name, const char *value);
 /* Takes the changes. */
 void request_alter(struct request *r, struct changes *c, answer_fn *then);
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then); /* takes it */
+void request_move(struct request *r, struct move *m, answer_fn *then);          /* takes it */
 void request_expel(struct request *r, const struct spec *whom, uint32_t limit, answer_fn *then);
 
 /* Calls next when no other request that has asked for this is under way: for those that read, change and write back. */

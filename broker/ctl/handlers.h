@@ -53,6 +53,9 @@ int objects_bind(struct ctl *c);
 int objects_publish(struct ctl *c);
 int objects_get(struct ctl *c);
 
+int messages_redrive(struct ctl *c);
+int messages_move(struct ctl *c);
+
 int connections_close(struct ctl *c);
 int connections_close_all(struct ctl *c);
 int connections_close_user(struct ctl *c);

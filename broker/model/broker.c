@@ -31,7 +31,7 @@ static void on_alarm(struct broker *b, struct wakeup *w)
 struct broker *broker_create(const struct broker_config *config)
 {
     struct broker *b = alloc_zeroed(sizeof *b);
-    b->hash_seed = config->hash_seed;
+    b->hash_seed = b->random = config->hash_seed;
     b->memory_high = config->memory_high;
     b->records = config->records;
     b->next_queue_id = 1;
@@ -89,6 +89,17 @@ void broker_destroy(struct broker *b)
     route_fini(&b->route);
     free(b->outlets);
     free(b);
+}
+
+/* A step along the golden ratio, mixed (splitmix64); of n parts of all numbers, the one that it is in. */
+uint64_t broker_random(struct broker *b, uint64_t n)
+{
+    __extension__ typedef unsigned __int128 wide;
+    uint64_t v = b->random += 0x9e3779b97f4a7c15u;
+    v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9u;
+    v = (v ^ v >> 27) * 0x94d049bb133111ebu;
+    v ^= v >> 31;
+    return (uint64_t)((wide)v * n >> 64);
 }
 
 /* --- timers
@@ -201,6 +212,9 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
     case INSPECT:
         command_inspect(b, c);
         return true;
+    case MOVE:
+        command_move(b, c);
+        return true;
     case EXPEL:
         command_expel(b, c);
         return true;
@@ -293,7 +307,7 @@ static void check_alarms(struct broker *b)
 {
     bool is_set = b->alarms != 0;
     uint64_t limit = is_set ? b->memory_high - b->memory_high / ALARM_GAP : b->memory_high;
-    bool is_over = b->totals.message_bytes + b->bytes_outside > limit;
+    bool is_over = b->totals.message_bytes + b->bytes_outside + b->history_bytes > limit;
     if (is_set && !is_over && b->now.ms < b->alarm_ms + ALARM_MS) {
         wakeup_set(b, &b->alarm_wakeup, b->alarm_ms + ALARM_MS);
     } else if (is_over != is_set) {

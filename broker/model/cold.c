@@ -1,6 +1,7 @@
 #include "broker/model/cold.h"
 
 #include "base/check.h"
+#include "broker/model/delayed.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
@@ -45,10 +46,10 @@ bool cold_takes(const struct broker *b, const struct queue *q, const struct mess
 {
     const struct cold_state *s = &b->cold;
     uint64_t warm = warm_count(q);
-    if (ready_level(&q->ready, msg) > 0)
-        return false; /* it goes before those that are cold */
     if (q->cold.count > 0)
         return true;
+    if (q->ready.levels != NULL)
+        return false;
     if (warm == 0 || (warm < s->window_messages && q->cold.warm_cost + message_cost(msg) <= s->window_queue_bytes))
         return warm > 0 && s->paging_bytes > 0 && b->totals.message_bytes >= s->paging_bytes;
     return b->totals.message_bytes >= s->window_bytes;
@@ -121,8 +122,9 @@ static bool is_scant(const struct broker *b, const struct queue *q)
 static bool is_low(const struct broker *b, const struct queue *q)
 {
     uint64_t warm = warm_count(q);
-    return warm == 0 || (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2 &&
-                         !is_scant(b, q));
+    return warm == 0 || q->ready.levels != NULL ||
+           (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2 &&
+            !is_scant(b, q));
 }
 
 void cold_look(struct broker *b, struct queue *q)
@@ -130,6 +132,14 @@ void cold_look(struct broker *b, struct queue *q)
     struct cold *c = &q->cold;
     if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting) && is_low(b, q))
         list_append(&b->cold.wanting, &c->wanting);
+}
+
+bool cold_want(struct broker *b, struct queue *q)
+{
+    struct cold *c = &q->cold;
+    if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting))
+        list_append(&b->cold.wanting, &c->wanting);
+    return c->count > 0;
 }
 
 bool cold_is_due(const struct broker *b)
@@ -173,6 +183,10 @@ void cold_ask(struct broker *b)
     while (cold_is_due(b)) {
         struct queue *q = item_of(s->wanting.ring.next, struct queue, cold.wanting);
         list_remove(&q->cold.wanting);
+        if (q->delayed != NULL) {
+            s->loads += delayed_ask(b, q);
+            continue;
+        }
         if (is_starved(b, q)) {
             list_append(&s->starved, &q->cold.wanting);
             continue;
@@ -262,7 +276,9 @@ void cold_take_load(struct broker *b, struct load *l)
     struct queue *q = queue_find_by_id(b, l->queue);
     if (b->cold.loads > 0)
         b->cold.loads--;
-    if (q != NULL && q->cold.is_loading) {
+    if (q != NULL && q->delayed != NULL) {
+        delayed_take_load(b, q, l);
+    } else if (q != NULL && q->cold.is_loading) {
         q->cold.is_loading = false;
         if (!q->cold.is_stale)
             fill(b, q, l);

@@ -5,6 +5,9 @@
  * brings them.  Everything cold lies behind everything in memory, so order needs no thought; but a queue may have no
  * head for a while though it is not empty.  Then consumers and GETs wait, and so do x-max-length (the queue is over its
  * limit meanwhile) and expiry.
+ *
+ * A queue with priorities cannot know what is next before it has seen all: it keeps everything in memory, and what was
+ * restored is loaded to the last before it has a head.
  */
 #ifndef BROKER_MODEL_COLD_H
 #define BROKER_MODEL_COLD_H
@@ -72,6 +75,9 @@ void cold_count(struct broker *b, struct queue *q, uint64_t messages, uint64_t b
 
 /* Wants a load if there is something cold and little in memory. */
 void cold_look(struct broker *b, struct queue *q);
+
+/* Wants a load however much is in memory.  False: nothing is cold. */
+bool cold_want(struct broker *b, struct queue *q);
 
 /* Is there anything to ask for, and nothing to wait for first? */
 bool cold_is_due(const struct broker *b);

@@ -25,6 +25,9 @@ void command_alter(struct broker *b, struct command *c);
 void command_inspect(struct broker *b, struct command *c);
 void command_expel(struct broker *b, struct command *c);
 
+/* cmd_move.c: from a desk */
+void command_move(struct broker *b, struct command *c);
+
 /* cmd_exchange.c */
 void command_declare_exchange(struct broker *b, struct command *c, struct stream *s);
 void command_delete_exchange(struct broker *b, struct command *c, struct stream *s);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
 #include "broker/model/obituary.h"
 #include "broker/model/queue.h"
@@ -37,17 +38,28 @@ static struct message *write_letter(const struct broker *b, const struct entry *
 /* Answers true if the letter's record has settled e. */
 static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
 {
-    struct message *letter = write_letter(b, e, x);
+    bool is_due = e->death == DEATH_DUE;
+    struct message *letter = is_due ? delayed_write_letter(e->msg) : write_letter(b, e, x);
     struct routing routing = {.key = message_key(letter), .extra_keys = message_extra_keys(letter), .msg = letter};
     const struct route *route = route_message(b, x, &routing);
     remember_begin_letter(b, letter, e);
     for (size_t i = 0; i < route->n; i++) {
         struct queue *q = route->queues[i];
-        if (e->death == DEATH_REJECTED || obituary_allows(message_properties(letter), letter->deaths, q->name))
+        if (is_due || e->death == DEATH_REJECTED ||
+            obituary_allows(message_properties(letter), letter->deaths, q->name))
             queue_publish(b, q, message_ref(letter));
     }
     message_unref(letter);
     return b->publishing.is_open;
+}
+
+/* Where it goes; NULL: nowhere, any more. */
+static struct exchange *exchange_of(const struct broker *b, const struct entry *e)
+{
+    const struct queue *q = e->queue;
+    if (e->death == DEATH_DUE)
+        return q->gone ? NULL : q->delayed->exchange;
+    return vhost_find_exchange(b, q->vhost, q->options.dead_letter_exchange);
 }
 
 bool deadletter_is_due(const struct broker *b)
@@ -62,7 +74,7 @@ void deadletter_next(struct broker *b)
         struct entry *e = item_of(b->deaths.ring.next, struct entry, in_queue);
         struct queue *q = e->queue;
         list_remove(&e->in_queue);
-        struct exchange *x = vhost_find_exchange(b, q->vhost, q->options.dead_letter_exchange);
+        struct exchange *x = exchange_of(b, e);
         if (x != NULL && send_letter(b, e, x))
             entry_destroy(b, e);
         else

@@ -14,7 +14,9 @@
 struct binding;
 struct broker;
 struct exchange;
+struct history;
 struct queue;
+struct roster;
 struct route;
 struct routing;
 struct spec;
@@ -45,14 +47,18 @@ struct exchange {
     struct bytes name;      /* in spec */
     struct bytes alternate; /* in spec; empty: none */
     bool has_alternate;
-    struct list outgoing; /* bindings of which it is the source */
-    struct list incoming; /* … and the destination */
-    struct link doomed;   /* on broker->doomed */
-    uint64_t stamp;       /* of the last walk that came by */
-    uint64_t defined;     /* position of its DEFINE; 0: none since the start */
+    bool delays;           /* x-delayed-message: kind is that of its x-delayed-type (route_delayed.h) */
+    struct queue *waiting; /* owned: where what it delays is (delayed.h); NULL: nothing was yet */
+    struct list outgoing;  /* bindings of which it is the source */
+    struct list incoming;  /* … and the destination */
+    struct link doomed;    /* on broker->doomed */
+    uint64_t stamp;        /* of the last walk that came by */
+    uint64_t defined;      /* position of its DEFINE; 0: none since the start */
     union {
         struct map keys;           /* direct: key groups by routing key */
         struct topic_index *topic; /* owned */
+        struct roster *roster;     /* owned: x-random, x-…-hash */
+        struct history *history;   /* owned: x-recent-history */
         void *own;                 /* owned: what another kind keeps */
     };
 };
@@ -66,8 +72,11 @@ struct binding {
     struct exchange *to;   /* … or an exchange */
     struct link in_source; /* on source->outgoing */
     struct link in_destination;
-    struct link in_index;        /* where the source's kind keeps it */
-    void *index_node;            /* the kind's own */
+    struct link in_index; /* where the source's kind keeps it */
+    union {
+        void *index_node; /* the kind's own */
+        size_t seat;      /* in its source's roster; SIZE_MAX: it has none */
+    };
     uint64_t defined;            /* position of its DEFINE; 0: none since the start */
     struct bytes key, arguments; /* in data */
     enum headers_match match;    /* headers: how */
@@ -111,4 +120,6 @@ void binding_delete(struct broker *b, struct binding *bd);
 char *binding_refuse(const struct exchange *source, const struct spec *spec);
 
 extern const struct exchange_kind exchange_default, exchange_direct, exchange_fanout, exchange_topic, exchange_headers;
+extern const struct exchange_kind exchange_consistent_hash, exchange_modulus_hash;
+extern const struct exchange_kind exchange_random, exchange_local_random, exchange_recent_history, exchange_delayed;
 #endif

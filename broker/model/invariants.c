@@ -3,10 +3,13 @@
 #include "broker/model/broker.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
+#include "broker/model/delayed.h"
+#include "broker/model/exchange.h"
 #include "broker/model/log.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
+#include "broker/model/route_recent.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
@@ -23,7 +26,7 @@ static void count_ready(void *arg, struct entry *e)
     const struct queue *q = n->queue;
     CHECK(e->queue == q && e->position < q->next_position);
     CHECK(e->state == ENTRY_READY || (e->redelivered && e->deliveries > 0));
-    CHECK(e->state != ENTRY_READY || q->cold.count == 0 || e->position < q->cold.from || q->ready.levels != NULL);
+    CHECK(e->state != ENTRY_READY || q->cold.count == 0 || e->position < q->cold.from);
     CHECK(!e->stored || q->was_stored);
     n->messages++;
     n->bytes += e->msg->body_size;
@@ -56,7 +59,7 @@ void queue_check(const struct broker *b, const struct queue *q)
     } else {
         cold_check(b, q, ready.messages, ready.cost);
     }
-    CHECK(list_is_empty(&q->parked) || (ready.messages == 0 && q->cold.count > 0));
+    CHECK(list_is_empty(&q->parked) || (queue_head(q) == NULL && q->cold.count > 0));
     CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
     CHECK(q->log != NULL || !queue_is_over(q) || q->options.overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
@@ -82,9 +85,26 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
     }
 }
 
+/* Answers how many there are. */
+static uint64_t check_hidden(const struct broker *b, unsigned *loads)
+{
+    uint64_t n = 0, delayed = 0;
+    for (struct map_node *m = map_walk(&b->queues_by_id, NULL); m != NULL; m = map_walk(&b->queues_by_id, m)) {
+        const struct queue *q = item_of(m, struct queue, in_ids);
+        if (!q->spec->hidden)
+            continue;
+        delayed_check(b, q);
+        delayed += q->delayed->count;
+        *loads += q->delayed->loading != LOADS_NOTHING;
+        n++;
+    }
+    CHECK(delayed == b->totals.messages_delayed);
+    return n;
+}
+
 void broker_check(const struct broker *b)
 {
-    uint64_t ready = 0, out = 0, queues = 0;
+    uint64_t ready = 0, out = 0, queues = 0, history = 0;
     unsigned loads = 0;
     for (struct map_node *v = map_walk(&b->vhosts, NULL); v != NULL; v = map_walk(&b->vhosts, v)) {
         const struct vhost *vhost = item_of(v, struct vhost, in_broker);
@@ -102,14 +122,19 @@ void broker_check(const struct broker *b)
             CHECK(q->consumer_count == 1 && q->owner != NULL && q->out_count == 0 && q->cold.count == 0);
             ready += q->ready_count;
         }
+        for (struct map_node *n = map_walk(&vhost->exchanges, NULL); n != NULL; n = map_walk(&vhost->exchanges, n)) {
+            const struct exchange *x = item_of(n, struct exchange, in_vhost);
+            history += x->kind == &exchange_recent_history ? recent_bytes(x) : 0;
+        }
     }
     for (size_t i = 0; i < b->outlet_count; i++)
         if (b->outlets[i] != NULL)
             outlet_check(b, b->outlets[i]);
     CHECK(ready == b->totals.messages_ready && out == b->totals.messages_out && queues == b->totals.queues);
-    CHECK(out == b->tickets.used);
+    CHECK(out == b->tickets.used && history == b->history_bytes);
+    uint64_t hidden = check_hidden(b, &loads);
     CHECK(loads <= b->cold.loads && b->cold.loads <= COLD_LOADS_MAX && !b->is_in_tx);
     CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->resumed) && list_is_empty(&b->doomed));
-    CHECK(b->queues_by_id.count == queues && (b->records || b->position == 0));
-    CHECK(ready + out > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
+    CHECK(b->queues_by_id.count == queues + hidden && (b->records || b->position == 0));
+    CHECK(ready + out + b->totals.messages_delayed > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
 }

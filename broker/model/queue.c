@@ -80,10 +80,11 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     q->kind = q->options.type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
     if (q->kind == &queue_stream)
         q->log = log_create(b, q);
-    map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    if (!spec->hidden)
+        map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
         map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
-        b->totals.queues++;
+        b->totals.queues += !spec->hidden;
     }
     b->topology_version++;
     queue_touch(b, q);
@@ -195,6 +196,11 @@ struct entry *queue_take(struct broker *b, struct queue *q)
     return head;
 }
 
+void queue_take_out(struct broker *b, struct queue *q, struct entry *e)
+{
+    queue_withdraw(b, q, e);
+}
+
 bool queue_is_over(const struct queue *q)
 {
     const struct queue_options *o = &q->options;
@@ -236,12 +242,17 @@ static void queue_dispatch(struct broker *b, struct queue *q)
 /* --- coming
  * ---------------------------------------------------------------------------------------------------------*/
 
-static bool queue_refuses(struct broker *b, struct queue *q, const struct message *msg)
+bool queue_has_room(const struct queue *q, const struct message *msg)
 {
     const struct queue_options *o = &q->options;
-    (void)b;
-    return o->overflow != OVERFLOW_DROP_HEAD &&
-           (q->ready_count + 1 > o->max_length || q->ready_bytes + msg->body_size > o->max_length_bytes);
+    if (o->type == QUEUE_STREAM) /* its limits take from its other end */
+        return true;
+    return q->ready_count + 1 <= o->max_length && q->ready_bytes + msg->body_size <= o->max_length_bytes;
+}
+
+static bool queue_refuses(const struct queue *q, const struct message *msg)
+{
+    return q->options.overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
 }
 
 static uint64_t entry_deadline(const struct broker *b, const struct queue *q, const struct message *msg)
@@ -283,7 +294,7 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 
 static bool ordinary_publish(struct broker *b, struct queue *q, struct message *msg)
 {
-    if (queue_refuses(b, q, msg))
+    if (queue_refuses(q, msg))
         return queue_refuse(b, q, msg);
     struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
@@ -405,7 +416,7 @@ static uint64_t ordinary_purge(struct broker *b, struct queue *q)
 {
     uint64_t count = q->ready_count;
     struct entry *head;
-    while ((head = queue_head(q)) != NULL) {
+    while ((head = ready_head(&q->ready)) != NULL) {
         queue_withdraw(b, q, head);
         entry_end(b, head);
     }
@@ -619,10 +630,11 @@ void queue_delete(struct broker *b, struct queue *q)
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
     wakeup_set(b, &q->overdue, UINT64_MAX);
-    map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
+    if (!q->spec->hidden)
+        map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
     if (!q->spec->is_reply) {
         map_remove(&b->queues_by_id, &q->in_ids);
-        b->totals.queues--;
+        b->totals.queues -= !q->spec->hidden;
     }
     b->topology_version++;
     q->owner = NULL;

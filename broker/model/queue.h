@@ -21,6 +21,7 @@
 #include "broker/port/spec.h"
 
 struct consumer;
+struct delayed;
 struct log;
 struct outlet;
 struct vhost;
@@ -63,12 +64,13 @@ struct queue {
     uint64_t pins; /* who will still ask for it: entries on broker->deaths, routes that are held */
     uint64_t next_position;
 
-    struct map_node in_ids; /* in broker->queues_by_id */
-    uint64_t id;            /* never used again */
-    uint64_t defined;       /* position of its DEFINE; 0: none since the start */
-    bool was_stored;        /* there were records of messages in it */
-    struct cold cold;       /* what is ready, but not in memory */
-    struct list parked;     /* GETs that wait for that (parked.h) */
+    struct map_node in_ids;  /* in broker->queues_by_id */
+    uint64_t id;             /* never used again */
+    uint64_t defined;        /* position of its DEFINE; 0: none since the start */
+    bool was_stored;         /* there were records of messages in it */
+    struct delayed *delayed; /* owned: of a hidden queue of a delaying exchange (delayed.h); else NULL */
+    struct cold cold;        /* what is ready, but not in memory */
+    struct list parked;      /* GETs that wait for that (parked.h) */
 
     struct list consumers; /* all, oldest first */
     struct list ring;      /* those that may be given something: by priority, and the next in turn first */
@@ -102,11 +104,15 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg);
 /* The next message, overdue or not; NULL: there is none in memory. */
 static inline struct entry *queue_head(const struct queue *q)
 {
+    if (q->ready.levels != NULL && q->cold.count > 0)
+        return NULL; /* a higher priority may be among them */
     return ready_head(&q->ready);
 }
 
 /* Its options have changed: what follows from that, at once. */
 void queue_apply_options(struct broker *b, struct queue *q);
+/* Would it take the message, and push no other out for it? */
+bool queue_has_room(const struct queue *q, const struct message *msg);
 
 /* Is it longer than it may be? */
 bool queue_is_over(const struct queue *q);
@@ -117,6 +123,9 @@ bool queue_has_head(struct broker *b, struct queue *q);
 /* Takes the head out of the queue, what is overdue dead-lettered first; NULL if there is none.  The entry is on no
  * list. */
 struct entry *queue_take(struct broker *b, struct queue *q);
+
+/* Takes one that is ready out of the queue, wherever it stands.  The entry is on no list. */
+void queue_take_out(struct broker *b, struct queue *q, struct entry *e);
 
 /* Dead-letters what is overdue at the head, up to EXPIRED_PER_STEP. */
 void queue_expire(struct broker *b, struct queue *q);

@@ -36,7 +36,7 @@ static unsigned highest(const struct ready_levels *levels)
 
 static struct list *list_of(const struct ready *r, unsigned level)
 {
-    return level == 0 ? (struct list *)(uintptr_t)&r->list : &r->levels->at[level];
+    return (struct list *)(uintptr_t)ready_list(r, level);
 }
 
 struct entry *ready_head_of_levels(const struct ready *r)
@@ -85,7 +85,7 @@ void ready_each(struct ready *r, void (*each)(void *arg, struct entry *e), void 
     for (size_t i = r->returned.count; i-- > 0;)
         if (i < r->returned.count)
             each(arg, item_of(r->returned.nodes[i], struct entry, in_returned));
-    for (unsigned l = 0; l <= (r->levels != NULL ? r->levels->max : 0); l++)
+    for (unsigned l = 0; l <= ready_level_max(r); l++)
         list_each (e, list_of(r, l), struct entry, in_queue)
             each(arg, e);
 }
@@ -116,6 +116,6 @@ void ready_check(const struct ready *r)
         const struct entry *e = item_of(r->returned.nodes[i], struct entry, in_returned);
         CHECK(e->state == ENTRY_RETURNED && r->returned.nodes[i]->key == ready_rank(r, e));
     }
-    for (unsigned l = 0; l <= (r->levels != NULL ? r->levels->max : 0); l++)
+    for (unsigned l = 0; l <= ready_level_max(r); l++)
         check_list(r, l);
 }

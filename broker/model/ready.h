@@ -67,6 +67,16 @@ static inline bool ready_is_empty(const struct ready *r)
     return ready_head(r) == NULL;
 }
 
+/* The highest priority that it tells apart, and the entries of one that never were out, by position. */
+static inline unsigned ready_level_max(const struct ready *r)
+{
+    return r->levels != NULL ? r->levels->max : 0;
+}
+static inline const struct list *ready_list(const struct ready *r, unsigned level)
+{
+    return level == 0 ? &r->list : &r->levels->at[level];
+}
+
 /* An entry that is on no list comes to the end of those of its priority. */
 void ready_append(struct ready *r, struct entry *e);
 

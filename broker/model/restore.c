@@ -5,6 +5,7 @@
 #include "broker/model/access.h"
 #include "broker/model/broker.h"
 #include "broker/model/cold.h"
+#include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
 #include "broker/model/log.h"
 #include "broker/model/parameter.h"
@@ -80,11 +81,27 @@ static bool restore_exchange(struct broker *b, struct vhost *v, const struct spe
     return is_fine;
 }
 
+/* Where an exchange keeps what it delays. */
+static bool restore_hidden(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec)
+{
+    struct bytes name;
+    if (!delayed_read_exchange(spec->arguments, &name))
+        return false;
+    struct exchange *x = vhost_find_exchange(b, v, name);
+    if (x == NULL || x->waiting != NULL || !x->spec->durable)
+        return false;
+    delayed_queue_create(b, x, id);
+    broker_set_next_queue_id(b, id + 1);
+    return true;
+}
+
 static bool restore_queue(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec)
 {
     if (!spec->durable || id == 0 || id == UINT64_MAX || queue_find_by_id(b, id) != NULL ||
         vhost_find_queue(b, v, spec->name) != NULL)
         return false;
+    if (spec->hidden)
+        return restore_hidden(b, v, id, spec);
     struct queue *q = queue_create(b, v, spec, NULL, id);
     queue_begin_lease_later(q);
     broker_set_next_queue_id(b, id + 1);
@@ -179,6 +196,10 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
         return true;
     }
     q->next_position = next_position;
+    if (q->delayed != NULL) {
+        delayed_restore(b, q, messages);
+        return true;
+    }
     if (messages > 0)
         cold_count(b, q, messages, bytes);
     cold_look(b, q);

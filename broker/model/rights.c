@@ -97,6 +97,7 @@ static const struct need *needs_of(enum verb verb)
     case LOADED: /* never a client's */
     case ALTER:
     case INSPECT:
+    case MOVE:
     case EXPEL:
         return nothing;
     }

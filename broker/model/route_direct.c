@@ -109,16 +109,11 @@ static bool direct_route(struct broker *b, struct exchange *x, struct routing *m
     return any;
 }
 
-#define NAMED(literal)                                                                                                 \
-    {                                                                                                                  \
-        .at = (const uint8_t *)(literal), .len = sizeof(literal) - 1                                                   \
-    }
-
-const struct exchange_kind exchange_default = {.name = NAMED("direct"), .route = default_route};
-const struct exchange_kind exchange_direct = {.name = NAMED("direct"),
+const struct exchange_kind exchange_default = {.name = BYTES_CONSTANT("direct"), .route = default_route};
+const struct exchange_kind exchange_direct = {.name = BYTES_CONSTANT("direct"),
                                               .route = direct_route,
                                               .init = direct_init,
                                               .fini = direct_fini,
                                               .bind = direct_bind,
                                               .unbind = direct_unbind};
-const struct exchange_kind exchange_fanout = {.name = NAMED("fanout"), .route = fanout_route};
+const struct exchange_kind exchange_fanout = {.name = BYTES_CONSTANT("fanout"), .route = fanout_route};

@@ -81,11 +81,17 @@ struct broker {
     unsigned alarms;            /* ALARM_MEMORY alone */
     unsigned alarms_outside;    /* what broker_set_alarm() said */
     uint64_t bytes_outside;     /* of messages, that others hold */
+    uint64_t history_bytes;     /* message_cost() of what exchanges keep (route_recent.h) */
+    uint64_t random;            /* state of broker_random() */
     unsigned alarms_told;       /* all of them, as the last effects say */
     uint64_t alarm_ms;          /* when the memory alarm last changed */
     struct wakeup alarm_wakeup; /* when they may clear */
     struct broker_totals totals;
 };
+
+/* A number below n, which is not 0: for turns that are left to chance, not for secrets.  It depends on the seed and on
+ * how many were drawn before. */
+uint64_t broker_random(struct broker *b, uint64_t n);
 
 void effects_grow(struct effects *e);
 

@@ -6,6 +6,7 @@
 #include "broker/port/inspection.h"
 #include "broker/port/load.h"
 #include "broker/port/message.h"
+#include "broker/port/move.h"
 
 void command_drop(struct command *c)
 {
@@ -42,6 +43,9 @@ void command_drop(struct command *c)
         break;
     case INSPECT:
         inspection_destroy(c->inspection);
+        break;
+    case MOVE:
+        move_destroy(c->move);
         break;
     case EXPEL:
         free(c->expel.spec);

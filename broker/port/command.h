@@ -17,6 +17,7 @@ struct changes;
 struct inspection;
 struct load;
 struct message;
+struct move;
 struct spec;
 struct tx;
 
@@ -51,6 +52,7 @@ enum verb {
     /* From a desk (ids.h), which has no streams, and is never poisoned. */
     ALTER,   /* changes: all or none of them.  Answered: DONE with what became of each, FAILED if one is wrong. */
     INSPECT, /* inspection: a page of a list.  Answered. */
+    MOVE,    /* move: a few messages from a queue to where it says.  Answered. */
     EXPEL,   /* spec: name of a connection, source a user, vhost; empty: any; objection is what its client is told.
                 limit: of how many at most, 0: all.  Answered: messages is how many. */
 };
@@ -103,6 +105,7 @@ struct command {
         struct load *load;             /* LOADED: moves to the model */
         struct changes *changes;       /* ALTER: moves to the model, and back */
         struct inspection *inspection; /* INSPECT: likewise */
+        struct move *move;             /* MOVE: likewise */
     };
 };
 

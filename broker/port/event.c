@@ -5,6 +5,7 @@
 #include "broker/port/change.h"
 #include "broker/port/inspection.h"
 #include "broker/port/message.h"
+#include "broker/port/move.h"
 
 void event_drop(struct event *e)
 {
@@ -14,6 +15,8 @@ void event_drop(struct event *e)
             changes_destroy(e->done.changes);
         else if (e->verb == INSPECT)
             inspection_destroy(e->done.inspection);
+        else if (e->verb == MOVE)
+            move_destroy(e->done.move);
         else
             free(e->done.spec);
         break;

@@ -13,6 +13,7 @@
 struct changes;
 struct inspection;
 struct message;
+struct move;
 struct spec;
 
 enum happening {
@@ -73,6 +74,7 @@ struct event {
                 struct spec *spec;             /* owned: the command's own, or NULL */
                 struct changes *changes;       /* owned: ALTER */
                 struct inspection *inspection; /* owned: INSPECT */
+                struct move *move;             /* owned: MOVE */
             };
             uint32_t messages, consumers;
             bool is_change;  /* DECLARE_…, DELETE_…, PURGE, (UN)BIND: something was made or taken away */

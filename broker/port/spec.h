@@ -55,6 +55,7 @@ struct spec {
     bool to_exchange;         /* a binding's destination is an exchange */
     bool if_unused, if_empty; /* for deletes */
     bool server_named;        /* the session made the queue's name up: the reserved prefix is right */
+    bool hidden;              /* a queue of the broker's own: in no listing, reached by no name */
     bool is_reply;            /* SUBSCRIBE: the name is an address that the session made up (port/reply.h) */
     bool no_ack;
     int64_t priority; /* a consumer's x-priority */

@@ -37,7 +37,7 @@ const tls = process.env.AMQP_TLS === '1'
 const isExternal = (password = broker.pass) => process.env.AMQP_MECHANISM === 'EXTERNAL' && password === broker.pass;
 
 const CAPABILITIES = ['authentication_failure_close', 'basic.nack', 'connection.blocked', 'consumer_cancel_notify',
-  'consumer_priorities', 'exchange_exchange_bindings', 'per_consumer_qos', 'publisher_confirms'];
+  'consumer_priorities', 'direct_reply_to', 'exchange_exchange_bindings', 'per_consumer_qos', 'publisher_confirms'];
 
 function check(condition, what) {
   if (!condition) throw new Error(what);
@@ -121,10 +121,11 @@ class Scenario {
 }
 
 class Suite {
-  constructor(client, cleanup) {
+  /* own: names in place of those of scenarios.txt. */
+  constructor(client, cleanup, own) {
     this.prefix = `interop-${client}-${process.pid}-${crypto.randomBytes(4).toString('hex')}-`;
     this.cleanup = cleanup;
-    this.names = scenarioNames();
+    this.names = own || scenarioNames();
     this.functions = new Map();
     this.skips = new Map();
   }

@@ -37,7 +37,7 @@ TLS = os.environ.get("AMQP_TLS") == "1"
 CA, CERT, KEY = (os.environ.get(f"AMQP_{name}") or None for name in ("CA", "CERT", "KEY"))
 
 CAPABILITIES = ("authentication_failure_close", "basic.nack", "connection.blocked", "consumer_cancel_notify",
-                "consumer_priorities", "exchange_exchange_bindings", "per_consumer_qos",
+                "consumer_priorities", "direct_reply_to", "exchange_exchange_bindings", "per_consumer_qos",
                 "publisher_confirms")
 
 
@@ -156,12 +156,12 @@ class Scenario:
 
 
 class Suite:
-    def __init__(self, client, cleanup, extra=()):
+    def __init__(self, client, cleanup, extra=(), own=None):
         """cleanup(queues, exchanges), perhaps a coroutine, deletes those that there are; extra names follow those
-        of scenarios.txt."""
+        of scenarios.txt, own ones take their place."""
         self.prefix = f"interop-{client}-{os.getpid()}-{random.randrange(1 << 32):08x}-"
         self.cleanup = cleanup
-        self.names = scenario_names() + list(extra)
+        self.names = list(own or scenario_names()) + list(extra)
         self.functions = {}
         self.skips = {}
 

@@ -433,6 +433,7 @@ static bool may_fail(enum verb verb)
     case LOADED:
     case ALTER:
     case INSPECT:
+    case MOVE:
     case EXPEL:
         break;
     }
@@ -445,6 +446,7 @@ static void carry_out(struct run *r, struct command *c)
     case LOADED:
     case ALTER:
     case INSPECT:
+    case MOVE:
     case EXPEL:
         CHECK(c->verb == LOGIN); /* no session says that */
         break;

@@ -30,7 +30,7 @@ struct peer {
     bool (*receive)(struct peer *p, int line, struct buffer *in, unsigned timeout_ms);
     bool (*has_closed)(struct peer *p, int line); /* the other side has, and everything it sent was received */
     void (*drop)(struct peer *p, int line);
-    void (*wait)(struct peer *p, unsigned ms);
+    void (*wait)(struct peer *p, uint64_t ms);
 
     /* An administrator wants that; takes it.  Answers why it was refused, on the heap; NULL: it is so.  The function
      * is NULL where there is no administrator: conversations that need one are left out. */

@@ -242,7 +242,7 @@ static uint64_t next_deadline(const struct peer_model *m)
     return due < m->now ? m->now : due;
 }
 
-static void model_wait(struct peer *p, unsigned ms)
+static void model_wait(struct peer *p, uint64_t ms)
 {
     struct peer_model *m = of(p);
     uint64_t until = m->now + ms;

@@ -98,10 +98,10 @@ static void socket_drop(struct peer *p, int line)
     of(p)->fds[line] = -1;
 }
 
-static void socket_wait(struct peer *p, unsigned ms)
+static void socket_wait(struct peer *p, uint64_t ms)
 {
     (void)p;
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
     while (nanosleep(&t, &t) != 0)
         ;
 }

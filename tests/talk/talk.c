@@ -143,7 +143,7 @@ static bool say_wait(struct talk *t, const char *text)
     if (v == NULL || v->kind != VALUE_INTEGER)
         return talk_fail(t, "wait wants milliseconds");
     talk_settle(t, NULL);
-    t->peer->wait(t->peer, (unsigned)v->integer);
+    t->peer->wait(t->peer, (uint64_t)v->integer);
     return true;
 }
 

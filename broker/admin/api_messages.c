@@ -1,0 +1,140 @@
+/* Messages that are moved: from a queue to another, to an exchange, or back to where they died (port/move.h). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "broker/admin/api.h"
+#include "broker/admin/json.h"
+#include "broker/admin/note.h"
+#include "broker/admin/topology.h"
+#include "broker/port/move.h"
+
+enum {
+    MOVED_MAX = 4096,    /* messages that one request moves: whoever wants more asks again */
+    LOOK_AGAIN_MS = 2,   /* while messages come from disk */
+    LOOK_AGAIN_MAX = 500 /* times in a row without one */
+};
+
+/* ---- What was asked. */
+
+static bool read_number(struct request *r, const char *name, uint64_t *value)
+{
+    int64_t n = (int64_t)*value;
+    if (!request_integer(r, name, &n))
+        return false;
+    if (n < 0) {
+        request_refuse(r, "%s is negative", name);
+        return false;
+    }
+    *value = (uint64_t)n;
+    return true;
+}
+
+/* "to" says what is meant; without it the names do. */
+static bool read_destination(struct request *r, struct move *m)
+{
+    struct bytes to, queue, exchange, key;
+    if (!request_text(r, "to", &to) || !request_text(r, "queue", &queue) || !request_text(r, "exchange", &exchange) ||
+        !request_text(r, "routing_key", &key))
+        return false;
+    if (to.at == NULL)
+        to = exchange.at != NULL ? BYTES("exchange") : BYTES("queue");
+    m->exchange = topology_exchange(exchange);
+    m->key = key;
+    if (bytes_equal(to, BYTES("x-death-origin"))) {
+        m->to = MOVE_TO_ORIGIN;
+    } else if (bytes_equal(to, BYTES("x-death-exchange"))) {
+        m->to = MOVE_TO_ORIGIN_EXCHANGE;
+    } else if (bytes_equal(to, BYTES("exchange")) && exchange.at != NULL) {
+        m->to = MOVE_TO_EXCHANGE;
+    } else if (bytes_equal(to, BYTES("queue")) && queue.at != NULL) {
+        m->to = MOVE_TO_QUEUE;
+        m->key = queue;
+    } else {
+        request_refuse(r, "where to? \"queue\" or \"exchange\" must be named, or \"to\" be x-death-origin or "
+                          "x-death-exchange");
+        return false;
+    }
+    return true;
+}
+
+/* ---- One command after the other.  r->number: how many it has moved, r->more: how many it may move. */
+
+static void move_more(struct request *r);
+
+static json_t *result_of(const struct request *r)
+{
+    const struct move *m = r->move;
+    json_t *o = json_object();
+    json_set(o, "moved", json_integer(r->number));
+    json_set(o, "bytes", json_integer((json_int_t)r->moved_bytes));
+    json_set(o, "kept", json_integer((json_int_t)r->kept));
+    json_set(o, "done", json_boolean(m->is_over));
+    json_set(o, "waiting", json_boolean(m->is_waiting));
+    json_set(o, "position", json_integer((json_int_t)m->position));
+    json_set(o, "end", json_integer((json_int_t)m->end));
+    if (m->stopped != NULL)
+        json_set(o, "stopped", json_of_text(bytes_of_string(m->stopped)));
+    return o;
+}
+
+static void answer(struct request *r)
+{
+    const struct move *m = r->move;
+    if (r->number > 0)
+        log_info("admin", "%s has moved %lld messages out of queue '%.*s' in vhost '%.*s'", r->actor,
+                 (long long)r->number, BYTES_ARG(m->queue), BYTES_ARG(m->vhost));
+    if (r->number > 0 || m->stopped != NULL)
+        note_move(r, m, (uint64_t)r->number);
+    request_reply(r, HTTP_STATUS_OK, result_of(r));
+}
+
+static void on_moved(struct request *r, struct event *e)
+{
+    if (e->what != DONE) {
+        note_move_refused(r, e->failed.text);
+        if (e->failed.reason == NO_SUCH_QUEUE || e->failed.reason == NO_SUCH_EXCHANGE)
+            request_fail(r, HTTP_STATUS_NOT_FOUND, "not_found", "%s", e->failed.text);
+        else
+            request_answer_failure(r, e);
+        return;
+    }
+    struct move *m = r->move = e->done.move;
+    e->done.move = NULL;
+    r->number += (int64_t)m->moved;
+    r->moved_bytes += m->bytes;
+    r->kept += m->kept;
+    r->idle = m->is_waiting && m->moved + m->kept == 0 ? r->idle + 1 : 0;
+    if (m->is_over || r->number >= r->more || r->idle > LOOK_AGAIN_MAX)
+        answer(r);
+    else if (m->is_waiting)
+        request_wait(r, LOOK_AGAIN_MS, move_more);
+    else
+        move_more(r);
+}
+
+static void move_more(struct request *r)
+{
+    struct move *m = r->move;
+    uint64_t left = (uint64_t)(r->more - r->number);
+    r->move = NULL;
+    m->limit = left < MOVES_MAX ? (uint32_t)left : MOVES_MAX;
+    request_move(r, m, on_moved);
+}
+
+void queues_move(struct request *r)
+{
+    struct move what = {.vhost = r->param[0], .queue = r->param[1]};
+    uint64_t limit = MOVED_MAX;
+    if (!read_destination(r, &what) || !request_flag(r, "drop_history", &what.drops_history) ||
+        !read_number(r, "limit", &limit) || !read_number(r, "position", &what.position) ||
+        !read_number(r, "end", &what.end))
+        return;
+    if (limit == 0) {
+        request_refuse(r, "limit is 0");
+        return;
+    }
+    r->more = limit < MOVED_MAX ? (int64_t)limit : MOVED_MAX;
+    r->move = move_create(&what);
+    move_more(r);
+}

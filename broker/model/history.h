@@ -1,0 +1,30 @@
+/* What a message's x-death says of where it came from, for those who put it back there, and a message without it
+ * (reference queue-features 1.4).  obituary.h writes it. */
+#ifndef BROKER_MODEL_HISTORY_H
+#define BROKER_MODEL_HISTORY_H
+
+#include <stdbool.h>
+
+#include "base/bytes.h"
+
+enum { HISTORY_NAME_MAX = 255 }; /* bytes of a name: longer ones are none */
+
+/* The newest entry; views into the properties. */
+struct last_death {
+    struct bytes queue;
+    bool has_names;         /* how the message had come there is known: */
+    struct bytes exchange;  /* published to this exchange, */
+    struct bytes key;       /* with this routing key, */
+    struct bytes more_keys; /* and these: the rest of the routing-keys array, encoded */
+};
+
+/* False: there is no x-death, or its newest entry names no queue. */
+bool history_find_last(struct bytes properties, struct last_death *out);
+
+/* The same routing keys as a message has them (broker/port/message.h): at most room bytes, or none at all; answers how
+ * many there are. */
+unsigned history_read_keys(struct bytes more_keys, uint8_t *to, size_t room, struct bytes *keys);
+
+/* The properties without x-death, x-first-death-… and x-last-death-…; on the heap, *size bytes. */
+uint8_t *history_strip(struct bytes properties, size_t *size);
+#endif
