@@ -10,6 +10,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
 #include "broker/model/remember.h"
+#include "broker/model/retry.h"
 #include "broker/model/vhost.h"
 #include "broker/port/queue_options.h"
 #include "codec/table.h"
@@ -65,6 +66,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     link_init(&q->dirty);
     list_init(&q->bindings);
     ready_init(&q->ready, spec->options.max_priority);
+    retry_init(q);
     list_init(&q->out);
     list_init(&q->consumers);
     list_init(&q->ring);
@@ -362,8 +364,15 @@ static void queue_end_out(struct broker *b, struct entry *e)
     e->held = false;
 }
 
+void queue_readmit(struct broker *b, struct queue *q, struct entry *e)
+{
+    ready_return(&q->ready, e);
+    ready_count_add(b, q, e);
+    queue_mark_dirty(b, q);
+}
+
 /* An entry that was out comes back; or has come back once too often. */
-static void queue_return(struct broker *b, struct entry *e)
+static void queue_return(struct broker *b, struct entry *e, bool has_failed)
 {
     struct queue *q = e->queue;
     e->redelivered = true;
@@ -374,9 +383,8 @@ static void queue_return(struct broker *b, struct entry *e)
         return;
     }
     remember_entry(b, RECORD_RETURN, e);
-    ready_return(&q->ready, e);
-    ready_count_add(b, q, e);
-    queue_mark_dirty(b, q);
+    if (!retry_takes(b, q, e, has_failed))
+        queue_readmit(b, q, e);
 }
 
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
@@ -390,7 +398,8 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
         entry_end(b, e);
         break;
     case REQUEUED:
-        queue_return(b, e);
+    case HANDED_BACK:
+        queue_return(b, e, outcome == REQUEUED);
         break;
     case REJECTED:
         queue_die(b, e, DEATH_REJECTED);
@@ -415,6 +424,7 @@ static uint64_t ordinary_purge(struct broker *b, struct queue *q)
         entry_end(b, head);
     }
     cold_purge(b, q);
+    count += retry_purge(b, q);
     if (!list_is_empty(&q->parked))
         queue_mark_dirty(b, q);
     return count;
@@ -595,6 +605,7 @@ static void queue_free(struct queue *q)
 {
     CHECK(q->pins == 0 && list_is_empty(&q->out) && list_is_empty(&q->parked));
     ready_fini(&q->ready);
+    heap_fini(&q->waiting);
     vhost_unpin(q->vhost);
     free(q->spec);
     free(q);
