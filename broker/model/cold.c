@@ -216,15 +216,6 @@ static int64_t arrival(const struct broker *b, const struct load_entry *le)
     return (int64_t)b->now.ms - (int64_t)(age < INT64_MAX / 2 ? age : INT64_MAX / 2);
 }
 
-uint64_t cold_deadline(const struct broker *b, const struct load_entry *le)
-{
-    if (le->ttl_ms == PLACE_NO_TTL)
-        return ENTRY_NEVER;
-    uint64_t end = sum(le->written_ms, le->ttl_ms);
-    uint64_t left = end > b->now.wall_ms ? end - b->now.wall_ms : 0;
-    return sum(b->now.ms, left < le->ttl_ms ? left : le->ttl_ms);
-}
-
 static void append(struct broker *b, struct queue *q, struct load_entry *le)
 {
     struct entry *e = entry_create(b, q, le->msg);

@@ -189,7 +189,7 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
     q->next_position = next_position;
     q->was_stored = true;
     if (q->delayed != NULL) {
-        delayed_restore(b, q, messages, bytes);
+        delayed_restore(b, q, messages);
         return true;
     }
     if (messages > 0)
