@@ -90,13 +90,13 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     q->options = q->spec->options;
     complete_options(b, &q->options);
     q->kind = q->options.type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
-    if (!spec->is_reply && !spec->hidden && policy_are_any(v))
-        policy_apply_to_queue(b, q);
     if (q->kind == &queue_stream)
         q->log = log_create(b, q);
-    set_pace(b, q);
     q->dedup = dedup_create_for_queue(b, q);
     q->groups = groups_create(b, q);
+    if (!spec->is_reply && !spec->hidden && policy_are_any(v))
+        policy_apply_to_queue(b, q);
+    set_pace(b, q);
     if (!spec->hidden)
         map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
