@@ -34,6 +34,7 @@ struct broker *broker_create(const struct broker_config *config)
     b->records = config->records;
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
+    letters_state_init(&b->letters);
     b->connections_max = config->connections_max;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
     b->delivery_limit = config->delivery_limit > 0 ? config->delivery_limit : MODEL_DELIVERY_LIMIT;
@@ -131,7 +132,8 @@ uint64_t broker_deadline(const struct broker *b)
     if (deadletter_is_due(b) || cold_is_due(b))
         return b->now.ms;
     struct heap_node *n = heap_top(&b->wakeups);
-    return n != NULL ? n->key : UINT64_MAX;
+    uint64_t letters = letters_deadline(b), next = n != NULL ? n->key : UINT64_MAX;
+    return letters < next ? letters : next;
 }
 
 /* --- a step
@@ -147,6 +149,8 @@ void broker_finish(struct broker *b)
         } else if (b->deaths_left > 0 && deadletter_is_due(b)) {
             deadletter_next(b);
             b->deaths_left--;
+        } else if (letters_are_due(b)) {
+            letters_sweep(b);
         } else {
             return;
         }

@@ -78,7 +78,7 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
 
 void broker_check(const struct broker *b)
 {
-    uint64_t ready = 0, out = 0, queues = 0, history = 0;
+    uint64_t ready = 0, out = 0, queues = 0, boxes = 0, history = 0;
     unsigned loads = 0;
     for (struct map_node *v = map_walk(&b->vhosts, NULL); v != NULL; v = map_walk(&b->vhosts, v)) {
         const struct vhost *vhost = item_of(v, struct vhost, in_broker);
@@ -89,6 +89,14 @@ void broker_check(const struct broker *b)
             out += q->out_count;
             loads += q->cold.is_loading;
             queues++;
+        }
+        for (struct map_node *n = map_walk(&vhost->boxes, NULL); n != NULL; n = map_walk(&vhost->boxes, n)) {
+            const struct queue *q = item_of(n, struct queue, in_vhost);
+            queue_check(b, q);
+            letters_check(b, q);
+            ready += q->ready_count;
+            loads += q->cold.is_loading;
+            boxes++;
         }
         for (struct map_node *n = map_walk(&vhost->replies, NULL); n != NULL; n = map_walk(&vhost->replies, n)) {
             const struct queue *q = item_of(n, struct queue, in_vhost);
@@ -108,6 +116,6 @@ void broker_check(const struct broker *b)
     CHECK(out == b->tickets.used && history == b->history_bytes);
     CHECK(loads <= b->cold.loads && b->cold.loads <= COLD_LOADS_MAX && !b->is_in_tx);
     CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->resumed) && list_is_empty(&b->doomed));
-    CHECK(b->queues_by_id.count == queues && (b->records || b->position == 0));
+    CHECK(b->queues_by_id.count == queues + boxes && (b->records || b->position == 0));
     CHECK(ready + out > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
 }

@@ -6,7 +6,9 @@
 #include "base/check.h"
 #include "base/str.h"
 #include "broker/model/consumer.h"
+#include "broker/model/deadletter.h"
 #include "broker/model/exchange.h"
+#include "broker/model/letters.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
 #include "broker/model/remember.h"
@@ -48,6 +50,14 @@ static void complete_options(const struct broker *b, struct queue_options *o)
         o->delivery_limit = b->delivery_limit;
 }
 
+/* Where those of its kind are by name. */
+static struct map *queue_names(const struct queue *q)
+{
+    if (q->spec->is_letters)
+        return &q->vhost->boxes;
+    return q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues;
+}
+
 struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
                            uint64_t id)
 {
@@ -73,14 +83,16 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     wakeup_init(&q->expiry, on_expiry);
     wakeup_init(&q->lease, on_lease);
     wakeup_init(&q->overdue, on_overdue);
-    q->kind = &queue_ordinary;
+    q->kind = spec->is_letters ? &queue_of_letters : &queue_ordinary;
     q->options = q->spec->options;
     complete_options(b, &q->options);
-    map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
-    if (!spec->is_reply) {
+    link_init(&q->in_letters);
+    map_add(queue_names(q), &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    if (!spec->is_reply)
         map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
-        b->totals.queues++;
-    }
+    if (spec->is_letters)
+        return q; /* nothing is routed there */
+    b->totals.queues += !spec->is_reply;
     b->topology_version++;
     queue_touch(b, q);
     return q;
@@ -127,13 +139,15 @@ static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
     b->totals.messages_ready--;
     if (q->cold.count > 0)
         cold_look(b, q);
+    if (q->is_awaited)
+        letters_find_room(b, q);
 }
 
 /* The entry, which is on no list, is to be dead-lettered; without a dead-letter exchange it is dropped. */
 static void queue_die(struct broker *b, struct entry *e, enum death death)
 {
     struct queue *q = e->queue;
-    if (!q->options.has_dead_letter_exchange) {
+    if (!deadletter_has_exchange(q, e->msg)) {
         entry_end(b, e);
         return;
     }
@@ -242,7 +256,8 @@ bool queue_has_room(const struct queue *q, const struct message *msg)
     const struct queue_options *o = &q->options;
     if (o->type == QUEUE_STREAM) /* its limits take from its other end */
         return true;
-    return q->ready_count + 1 <= o->max_length && q->ready_bytes + msg->body_size <= o->max_length_bytes;
+    uint64_t count = q->ready_count + letters_count(q), bytes = q->ready_bytes + letters_bytes(q);
+    return count + 1 <= o->max_length && bytes + msg->body_size <= o->max_length_bytes;
 }
 
 static bool queue_refuses(const struct queue *q, const struct message *msg)
@@ -414,6 +429,8 @@ static uint64_t ordinary_purge(struct broker *b, struct queue *q)
         entry_end(b, head);
     }
     cold_purge(b, q);
+    if (q->is_awaited)
+        letters_find_room(b, q);
     if (!list_is_empty(&q->parked))
         queue_mark_dirty(b, q);
     return count;
@@ -584,6 +601,7 @@ void queue_apply_options(struct broker *b, struct queue *q)
     queue_touch(b, q);
     if (!list_is_empty(&q->out))
         wakeup_set(b, &q->overdue, b->now.ms);
+    letters_judge(b, q);
     queue_mark_dirty(b, q);
 }
 
@@ -606,6 +624,7 @@ void queue_delete(struct broker *b, struct queue *q)
     struct entry *e;
     CHECK(!q->gone);
     q->gone = true;
+    letters_delete(b, q);
     list_each (bd, &q->bindings, struct binding, in_destination)
         binding_delete(b, bd);
     remember_queue(b, RECORD_UNDEFINE, q);
@@ -620,12 +639,13 @@ void queue_delete(struct broker *b, struct queue *q)
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
     wakeup_set(b, &q->overdue, UINT64_MAX);
-    map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
-    if (!q->spec->is_reply) {
+    map_remove(queue_names(q), &q->in_vhost);
+    if (!q->spec->is_reply)
         map_remove(&b->queues_by_id, &q->in_ids);
-        b->totals.queues--;
+    if (!q->spec->is_letters) {
+        b->totals.queues -= !q->spec->is_reply;
+        b->topology_version++;
     }
-    b->topology_version++;
     q->owner = NULL;
     if (q->pins == 0)
         queue_free(q);

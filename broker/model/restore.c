@@ -84,7 +84,13 @@ static bool restore_queue(struct broker *b, struct vhost *v, uint64_t id, const 
     if (!spec->durable || id == 0 || id == UINT64_MAX || queue_find_by_id(b, id) != NULL ||
         vhost_find_queue(b, v, spec->name) != NULL)
         return false;
-    struct queue *q = queue_create(b, v, spec, NULL, id);
+    struct spec is = *spec;
+    is.is_letters = letters_is_box(spec);
+    struct queue *q = queue_create(b, v, &is, NULL, id);
+    if (is.is_letters)
+        letters_restore(b, q);
+    else
+        letters_adopt(b, q);
     queue_begin_lease_later(q);
     broker_set_next_queue_id(b, id + 1);
     return true;
@@ -174,6 +180,8 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
     if (messages > 0)
         cold_count(b, q, messages, bytes);
     cold_look(b, q);
+    if (q->spec->is_letters && messages > 0)
+        letters_begin(b, q);
     return true;
 }
 
