@@ -2,6 +2,7 @@
 
 #include "base/str.h"
 #include "broker/model/alter.h"
+#include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
@@ -78,6 +79,13 @@ static void remove_exchange(struct broker *b, struct vhost *v, struct change *c)
     exchange_delete(b, x);
     exchange_delete_doomed(b);
     c->outcome = CHANGE_REMOVED;
+}
+
+static void cancel(struct broker *b, struct vhost *v, struct change *c)
+{
+    struct exchange *x = vhost_find_exchange(b, v, c->spec->name);
+    if (x != NULL)
+        delayed_cancel(b, x, c->spec->serial, c);
 }
 
 /* --- queues
@@ -211,8 +219,8 @@ static void remove_binding(struct broker *b, struct vhost *v, struct change *c)
 
 void alter_topology(struct broker *b, struct change *c)
 {
-    static void (*const how[][CHANGE_PURGE + 1])(struct broker * b, struct vhost * v, struct change * c) = {
-        [DEFINE_EXCHANGE] = {[CHANGE_PUT] = put_exchange, [CHANGE_REMOVE] = remove_exchange},
+    static void (*const how[][CHANGE_CANCEL + 1])(struct broker * b, struct vhost * v, struct change * c) = {
+        [DEFINE_EXCHANGE] = {[CHANGE_PUT] = put_exchange, [CHANGE_REMOVE] = remove_exchange, [CHANGE_CANCEL] = cancel},
         [DEFINE_QUEUE] = {[CHANGE_PUT] = put_queue, [CHANGE_REMOVE] = remove_queue, [CHANGE_PURGE] = purge_queue},
         [DEFINE_BINDING] = {[CHANGE_PUT] = put_binding, [CHANGE_REMOVE] = remove_binding},
     };

@@ -122,8 +122,8 @@ static struct message *rewrite(const struct moving *g, const struct message *old
 }
 
 /* Where it goes: the queue that it came from, or what the exchange says. */
-static size_t find_places(struct moving *g, const struct message *msg, const struct last_death *death,
-                          struct queue **origin, struct queue *const **queues)
+static size_t find_places(struct moving *g, struct message *msg, const struct last_death *death, struct queue **origin,
+                          struct queue *const **queues)
 {
     struct broker *b = g->b;
     struct exchange *x = g->exchange;

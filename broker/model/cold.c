@@ -1,6 +1,7 @@
 #include "broker/model/cold.h"
 
 #include "base/check.h"
+#include "broker/model/delayed.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
@@ -182,6 +183,10 @@ void cold_ask(struct broker *b)
     while (cold_is_due(b)) {
         struct queue *q = item_of(s->wanting.ring.next, struct queue, cold.wanting);
         list_remove(&q->cold.wanting);
+        if (q->delayed != NULL) {
+            s->loads += delayed_ask(b, q);
+            continue;
+        }
         if (is_starved(b, q)) {
             list_append(&s->starved, &q->cold.wanting);
             continue;
@@ -205,7 +210,7 @@ static uint64_t sum(uint64_t a, uint64_t b)
 }
 
 /* When it expires: the wall clock may have jumped since it was written, but it never stays longer than it may. */
-static uint64_t deadline(const struct broker *b, const struct load_entry *le)
+uint64_t cold_deadline(const struct broker *b, const struct load_entry *le)
 {
     if (le->ttl_ms == PLACE_NO_TTL)
         return ENTRY_NEVER;
@@ -219,7 +224,7 @@ static void append(struct broker *b, struct queue *q, struct load_entry *le)
     struct entry *e = entry_create(b, q, le->msg);
     le->msg = NULL;
     e->position = le->position;
-    e->expires_at = deadline(b, le);
+    e->expires_at = cold_deadline(b, le);
     e->deliveries = le->deliveries;
     e->redelivered = le->redelivered;
     e->stored = true;
@@ -271,7 +276,9 @@ void cold_take_load(struct broker *b, struct load *l)
     struct queue *q = queue_find_by_id(b, l->queue);
     if (b->cold.loads > 0)
         b->cold.loads--;
-    if (q != NULL && q->cold.is_loading) {
+    if (q != NULL && q->delayed != NULL) {
+        delayed_take_load(b, q, l);
+    } else if (q != NULL && q->cold.is_loading) {
         q->cold.is_loading = false;
         if (!q->cold.is_stale)
             fill(b, q, l);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
 #include "broker/model/history.h"
 #include "broker/model/letters.h"
@@ -108,22 +109,33 @@ struct message *deadletter_address(const struct queue *q, const struct message *
 /* Answers true if the letter's record has settled e. */
 static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
 {
-    struct message *letter = deadletter_write(b, e, x);
+    bool is_due = e->death == DEATH_DUE;
+    struct message *letter = is_due ? delayed_write_letter(e->msg) : deadletter_write(b, e, x);
     struct routing routing = {.key = message_key(letter), .extra_keys = message_extra_keys(letter), .msg = letter};
     const struct route *route = route_message(b, x, &routing);
     remember_begin_letter(b, letter, e);
     for (size_t i = 0; i < route->n; i++) {
         struct queue *q = route->queues[i];
-        if (e->death == DEATH_REJECTED || obituary_allows(message_properties(letter), letter->deaths, q->name))
+        if (is_due || e->death == DEATH_REJECTED ||
+            obituary_allows(message_properties(letter), letter->deaths, q->name))
             queue_publish(b, q, message_ref(letter));
     }
     message_unref(letter);
     return b->publishing.is_open;
 }
 
+/* Where it goes; NULL: nowhere, any more. */
+static struct exchange *exchange_of(const struct broker *b, const struct entry *e)
+{
+    const struct queue *q = e->queue;
+    if (e->death == DEATH_DUE)
+        return q->gone ? NULL : q->delayed->exchange;
+    return deadletter_exchange(b, q, e->msg);
+}
+
 static void send_at_most_once(struct broker *b, struct entry *e)
 {
-    struct exchange *x = deadletter_exchange(b, e->queue, e->msg);
+    struct exchange *x = exchange_of(b, e);
     if (x != NULL && send_letter(b, e, x))
         entry_destroy(b, e);
     else

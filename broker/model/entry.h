@@ -20,10 +20,11 @@ enum entry_state {
     ENTRY_READY,    /* in queue->ready, and never was out */
     ENTRY_RETURNED, /* in queue->ready.returned: it was out, and keeps its position */
     ENTRY_OUT,      /* on queue->out and stream->out, with a ticket */
+    ENTRY_DELAYED,  /* in a schedule (delayed.h), on no list */
     ENTRY_DYING,    /* on broker->deaths, on its way to a dead-letter exchange */
 };
 
-enum death { DEATH_REJECTED, DEATH_EXPIRED, DEATH_MAXLEN, DEATH_DELIVERY_LIMIT, DEATH_COUNT };
+enum death { DEATH_REJECTED, DEATH_EXPIRED, DEATH_MAXLEN, DEATH_DELIVERY_LIMIT, DEATH_DUE, DEATH_COUNT };
 
 #define ENTRY_NEVER UINT64_MAX /* no expiry */
 

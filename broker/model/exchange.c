@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
+#include "broker/model/route_delayed.h"
 #include "broker/model/route_headers.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
@@ -16,9 +17,9 @@
 const struct exchange_kind *exchange_kind_find(struct bytes name)
 {
     static const struct exchange_kind *const kinds[] = {
-        &exchange_direct,  &exchange_fanout,          &exchange_topic,
-        &exchange_headers, &exchange_consistent_hash, &exchange_modulus_hash,
-        &exchange_random,  &exchange_local_random,    &exchange_recent_history};
+        &exchange_direct,          &exchange_fanout,       &exchange_topic,  &exchange_headers,
+        &exchange_consistent_hash, &exchange_modulus_hash, &exchange_random, &exchange_local_random,
+        &exchange_recent_history,  &exchange_delayed};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (bytes_equal(kinds[i]->name, name))
             return kinds[i];
@@ -36,6 +37,9 @@ struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct
     struct exchange *x = alloc_zeroed(sizeof *x);
     x->vhost = v;
     x->kind = spec->name.len == 0 ? &exchange_default : exchange_kind_find(spec->type);
+    x->delays = x->kind == &exchange_delayed;
+    if (x->delays)
+        x->kind = delayed_kind(spec);
     CHECK(x->kind != NULL);
     x->spec = spec_create(spec);
     x->name = x->spec->name;
@@ -66,6 +70,8 @@ void exchange_delete(struct broker *b, struct exchange *x)
     list_remove(&x->doomed); /* its own last binding may have doomed it again */
     CHECK(b->doomed.ring.next != &x->doomed);
     remember_exchange(b, RECORD_UNDEFINE, x);
+    if (x->waiting != NULL)
+        queue_delete(b, x->waiting);
     if (x->kind->fini != NULL)
         x->kind->fini(b, x);
     map_remove(&x->vhost->exchanges, &x->in_vhost);

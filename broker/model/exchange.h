@@ -47,11 +47,13 @@ struct exchange {
     struct bytes name;      /* in spec */
     struct bytes alternate; /* in spec; empty: none */
     bool has_alternate;
-    struct list outgoing; /* bindings of which it is the source */
-    struct list incoming; /* … and the destination */
-    struct link doomed;   /* on broker->doomed */
-    uint64_t stamp;       /* of the last walk that came by */
-    uint64_t defined;     /* position of its DEFINE; 0: none since the start */
+    bool delays;           /* x-delayed-message: kind is that of its x-delayed-type (route_delayed.h) */
+    struct queue *waiting; /* owned: where what it delays is (delayed.h); NULL: nothing was yet */
+    struct list outgoing;  /* bindings of which it is the source */
+    struct list incoming;  /* … and the destination */
+    struct link doomed;    /* on broker->doomed */
+    uint64_t stamp;        /* of the last walk that came by */
+    uint64_t defined;      /* position of its DEFINE; 0: none since the start */
     union {
         struct map keys;           /* direct: key groups by routing key */
         struct topic_index *topic; /* owned */
@@ -119,5 +121,5 @@ char *binding_refuse(const struct exchange *source, const struct spec *spec);
 
 extern const struct exchange_kind exchange_default, exchange_direct, exchange_fanout, exchange_topic, exchange_headers;
 extern const struct exchange_kind exchange_consistent_hash, exchange_modulus_hash;
-extern const struct exchange_kind exchange_random, exchange_local_random, exchange_recent_history;
+extern const struct exchange_kind exchange_random, exchange_local_random, exchange_recent_history, exchange_delayed;
 #endif

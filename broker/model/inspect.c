@@ -5,6 +5,7 @@
 #include "broker/model/access.h"
 #include "broker/model/commands.h"
 #include "broker/model/consumer.h"
+#include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parameter.h"
@@ -168,10 +169,12 @@ static void on_exchange(void *arg, struct map_node *n)
     struct pen row = row_open(p, x->name.len + x->vhost->name.len + x->spec->arguments.len);
     put_text(&row, "name", x->name);
     put_text(&row, "vhost", x->vhost->name);
-    put_text(&row, "type", x->kind == &exchange_default ? BYTES("direct") : x->kind->name);
+    put_text(&row, "type", x->spec->type);
     put_flag(&row, "durable", x->spec->durable);
     put_flag(&row, "auto_delete", x->spec->auto_delete);
     put_flag(&row, "internal", x->spec->internal);
+    if (x->delays || x->waiting != NULL)
+        put_number(&row, "messages_delayed", delayed_count(x));
     put_table(&row, "arguments", x->spec->arguments);
     row_close(p, &row);
 }
@@ -411,12 +414,26 @@ static void inspect(struct page *p)
     case INSPECT_QUEUES:
     case INSPECT_BINDINGS:
     case INSPECT_CONSUMERS:
+    case INSPECT_DELAYED:
         if (p->vhost != NULL)
             inspect_in_vhost(p);
         else
             p->to->cursor = 0;
         break;
     }
+}
+
+/* Answered when the store has been asked, maybe. */
+static void inspect_delayed(struct broker *b, struct command *c, const struct page *p)
+{
+    struct exchange *x = p->vhost != NULL ? vhost_find_exchange(b, p->vhost, p->to->name) : NULL;
+    if (x != NULL) {
+        delayed_list(b, c, x);
+        return;
+    }
+    broker_fail(b, c, NO_SUCH_EXCHANGE,
+                str_format("no exchange '%.*s' in vhost '%.*s'", BYTES_ARG(p->to->name), BYTES_ARG(p->to->vhost)));
+    inspection_destroy(p->to);
 }
 
 void command_inspect(struct broker *b, struct command *c)
@@ -429,6 +446,10 @@ void command_inspect(struct broker *b, struct command *c)
     if (p.to->has_vhost && p.vhost == NULL && p.to->what != INSPECT_PARAMETERS) {
         broker_fail(b, c, NO_SUCH_VHOST, str_format("vhost '%.*s' does not exist", BYTES_ARG(p.to->vhost)));
         inspection_destroy(c->inspection);
+        return;
+    }
+    if (p.to->what == INSPECT_DELAYED) {
+        inspect_delayed(b, c, &p);
         return;
     }
     inspect(&p);

@@ -3,6 +3,7 @@
 #include "broker/model/broker.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
+#include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
@@ -76,9 +77,33 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
     }
 }
 
+/* Answers how many there are. */
+static uint64_t check_hidden(const struct broker *b, unsigned *loads, uint64_t *ready)
+{
+    uint64_t n = 0, delayed = 0;
+    for (struct map_node *m = map_walk(&b->queues_by_id, NULL); m != NULL; m = map_walk(&b->queues_by_id, m)) {
+        const struct queue *q = item_of(m, struct queue, in_ids);
+        if (!q->spec->hidden)
+            continue;
+        n++;
+        if (q->delayed == NULL) {
+            queue_check(b, q);
+            letters_check(b, q);
+            *loads += q->cold.is_loading;
+            *ready += q->ready_count;
+            continue;
+        }
+        delayed_check(b, q);
+        delayed += q->delayed->count;
+        *loads += q->delayed->loading != LOADS_NOTHING;
+    }
+    CHECK(delayed == b->totals.messages_delayed);
+    return n;
+}
+
 void broker_check(const struct broker *b)
 {
-    uint64_t ready = 0, out = 0, queues = 0, boxes = 0, history = 0;
+    uint64_t ready = 0, out = 0, queues = 0, history = 0;
     unsigned loads = 0;
     for (struct map_node *v = map_walk(&b->vhosts, NULL); v != NULL; v = map_walk(&b->vhosts, v)) {
         const struct vhost *vhost = item_of(v, struct vhost, in_broker);
@@ -89,14 +114,6 @@ void broker_check(const struct broker *b)
             out += q->out_count;
             loads += q->cold.is_loading;
             queues++;
-        }
-        for (struct map_node *n = map_walk(&vhost->boxes, NULL); n != NULL; n = map_walk(&vhost->boxes, n)) {
-            const struct queue *q = item_of(n, struct queue, in_vhost);
-            queue_check(b, q);
-            letters_check(b, q);
-            ready += q->ready_count;
-            loads += q->cold.is_loading;
-            boxes++;
         }
         for (struct map_node *n = map_walk(&vhost->replies, NULL); n != NULL; n = map_walk(&vhost->replies, n)) {
             const struct queue *q = item_of(n, struct queue, in_vhost);
@@ -112,10 +129,11 @@ void broker_check(const struct broker *b)
     for (size_t i = 0; i < b->outlet_count; i++)
         if (b->outlets[i] != NULL)
             outlet_check(b, b->outlets[i]);
+    uint64_t hidden = check_hidden(b, &loads, &ready);
     CHECK(ready == b->totals.messages_ready && out == b->totals.messages_out && queues == b->totals.queues);
     CHECK(out == b->tickets.used && history == b->history_bytes);
     CHECK(loads <= b->cold.loads && b->cold.loads <= COLD_LOADS_MAX && !b->is_in_tx);
     CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->resumed) && list_is_empty(&b->doomed));
-    CHECK(b->queues_by_id.count == queues + boxes && (b->records || b->position == 0));
-    CHECK(ready + out > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
+    CHECK(b->queues_by_id.count == queues + hidden && (b->records || b->position == 0));
+    CHECK(ready + out + b->totals.messages_delayed > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
 }

@@ -23,6 +23,14 @@ void letters_state_init(struct letters_state *s)
 {
     *s = (struct letters_state){0};
     list_init(&s->boxes);
+    list_init(&s->orphans);
+}
+
+void letters_state_fini(struct broker *b)
+{
+    struct queue *box;
+    list_each (box, &b->letters.orphans, struct queue, in_letters)
+        queue_delete(b, box);
 }
 
 bool letters_must_arrive(const struct queue *q)
@@ -83,12 +91,19 @@ static void box_join(struct queue *q, struct queue *box)
     box->letters_of = q;
 }
 
+static struct queue *box_make(struct broker *b, struct vhost *v, const struct spec *spec, uint64_t id)
+{
+    struct queue *box = queue_create(b, v, spec, NULL, id);
+    box->kind = &queue_of_letters;
+    return box;
+}
+
 static struct queue *box_create(struct broker *b, struct queue *q)
 {
     char name[BOX_NAME_MAX];
     const struct spec spec = {
-        .name = box_name(name, q), .durable = q->spec->durable, .is_letters = true, .options = QUEUE_OPTIONS_NONE};
-    struct queue *box = queue_create(b, q->vhost, &spec, NULL, b->next_queue_id++);
+        .name = box_name(name, q), .durable = q->spec->durable, .hidden = true, .options = QUEUE_OPTIONS_NONE};
+    struct queue *box = box_make(b, q->vhost, &spec, b->next_queue_id++);
     box_join(q, box);
     remember_queue(b, RECORD_DEFINE, box);
     return box;
@@ -96,41 +111,42 @@ static struct queue *box_create(struct broker *b, struct queue *q)
 
 bool letters_is_box(const struct spec *spec)
 {
-    return bytes_start_with(spec->name, bytes_of_string(BOX_PREFIX));
+    return spec->hidden && bytes_start_with(spec->name, BYTES(BOX_PREFIX));
 }
 
-static struct queue *box_find(const struct broker *b, const struct queue *q)
+static bool is_box_of(const struct queue *box, const struct queue *q)
 {
-    char room[BOX_NAME_MAX];
-    struct bytes name = box_name(room, q);
-    for (struct map_node *n = map_first(&q->vhost->boxes, hash_bytes(name, b->hash_seed)); n != NULL; n = map_next(n)) {
-        struct queue *box = item_of(n, struct queue, in_vhost);
-        if (bytes_equal(box->name, name))
-            return box;
-    }
-    return NULL;
+    char name[BOX_NAME_MAX];
+    return q->vhost == box->vhost && bytes_equal(box->name, box_name(name, q));
 }
 
-void letters_restore(struct broker *b, struct queue *box)
+void letters_restore(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec)
 {
-    char *number = (char *)(uintptr_t)box->name.at + sizeof BOX_PREFIX - 1;
-    uint64_t id = 0;
-    for (size_t i = sizeof BOX_PREFIX - 1; i < box->name.len; i++, number++)
-        id = id * 10 + (uint64_t)(*number - '0');
-    struct queue *q = queue_find_by_id(b, id);
-    if (q != NULL && q->vhost == box->vhost && q->letters == NULL && q != box && box_find(b, q) == box)
+    struct queue *box = box_make(b, v, spec, id);
+    uint64_t number = 0;
+    for (size_t i = sizeof BOX_PREFIX - 1; i < spec->name.len; i++)
+        number = number * 10 + (uint64_t)(spec->name.at[i] - '0');
+    struct queue *q = queue_find_by_id(b, number);
+    if (q != NULL && q->letters == NULL && is_box_of(box, q))
         box_join(q, box);
+    else
+        list_append(&b->letters.orphans, &box->in_letters);
 }
 
-void letters_adopt(const struct broker *b, struct queue *q)
+void letters_adopt(struct broker *b, struct queue *q)
 {
-    struct queue *box = box_find(b, q);
-    if (box != NULL && box->letters_of == NULL)
-        box_join(q, box);
+    struct queue *box;
+    list_each (box, &b->letters.orphans, struct queue, in_letters)
+        if (q->letters == NULL && is_box_of(box, q)) {
+            list_remove(&box->in_letters);
+            box_join(q, box);
+        }
 }
 
 void letters_begin(struct broker *b, struct queue *box)
 {
+    if (box->letters_of == NULL)
+        return;
     if (!link_is_linked(&box->in_letters))
         list_append(&b->letters.boxes, &box->in_letters);
     box->letters_looks = LETTERS_LOOKED;
@@ -178,7 +194,7 @@ static void drop_cycles(struct route *r, const struct message *letter)
     r->n = n;
 }
 
-static struct way find_way(struct broker *b, struct exchange *x, const struct message *letter)
+static struct way find_way(struct broker *b, struct exchange *x, struct message *letter)
 {
     struct routing routing = {.key = message_key(letter), .extra_keys = message_extra_keys(letter), .msg = letter};
     struct way w = {.route = &b->route};
@@ -310,7 +326,7 @@ void letters_find_room(struct broker *b, struct queue *q)
 void letters_check(const struct broker *b, const struct queue *box)
 {
     const struct queue *q = box->letters_of;
-    CHECK(box->spec->is_letters && box->kind == &queue_of_letters && box->out_count == 0 && box->consumer_count == 0);
+    CHECK(box->spec->hidden && box->kind == &queue_of_letters && box->out_count == 0 && box->consumer_count == 0);
     CHECK(q == NULL || (q->letters == box && q->vhost == box->vhost && !q->gone));
     CHECK(q == NULL || box->ready_count == 0 || link_is_linked(&box->in_letters) || b->position == 0);
     CHECK(q == NULL || box->ready_count == 0 || heap_has(&box->expiry.node) || b->position == 0);

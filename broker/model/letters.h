@@ -21,6 +21,7 @@ struct entry;
 struct queue;
 struct queue_kind;
 struct spec;
+struct vhost;
 
 enum {
     LETTERS_RETRY_MS = 5000, /* between two attempts that nothing else has caused */
@@ -30,14 +31,18 @@ enum {
 
 /* The broker's. */
 struct letters_state {
-    struct list boxes; /* those that hold something */
-    uint64_t version;  /* of the topology that all of them have been tried with … */
-    uint64_t swept_ms; /* … and when */
+    struct list boxes;   /* those that hold something */
+    struct list orphans; /* whose queues were not restored yet */
+    uint64_t version;    /* of the topology that all of them have been tried with … */
+    uint64_t swept_ms;   /* … and when */
 };
 
 void letters_state_init(struct letters_state *s);
 
 extern const struct queue_kind queue_of_letters;
+
+/* Deletes what is nobody's. */
+void letters_state_fini(struct broker *b);
 
 /* Must the queue's dead letters arrive? */
 bool letters_must_arrive(const struct queue *q);
@@ -63,12 +68,12 @@ void letters_judge(struct broker *b, struct queue *q);
 /* The queue is being deleted, and its box with it. */
 void letters_delete(struct broker *b, struct queue *q);
 
-/* Is it the name of a box? */
+/* Is it a box's? */
 bool letters_is_box(const struct spec *spec);
 
 /* A box was restored, before its queue or after it; a queue was; and something is in a box. */
-void letters_restore(struct broker *b, struct queue *box);
-void letters_adopt(const struct broker *b, struct queue *q);
+void letters_restore(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec);
+void letters_adopt(struct broker *b, struct queue *q);
 void letters_begin(struct broker *b, struct queue *box);
 
 void letters_check(const struct broker *b, const struct queue *box);

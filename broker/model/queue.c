@@ -50,14 +50,6 @@ static void complete_options(const struct broker *b, struct queue_options *o)
         o->delivery_limit = b->delivery_limit;
 }
 
-/* Where those of its kind are by name. */
-static struct map *queue_names(const struct queue *q)
-{
-    if (q->spec->is_letters)
-        return &q->vhost->boxes;
-    return q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues;
-}
-
 struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
                            uint64_t id)
 {
@@ -83,17 +75,17 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     wakeup_init(&q->expiry, on_expiry);
     wakeup_init(&q->lease, on_lease);
     wakeup_init(&q->overdue, on_overdue);
-    q->kind = spec->is_letters ? &queue_of_letters : &queue_ordinary;
+    q->kind = &queue_ordinary;
     q->options = q->spec->options;
     complete_options(b, &q->options);
     link_init(&q->in_letters);
-    map_add(queue_names(q), &q->in_vhost, hash_bytes(q->name, b->hash_seed));
-    if (!spec->is_reply)
+    if (!spec->hidden)
+        map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
+    if (!spec->is_reply) {
         map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
-    if (spec->is_letters)
-        return q; /* nothing is routed there */
-    b->totals.queues += !spec->is_reply;
-    b->topology_version++;
+        b->totals.queues += !spec->hidden;
+    }
+    b->topology_version += !spec->hidden;
     queue_touch(b, q);
     return q;
 }
@@ -639,13 +631,13 @@ void queue_delete(struct broker *b, struct queue *q)
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
     wakeup_set(b, &q->overdue, UINT64_MAX);
-    map_remove(queue_names(q), &q->in_vhost);
-    if (!q->spec->is_reply)
+    if (!q->spec->hidden)
+        map_remove(q->spec->is_reply ? &q->vhost->replies : &q->vhost->queues, &q->in_vhost);
+    if (!q->spec->is_reply) {
         map_remove(&b->queues_by_id, &q->in_ids);
-    if (!q->spec->is_letters) {
-        b->totals.queues -= !q->spec->is_reply;
-        b->topology_version++;
+        b->totals.queues -= !q->spec->hidden;
     }
+    b->topology_version += !q->spec->hidden;
     q->owner = NULL;
     if (q->pins == 0)
         queue_free(q);

@@ -21,6 +21,7 @@
 #include "broker/port/spec.h"
 
 struct consumer;
+struct delayed;
 struct outlet;
 struct vhost;
 
@@ -61,12 +62,13 @@ struct queue {
     uint64_t pins; /* who will still ask for it: entries on broker->deaths, routes that are held */
     uint64_t next_position;
 
-    struct map_node in_ids; /* in broker->queues_by_id */
-    uint64_t id;            /* never used again */
-    uint64_t defined;       /* position of its DEFINE; 0: none since the start */
-    bool was_stored;        /* there were records of messages in it */
-    struct cold cold;       /* what is ready, but not in memory */
-    struct list parked;     /* GETs that wait for that (parked.h) */
+    struct map_node in_ids;  /* in broker->queues_by_id */
+    uint64_t id;             /* never used again */
+    uint64_t defined;        /* position of its DEFINE; 0: none since the start */
+    bool was_stored;         /* there were records of messages in it */
+    struct delayed *delayed; /* owned: of a hidden queue of a delaying exchange (delayed.h); else NULL */
+    struct cold cold;        /* what is ready, but not in memory */
+    struct list parked;      /* GETs that wait for that (parked.h) */
 
     struct list consumers; /* all, oldest first */
     struct list ring;      /* those that may be given something: by priority, and the next in turn first */

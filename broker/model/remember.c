@@ -97,7 +97,8 @@ void remember_begin_letter(struct broker *b, struct message *letter, const struc
 
 bool remember_is_durable(const struct queue *q, const struct message *msg)
 {
-    return q->spec->durable && ((msg->flags & MESSAGE_PERSISTENT) != 0 || q->options.type != QUEUE_CLASSIC);
+    const bool always = q->spec->hidden || q->options.type != QUEUE_CLASSIC; /* what is delayed, what is replicated */
+    return q->spec->durable && (always || (msg->flags & MESSAGE_PERSISTENT) != 0);
 }
 
 static struct place place_of(const struct entry *e)
@@ -152,6 +153,11 @@ void remember_fate(struct broker *b, enum record_kind kind, const struct entry *
     r->at = place_of(e);
     if (kind != RECORD_SETTLE)
         r->at.bytes = 0;
+}
+
+void remember_settle(struct broker *b, const struct queue *q, uint64_t position, uint64_t bytes)
+{
+    remember(b, RECORD_SETTLE)->at = (struct place){.queue = q->id, .position = position, .bytes = bytes};
 }
 
 void remember_purge(struct broker *b, const struct queue *q)

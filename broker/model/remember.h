@@ -49,6 +49,9 @@ bool remember_is_durable(const struct queue *q, const struct message *msg);
 /* --- what becomes of them.  kind is RECORD_SETTLE, RECORD_DELIVER or RECORD_RETURN. */
 void remember_fate(struct broker *b, enum record_kind kind, const struct entry *e);
 
+/* A message that has no entry is done with; bytes: of its body. */
+void remember_settle(struct broker *b, const struct queue *q, uint64_t position, uint64_t bytes);
+
 static inline void remember_entry(struct broker *b, enum record_kind kind, const struct entry *e)
 {
     if (e->stored)

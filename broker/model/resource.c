@@ -155,9 +155,9 @@ char *exchange_differs(const struct exchange *x, const struct spec *spec)
 {
     char *name = exchange_describe(x);
     char *text = NULL;
-    if (!bytes_equal(spec->type, x->kind->name))
+    if (!bytes_equal(spec->type, x->spec->type))
         text = str_format("inequivalent arg 'type' for %s: received '%.*s' but current is '%.*s'", name,
-                          BYTES_ARG(spec->type), BYTES_ARG(x->kind->name));
+                          BYTES_ARG(spec->type), BYTES_ARG(x->spec->type));
     if (text == NULL)
         text = flag_differs("durable", name, spec->durable, x->spec->durable);
     if (text == NULL)

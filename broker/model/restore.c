@@ -5,6 +5,7 @@
 #include "broker/model/access.h"
 #include "broker/model/broker.h"
 #include "broker/model/cold.h"
+#include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
 #include "broker/model/parameter.h"
 #include "broker/model/queue.h"
@@ -79,18 +80,34 @@ static bool restore_exchange(struct broker *b, struct vhost *v, const struct spe
     return is_fine;
 }
 
+/* Where an exchange keeps what it delays, or a queue its letters that wait. */
+static bool restore_hidden(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec)
+{
+    struct bytes name;
+    if (letters_is_box(spec)) {
+        letters_restore(b, v, id, spec);
+        broker_set_next_queue_id(b, id + 1);
+        return true;
+    }
+    if (!delayed_read_exchange(spec->arguments, &name))
+        return false;
+    struct exchange *x = vhost_find_exchange(b, v, name);
+    if (x == NULL || x->waiting != NULL || !x->spec->durable)
+        return false;
+    delayed_queue_create(b, x, id);
+    broker_set_next_queue_id(b, id + 1);
+    return true;
+}
+
 static bool restore_queue(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec)
 {
     if (!spec->durable || id == 0 || id == UINT64_MAX || queue_find_by_id(b, id) != NULL ||
         vhost_find_queue(b, v, spec->name) != NULL)
         return false;
-    struct spec is = *spec;
-    is.is_letters = letters_is_box(spec);
-    struct queue *q = queue_create(b, v, &is, NULL, id);
-    if (is.is_letters)
-        letters_restore(b, q);
-    else
-        letters_adopt(b, q);
+    if (spec->hidden)
+        return restore_hidden(b, v, id, spec);
+    struct queue *q = queue_create(b, v, spec, NULL, id);
+    letters_adopt(b, q);
     queue_begin_lease_later(q);
     broker_set_next_queue_id(b, id + 1);
     return true;
@@ -177,10 +194,14 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
         return false;
     q->next_position = next_position;
     q->was_stored = true;
+    if (q->delayed != NULL) {
+        delayed_restore(b, q, messages, bytes);
+        return true;
+    }
     if (messages > 0)
         cold_count(b, q, messages, bytes);
     cold_look(b, q);
-    if (q->spec->is_letters && messages > 0)
+    if (q->kind == &queue_of_letters && messages > 0)
         letters_begin(b, q);
     return true;
 }

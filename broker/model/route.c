@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "broker/model/exchange.h"
 #include "broker/model/queue.h"
+#include "broker/model/route_delayed.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
 #include "codec/properties.h"
@@ -132,6 +133,8 @@ const struct route *route_message(struct broker *b, struct exchange *x, struct r
     visit(b, r, x);
     for (size_t i = 0; i < r->walk_n; i++) {
         struct exchange *at = r->walk[i];
+        if (at->delays && route_delayed(b, at, message, r))
+            continue;
         if (at->kind->route(b, at, message, r) || !at->has_alternate)
             continue;
         struct exchange *alternate = vhost_find_exchange(b, at->vhost, at->alternate);

@@ -37,7 +37,6 @@ struct vhost *vhost_create(struct broker *b, const struct spec *spec)
     map_init(&v->exchanges);
     map_init(&v->queues);
     map_init(&v->replies);
-    map_init(&v->boxes);
     map_init(&v->bindings);
     map_add(&b->vhosts, &v->in_broker, hash_bytes(v->name, b->hash_seed));
     predeclare(b, v, BYTES(""), BYTES("direct"), false);
@@ -80,12 +79,9 @@ void vhost_destroy(struct broker *b, struct vhost *v)
     while ((n = map_walk(&v->exchanges, NULL)) != NULL)
         exchange_delete(b, item_of(n, struct exchange, in_vhost));
     access_forget_all(v);
-    while ((n = map_walk(&v->boxes, NULL)) != NULL) /* whose queue was not restored */
-        queue_delete(b, item_of(n, struct queue, in_vhost));
     CHECK(v->replies.count == 0);
     map_fini(&v->queues);
     map_fini(&v->replies);
-    map_fini(&v->boxes);
     map_fini(&v->exchanges);
     map_fini(&v->bindings);
     map_fini(&v->accesses);

@@ -16,7 +16,6 @@ struct spec;
 struct vhost {
     struct map_node in_broker;
     struct map exchanges, queues;      /* by name; owned */
-    struct map boxes;                  /* of letters that wait (letters.h) */
     struct map replies;                /* by address; owned by their consumers' clients (reply.h) */
     struct map bindings;               /* by what makes them one (reference amqp-protocol 5.7); owned */
     struct exchange *default_exchange; /* borrowed: the one without a name */

@@ -11,6 +11,7 @@ enum {
     FLAG_AUTO_DELETE = 1 << 1,
     FLAG_INTERNAL = 1 << 2,
     FLAG_TO_EXCHANGE = 1 << 3,
+    FLAG_HIDDEN = 1 << 4,
     NUMBERS_MAX = 64, /* bytes of all that is not text */
     TEXTS = 7,
 };
@@ -66,6 +67,8 @@ static uint8_t flags_of(enum definition_class what, const struct spec *s)
         flags |= FLAG_AUTO_DELETE;
     if (what == DEFINE_EXCHANGE && s->internal)
         flags |= FLAG_INTERNAL;
+    if (what == DEFINE_QUEUE && s->hidden)
+        flags |= FLAG_HIDDEN;
     if (what == DEFINE_BINDING && s->to_exchange)
         flags |= FLAG_TO_EXCHANGE;
     return (uint8_t)flags;
@@ -145,6 +148,7 @@ static void read_flags(struct cursor *c, enum definition_class what, struct spec
     s->auto_delete = flags & FLAG_AUTO_DELETE;
     s->internal = flags & FLAG_INTERNAL;
     s->to_exchange = flags & FLAG_TO_EXCHANGE;
+    s->hidden = flags & FLAG_HIDDEN;
     c->bad |= flags != flags_of(what, s);
 }
 

@@ -27,7 +27,8 @@ enum inspection_kind {
     INSPECT_PERMISSIONS,       /* user vhost configure write read */
     INSPECT_TOPIC_PERMISSIONS, /* user vhost exchange write read */
     INSPECT_PARAMETERS,        /* vhost component name value; global ones, too: vhost and component are empty */
-    INSPECT_EXCHANGES,         /* name vhost type durable auto_delete internal arguments */
+    INSPECT_EXCHANGES,         /* name vhost type durable auto_delete internal arguments; messages_delayed of one
+                                  that delays */
     INSPECT_QUEUES,            /* name vhost durable auto_delete exclusive arguments messages messages_ready
                                   messages_unacknowledged message_bytes_ready consumers type state; owner_pid: the connection's
                                   name; policy, operator_policy, effective_policy_definition where there is one */
@@ -38,14 +39,17 @@ enum inspection_kind {
     INSPECT_CONNECTIONS, /* vhost user channels connected_at state, and the facts that ATTACH said */
     INSPECT_CHANNELS,    /* connection: its name, number user vhost consumer_count messages_unacknowledged
                             prefetch_count global_prefetch_count confirm transactional (as soon as it has published so) */
+    INSPECT_DELAYED,     /* of the exchange that is named: id vhost exchange published_to routing_key due_at (ms, by the
+                            wall clock) bytes; in the order of publication */
 };
 
 struct inspection {
     enum inspection_kind what;
     bool has_vhost, has_name; /* only of that virtual host, or name (of a connection: as the facts say; of a user's
-                                 permissions: the user; of a queue's bindings: the queue) */
-    struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, PERMISSIONS and TOPIC_PERMISSIONS
-                                 must say a vhost */
+                                 permissions: the user; of a queue's bindings: the queue; DELAYED: the exchange, which
+                                 must be said) */
+    struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
+                                 TOPIC_PERMISSIONS must say a vhost */
     uint64_t cursor;          /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
     size_t n;                 /* rows in the answer … */
     uint8_t *rows;            /* … owned: each its length, 4 bytes big-endian, and a field table */

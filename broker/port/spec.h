@@ -55,8 +55,8 @@ struct spec {
     bool to_exchange;         /* a binding's destination is an exchange */
     bool if_unused, if_empty; /* for deletes */
     bool server_named;        /* the session made the queue's name up: the reserved prefix is right */
+    bool hidden;              /* a queue of the broker's own: in no listing, reached by no name */
     bool is_reply;            /* SUBSCRIBE: the name is an address that the session made up (port/reply.h) */
-    bool is_letters;          /* a queue's box of dead letters that wait (model/letters.h); never a client's */
     bool no_ack;
     int64_t priority; /* a consumer's x-priority */
     uint64_t serial;  /* LOGIN, ATTACH: of the user as it was; 0: there is none */
