@@ -191,7 +191,8 @@ static bool read_properties(const struct session *s, const struct channel *c, st
     if (properties_has(p, PROPERTY_headers)) {
         d->spec.flags |= MESSAGE_HAS_HEADERS;
         read_extra_keys(d);
-        if (table_find(p->headers, BYTES("x-dead-letter-exchange"), &own) && own.type == 'S')
+        if (table_find(p->headers, BYTES("x-dead-letter-exchange"), &own) ||
+            table_find(p->headers, BYTES("x-dead-letter-routing-key"), &own))
             d->spec.flags |= MESSAGE_HAS_DEAD_LETTER;
     }
     if (d->objection == NULL && properties_has(p, PROPERTY_user_id))

@@ -24,8 +24,8 @@ struct targets {
 static bool route_is_remembered(const struct broker *b, const struct remembered_route *r, const struct message *m)
 {
     return r != NULL && r->version == b->topology_version && m->extra_keys_len == 0 &&
-           r->exchange_len == m->exchange_len && r->key_len == m->key_len &&
-           memcmp(r->names, m->data, (size_t)m->exchange_len + m->key_len) == 0;
+           (m->flags & MESSAGE_HAS_DEAD_LETTER) == 0 && r->exchange_len == m->exchange_len &&
+           r->key_len == m->key_len && memcmp(r->names, m->data, (size_t)m->exchange_len + m->key_len) == 0;
 }
 
 static void remember_route(struct broker *b, struct stream *s, const struct message *m, const struct route *route)
@@ -69,7 +69,7 @@ static struct exchange *publish_exchange(struct broker *b, struct command *c, st
     if (x == NULL) {
         broker_fail(b, c, NO_SUCH_EXCHANGE,
                     str_format("no exchange '%.*s' in vhost '%.*s'", BYTES_ARG(name), BYTES_ARG(v->name)));
-    } else if (!rights_permit_keys(b, c, s, x)) {
+    } else if (!rights_permit_keys(b, c, s, x) || !rights_permit_dead_letter(b, c, s)) {
         x = NULL;
     } else if (x->spec->internal) {
         char *described = exchange_describe(x);
