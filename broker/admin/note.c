@@ -34,6 +34,7 @@ static struct bytes kind_of(const struct change *c)
         if (bytes_equal(c->spec->type, BYTES("policy")))
             return BYTES("policy");
         return bytes_equal(c->spec->type, BYTES("operator_policy")) ? BYTES("operator-policy") : BYTES("parameter");
+    case DEFINE_PART:
     case DEFINE_CLASSES:
         break;
     }

@@ -120,6 +120,11 @@ static struct queue *queue_of(struct delayed *d)
     return d->exchange->waiting;
 }
 
+static int64_t now_of(const struct broker *b)
+{
+    return (int64_t)b->now.ms;
+}
+
 static void fire(struct broker *b, struct delayed *d);
 static const struct queue_kind queue_delayed;
 
@@ -177,18 +182,12 @@ uint64_t delayed_count(const struct exchange *x)
 /* --- what waits
  * -----------------------------------------------------------------------------------------------------*/
 
-static void count(struct broker *b, struct delayed *d, uint64_t messages, uint64_t bytes)
+/* Says anew how many there are. */
+static void count(struct broker *b, struct delayed *d)
 {
-    d->count += messages;
-    d->bytes += bytes;
-    b->totals.messages_delayed += messages;
-}
-
-static void uncount(struct broker *b, struct delayed *d, uint64_t messages, uint64_t bytes)
-{
-    d->count -= messages;
-    d->bytes -= bytes < d->bytes ? bytes : d->bytes;
-    b->totals.messages_delayed -= messages;
+    uint64_t n = d->schedule.live + d->late.live + d->unswept;
+    b->totals.messages_delayed += n - d->count;
+    d->count = n;
 }
 
 static void warm(struct broker *b, struct delayed *d, struct due *slot, struct message *msg)
@@ -210,8 +209,8 @@ static struct entry *take(struct broker *b, struct delayed *d, struct schedule *
         d->warm_count--;
         d->warm_cost -= message_cost(e->msg);
     }
-    uncount(b, d, 1, e != NULL ? e->msg->body_size : slot->bytes);
     schedule_remove(s, slot);
+    count(b, d);
     return e;
 }
 
@@ -234,7 +233,7 @@ void delayed_want(struct broker *b, struct delayed *d)
 static void watch(struct broker *b, struct delayed *d)
 {
     const struct due *top = schedule_top(&d->schedule);
-    wakeup_set(b, &d->due, top == NULL ? UINT64_MAX : top->due_ms);
+    wakeup_set(b, &d->due, top == NULL ? UINT64_MAX : top->due_ms > 0 ? (uint64_t)top->due_ms : 0);
 }
 
 static bool publish(struct broker *b, struct queue *q, struct message *msg)
@@ -246,17 +245,17 @@ static bool publish(struct broker *b, struct queue *q, struct message *msg)
         message_unref(msg);
         return false;
     }
-    struct due *slot = schedule_add(to, q->next_position, b->now.ms + ms, msg->body_size);
+    struct due *slot = schedule_add(to, q->next_position, now_of(b) + (int64_t)ms, msg->body_size);
     if (b->records)
         remember_place(b, q, q->next_position, ms);
     q->next_position++;
-    count(b, d, 1, msg->body_size);
+    count(b, d);
     if (stays_warm(b, d, msg, ms))
         warm(b, d, slot, msg);
     else
         message_unref(msg);
     if (d->sweep_to == 0 && schedule_top(to) == slot)
-        wakeup_set(b, &d->due, slot->due_ms);
+        watch(b, d);
     return true;
 }
 
@@ -267,7 +266,7 @@ static void fire(struct broker *b, struct delayed *d)
     struct due *top;
     if (d->sweep_to > 0)
         return;
-    for (unsigned n = 0; (top = schedule_top(&d->schedule)) != NULL && top->due_ms <= b->now.ms; n++) {
+    for (unsigned n = 0; (top = schedule_top(&d->schedule)) != NULL && top->due_ms <= now_of(b); n++) {
         if (!top->is_warm) {
             wakeup_set(b, &d->due, UINT64_MAX);
             delayed_want(b, d);
@@ -289,13 +288,13 @@ static void fire(struct broker *b, struct delayed *d)
 /* --- loads
  * ----------------------------------------------------------------------------------------------------------*/
 
-void delayed_restore(struct broker *b, struct queue *q, uint64_t messages, uint64_t bytes)
+void delayed_restore(struct broker *b, struct queue *q, uint64_t messages)
 {
     struct delayed *d = q->delayed;
     if (messages == 0)
         return;
-    count(b, d, messages, bytes);
     d->unswept = messages;
+    count(b, d);
     d->sweep_to = q->next_position;
     q->cold.from = 0;
     delayed_want(b, d);
@@ -315,10 +314,10 @@ bool delayed_ask(struct broker *b, struct queue *q)
     const struct due *top = schedule_top(&d->schedule);
     if (d->sweep_to > 0) {
         ask(b, q, LOADS_ALL, q->cold.from, UINT32_MAX);
-    } else if (top != NULL && top->due_ms <= b->now.ms && !top->is_warm) {
+    } else if (top != NULL && top->due_ms <= now_of(b) && !top->is_warm) {
         d->load_from = d->load_to = top->position;
         if (!d->is_narrow)
-            schedule_widen(&d->schedule, b->now.ms, (unsigned)b->cold.window_messages, &d->load_from, &d->load_to);
+            schedule_widen(&d->schedule, now_of(b), (unsigned)b->cold.window_messages, &d->load_from, &d->load_to);
         ask(b, q, LOADS_DUE, d->load_from, d->load_to - d->load_from + 1);
     } else if (!list_is_empty(&d->listings)) {
         ask(b, q, LOADS_LISTED, delayed_list_wants(d), INSPECTION_ROWS_MAX);
@@ -331,7 +330,6 @@ bool delayed_ask(struct broker *b, struct queue *q)
 /* What came while the queue was swept lies behind all that was there. */
 static void end_sweep(struct broker *b, struct delayed *d)
 {
-    uncount(b, d, d->unswept, 0);
     d->unswept = d->sweep_to = 0;
     for (struct due *s = schedule_from(&d->late, 0); s != NULL; s = schedule_next(&d->late, s)) {
         struct due *to = schedule_add(&d->schedule, s->position, s->due_ms, s->bytes);
@@ -339,6 +337,18 @@ static void end_sweep(struct broker *b, struct delayed *d)
             schedule_warm(to, s->entry);
     }
     schedule_fini(&d->late);
+    count(b, d);
+}
+
+/* The wall clock may have jumped since it was written, but it never waits longer than it was to. */
+static int64_t due_of(const struct broker *b, const struct load_entry *le)
+{
+    uint64_t end = le->written_ms + le->ttl_ms;
+    if (le->ttl_ms > DELAYED_MAX_MS)
+        return now_of(b);      /* nonsense */
+    if (end <= b->now.wall_ms) /* those that are overdue come in the order of their times */
+        return now_of(b) - (int64_t)(b->now.wall_ms - end);
+    return now_of(b) + (int64_t)(end - b->now.wall_ms < le->ttl_ms ? end - b->now.wall_ms : le->ttl_ms);
 }
 
 static void sweep(struct broker *b, struct delayed *d, const struct load *l)
@@ -351,11 +361,10 @@ static void sweep(struct broker *b, struct delayed *d, const struct load *l)
             continue;
         from = le->position + 1;
         looked_at++;
-        schedule_add(&d->schedule, le->position, cold_deadline(b, le), le->msg->body_size);
+        schedule_add(&d->schedule, le->position, due_of(b, le), le->msg->body_size);
     }
-    uncount(b, d, looked_at < d->unswept ? looked_at : d->unswept, 0);
     d->unswept -= looked_at < d->unswept ? looked_at : d->unswept;
-    d->count = d->schedule.live + d->late.live + d->unswept;
+    count(b, d);
     if (l->is_end || l->next <= q->cold.from || l->next >= d->sweep_to)
         end_sweep(b, d);
     else
@@ -378,14 +387,14 @@ static void bring(struct broker *b, struct delayed *d, struct load *l)
     for (uint32_t i = 0; i < l->n; i++) {
         struct load_entry *le = &l->entries[i];
         struct due *slot = schedule_find(&d->schedule, le->position);
-        if (slot == NULL || slot->is_warm || slot->due_ms > b->now.ms)
+        if (slot == NULL || slot->is_warm || slot->due_ms > now_of(b))
             continue;
         warm(b, d, slot, le->msg);
         le->msg = NULL;
     }
     lose(b, d, l->is_end || l->next > d->load_to ? d->load_to + 1 : l->next);
     const struct due *top = schedule_top(&d->schedule);
-    d->is_narrow = top != NULL && top->due_ms <= b->now.ms && !top->is_warm && top->position >= d->load_from &&
+    d->is_narrow = top != NULL && top->due_ms <= now_of(b) && !top->is_warm && top->position >= d->load_from &&
                    top->position <= d->load_to;
 }
 

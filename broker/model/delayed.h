@@ -46,7 +46,7 @@ struct delayed {
     struct schedule late;           /* published while the queue was swept */
     uint64_t unswept;               /* messages that were there at the start and have not been looked at … */
     uint64_t sweep_to;              /* … before this position; 0: all have been, or there were none */
-    uint64_t count, bytes;          /* of all that wait; bytes: of their bodies */
+    uint64_t count;                 /* of all that wait */
     uint64_t warm_count, warm_cost; /* of those in memory; message_cost() */
     struct wakeup due;              /* of the first */
     struct list listings;           /* INSPECTs that wait for a load */
@@ -69,7 +69,7 @@ struct queue *delayed_queue_create(struct broker *b, struct exchange *x, uint64_
 bool delayed_read_exchange(struct bytes arguments, struct bytes *name);
 
 /* For the queue: so much was there at the start, all before its next_position. */
-void delayed_restore(struct broker *b, struct queue *q, uint64_t messages, uint64_t bytes);
+void delayed_restore(struct broker *b, struct queue *q, uint64_t messages);
 
 /* For loads (cold.c): asks for what is wanted; false: nothing is.  And it has come; the load stays the caller's. */
 bool delayed_ask(struct broker *b, struct queue *q);

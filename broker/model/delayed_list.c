@@ -27,9 +27,9 @@ static struct listing *first_of(const struct delayed *d)
 }
 
 /* By the wall clock. */
-static uint64_t due_at(const struct broker *b, uint64_t due_ms)
+static int64_t due_at(const struct broker *b, int64_t due_ms)
 {
-    return due_ms > b->now.ms ? b->now.wall_ms + (due_ms - b->now.ms) : b->now.wall_ms - (b->now.ms - due_ms);
+    return (int64_t)b->now.wall_ms + (due_ms - (int64_t)b->now.ms);
 }
 
 static void put_row(const struct broker *b, struct inspection *to, const struct exchange *x, const struct due *slot,
@@ -42,7 +42,7 @@ static void put_row(const struct broker *b, struct inspection *to, const struct 
     table_put_string(&row, BYTES("exchange"), x->name);
     table_put_string(&row, BYTES("published_to"), message_exchange(msg));
     table_put_string(&row, BYTES("routing_key"), message_key(msg));
-    table_put_i64(&row, BYTES("due_at"), (int64_t)due_at(b, slot->due_ms));
+    table_put_i64(&row, BYTES("due_at"), due_at(b, slot->due_ms));
     table_put_i64(&row, BYTES("bytes"), (int64_t)msg->body_size);
     inspection_close_row(to, pen_written(&row).len);
 }

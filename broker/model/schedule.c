@@ -8,7 +8,7 @@
 
 _Static_assert(sizeof(struct due) == 24, "there may be millions");
 
-#define DUE_MAX_MS ((UINT64_C(1) << 62) - 1)
+#define POSITION_MAX ((UINT64_C(1) << 62) - 1)
 
 enum { DEAD_MIN = 256 }; /* fewer dead slots than this are never squeezed out */
 
@@ -29,7 +29,7 @@ void schedule_fini(struct schedule *s)
 
 static bool is_before(const struct schedule *s, uint32_t a, uint32_t b)
 {
-    uint64_t x = s->slots[a].due_ms, y = s->slots[b].due_ms;
+    int64_t x = s->slots[a].due_ms, y = s->slots[b].due_ms;
     return x != y ? x < y : a < b; /* slots are by position */
 }
 
@@ -80,7 +80,7 @@ static void squeeze(struct schedule *s)
         sift_down(s, i, s->heap[i]);
 }
 
-struct due *schedule_add(struct schedule *s, uint64_t position, uint64_t due_ms, uint64_t bytes)
+struct due *schedule_add(struct schedule *s, uint64_t position, int64_t due_ms, uint64_t bytes)
 {
     CHECK((s->n == 0 || position > s->slots[s->n - 1].position) && s->n < UINT32_MAX);
     if (s->n == s->capacity) {
@@ -91,7 +91,7 @@ struct due *schedule_add(struct schedule *s, uint64_t position, uint64_t due_ms,
         s->heap_capacity = alloc_grown(s->heap_capacity, s->heap_n + 1);
         s->heap = alloc_array(s->heap, s->heap_capacity, sizeof(uint32_t));
     }
-    s->slots[s->n] = (struct due){.position = position, .due_ms = due_ms & DUE_MAX_MS, .bytes = bytes};
+    s->slots[s->n] = (struct due){.position = position & POSITION_MAX, .due_ms = due_ms, .bytes = bytes};
     s->live++;
     sift_up(s, s->heap_n++, (uint32_t)s->n++);
     return &s->slots[s->n - 1];
@@ -159,12 +159,12 @@ void schedule_remove(struct schedule *s, struct due *slot)
         squeeze(s);
 }
 
-static bool is_wanted(const struct due *slot, uint64_t now_ms)
+static bool is_wanted(const struct due *slot, int64_t now_ms)
 {
     return slot->is_dead || (slot->due_ms <= now_ms && !slot->is_warm);
 }
 
-void schedule_widen(struct schedule *s, uint64_t now_ms, unsigned count, uint64_t *from, uint64_t *to)
+void schedule_widen(struct schedule *s, int64_t now_ms, unsigned count, uint64_t *from, uint64_t *to)
 {
     size_t first = find(s, *from), last = first;
     while (first > s->first && last - first < count / 2 && is_wanted(&s->slots[first - 1], now_ms))

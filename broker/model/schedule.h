@@ -15,8 +15,8 @@
 struct entry;
 
 struct due {
-    uint64_t position;
-    uint64_t due_ms : 62; /* instant.ms */
+    int64_t due_ms; /* instant.ms; what is overdue at the start is due before 0 */
+    uint64_t position : 62;
     bool is_dead : 1;
     bool is_warm : 1;
     union {
@@ -38,7 +38,7 @@ void schedule_init(struct schedule *s);
 void schedule_fini(struct schedule *s); /* forgets the entries */
 
 /* Another message, behind all others; it is not warm yet. */
-struct due *schedule_add(struct schedule *s, uint64_t position, uint64_t due_ms, uint64_t bytes);
+struct due *schedule_add(struct schedule *s, uint64_t position, int64_t due_ms, uint64_t bytes);
 
 /* The message is in memory from now on. */
 void schedule_warm(struct due *slot, struct entry *e);
@@ -59,7 +59,7 @@ void schedule_remove(struct schedule *s, struct due *slot);
 
 /* Widens *from … *to, a range of positions that is one now, to slots beside it that are due by now_ms and not warm, as
  * far as nothing else is between them: about so many. */
-void schedule_widen(struct schedule *s, uint64_t now_ms, unsigned count, uint64_t *from, uint64_t *to);
+void schedule_widen(struct schedule *s, int64_t now_ms, unsigned count, uint64_t *from, uint64_t *to);
 
 /* Dies if it is not as above. */
 void schedule_check(const struct schedule *s);

@@ -11,6 +11,7 @@
 #include "broker/model/cold.h"
 #include "broker/model/entry.h"
 #include "broker/model/letters.h"
+#include "broker/model/log_state.h"
 #include "broker/model/route.h"
 
 struct stream;
@@ -50,6 +51,7 @@ struct broker {
     struct publishing publishing;
     struct cold_state cold;
     struct letters_state letters;
+    struct log_state logs;
 
     struct map vhosts;     /* by name; owned */
     struct map users;      /* by name; owned */
