@@ -5,6 +5,7 @@
 #include "broker/model/deadletter.h"
 #include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
+#include "broker/model/groups.h"
 #include "broker/model/log.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
@@ -51,8 +52,14 @@ void queue_check(const struct broker *b, const struct queue *q)
         CHECK(c->queue == q && !c->gone);
         consumers++;
         /* P11: nothing waits while somebody could take it. */
-        CHECK(queue_head(q) == NULL || !consumer_can_take(c) || link_is_linked(&q->dirty) || heap_has(&q->expiry.node));
+        CHECK(queue_head(q) == NULL || !consumer_can_take(c) ||
+              (q->groups != NULL && groups_pick(q->groups, c) == NULL) || link_is_linked(&q->dirty) ||
+              heap_has(&q->expiry.node));
     }
+    if (q->groups != NULL)
+        groups_check(b, q);
+    if (q->dedup != NULL)
+        dedup_check(b, q->dedup);
     if (q->log != NULL) {
         CHECK(ready.messages == 0 && q->cold.count == 0 && list_is_empty(&q->parked));
         ready.bytes = q->ready_bytes;
