@@ -14,6 +14,7 @@
 #include "broker/model/policy.h"
 #include "broker/model/queue_stream.h"
 #include "broker/model/remember.h"
+#include "broker/model/retry.h"
 #include "broker/model/vhost.h"
 #include "broker/port/queue_options.h"
 #include "codec/table.h"
@@ -77,6 +78,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     list_init(&q->bindings);
     pace_init(&q->pace);
     ready_init(&q->ready, spec->options.max_priority);
+    retry_init(q);
     list_init(&q->out);
     list_init(&q->consumers);
     list_init(&q->ring);
@@ -88,13 +90,13 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     q->options = q->spec->options;
     complete_options(b, &q->options);
     q->kind = q->options.type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
-    if (!spec->is_reply && !spec->hidden && policy_are_any(v))
-        policy_apply_to_queue(b, q);
     if (q->kind == &queue_stream)
         q->log = log_create(b, q);
-    set_pace(b, q);
     q->dedup = dedup_create_for_queue(b, q);
     q->groups = groups_create(b, q);
+    if (!spec->is_reply && !spec->hidden && policy_are_any(v))
+        policy_apply_to_queue(b, q);
+    set_pace(b, q);
     if (!spec->hidden)
         map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
@@ -441,8 +443,15 @@ static void queue_end_out(struct broker *b, struct entry *e)
     e->held = false;
 }
 
+void queue_readmit(struct broker *b, struct queue *q, struct entry *e)
+{
+    ready_return(&q->ready, e);
+    ready_count_add(b, q, e);
+    queue_mark_dirty(b, q);
+}
+
 /* An entry that was out comes back; or has come back once too often. */
-static void queue_return(struct broker *b, struct entry *e)
+static void queue_return(struct broker *b, struct entry *e, bool has_failed)
 {
     struct queue *q = e->queue;
     e->redelivered = true;
@@ -453,9 +462,8 @@ static void queue_return(struct broker *b, struct entry *e)
         return;
     }
     remember_entry(b, RECORD_RETURN, e);
-    ready_return(&q->ready, e);
-    ready_count_add(b, q, e);
-    queue_mark_dirty(b, q);
+    if (!retry_takes(b, q, e, has_failed))
+        queue_readmit(b, q, e);
 }
 
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
@@ -471,7 +479,8 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
         entry_end(b, e);
         break;
     case REQUEUED:
-        queue_return(b, e);
+    case HANDED_BACK:
+        queue_return(b, e, outcome == REQUEUED);
         break;
     case REJECTED:
         queue_die(b, e, DEATH_REJECTED);
@@ -496,6 +505,7 @@ static uint64_t ordinary_purge(struct broker *b, struct queue *q)
         entry_end(b, head);
     }
     cold_purge(b, q);
+    count += retry_purge(b, q);
     if (!list_is_empty(&q->parked))
         queue_mark_dirty(b, q);
     return count;
@@ -732,6 +742,7 @@ static void queue_free(struct queue *q)
     groups_destroy(q->groups);
     log_destroy(q->log);
     policy_pair_unref(q->policies);
+    heap_fini(&q->waiting);
     vhost_unpin(q->vhost);
     free(q->spec);
     free(q);

@@ -60,6 +60,7 @@ struct queue {
 
     struct log *log; /* owned: of a stream, whose messages are there, ready all of them; else NULL */
     struct ready ready;
+    struct heap waiting;  /* WAITING entries, by when they are ready again (retry.h) */
     struct list out;      /* OUT entries, in the order in which they went */
     uint64_t ready_count; /* in ready, and cold */
     uint64_t ready_bytes; /* of their bodies */
@@ -87,6 +88,7 @@ struct queue {
     struct wakeup expiry;  /* of its head: fires no later than that is due */
     struct wakeup lease;   /* x-expires */
     struct wakeup overdue; /* consumer timeout: fires no later than the first of those that are out is due */
+    struct wakeup retry;   /* the first of those that wait is ready again */
     uint64_t unused_since;
     struct groups *groups; /* owned; NULL: a message's group means nothing */
     struct dedup *dedup;   /* owned; NULL: it takes duplicates */
@@ -150,7 +152,10 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
 /* An entry that is out comes to its end. */
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome);
 
-/* Drops what is ready; answers how many. */
+/* An entry that has waited is ready, at its old place. */
+void queue_readmit(struct broker *b, struct queue *q, struct entry *e);
+
+/* Drops what is ready, and what waits to be so again; answers how many. */
 uint64_t queue_purge(struct broker *b, struct queue *q);
 
 /* Its lease starts with the first step, whenever that is. */

@@ -106,7 +106,11 @@ static void add_vhost(struct changes *all, const struct words *w, struct bytes n
     put_all_said(&p, w, keys);
     table_close(&p, mark);
     limits.arguments = pen_written(&p);
-    add(all, CHANGE_PUT, DEFINE_VHOST, &(struct spec){.name = name});
+    uint8_t more[TABLE_ROOM];
+    struct pen facts = pen_over(more, sizeof more);
+    if (words_has(w, "default-queue-type"))
+        table_put_string(&facts, BYTES("default_queue_type"), words_bytes(w, "default-queue-type", (struct bytes){0}));
+    add(all, CHANGE_PUT, DEFINE_VHOST, &(struct spec){.name = name, .arguments = pen_written(&facts)});
     add(all, CHANGE_PUT, DEFINE_PARAMETER, &limits);
 }
 
