@@ -4,8 +4,10 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "broker/model/groups.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
+#include "broker/model/replay.h"
 #include "broker/port/event.h"
 #include "broker/port/spec.h"
 #include "codec/cursor.h"
@@ -71,13 +73,14 @@ struct consumer *consumer_create(struct broker *b, struct queue *q, struct strea
         .limit = limit,
         .timeout_ms = spec->options.consumer_timeout_ms,
         .no_ack = spec->no_ack,
-        .exclusive = spec->exclusive,
+        .exclusive = spec->exclusive && q->log == NULL, /* reference queue-features 7.3 */
     };
     pen_bytes(&p, spec->key);
     pen_bytes(&p, spec->arguments);
     c->tag = bytes_of(c->data, spec->key.len);
     c->arguments = bytes_of(c->data + spec->key.len, spec->arguments.len);
     link_init(&c->waiting);
+    heap_init(&c->groups);
     list_append(&s->consumers, &c->in_stream);
     outlet_set_consumer(s->outlet, number, c);
     queue_add_consumer(b, q, c);
@@ -90,8 +93,12 @@ void consumer_delete(struct broker *b, struct consumer *c)
 {
     struct queue *q = c->queue;
     list_remove(&c->waiting);
+    groups_leave(c);
     list_remove(&c->in_stream);
     outlet_set_consumer(c->outlet, c->number, NULL);
+    if (c->replay != NULL)
+        replay_destroy(b, c->replay);
+    c->replay = NULL;
     queue_remove_consumer(b, q, c);
     c->gone = true;
     c->queue = NULL;

@@ -12,12 +12,14 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/heap.h"
 #include "base/list.h"
 
 struct broker;
 struct entry;
 struct outlet;
 struct queue;
+struct replay;
 struct spec;
 struct stream;
 
@@ -25,6 +27,7 @@ struct consumer {
     struct link in_queue;  /* on queue->consumers */
     struct link in_stream; /* on stream->consumers */
     struct link waiting;   /* on queue->ring, stream->starved or outlet->stalled */
+    struct heap groups;    /* of messages that it has out, and more is ready (groups.h) */
     struct queue *queue;   /* borrowed; NULL once it is gone */
     struct stream *stream; /* borrowed; NULL once its stream is gone */
     struct outlet *outlet; /* borrowed; NULL once it is gone */
@@ -34,6 +37,7 @@ struct consumer {
     uint32_t out;
     uint64_t timeout_ms; /* x-consumer-timeout; SPEC_NONE: the queue's */
     bool no_ack, exclusive;
+    struct replay *replay;       /* owned: of a stream's; else NULL */
     bool gone;                   /* cancelled; there only for what it has out */
     struct bytes tag, arguments; /* in data: what listings show */
     uint8_t data[];

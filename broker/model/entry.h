@@ -20,6 +20,7 @@ enum entry_state {
     ENTRY_READY,    /* in queue->ready, and never was out */
     ENTRY_RETURNED, /* in queue->ready.returned: it was out, and keeps its position */
     ENTRY_OUT,      /* on queue->out and stream->out, with a ticket */
+    ENTRY_WAITING,  /* in queue->waiting: it was given back, and is not ready yet (retry.h) */
     ENTRY_DELAYED,  /* in a schedule (delayed.h), on no list */
     ENTRY_DYING,    /* on broker->deaths, on its way to a dead-letter exchange */
 };
@@ -31,7 +32,7 @@ enum death { DEATH_REJECTED, DEATH_EXPIRED, DEATH_MAXLEN, DEATH_DELIVERY_LIMIT, 
 struct entry {
     struct link in_queue; /* READY: in queue->ready.  OUT: queue->out.  DYING: broker->deaths */
     union {
-        struct heap_node in_returned; /* RETURNED */
+        struct heap_node in_returned; /* RETURNED, WAITING */
         struct link in_stream;        /* OUT */
     };
     struct message *msg;       /* shared */
@@ -60,6 +61,11 @@ struct entry_pool {
 
 void entry_pool_init(struct entry_pool *p);
 void entry_pool_fini(struct entry_pool *p);
+
+/* The message is held in memory for another reason than an entry: takes the reference, and counts its memory.  And
+ * gives it back. */
+void entry_hold(struct broker *b, struct message *msg);
+void entry_release(struct broker *b, struct message *msg);
 
 /* A new entry that holds msg, whose reference it takes, on no list yet.  Counts the message's memory. */
 struct entry *entry_create(struct broker *b, struct queue *q, struct message *msg);

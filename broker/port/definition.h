@@ -8,13 +8,15 @@
  *   QUEUE             vhost, name, flags, arguments as declared, options
  *   BINDING           vhost, source, name and to_exchange, key, arguments as declared
  *   USER              name.  password_hash S (base64 text), hashing_algorithm S, tags A of S,
- *                     limits F: max-connections, max-channels, integers; negative: none
+ *                     limits F: max-connections, max-channels, max-publish-rate, max-publish-bytes-rate,
+ *                     integers; negative: none
  *   PERMISSION        vhost, name: the user.  configure S, write S, read S: patterns
  *   TOPIC_PERMISSION  vhost, name: the user, key: the exchange.  write S, read S
  *   PARAMETER         vhost (empty: a global one, whose type is empty), type: the component, name.  value: anything.
  *                     Policies have the component "policy", operator policies "operator_policy", both with the value
  *                     F: pattern S, definition F, priority integer, apply-to S; the limits of a virtual host
- *                     "vhost-limits" and the name "limits": max-connections, max-queues, integers
+ *                     "vhost-limits" and the name "limits": max-connections, max-queues, max-exchanges, max-bindings,
+ *                     max-queue-bytes, max-publish-rate, max-publish-bytes-rate, integers
  *
  * The key names the object among those of its class: its virtual host and name; of a binding all that makes it one. The
  * value is a version and everything that is needed to make it again.  Text is length-prefixed, numbers are big-endian.
@@ -42,6 +44,16 @@ struct definition *definition_undefine(enum definition_class what, uint64_t queu
  * is a view into value.  NULL: nonsense, or of another version. */
 struct spec *definition_read_spec(enum definition_class what, struct bytes key, struct bytes value,
                                   struct bytes *vhost);
+
+/* A part of a stream's log that is closed (broker/model/log.h): PART, which no spec says.  Its key is the queue's
+ * number and the first offset, eight bytes each; its value a version and the rest. */
+struct definition_part {
+    uint64_t queue, first, count, bytes, size, last_ms;
+};
+
+/* The caller owns it; without a value it is one to undefine it. */
+struct definition *definition_of_part(const struct definition_part *p, bool with_value);
+bool definition_read_part(uint64_t queue, struct bytes key, struct bytes value, struct definition_part *out);
 
 /* "vhost", "exchange", "topic permission", …: for people. */
 const char *definition_word(enum definition_class what);

@@ -29,6 +29,7 @@ enum happening {
     OVERDUE,   /* what it had has not been acknowledged in time and was requeued: a consumer, which is cancelled, or (no
                   consumer) the stream itself, which is to end */
     EXPELLED,  /* it is to go: its session says so to its client, and DETACHes */
+    SLOWED,    /* it publishes faster than it may: it is not read from now on; or it is again */
     DETACHED,  /* the last event for this client */
 };
 
@@ -47,10 +48,11 @@ enum reason {
     LOCKED,       /* exclusive to another client */
     IN_USE,
     NOT_EMPTY,
-    RESERVED,   /* a name of the broker's own */
-    DENIED,     /* never allowed: the default exchange, an internal one, an exclusive consumer's queue */
-    TX_REFUSED, /* a queue refused a publish of the transaction */
-    TOO_MUCH,   /* a limit */
+    RESERVED,      /* a name of the broker's own */
+    DENIED,        /* never allowed: the default exchange, an internal one, an exclusive consumer's queue */
+    TX_REFUSED,    /* a queue refused a publish of the transaction */
+    TOO_MUCH,      /* a limit */
+    NOT_SUPPORTED, /* by queues of this type, whatever they hold */
 };
 
 /* A header that the copy delivered gets, in place of one that is there. */
@@ -105,6 +107,10 @@ struct event {
         struct {
             char *text; /* owned: what its client is told */
         } expelled;
+        struct {
+            bool is_slowed;
+            uint32_t publishes; /* it is not: how many before it asks again (PACE); 0: as many as it likes */
+        } slowed;
     };
 };
 
