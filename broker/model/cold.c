@@ -210,7 +210,7 @@ static uint64_t sum(uint64_t a, uint64_t b)
 }
 
 /* When it expires: the wall clock may have jumped since it was written, but it never stays longer than it may. */
-static uint64_t deadline(const struct broker *b, const struct load_entry *le)
+uint64_t cold_deadline(const struct broker *b, const struct load_entry *le)
 {
     if (le->ttl_ms == PLACE_NO_TTL)
         return ENTRY_NEVER;
@@ -224,7 +224,7 @@ static void append(struct broker *b, struct queue *q, struct load_entry *le)
     struct entry *e = entry_create(b, q, le->msg);
     le->msg = NULL;
     e->position = le->position;
-    e->expires_at = deadline(b, le);
+    e->expires_at = cold_deadline(b, le);
     e->deliveries = le->deliveries;
     e->redelivered = le->redelivered;
     e->stored = true;

@@ -20,6 +20,7 @@
 struct broker;
 struct broker_config;
 struct load;
+struct load_entry;
 struct message;
 struct queue;
 
@@ -91,6 +92,9 @@ void cold_ask(struct broker *b);
 
 /* What was asked for has come.  Takes it over. */
 void cold_take_load(struct broker *b, struct load *l);
+
+/* When what was loaded expires, in instant.ms. */
+uint64_t cold_deadline(const struct broker *b, const struct load_entry *le);
 
 /* The queue is behind, or not any more. */
 void cold_set_behind(struct broker *b, struct queue *q, bool is_behind);

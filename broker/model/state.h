@@ -12,6 +12,7 @@
 #include "broker/model/entry.h"
 #include "broker/model/letters.h"
 #include "broker/model/log_state.h"
+#include "broker/model/peek.h"
 #include "broker/model/route.h"
 
 struct stream;
@@ -51,6 +52,7 @@ struct broker {
     struct publishing publishing;
     struct cold_state cold;
     struct letters_state letters;
+    struct peeks peeks;
     struct log_state logs;
 
     struct map vhosts;     /* by name; owned */
