@@ -177,7 +177,8 @@ static void take_define(struct keepsake *k, struct record *r)
     CHECK(is_part ? definition_read_part(d->queue, d->key, d->value, &part)
                   : s != NULL && (is_durable_anyway || s->durable));
     CHECK(!is_part || old == NULL);
-    CHECK(old == NULL || d->what >= DEFINE_USER || d->what == DEFINE_VHOST); /* only those are changed */
+    bool is_same_queue = old != NULL && d->what == DEFINE_QUEUE && old->definition->queue == d->queue;
+    CHECK(old == NULL || d->what >= DEFINE_USER || d->what == DEFINE_VHOST || is_same_queue); /* they are changed */
     if (old != NULL)
         forget_definition(old);
     free(s);
@@ -185,7 +186,7 @@ static void take_define(struct keepsake *k, struct record *r)
     kept->definition = definition_create(d->what, d->queue, d->key, d->value);
     list_append(&k->definitions, &kept->in_store);
     if (d->what == DEFINE_QUEUE) {
-        CHECK(d->queue > 0 && find_queue(k, d->queue) == NULL);
+        CHECK(d->queue > 0 && (is_same_queue || find_queue(k, d->queue) == NULL));
         if (d->queue >= k->next_queue)
             k->next_queue = d->queue + 1;
     }
