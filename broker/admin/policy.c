@@ -209,7 +209,9 @@ char *policy_check(const json_t *value, bool is_operator)
 
 char *policy_check_limits(const json_t *value)
 {
-    static const char *const names[] = {"max-connections", "max-queues", "max-channels"};
+    static const char *const names[] = {
+        "max-connections", "max-queues",      "max-channels",     "max-exchanges",
+        "max-bindings",    "max-queue-bytes", "max-publish-rate", "max-publish-bytes-rate"};
     if (!json_is_object(value))
         return said("limits should be an object, actually was ", print(value), "");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

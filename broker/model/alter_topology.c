@@ -55,6 +55,8 @@ static void put_exchange(struct broker *b, struct vhost *v, struct change *c)
         skip(c, difference);
     } else if (x == NULL && is_reserved(c->spec->name)) {
         skip(c, str_format("exchange name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(c->spec->name)));
+    } else if (x == NULL && (difference = resource_refuse_exchange(v, c->spec->name)) != NULL) {
+        skip(c, difference);
     } else if (x == NULL) {
         x = exchange_create(b, v, c->spec);
         remember_exchange(b, RECORD_DEFINE, x);
@@ -148,7 +150,8 @@ static void remove_queue(struct broker *b, struct vhost *v, struct change *c)
     struct queue *q = vhost_find_queue(b, v, c->spec->name);
     if (q == NULL)
         return;
-    bool not_empty = c->spec->if_empty && q->ready_count > 0, used = c->spec->if_unused && q->consumer_count > 0;
+    bool not_empty = c->spec->if_empty && q->ready_count + q->waiting.count + letters_count(q) > 0;
+    bool used = c->spec->if_unused && q->consumer_count > 0;
     if (q->owner != NULL) {
         skip(c, locked(q));
     } else if (not_empty || used) {
@@ -216,6 +219,8 @@ static void put_binding(struct broker *b, struct vhost *v, struct change *c)
     if (m.binding != NULL)
         return;
     char *why = refuse_binding(v, &m, c->spec);
+    if (why == NULL)
+        why = resource_refuse_binding(v);
     if (why != NULL) {
         skip(c, why);
         return;

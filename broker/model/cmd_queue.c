@@ -14,10 +14,15 @@
 #include "broker/port/reply.h"
 #include "broker/port/spec.h"
 
+static uint32_t at_most_32(uint64_t n)
+{
+    return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
 static struct event *done_with_counts(struct broker *b, struct command *c, const struct queue *q)
 {
     struct event *e = broker_done(b, c, c->spec);
-    e->done.messages = q->ready_count > UINT32_MAX ? UINT32_MAX : (uint32_t)q->ready_count;
+    e->done.messages = at_most_32(q->ready_count);
     e->done.consumers = q->consumer_count;
     return e;
 }
@@ -100,7 +105,7 @@ void command_delete_queue(struct broker *b, struct command *c, struct stream *s)
     if (!resource_unlocked(b, c, s, spec, q))
         return;
     bool asks = q->log == NULL; /* of a stream it does not matter (reference queue-features 7.3) */
-    bool not_empty = asks && spec->if_empty && q->ready_count > 0;
+    bool not_empty = asks && spec->if_empty && q->ready_count + q->waiting.count + letters_count(q) > 0;
     bool used = asks && spec->if_unused && q->consumer_count > 0;
     if (not_empty || used) {
         char *name = queue_describe(q);
@@ -131,7 +136,7 @@ void command_purge_queue(struct broker *b, struct command *c, struct stream *s)
     uint64_t before = b->position;
     struct event *answer = done_with_counts(b, c, q);
     answer->done.is_change = true;
-    queue_purge(b, q); /* which tells nobody anything */
+    answer->done.messages = at_most_32(queue_purge(b, q)); /* which tells nobody anything */
     if (b->position != before) {
         remember_changed(b);
         remember_answer(b, answer);

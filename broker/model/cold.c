@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "broker/model/delayed.h"
+#include "broker/model/groups.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
@@ -104,6 +105,8 @@ void cold_purge(struct broker *b, struct queue *q)
         return;
     if (!q->gone)
         remember_purge(b, q);
+    if (q->dedup != NULL)
+        dedup_forget_from(b, q, c->from);
     uncount(b, q);
     c->late_count = c->late_bytes = 0;
     c->from = q->next_position;
@@ -122,7 +125,7 @@ static bool is_scant(const struct broker *b, const struct queue *q)
 static bool is_low(const struct broker *b, const struct queue *q)
 {
     uint64_t warm = warm_count(q);
-    return warm == 0 || q->ready.levels != NULL ||
+    return warm == 0 || q->ready.levels != NULL || groups_want_more(q) ||
            (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2 &&
             !is_scant(b, q));
 }
@@ -130,14 +133,14 @@ static bool is_low(const struct broker *b, const struct queue *q)
 void cold_look(struct broker *b, struct queue *q)
 {
     struct cold *c = &q->cold;
-    if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting) && is_low(b, q))
+    if (c->count > 0 && !c->is_loading && !c->is_held && !link_is_linked(&c->wanting) && is_low(b, q))
         list_append(&b->cold.wanting, &c->wanting);
 }
 
 bool cold_want(struct broker *b, struct queue *q)
 {
     struct cold *c = &q->cold;
-    if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting))
+    if (c->count > 0 && !c->is_loading && !c->is_held && !link_is_linked(&c->wanting))
         list_append(&b->cold.wanting, &c->wanting);
     return c->count > 0;
 }
@@ -249,6 +252,8 @@ static void fill(struct broker *b, struct queue *q, struct load *l)
 {
     struct cold *c = &q->cold;
     uint64_t count = c->count, bytes = c->bytes, taken = l->lost, taken_bytes = l->lost_bytes, next = c->from;
+    if (q->dedup != NULL)
+        dedup_forget_lost(b, q, l, c->from);
     uncount(b, q);
     for (uint32_t i = 0; i < l->n; i++) {
         struct load_entry *le = &l->entries[i];
@@ -303,5 +308,5 @@ void cold_check(const struct broker *b, const struct queue *q, uint64_t warm, ui
     CHECK(c->count == 0 || c->from <= q->next_position);
     /* Nothing stays cold that could be wanted; with something warm before it, it has time (a large message may not fit
      * into a window that is nearly empty). */
-    CHECK(c->count == 0 || c->is_loading || link_is_linked(&c->wanting) || warm > 0);
+    CHECK(c->count == 0 || c->is_loading || c->is_held || link_is_linked(&c->wanting) || warm > 0);
 }

@@ -13,6 +13,7 @@
 
 struct binding;
 struct broker;
+struct dedup;
 struct exchange;
 struct history;
 struct policy_pair;
@@ -48,6 +49,7 @@ struct exchange {
     struct bytes name;      /* in spec */
     struct bytes alternate; /* in spec, or in a policy's */
     bool has_alternate;
+    struct dedup *dedup;          /* owned; NULL: it lets everything through */
     bool delays;                  /* x-delayed-message: kind is that of its x-delayed-type (route_delayed.h) */
     struct queue *waiting;        /* owned: where what it delays is (delayed.h); NULL: nothing was yet */
     struct policy_pair *policies; /* shared: what applies; NULL: nothing */
@@ -123,5 +125,6 @@ char *binding_refuse(const struct exchange *source, const struct spec *spec);
 
 extern const struct exchange_kind exchange_default, exchange_direct, exchange_fanout, exchange_topic, exchange_headers;
 extern const struct exchange_kind exchange_consistent_hash, exchange_modulus_hash;
-extern const struct exchange_kind exchange_random, exchange_local_random, exchange_recent_history, exchange_delayed;
+extern const struct exchange_kind exchange_random, exchange_local_random, exchange_recent_history, exchange_delayed,
+    exchange_dedup;
 #endif

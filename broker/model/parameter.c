@@ -74,6 +74,11 @@ void parameter_apply_limits(struct broker *b, struct vhost *v)
     struct bytes limits = has ? value.bytes : (struct bytes){0};
     v->connections_max = limit_read(limits, "max-connections");
     v->queues_max = limit_read(limits, "max-queues");
+    v->exchanges_max = limit_read(limits, "max-exchanges");
+    v->bindings_max = limit_read(limits, "max-bindings");
+    v->queue_bytes_max = limit_read(limits, "max-queue-bytes");
+    pace_set(b, &v->pace, limit_read(limits, "max-publish-rate"), limit_read(limits, "max-publish-bytes-rate"));
+    pace_look_again(b);
 }
 
 /* What depends on it looks again.  p->spec is as it is now; NULL: it goes. */

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "broker/model/entry.h"
+#include "broker/model/pace.h"
 #include "broker/model/ready.h"
 #include "broker/model/state.h"
 #include "broker/port/spec.h"
@@ -59,6 +60,7 @@ struct queue {
 
     struct log *log; /* owned: of a stream, whose messages are there, ready all of them; else NULL */
     struct ready ready;
+    struct heap waiting;  /* WAITING entries, by when they are ready again (retry.h) */
     struct list out;      /* OUT entries, in the order in which they went */
     uint64_t ready_count; /* in ready, and cold */
     uint64_t ready_bytes; /* of their bodies */
@@ -83,10 +85,21 @@ struct queue {
     bool had_consumer;
     bool gone; /* deleted; there only for what is dying */
 
-    struct wakeup expiry;  /* of its head: fires no later than that is due */
+    struct queue *letters;    /* owned: its dead letters that wait (letters.h); NULL: none yet */
+    struct queue *letters_of; /* borrowed: whose these are; NULL: this is an ordinary queue */
+    struct link in_letters;   /* of a box: on broker->letters.boxes */
+    uint64_t waits_for;       /* of a box: the number of the queue that refused its first letter, 0: none */
+    uint8_t letters_looks;    /* of a box: how many are tried next that cannot go */
+    bool is_awaited;          /* it has refused a letter that waits for room here */
+
+    struct wakeup expiry;  /* of its head: fires no later than that is due; of a box: when to try again */
     struct wakeup lease;   /* x-expires */
     struct wakeup overdue; /* consumer timeout: fires no later than the first of those that are out is due */
+    struct wakeup retry;   /* the first of those that wait is ready again */
     uint64_t unused_since;
+    struct groups *groups; /* owned; NULL: a message's group means nothing */
+    struct dedup *dedup;   /* owned; NULL: it takes duplicates */
+    struct pace pace;      /* x-max-publish-rate */
 };
 
 /* A new queue, known to the vhost.  The spec is copied.  owner: of an exclusive queue, or NULL.  Nothing is recorded.
@@ -146,7 +159,10 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
 /* An entry that is out comes to its end. */
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome);
 
-/* Drops what is ready; answers how many. */
+/* An entry that has waited is ready, at its old place. */
+void queue_readmit(struct broker *b, struct queue *q, struct entry *e);
+
+/* Drops what is ready, and what waits to be so again; answers how many. */
 uint64_t queue_purge(struct broker *b, struct queue *q);
 
 /* Its lease starts with the first step, whenever that is. */

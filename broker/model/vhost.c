@@ -33,10 +33,11 @@ struct vhost *vhost_create(struct broker *b, const struct spec *spec)
     v->spec = spec_create(spec);
     v->name = v->spec->name;
     v->hash_seed = b->hash_seed;
-    v->connections_max = v->queues_max = LIMIT_NONE;
+    v->connections_max = v->queues_max = v->exchanges_max = v->bindings_max = v->queue_bytes_max = LIMIT_NONE;
     for (int kind = 0; kind < POLICY_KINDS; kind++)
         list_init(&v->policies[kind]);
     link_init(&v->stale);
+    pace_init(&v->pace);
     map_init(&v->accesses);
     map_init(&v->topics);
     map_init(&v->exchanges);
@@ -135,6 +136,7 @@ void vhost_destroy(struct broker *b, struct vhost *v)
     map_fini(&v->accesses);
     map_fini(&v->topics);
     map_remove(&b->vhosts, &v->in_broker);
+    pace_fini(b, &v->pace);
     v->default_exchange = NULL;
     v->gone = true;
     vhost_unpin(v);

@@ -97,7 +97,8 @@ static void add_user(struct changes *all, const struct words *w, struct bytes us
 
 static void add_vhost(struct changes *all, const struct words *w, struct bytes name)
 {
-    static const char *const keys[] = {"max-queues", "max-connections", NULL};
+    static const char *const keys[] = {"max-queues",      "max-connections",  "max-exchanges",          "max-bindings",
+                                       "max-queue-bytes", "max-publish-rate", "max-publish-bytes-rate", NULL};
     uint8_t room[TABLE_ROOM];
     struct pen p = pen_over(room, sizeof room);
     struct spec limits = {.vhost = name, .type = BYTES("vhost-limits"), .name = BYTES("limits")};
