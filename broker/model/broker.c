@@ -38,6 +38,7 @@ struct broker *broker_create(const struct broker_config *config)
     b->records = config->records;
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
+    letters_state_init(&b->letters);
     log_state_init(&b->logs);
     b->connections_max = config->connections_max;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
@@ -81,6 +82,7 @@ void broker_destroy(struct broker *b)
         if (b->outlets[i] != NULL)
             outlet_delete(b, b->outlets[i]);
     deadletter_forget(b);
+    letters_state_fini(b);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
@@ -146,7 +148,8 @@ uint64_t broker_deadline(const struct broker *b)
         dedup_is_to_begin(b))
         return b->now.ms;
     struct heap_node *n = heap_top(&b->wakeups);
-    return n != NULL ? n->key : UINT64_MAX;
+    uint64_t letters = letters_deadline(b), next = n != NULL ? n->key : UINT64_MAX;
+    return letters < next ? letters : next;
 }
 
 /* --- a step
@@ -164,6 +167,8 @@ void broker_finish(struct broker *b)
         } else if (b->deaths_left > 0 && deadletter_is_due(b) && b->dedup.learners == 0) {
             deadletter_next(b);
             b->deaths_left--;
+        } else if (letters_are_due(b)) {
+            letters_sweep(b);
         } else {
             return;
         }

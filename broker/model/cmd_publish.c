@@ -26,8 +26,8 @@ struct targets {
 static bool route_is_remembered(const struct broker *b, const struct remembered_route *r, const struct message *m)
 {
     return r != NULL && r->version == b->topology_version && m->extra_keys_len == 0 &&
-           r->exchange_len == m->exchange_len && r->key_len == m->key_len &&
-           memcmp(r->names, m->data, (size_t)m->exchange_len + m->key_len) == 0;
+           (m->flags & MESSAGE_HAS_DEAD_LETTER) == 0 && r->exchange_len == m->exchange_len &&
+           r->key_len == m->key_len && memcmp(r->names, m->data, (size_t)m->exchange_len + m->key_len) == 0;
 }
 
 static void remember_route(struct broker *b, struct stream *s, const struct message *m, const struct route *route)
@@ -64,7 +64,7 @@ static void lift_objection(struct command *c, const struct stream *s)
 static bool content_is_fine(struct broker *b, struct command *c, struct stream *s, const struct exchange *x)
 {
     bool is_content = c->publish.objection != NULL && !c->publish.impersonates;
-    if (!is_content && !rights_permit_keys(b, c, s, x))
+    if (!is_content && (!rights_permit_keys(b, c, s, x) || !rights_permit_dead_letter(b, c, s)))
         return false;
     if (c->publish.objection == NULL)
         return true;

@@ -105,7 +105,7 @@ void command_delete_queue(struct broker *b, struct command *c, struct stream *s)
     if (!resource_unlocked(b, c, s, spec, q))
         return;
     bool asks = q->log == NULL; /* of a stream it does not matter (reference queue-features 7.3) */
-    bool not_empty = asks && spec->if_empty && q->ready_count + q->waiting.count > 0;
+    bool not_empty = asks && spec->if_empty && q->ready_count + q->waiting.count + letters_count(q) > 0;
     bool used = asks && spec->if_unused && q->consumer_count > 0;
     if (not_empty || used) {
         char *name = queue_describe(q);

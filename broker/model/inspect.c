@@ -222,6 +222,8 @@ static void on_queue(void *arg, struct map_node *n)
         put_number(&row, "messages_delayed", q->waiting.count);
     put_number(&row, "messages_unacknowledged", q->out_count);
     put_number(&row, "message_bytes_ready", q->ready_bytes);
+    put_number(&row, "messages_dlx", letters_count(q));
+    put_number(&row, "message_bytes_dlx", letters_bytes(q));
     put_number(&row, "consumers", q->consumer_count);
     put_text(&row, "type", bytes_of_string(queue_type_words[q->options.type]));
     put_text(&row, "state", BYTES("running"));

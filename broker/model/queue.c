@@ -6,8 +6,10 @@
 #include "base/check.h"
 #include "base/str.h"
 #include "broker/model/consumer.h"
+#include "broker/model/deadletter.h"
 #include "broker/model/exchange.h"
 #include "broker/model/groups.h"
+#include "broker/model/letters.h"
 #include "broker/model/log.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
@@ -89,6 +91,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     wakeup_init(&q->overdue, on_overdue);
     q->options = q->spec->options;
     complete_options(b, &q->options);
+    link_init(&q->in_letters);
     q->kind = q->options.type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
     if (q->kind == &queue_stream)
         q->log = log_create(b, q);
@@ -103,7 +106,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
         map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
         b->totals.queues += !spec->hidden;
     }
-    b->topology_version++;
+    b->topology_version += !spec->hidden;
     queue_touch(b, q);
     return q;
 }
@@ -153,6 +156,8 @@ static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
     b->totals.messages_ready--;
     if (q->cold.count > 0)
         cold_look(b, q);
+    if (q->is_awaited)
+        letters_find_room(b, q);
 }
 
 /* The entry, which is on no list, is to be dead-lettered; without a dead-letter exchange it is dropped. */
@@ -161,7 +166,7 @@ static void queue_die(struct broker *b, struct entry *e, enum death death)
     struct queue *q = e->queue;
     if (q->dedup != NULL) /* its own letter may come back here */
         dedup_forget(b, q, e->msg, e->position);
-    if (!q->options.has_dead_letter_exchange) {
+    if (!deadletter_has_exchange(q, e->msg)) {
         entry_end(b, e);
         return;
     }
@@ -308,7 +313,8 @@ bool queue_has_room(const struct queue *q, const struct message *msg)
     const struct queue_options *o = &q->options;
     if (o->type == QUEUE_STREAM) /* its limits take from its other end */
         return true;
-    return q->ready_count + 1 <= o->max_length && q->ready_bytes + msg->body_size <= o->max_length_bytes;
+    uint64_t count = q->ready_count + letters_count(q), bytes = q->ready_bytes + letters_bytes(q);
+    return count + 1 <= o->max_length && bytes + msg->body_size <= o->max_length_bytes;
 }
 
 static bool queue_refuses(const struct queue *q, const struct message *msg)
@@ -506,6 +512,8 @@ static uint64_t ordinary_purge(struct broker *b, struct queue *q)
     }
     cold_purge(b, q);
     count += retry_purge(b, q);
+    if (q->is_awaited)
+        letters_find_room(b, q);
     if (!list_is_empty(&q->parked))
         queue_mark_dirty(b, q);
     return count;
@@ -696,6 +704,7 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     queue_touch(b, q);
     if (!list_is_empty(&q->out))
         wakeup_set(b, &q->overdue, b->now.ms);
+    letters_judge(b, q);
     queue_mark_dirty(b, q);
 }
 
@@ -755,6 +764,7 @@ void queue_delete(struct broker *b, struct queue *q)
     struct entry *e;
     CHECK(!q->gone);
     q->gone = true;
+    letters_delete(b, q);
     list_each (bd, &q->bindings, struct binding, in_destination)
         binding_delete(b, bd);
     if (q->log != NULL)
@@ -780,7 +790,7 @@ void queue_delete(struct broker *b, struct queue *q)
         map_remove(&b->queues_by_id, &q->in_ids);
         b->totals.queues -= !q->spec->hidden;
     }
-    b->topology_version++;
+    b->topology_version += !q->spec->hidden;
     q->owner = NULL;
     if (q->pins == 0)
         queue_free(q);

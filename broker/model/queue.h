@@ -85,7 +85,14 @@ struct queue {
     bool had_consumer;
     bool gone; /* deleted; there only for what is dying */
 
-    struct wakeup expiry;  /* of its head: fires no later than that is due */
+    struct queue *letters;    /* owned: its dead letters that wait (letters.h); NULL: none yet */
+    struct queue *letters_of; /* borrowed: whose these are; NULL: this is an ordinary queue */
+    struct link in_letters;   /* of a box: on broker->letters.boxes */
+    uint64_t waits_for;       /* of a box: the number of the queue that refused its first letter, 0: none */
+    uint8_t letters_looks;    /* of a box: how many are tried next that cannot go */
+    bool is_awaited;          /* it has refused a letter that waits for room here */
+
+    struct wakeup expiry;  /* of its head: fires no later than that is due; of a box: when to try again */
     struct wakeup lease;   /* x-expires */
     struct wakeup overdue; /* consumer timeout: fires no later than the first of those that are out is due */
     struct wakeup retry;   /* the first of those that wait is ready again */

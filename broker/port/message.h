@@ -23,8 +23,9 @@ enum {
 #define MESSAGE_NO_EXPIRATION UINT64_MAX
 
 enum message_flag {
-    MESSAGE_PERSISTENT = 1 << 0,  /* delivery-mode is 2 */
-    MESSAGE_HAS_HEADERS = 1 << 1, /* there is a headers table, maybe empty */
+    MESSAGE_PERSISTENT = 1 << 0,      /* delivery-mode is 2 */
+    MESSAGE_HAS_HEADERS = 1 << 1,     /* there is a headers table, maybe empty */
+    MESSAGE_HAS_DEAD_LETTER = 1 << 4, /* with x-dead-letter-exchange or -routing-key: for its dead letter */
 };
 
 struct message_chunk {
