@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/str.h"
 #include "broker/model/commands.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
@@ -16,6 +17,7 @@
 #include "broker/model/replay.h"
 #include "broker/model/rights.h"
 #include "broker/model/state.h"
+#include "broker/model/trace.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/load.h"
@@ -31,6 +33,7 @@ static void on_alarm(struct broker *b, struct wakeup *w)
 struct broker *broker_create(const struct broker_config *config)
 {
     struct broker *b = alloc_zeroed(sizeof *b);
+    b->node = str_copy(bytes_of_string(config->node != NULL ? config->node : ""));
     b->hash_seed = b->random = config->hash_seed;
     b->memory_high = config->memory_high;
     b->records = config->records;
@@ -51,6 +54,7 @@ struct broker *broker_create(const struct broker_config *config)
     list_init(&b->fresh);
     list_init(&b->dirty);
     list_init(&b->doomed);
+    list_init(&b->traces);
     list_init(&b->resumed);
     route_init(&b->route);
     wakeup_init(&b->alarm_wakeup, on_alarm);
@@ -72,6 +76,7 @@ void broker_destroy(struct broker *b)
         if (b->outlets[i] != NULL)
             outlet_delete(b, b->outlets[i]);
     deadletter_forget(b);
+    trace_drop_all(b);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
@@ -88,6 +93,7 @@ void broker_destroy(struct broker *b)
     heap_fini(&b->wakeups);
     route_fini(&b->route);
     free(b->outlets);
+    free(b->node);
     free(b);
 }
 
@@ -150,6 +156,8 @@ void broker_finish(struct broker *b)
         } else if (b->deaths_left > 0 && deadletter_is_due(b)) {
             deadletter_next(b);
             b->deaths_left--;
+        } else if (!list_is_empty(&b->traces)) {
+            trace_route_all(b);
         } else {
             return;
         }

@@ -100,7 +100,11 @@ static void add_vhost(struct changes *all, const struct words *w, struct bytes n
     put_all_said(&p, w, keys);
     table_close(&p, mark);
     limits.arguments = pen_written(&p);
-    add(all, CHANGE_PUT, DEFINE_VHOST, &(struct spec){.name = name});
+    uint8_t flags[TABLE_ROOM];
+    struct pen f = pen_over(flags, sizeof flags);
+    if (words_has(w, "tracing"))
+        table_put_bool(&f, BYTES("tracing"), true);
+    add(all, CHANGE_PUT, DEFINE_VHOST, &(struct spec){.name = name, .arguments = pen_written(&f)});
     add(all, CHANGE_PUT, DEFINE_PARAMETER, &limits);
 }
 
