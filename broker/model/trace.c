@@ -58,8 +58,10 @@ static void put_properties(struct pen *to, const struct message *m)
         put_text(to, "reply_to", properties_has(&p, PROPERTY_reply_to), p.reply_to);
         put_text(to, "expiration", properties_has(&p, PROPERTY_expiration), p.expiration);
         put_text(to, "message_id", properties_has(&p, PROPERTY_message_id), p.message_id);
-        if (properties_has(&p, PROPERTY_timestamp))
-            table_put_timestamp(to, BYTES("timestamp"), p.timestamp);
+        put_small(to, "timestamp", properties_has(&p, PROPERTY_timestamp) && p.timestamp <= INT32_MAX,
+                  (int32_t)p.timestamp);
+        if (properties_has(&p, PROPERTY_timestamp) && p.timestamp > INT32_MAX)
+            table_put_i64(to, BYTES("timestamp"), (int64_t)p.timestamp);
         put_text(to, "type", properties_has(&p, PROPERTY_type), p.type);
         put_text(to, "user_id", properties_has(&p, PROPERTY_user_id), p.user_id);
         put_text(to, "app_id", properties_has(&p, PROPERTY_app_id), p.app_id);
