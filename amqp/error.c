@@ -72,6 +72,7 @@ static const struct error_kind *const kind_of_reason[] = {
     [NO_SUCH_USER] = AMQP_NOT_ALLOWED,
     [NO_ACCESS] = AMQP_NOT_ALLOWED,
     [NO_ROOM] = AMQP_NOT_ALLOWED,
+    [NOT_SUPPORTED] = AMQP_NOT_IMPLEMENTED,
 };
 
 struct error *error_of_event(const struct event *failed, uint32_t method_id)

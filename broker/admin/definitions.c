@@ -28,6 +28,7 @@ char *definitions_describe(const struct change *c)
         return str_format("permissions of user '%.*s' for the topics of exchange '%.*s' in vhost '%.*s'",
                           BYTES_ARG(s->name), BYTES_ARG(s->key), BYTES_ARG(s->vhost));
     case DEFINE_PARAMETER:
+    case DEFINE_PART:
     case DEFINE_CLASSES:
         break;
     }
@@ -60,14 +61,14 @@ void definitions_log_plan(const struct changes *c)
         [DEFINE_TOPIC_PERMISSION] = {"topic permissions", false},
         [DEFINE_PARAMETER] = {"parameters and policies", false},
     };
-    static const enum definition_class order[DEFINE_CLASSES] = {
+    static const enum definition_class order[] = {
         DEFINE_USER,     DEFINE_VHOST,     DEFINE_PERMISSION, DEFINE_TOPIC_PERMISSION,
         DEFINE_EXCHANGE, DEFINE_PARAMETER, DEFINE_QUEUE,      DEFINE_BINDING,
     };
     size_t n[DEFINE_CLASSES] = {0};
     for (size_t i = 0; i < c->n; i++)
         n[c->at[i].what]++;
-    for (size_t i = 0; i < DEFINE_CLASSES; i++)
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
         if (n[order[i]] > 0)
             log_info("definitions", "Importing %s %zu %s...",
                      kinds[order[i]].is_sequential ? "sequentially" : "concurrently", n[order[i]],

@@ -34,6 +34,7 @@ static struct bytes kind_of(const struct change *c)
         if (bytes_equal(c->spec->type, BYTES("policy")))
             return BYTES("policy");
         return bytes_equal(c->spec->type, BYTES("operator_policy")) ? BYTES("operator-policy") : BYTES("parameter");
+    case DEFINE_PART:
     case DEFINE_CLASSES:
         break;
     }
@@ -44,6 +45,8 @@ static const char *verb_of(const struct change *c)
 {
     if (c->kind == CHANGE_PURGE)
         return "purge";
+    if (c->kind == CHANGE_CANCEL)
+        return "cancel delayed message of";
     if (c->kind == CHANGE_REMOVE)
         return "delete";
     return c->outcome == CHANGE_CHANGED ? "update" : "create";

@@ -13,10 +13,12 @@
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
+#include "broker/model/replay.h"
 #include "broker/model/rights.h"
 #include "broker/model/state.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
+#include "broker/port/load.h"
 #include "broker/port/spec.h"
 
 /* What it is for is done at the end of every step. */
@@ -34,6 +36,7 @@ struct broker *broker_create(const struct broker_config *config)
     b->records = config->records;
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
+    log_state_init(&b->logs);
     b->connections_max = config->connections_max;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
     b->delivery_limit = config->delivery_limit > 0 ? config->delivery_limit : MODEL_DELIVERY_LIMIT;
@@ -128,7 +131,7 @@ static void fire_due(struct broker *b)
 
 uint64_t broker_deadline(const struct broker *b)
 {
-    if (deadletter_is_due(b) || cold_is_due(b))
+    if (deadletter_is_due(b) || cold_is_due(b) || replay_is_due(b))
         return b->now.ms;
     struct heap_node *n = heap_top(&b->wakeups);
     return n != NULL ? n->key : UINT64_MAX;
@@ -219,7 +222,10 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
         detach(b, c, o);
         return true;
     case LOADED:
-        cold_take_load(b, c->load);
+        if (c->load->reader != 0)
+            replay_take_load(b, c->load);
+        else
+            cold_take_load(b, c->load);
         return true;
     case WINDOW:
         if (o != NULL)
@@ -351,6 +357,7 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
     }
     check_alarms(b);
     cold_ask(b);
+    replay_ask(b);
     if (out->records.n > 0) {
         out->records.wall_ms = now->wall_ms;
         out->records.last = b->position;

@@ -8,6 +8,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
+#include "broker/model/queue_stream.h"
 #include "broker/model/reply.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
@@ -30,19 +31,23 @@ void command_subscribe(struct broker *b, struct command *c, struct stream *s)
         resource_fail(b, c, spec, OBJECTION, str_copy(spec->objection));
         return;
     }
-    if (q->exclusive_consumer != NULL || (spec->exclusive && q->consumer_count > 0)) {
+    if (q->exclusive_consumer != NULL || (spec->exclusive && q->consumer_count > 0 && q->log == NULL)) {
         char *name = queue_describe(q);
         resource_fail(b, c, spec, DENIED, str_format("%s in exclusive use", name));
         free(name);
         return;
     }
     enum reason reason;
-    char *refusal = q->kind->refuse(q, SUBSCRIBE, spec, c->subscribe.limit, &reason);
+    /* Reading a stream needs a limit; the stream's own one will do (reference queue-features 7.3). */
+    uint32_t limit = c->subscribe.limit == 0 && q->log != NULL ? s->credit_limit : c->subscribe.limit;
+    char *refusal = q->kind->refuse(q, SUBSCRIBE, spec, limit, &reason);
     if (refusal != NULL) {
         resource_fail(b, c, spec, reason, refusal);
         return;
     }
-    consumer_create(b, q, s, c->subscribe.consumer, spec, c->subscribe.limit);
+    struct consumer *made = consumer_create(b, q, s, c->subscribe.consumer, spec, limit);
+    if (q->log != NULL)
+        queue_stream_begin(b, q, made);
     broker_done(b, c, spec);
 }
 

@@ -96,7 +96,9 @@ void command_delete_queue(struct broker *b, struct command *c, struct stream *s)
     }
     if (!resource_unlocked(b, c, s, spec, q))
         return;
-    bool not_empty = spec->if_empty && q->ready_count + q->waiting.count > 0, used = spec->if_unused && q->consumer_count > 0;
+    bool asks = q->log == NULL; /* of a stream it does not matter (reference queue-features 7.3) */
+    bool not_empty = asks && spec->if_empty && q->ready_count + q->waiting.count > 0;
+    bool used = asks && spec->if_unused && q->consumer_count > 0;
     if (not_empty || used) {
         char *name = queue_describe(q);
         resource_fail(b, c, spec, not_empty ? NOT_EMPTY : IN_USE,

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
+#include "broker/model/replay.h"
 #include "broker/port/event.h"
 #include "broker/port/spec.h"
 #include "codec/cursor.h"
@@ -71,7 +72,7 @@ struct consumer *consumer_create(struct broker *b, struct queue *q, struct strea
         .limit = limit,
         .timeout_ms = spec->options.consumer_timeout_ms,
         .no_ack = spec->no_ack,
-        .exclusive = spec->exclusive,
+        .exclusive = spec->exclusive && q->log == NULL, /* reference queue-features 7.3 */
     };
     pen_bytes(&p, spec->key);
     pen_bytes(&p, spec->arguments);
@@ -92,6 +93,9 @@ void consumer_delete(struct broker *b, struct consumer *c)
     list_remove(&c->waiting);
     list_remove(&c->in_stream);
     outlet_set_consumer(c->outlet, c->number, NULL);
+    if (c->replay != NULL)
+        replay_destroy(b, c->replay);
+    c->replay = NULL;
     queue_remove_consumer(b, q, c);
     c->gone = true;
     c->queue = NULL;

@@ -18,6 +18,7 @@ struct broker;
 struct entry;
 struct outlet;
 struct queue;
+struct replay;
 struct spec;
 struct stream;
 
@@ -34,6 +35,7 @@ struct consumer {
     uint32_t out;
     uint64_t timeout_ms; /* x-consumer-timeout; SPEC_NONE: the queue's */
     bool no_ack, exclusive;
+    struct replay *replay;       /* owned: of a stream's; else NULL */
     bool gone;                   /* cancelled; there only for what it has out */
     struct bytes tag, arguments; /* in data: what listings show */
     uint8_t data[];

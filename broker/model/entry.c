@@ -43,6 +43,20 @@ static void pool_extend(struct entry_pool *p)
         put_free(p, &s->entries[i]);
 }
 
+void entry_hold(struct broker *b, struct message *msg)
+{
+    if (msg->entries++ == 0)
+        b->totals.message_bytes += message_cost(msg);
+}
+
+void entry_release(struct broker *b, struct message *msg)
+{
+    CHECK(msg->entries > 0);
+    if (--msg->entries == 0)
+        b->totals.message_bytes -= message_cost(msg);
+    message_unref(msg);
+}
+
 struct entry *entry_create(struct broker *b, struct queue *q, struct message *msg)
 {
     struct entry_pool *p = &b->entries;
@@ -53,8 +67,7 @@ struct entry *entry_create(struct broker *b, struct queue *q, struct message *ms
     *e = (struct entry){.msg = msg, .queue = q, .expires_at = ENTRY_NEVER};
     link_init(&e->in_queue);
     b->totals.message_bytes += sizeof *e;
-    if (msg->entries++ == 0)
-        b->totals.message_bytes += message_cost(msg);
+    entry_hold(b, msg);
     return e;
 }
 
@@ -63,10 +76,7 @@ void entry_destroy(struct broker *b, struct entry *e)
     CHECK(!link_is_linked(&e->in_queue));
     struct message *msg = e->msg;
     b->totals.message_bytes -= sizeof *e;
-    CHECK(msg->entries > 0);
-    if (--msg->entries == 0)
-        b->totals.message_bytes -= message_cost(msg);
-    message_unref(msg);
+    entry_release(b, msg);
     put_free(&b->entries, e);
 }
 

@@ -62,6 +62,11 @@ struct entry_pool {
 void entry_pool_init(struct entry_pool *p);
 void entry_pool_fini(struct entry_pool *p);
 
+/* The message is held in memory for another reason than an entry: takes the reference, and counts its memory.  And
+ * gives it back. */
+void entry_hold(struct broker *b, struct message *msg);
+void entry_release(struct broker *b, struct message *msg);
+
 /* A new entry that holds msg, whose reference it takes, on no list yet.  Counts the message's memory. */
 struct entry *entry_create(struct broker *b, struct queue *q, struct message *msg);
 

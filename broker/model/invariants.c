@@ -5,6 +5,7 @@
 #include "broker/model/deadletter.h"
 #include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
+#include "broker/model/log.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
@@ -39,6 +40,8 @@ void queue_check(const struct broker *b, const struct queue *q)
     struct count ready = {.queue = q};
     struct entry *e;
     struct consumer *c;
+    if (q->log != NULL)
+        log_check(b, q);
     ready_check(&q->ready);
     ready_each((struct ready *)(uintptr_t)&q->ready, count_ready, &ready);
     list_each (e, &q->out, struct entry, in_queue) {
@@ -52,11 +55,16 @@ void queue_check(const struct broker *b, const struct queue *q)
         CHECK(queue_head(q) == NULL || !consumer_can_take(c) || link_is_linked(&q->dirty) || heap_has(&q->expiry.node));
     }
     retry_check(b, q);
-    cold_check(b, q, ready.messages, ready.cost);
+    if (q->log != NULL) {
+        CHECK(ready.messages == 0 && q->cold.count == 0 && list_is_empty(&q->parked));
+        ready.bytes = q->ready_bytes;
+    } else {
+        cold_check(b, q, ready.messages, ready.cost);
+    }
     CHECK(list_is_empty(&q->parked) || (queue_head(q) == NULL && q->cold.count > 0));
     CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
-    CHECK(!queue_is_over(q) || q->options.overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
+    CHECK(q->log != NULL || !queue_is_over(q) || q->options.overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
     CHECK(q->active == NULL || (q->options.single_active_consumer && q->active->queue == q));
 }
 

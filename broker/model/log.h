@@ -3,8 +3,8 @@
  *
  * A log is cut into parts (the reference calls them segments; it has nothing to do with the journal's), for what goes
  * by size or age goes by whole parts, oldest first and never the one that is being written (reference queue-features
- * 7.3).  A part that is closed is a definition (DEFINE_PART), so that a restart knows where it begins and how old it is.
- * Without a store (config.records is false) all that there is of a log is in memory.
+ * 7.3).  A part that is closed is a definition (DEFINE_PART), so that a restart knows where it begins and how old it
+ * is. Without a store (config.records is false) all that there is of a log is in memory.
  */
 #ifndef BROKER_MODEL_LOG_H
 #define BROKER_MODEL_LOG_H
@@ -22,10 +22,10 @@ struct queue;
 struct replay;
 
 enum {
-    LOG_PART_BYTES = 500000000,  /* of a part, if nobody says otherwise */
-    LOG_PARTS_MAX = 4096,        /* a part is no smaller than this part of the log, whoever says so */
-    LOG_MESSAGE_BYTES = 64,      /* what a message counts for besides its text */
-    LOG_RECENT_SCANT = 32,       /* messages in memory where there is none to spare … */
+    LOG_PART_BYTES = 500000000,        /* of a part, if nobody says otherwise */
+    LOG_PARTS_MAX = 4096,              /* a part is no smaller than this part of the log, whoever says so */
+    LOG_MESSAGE_BYTES = 64,            /* what a message counts for besides its text */
+    LOG_RECENT_SCANT = 32,             /* messages in memory where there is none to spare … */
     LOG_RECENT_SCANT_BYTES = 32 << 10, /* … in so many bytes */
     LOG_MILESTONES = 8,
     LOG_MILESTONE_MESSAGES = 512, /* from one to the next */
@@ -75,19 +75,8 @@ struct log {
     struct queue *queue;     /* borrowed */
 };
 
-/* The broker's. */
-struct log_state {
-    struct list wanting;   /* replays that want to load */
-    struct list suspended; /* logs that were changed in a transaction: readers see it when that is over */
-    unsigned loads;        /* under way */
-    uint64_t last_reader;
-    uint64_t committed; /* position of the last COMMIT */
-};
-
-void log_state_init(struct log_state *s);
-
 struct log *log_create(struct broker *b, struct queue *q);
-void log_destroy(struct broker *b, struct log *l);
+void log_destroy(struct log *l); /* NULL is allowed */
 
 /* Another message; takes the reference.  It is the one that remember_begin() was told of. */
 void log_append(struct broker *b, struct queue *q, struct message *msg);

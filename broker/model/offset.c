@@ -32,8 +32,8 @@ static char *refuse(const struct field *f)
     char value[VALUE_TEXT_MAX], *binary = f->type == 'S' ? print_binary(f->bytes) : NULL;
     if (binary == NULL)
         field_print(f, value, sizeof value);
-    char *text = str_format("{invalid_stream_offset_arg,{%s,%s}}", field_type_name(f->type),
-                            binary != NULL ? binary : value);
+    char *text =
+        str_format("{invalid_stream_offset_arg,{%s,%s}}", field_type_name(f->type), binary != NULL ? binary : value);
     free(binary);
     return text;
 }

@@ -7,8 +7,10 @@
 #include "base/str.h"
 #include "broker/model/consumer.h"
 #include "broker/model/exchange.h"
+#include "broker/model/log.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
+#include "broker/model/queue_stream.h"
 #include "broker/model/remember.h"
 #include "broker/model/retry.h"
 #include "broker/model/vhost.h"
@@ -75,9 +77,11 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     wakeup_init(&q->expiry, on_expiry);
     wakeup_init(&q->lease, on_lease);
     wakeup_init(&q->overdue, on_overdue);
-    q->kind = &queue_ordinary;
     q->options = q->spec->options;
     complete_options(b, &q->options);
+    q->kind = q->options.type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
+    if (q->kind == &queue_stream)
+        q->log = log_create(b, q);
     if (!spec->hidden)
         map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
@@ -391,7 +395,9 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
     queue_end_out(b, e);
-    if (q->cold.count > 0)
+    if (q->log != NULL) /* it was a receipt: whatever becomes of it, the message stays */
+        outcome = ACCEPTED;
+    else if (q->cold.count > 0)
         cold_look_again(b, q);
     switch (outcome) {
     case ACCEPTED:
@@ -606,6 +612,7 @@ static void queue_free(struct queue *q)
     CHECK(q->pins == 0 && list_is_empty(&q->out) && list_is_empty(&q->parked));
     ready_fini(&q->ready);
     heap_fini(&q->waiting);
+    log_destroy(q->log);
     vhost_unpin(q->vhost);
     free(q->spec);
     free(q);
@@ -620,6 +627,8 @@ void queue_delete(struct broker *b, struct queue *q)
     q->gone = true;
     list_each (bd, &q->bindings, struct binding, in_destination)
         binding_delete(b, bd);
+    if (q->log != NULL)
+        log_forget_parts(b, q);
     remember_queue(b, RECORD_UNDEFINE, q);
     list_each (c, &q->consumers, struct consumer, in_queue)
         consumer_cancel(b, c);

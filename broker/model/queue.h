@@ -22,6 +22,7 @@
 
 struct consumer;
 struct delayed;
+struct log;
 struct outlet;
 struct vhost;
 
@@ -54,6 +55,7 @@ struct queue {
     struct list bindings;         /* of which it is the destination */
     uint64_t stamp;               /* of the last walk that named it */
 
+    struct log *log; /* owned: of a stream, whose messages are there, ready all of them; else NULL */
     struct ready ready;
     struct heap waiting;  /* WAITING entries, by when they are ready again (retry.h) */
     struct list out;      /* OUT entries, in the order in which they went */

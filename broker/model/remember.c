@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "broker/model/cold.h"
 #include "broker/model/exchange.h"
+#include "broker/model/log.h"
 #include "broker/model/outlet.h"
 #include "broker/model/vhost.h"
 #include "broker/port/definition.h"
@@ -165,6 +166,32 @@ void remember_purge(struct broker *b, const struct queue *q)
     remember(b, RECORD_PURGE)->at = (struct place){.queue = q->id, .position = q->cold.from};
 }
 
+void remember_trim(struct broker *b, const struct queue *q, uint64_t before)
+{
+    remember(b, RECORD_TRIM)->at = (struct place){.queue = q->id, .position = before};
+}
+
+void remember_part(struct broker *b, enum record_kind kind, const struct queue *q, const struct log_part *p)
+{
+    const struct definition_part part = {.queue = q->id,
+                                         .first = p->first,
+                                         .count = p->count,
+                                         .bytes = p->bytes,
+                                         .size = p->size,
+                                         .last_ms = p->last_ms};
+    if (b->records)
+        remember(b, kind)->definition = definition_of_part(&part, kind == RECORD_DEFINE);
+}
+
+void remember_read(struct broker *b, const struct queue *q, uint64_t from, uint64_t reader, uint32_t messages_max,
+                   uint32_t bytes_max)
+{
+    struct record *r = remember(b, RECORD_LOAD);
+    r->at = (struct place){.queue = q->id, .position = from, .reader = reader};
+    r->load.messages_max = messages_max;
+    r->load.bytes_max = bytes_max;
+}
+
 void remember_load(struct broker *b, const struct queue *q, uint32_t messages_max, uint32_t bytes_max)
 {
     struct record *r = remember(b, RECORD_LOAD);
@@ -188,9 +215,12 @@ uint64_t remember_tx_end(struct broker *b)
 {
     bool is_empty = b->position == b->tx_began;
     b->is_in_tx = false;
-    if (is_empty)
+    if (is_empty) {
+        log_resume(b);
         return 0;
+    }
     remember(b, RECORD_COMMIT);
+    log_resume(b);
     return b->position;
 }
 

@@ -17,6 +17,7 @@
 
 struct binding;
 struct exchange;
+struct log_part;
 struct outlet;
 struct spec;
 struct stream;
@@ -60,6 +61,16 @@ static inline void remember_entry(struct broker *b, enum record_kind kind, const
 
 /* What is cold in the queue is done with. */
 void remember_purge(struct broker *b, const struct queue *q);
+
+/* Everything in it before an offset is done with. */
+void remember_trim(struct broker *b, const struct queue *q, uint64_t before);
+
+/* A part of a stream's log is closed, or gone.  kind as above. */
+void remember_part(struct broker *b, enum record_kind kind, const struct queue *q, const struct log_part *p);
+
+/* A reader of a stream asks for messages from an offset on. */
+void remember_read(struct broker *b, const struct queue *q, uint64_t from, uint64_t reader, uint32_t messages_max,
+                   uint32_t bytes_max);
 
 /* Asks for what is cold. */
 void remember_load(struct broker *b, const struct queue *q, uint32_t messages_max, uint32_t bytes_max);

@@ -22,8 +22,7 @@ char *replay_filter_read(struct bytes arguments, struct replay_filter *out)
 {
     struct field f;
     *out = (struct replay_filter){0};
-    out->takes_unfiltered =
-        table_find(arguments, BYTES("x-stream-match-unfiltered"), &f) && f.type == 't' && f.boolean;
+    out->takes_unfiltered = table_find(arguments, BYTES("x-stream-match-unfiltered"), &f) && f.type == 't' && f.boolean;
     if (!table_find(arguments, BYTES("x-stream-filter"), &f))
         return NULL;
     struct field e = f;

@@ -23,11 +23,11 @@ struct queue;
 
 enum {
     REPLAY_LOAD_MESSAGES = 2048,
-    REPLAY_LOAD_BYTES = 512 << 10,     /* message_cost() of a load, and one message more */
-    REPLAY_SCANT_MESSAGES = 32,        /* of a load when there is no memory to spare … */
-    REPLAY_SCANT_BYTES = 32 << 10,     /* … in so many bytes */
-    REPLAY_LOADS = 2,                  /* that one reader has at once */
-    REPLAY_LOADS_MAX = 64,             /* under way at once, for all readers */
+    REPLAY_LOAD_BYTES = 512 << 10, /* message_cost() of a load, and one message more */
+    REPLAY_SCANT_MESSAGES = 32,    /* of a load when there is no memory to spare … */
+    REPLAY_SCANT_BYTES = 32 << 10, /* … in so many bytes */
+    REPLAY_LOADS = 2,              /* that one reader has at once */
+    REPLAY_LOADS_MAX = 64,         /* under way at once, for all readers */
 };
 
 /* Which messages a consumer wants: by their header x-stream-filter-value. */

@@ -7,6 +7,7 @@
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
+#include "broker/port/queue_options.h"
 #include "broker/port/reply.h"
 #include "broker/port/spec.h"
 
@@ -23,16 +24,9 @@ struct queue *reply_find(const struct broker *b, const struct vhost *v, struct b
 void reply_subscribe(struct broker *b, struct command *c, struct stream *s)
 {
     struct spec *spec = c->subscribe.spec;
-    const struct spec address = {
-        .name = spec->name,
-        .is_reply = true,
-        .auto_delete = true,
-        .exclusive = true,
-        .options = {.message_ttl_ms = SPEC_NONE,
-                    .expires_ms = SPEC_NONE,
-                    .max_length = SPEC_NONE,
-                    .max_length_bytes = REPLY_BACKLOG_MAX},
-    };
+    struct spec address = {
+        .name = spec->name, .is_reply = true, .auto_delete = true, .exclusive = true, .options = queue_options_none};
+    address.options.max_length_bytes = REPLY_BACKLOG_MAX;
     struct queue *q = queue_create(b, s->outlet->vhost, &address, s->outlet, 0);
     consumer_create(b, q, s, c->subscribe.consumer, spec, 0);
     broker_done(b, c, spec);

@@ -7,6 +7,7 @@
 #include "broker/model/cold.h"
 #include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
+#include "broker/model/log.h"
 #include "broker/model/parameter.h"
 #include "broker/model/queue.h"
 #include "broker/model/state.h"
@@ -142,6 +143,7 @@ static bool restore_in_vhost(struct broker *b, enum definition_class what, struc
     case DEFINE_VHOST:
     case DEFINE_USER:
     case DEFINE_PARAMETER:
+    case DEFINE_PART:
     case DEFINE_CLASSES:
         break;
     }
@@ -172,6 +174,8 @@ bool broker_restore_definition(struct broker *b, enum definition_class what, uin
 {
     struct bytes vhost;
     CHECK(b->position == 0);
+    if (what == DEFINE_PART)
+        return log_restore_part(b, queue, key, value);
     struct spec *spec = definition_read_spec(what, key, value, &vhost);
     if (spec == NULL)
         return false;
@@ -186,8 +190,12 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
     CHECK(b->position == 0);
     if (q == NULL || q->next_position > 0 || messages > next_position || (messages == 0 && bytes > 0))
         return false;
-    q->next_position = next_position;
     q->was_stored = true;
+    if (q->log != NULL) {
+        log_restore(b, q, messages, bytes, next_position);
+        return true;
+    }
+    q->next_position = next_position;
     if (q->delayed != NULL) {
         delayed_restore(b, q, messages);
         return true;

@@ -37,7 +37,7 @@ struct route {
 struct routing {
     struct bytes key;            /* the routing key … */
     struct bytes extra_keys;     /* … and more: each a 4-byte length and bytes */
-    struct message *msg;         /* borrowed; NULL: none is known */
+    const struct message *msg;   /* borrowed; NULL: none is known */
     const struct field *headers; /* sorted by key when first asked for: in the route's scratch */
     size_t header_count;
     bool headers_known;

@@ -72,7 +72,7 @@ uint64_t recent_bytes(const struct exchange *x)
     return x->history->bytes;
 }
 
-static void keep(struct broker *b, struct history *h, struct message *m)
+static void keep(struct broker *b, struct history *h, const struct message *m)
 {
     uint64_t cost = message_cost(m), limit = b->memory_high / RECENT_SHARE;
     while (h->n > 0 && (h->n >= h->max || b->history_bytes + cost > limit))
@@ -80,7 +80,7 @@ static void keep(struct broker *b, struct history *h, struct message *m)
     if (b->history_bytes + cost > limit)
         return;
     struct kept *k = alloc(sizeof *k);
-    k->msg = message_ref(m);
+    k->msg = message_ref((struct message *)(uintptr_t)m); /* it stays as it is: but for its references */
     list_append(&h->kept, &k->in_history);
     h->n++;
     h->bytes += cost;

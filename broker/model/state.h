@@ -10,6 +10,7 @@
 #include "broker/model/broker.h"
 #include "broker/model/cold.h"
 #include "broker/model/entry.h"
+#include "broker/model/log_state.h"
 #include "broker/model/route.h"
 
 struct stream;
@@ -48,6 +49,7 @@ struct broker {
     uint64_t tx_began; /* position when the transaction's first command began */
     struct publishing publishing;
     struct cold_state cold;
+    struct log_state logs;
 
     struct map vhosts;     /* by name; owned */
     struct map users;      /* by name; owned */

@@ -59,7 +59,9 @@ static bool is_confirm(const struct event *e)
 static bool is_sure(const struct event *e)
 {
     bool is_answer = e->what == DONE || e->what == FAILED;
-    return is_confirm(e) || e->what == DETACHED || (is_answer && e->verb == RESET) ||
+    /* From a stream: its message must be safe (model/replay.c). */
+    bool is_read = e->what == DELIVERED && e->delivered.stamp == STAMP_OFFSET;
+    return is_confirm(e) || is_read || e->what == DETACHED || (is_answer && e->verb == RESET) ||
            (is_answer && e->verb == COMMIT && !e->nothing_published);
 }
 

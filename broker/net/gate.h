@@ -3,8 +3,8 @@
  *
  * While the file system is full, publishes are stuck and what makes room overtakes them.  So "durable up to" is said
  * twice: of everything, and of all but publishes (and transactions that have some).  What answers for publishes waits
- * for the first: CONFIRMED and REFUSED, DETACHED, and the answers to COMMIT and RESET.  Everything else waits for the
- * second.
+ * for the first: CONFIRMED and REFUSED, DETACHED, deliveries from streams, and the answers to COMMIT and RESET.
+ * Everything else waits for the second.
  *
  * What one client is told keeps its order: while an answer waits, whatever comes behind it for the same outlet waits
  * too, deliveries and DETACHED among them.  Confirms (CONFIRMED, REFUSED) neither hold up nor are held up, but for one

@@ -14,6 +14,8 @@ enum {
     FLAG_HIDDEN = 1 << 4,
     NUMBERS_MAX = 64, /* bytes of all that is not text */
     TEXTS = 7,
+    PART_KEY_BYTES = 16,
+    PART_VALUE_BYTES = 33,
 };
 
 /* --- writing
@@ -209,7 +211,7 @@ struct spec *definition_read_spec(enum definition_class what, struct bytes key, 
 {
     struct spec s = {0};
     struct cursor c = cursor_over(value);
-    if ((unsigned)what >= DEFINE_CLASSES)
+    if ((unsigned)what >= DEFINE_CLASSES || what == DEFINE_PART)
         return NULL;
     read_value(&c, what, &s, vhost);
     if (c.bad || cursor_left(&c) > 0 || !key_fits(what, key, *vhost, &s))
@@ -218,9 +220,40 @@ struct spec *definition_read_spec(enum definition_class what, struct bytes key, 
     return spec_create(&s);
 }
 
+struct definition *definition_of_part(const struct definition_part *d, bool with_value)
+{
+    uint8_t key[PART_KEY_BYTES], value[PART_VALUE_BYTES];
+    struct pen k = pen_over(key, sizeof key), v = pen_over(value, sizeof value);
+    pen_u64(&k, d->queue);
+    pen_u64(&k, d->first);
+    pen_u8(&v, DEFINITION_VERSION);
+    pen_u64(&v, d->count);
+    pen_u64(&v, d->bytes);
+    pen_u64(&v, d->size);
+    pen_u64(&v, d->last_ms);
+    return definition_create(DEFINE_PART, d->queue, pen_written(&k), with_value ? pen_written(&v) : (struct bytes){0});
+}
+
+bool definition_read_part(uint64_t queue, struct bytes key, struct bytes value, struct definition_part *out)
+{
+    struct cursor k = cursor_over(key), v = cursor_over(value);
+    uint64_t named = cursor_u64(&k);
+    *out = (struct definition_part){.queue = queue, .first = cursor_u64(&k)};
+    bool is_known = cursor_u8(&v) == DEFINITION_VERSION;
+    out->count = cursor_u64(&v);
+    out->bytes = cursor_u64(&v);
+    out->size = cursor_u64(&v);
+    out->last_ms = cursor_u64(&v);
+    return is_known && named == queue && !k.bad && !v.bad && cursor_left(&k) == 0 && cursor_left(&v) == 0;
+}
+
 bool definition_read_key(enum definition_class what, struct bytes key, struct bytes *vhost, struct bytes *name)
 {
     struct cursor c = cursor_over(key);
+    if (what == DEFINE_PART) {
+        *vhost = *name = (struct bytes){0};
+        return key.len == PART_KEY_BYTES;
+    }
     *vhost = cursor_longstr(&c);
     *name = *vhost;
     if (what == DEFINE_VHOST)
@@ -244,6 +277,7 @@ const char *definition_word(enum definition_class what)
         [DEFINE_PERMISSION] = "permission",
         [DEFINE_TOPIC_PERMISSION] = "topic permission",
         [DEFINE_PARAMETER] = "parameter",
+        [DEFINE_PART] = "part of a stream",
     };
     return (unsigned)what < DEFINE_CLASSES ? words[what] : "unknown";
 }

@@ -43,6 +43,16 @@ struct definition *definition_undefine(enum definition_class what, uint64_t queu
 struct spec *definition_read_spec(enum definition_class what, struct bytes key, struct bytes value,
                                   struct bytes *vhost);
 
+/* A part of a stream's log that is closed (broker/model/log.h): PART, which no spec says.  Its key is the queue's
+ * number and the first offset, eight bytes each; its value a version and the rest. */
+struct definition_part {
+    uint64_t queue, first, count, bytes, size, last_ms;
+};
+
+/* The caller owns it; without a value it is one to undefine it. */
+struct definition *definition_of_part(const struct definition_part *p, bool with_value);
+bool definition_read_part(uint64_t queue, struct bytes key, struct bytes value, struct definition_part *out);
+
 /* "vhost", "exchange", "topic permission", …: for people. */
 const char *definition_word(enum definition_class what);
 

@@ -47,10 +47,11 @@ enum reason {
     LOCKED,       /* exclusive to another client */
     IN_USE,
     NOT_EMPTY,
-    RESERVED,   /* a name of the broker's own */
-    DENIED,     /* never allowed: the default exchange, an internal one, an exclusive consumer's queue */
-    TX_REFUSED, /* a queue refused a publish of the transaction */
-    TOO_MUCH,   /* a limit */
+    RESERVED,      /* a name of the broker's own */
+    DENIED,        /* never allowed: the default exchange, an internal one, an exclusive consumer's queue */
+    TX_REFUSED,    /* a queue refused a publish of the transaction */
+    TOO_MUCH,      /* a limit */
+    NOT_SUPPORTED, /* by queues of this type, whatever they hold */
 };
 
 /* A header that the copy delivered gets, in place of one that is there. */

@@ -38,6 +38,7 @@ enum definition_class {
     DEFINE_PERMISSION,
     DEFINE_TOPIC_PERMISSION,
     DEFINE_PARAMETER,
+    DEFINE_PART, /* of a stream's log */
     DEFINE_CLASSES
 };
 

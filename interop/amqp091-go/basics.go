@@ -24,7 +24,8 @@ func connect(t *test) {
 	caps, is := conn.Properties["capabilities"].(amqp.Table)
 	t.check(is, "capabilities is %T", conn.Properties["capabilities"])
 	for _, c := range []string{"publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify",
-		"connection.blocked", "consumer_priorities", "authentication_failure_close", "per_consumer_qos"} {
+		"connection.blocked", "consumer_priorities", "authentication_failure_close", "per_consumer_qos",
+		"direct_reply_to"} {
 		t.check(caps[c] == true, "capability %s is %v", c, caps[c])
 	}
 	t.check(conn.Major == 0 && conn.Minor == 9, "version %d.%d", conn.Major, conn.Minor)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -13,6 +14,7 @@ var delivery = []scenario{
 	{"requeue-on-close", requeueOnClose}, {"recover", recoverAll}, {"prefetch", prefetch},
 	{"round-robin", roundRobin}, {"cancel", cancel}, {"cancel-notify", cancelNotify}, {"confirm", confirm},
 	{"confirm-nack", confirmNack}, {"return", returned}, {"tx", transaction},
+	{"direct-reply-to", directReplyTo},
 }
 
 func consumeAck(t *test) {
@@ -337,4 +339,23 @@ func transaction(t *test) {
 	t.ok(ch.TxCommit(), "tx.commit")
 	t.getSoon(other, q, "after the rollback")
 	t.empty(other, q)
+}
+
+func directReplyTo(t *test) {
+	ch, conn := t.channel(), t.connect()
+	server := t.channelOn(conn)
+	q := t.queue(server)
+	replies := t.consume(ch, "amq.rabbitmq.reply-to", "replies", true)
+	request := amqp.Publishing{ReplyTo: "amq.rabbitmq.reply-to", CorrelationId: "7", Body: []byte("how?")}
+	t.ok(ch.PublishWithContext(context.Background(), "", q, false, false, request), "publish a request")
+	got := t.getSoon(server, q, "how?")
+	t.check(strings.HasPrefix(got.ReplyTo, "amq.rabbitmq.reply-to."), "reply-to %q", got.ReplyTo)
+	t.ready(server, got.ReplyTo, 0)
+	reply := amqp.Publishing{CorrelationId: got.CorrelationId, Body: []byte("so")}
+	t.ok(server.PublishWithContext(context.Background(), "", got.ReplyTo, false, false, reply), "publish a reply")
+	d := t.nextIs(replies, "so", false)
+	t.check(d.CorrelationId == "7", "correlation id %q", d.CorrelationId)
+	t.check(d.Exchange == "" && d.RoutingKey == got.ReplyTo, "from %q by %q", d.Exchange, d.RoutingKey)
+	t.ok(ch.Cancel("replies", false), "cancel")
+	t.poll("the address is gone", func() bool { return !t.exists(conn, got.ReplyTo) })
 }

@@ -43,7 +43,7 @@ final class Basics {
         Map<?, ?> capabilities = (Map<?, ?>) server.get("capabilities");
         for (String name : List.of("publisher_confirms", "exchange_exchange_bindings", "basic.nack",
                 "consumer_cancel_notify", "connection.blocked", "consumer_priorities", "authentication_failure_close",
-                "per_consumer_qos")) {
+                "per_consumer_qos", "direct_reply_to")) {
             Session.same(true, capabilities.get(name), "capability " + name);
         }
         Channel ch = Session.channel(c);

@@ -3,6 +3,7 @@ import com.rabbitmq.client.Channel;
 import com.rabbitmq.client.ConfirmListener;
 import com.rabbitmq.client.Connection;
 import com.rabbitmq.client.GetResponse;
+import com.rabbitmq.client.RpcClient;
 import com.rabbitmq.client.ShutdownSignalException;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -30,7 +31,8 @@ final class Deliveries {
             new Interop.Scenario("confirm", Deliveries::confirm),
             new Interop.Scenario("confirm-nack", Deliveries::confirmNack),
             new Interop.Scenario("return", Deliveries::returned),
-            new Interop.Scenario("tx", Deliveries::transaction));
+            new Interop.Scenario("tx", Deliveries::transaction),
+            new Interop.Scenario("direct-reply-to", Deliveries::directReplyTo));
 
     private Deliveries() {
     }
@@ -353,5 +355,30 @@ final class Deliveries {
         ch.txCommit();
         Session.getSoon(other, q, "after the rollback");
         Session.empty(other, q);
+    }
+
+    /** The library's own RpcClient asks that way. */
+    static void directReplyTo(Session t) throws Exception {
+        Channel ch = t.channel();
+        Connection c = t.connect();
+        Channel server = Session.channel(c);
+        String q = t.queue(server);
+        BlockingQueue<String> addresses = new LinkedBlockingQueue<>();
+        server.basicConsume(q, true, (tag, request) -> {
+            String address = request.getProperties().getReplyTo();
+            addresses.add(address);
+            AMQP.BasicProperties p = new AMQP.BasicProperties.Builder()
+                    .correlationId(request.getProperties().getCorrelationId()).build();
+            server.basicPublish("", address, p, Session.bytes("so: " + new String(request.getBody())));
+        }, tag -> { });
+        RpcClient client = new RpcClient(ch, "", q, (int) Session.WAIT_MS);
+        Session.same("so: how?", client.stringCall("how?"), "reply");
+        Session.same("so: why?", client.stringCall("why?"), "second reply");
+        String address = addresses.take();
+        Session.check(address.startsWith("amq.rabbitmq.reply-to."), "reply-to " + address);
+        Session.same(address, addresses.take(), "second reply-to");
+        Session.same(0, server.queueDeclarePassive(address).getMessageCount(), "messages");
+        client.close(); // which cancels its consumer
+        Session.poll("the address is gone", () -> !Session.exists(c, address));
     }
 }

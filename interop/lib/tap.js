@@ -37,7 +37,7 @@ const tls = process.env.AMQP_TLS === '1'
 const isExternal = (password = broker.pass) => process.env.AMQP_MECHANISM === 'EXTERNAL' && password === broker.pass;
 
 const CAPABILITIES = ['authentication_failure_close', 'basic.nack', 'connection.blocked', 'consumer_cancel_notify',
-  'consumer_priorities', 'exchange_exchange_bindings', 'per_consumer_qos', 'publisher_confirms'];
+  'consumer_priorities', 'direct_reply_to', 'exchange_exchange_bindings', 'per_consumer_qos', 'publisher_confirms'];
 
 function check(condition, what) {
   if (!condition) throw new Error(what);

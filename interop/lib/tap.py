@@ -37,7 +37,7 @@ TLS = os.environ.get("AMQP_TLS") == "1"
 CA, CERT, KEY = (os.environ.get(f"AMQP_{name}") or None for name in ("CA", "CERT", "KEY"))
 
 CAPABILITIES = ("authentication_failure_close", "basic.nack", "connection.blocked", "consumer_cancel_notify",
-                "consumer_priorities", "exchange_exchange_bindings", "per_consumer_qos",
+                "consumer_priorities", "direct_reply_to", "exchange_exchange_bindings", "per_consumer_qos",
                 "publisher_confirms")
 
 

@@ -16,7 +16,7 @@ static void connect_and_close(void)
                            "connection.blocked",
                            "consumer_priorities",
                            "authentication_failure_close",
-                           "per_consumer_qos"};
+                           "per_consumer_qos", "direct_reply_to"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const amqp_field_value_t *v = find(&capabilities->value.table, names[i]);
         check(v && v->kind == AMQP_FIELD_KIND_BOOLEAN && v->value.boolean, "no capability %s", names[i]);

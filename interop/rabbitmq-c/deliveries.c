@@ -307,6 +307,32 @@ static void transaction(void)
     empty(other, q);
 }
 
+static void direct_reply_to(void)
+{
+    struct channel ch = channel_new(), server = channel_new();
+    const char *q = queue_new(server);
+    amqp_basic_properties_t request = {._flags = AMQP_BASIC_REPLY_TO_FLAG | AMQP_BASIC_CORRELATION_ID_FLAG,
+                                       .reply_to = amqp_cstring_bytes("amq.rabbitmq.reply-to"),
+                                       .correlation_id = amqp_cstring_bytes("7")};
+    consume(ch, "amq.rabbitmq.reply-to", "replies", true);
+    publish_with(ch, "", q, false, &request, amqp_cstring_bytes("how?"));
+    struct message m = get_soon(server, q, "how?");
+    const char *address = text(m.properties.reply_to);
+    check(strncmp(address, "amq.rabbitmq.reply-to.", 22) == 0, "reply-to %s", address);
+    ready(server, address, 0);
+    amqp_basic_properties_t reply = {._flags = AMQP_BASIC_CORRELATION_ID_FLAG,
+                                     .correlation_id = m.properties.correlation_id};
+    publish_with(server, "", address, false, &reply, amqp_cstring_bytes("so"));
+    m = next(ch, "so", false);
+    check(is(m.properties.correlation_id, "7"), "correlation id %s", text(m.properties.correlation_id));
+    came_from(&m, "", address);
+    amqp_basic_cancel(ch.conn, ch.number, amqp_cstring_bytes("replies"));
+    answered(ch, "basic.cancel");
+    int64_t end = deadline();
+    for (int number = 2; exists(server.conn, number, address); number++)
+        pause_before(end, "the address is gone");
+}
+
 const struct scenario deliveries[] = {{"consume-ack", consume_ack},
                                       {"consume-no-ack", consume_no_ack},
                                       {"nack-requeue", nack_requeue},
@@ -323,4 +349,5 @@ const struct scenario deliveries[] = {{"consume-ack", consume_ack},
                                       {"confirm-nack", confirm_nack},
                                       {"return", returned},
                                       {"tx", transaction},
+                                      {"direct-reply-to", direct_reply_to},
                                       {NULL, NULL}};

@@ -246,6 +246,136 @@ TEST(options_and_dead_letters_work_after_a_restart)
     pair_fini(&p);
 }
 
+static void publish_prior(struct pair *p, unsigned n, uint8_t priority)
+{
+    char body[16];
+    snprintf(body, sizeof body, "%u", n);
+    struct message *m = message_create(&(struct message_spec){.routing_key = BYTES("q"),
+                                                              .properties = bytes_of("\0\0", 2),
+                                                              .body_size = strlen(body),
+                                                              .flags = MESSAGE_PERSISTENT,
+                                                              .priority = priority,
+                                                              .expiration_ms = MESSAGE_NO_EXPIRATION});
+    message_fill(m, bytes_of_string(body));
+    world_do(&p->w, (struct command){.verb = PUBLISH, .publish = {.msg = m}}, 0, 0);
+}
+
+/* Priorities 0, 1, 2, 0, 1, 2 … of as many messages, far more than the window takes. */
+enum { PRIOR_MESSAGES = 30, PRIORITIES = 3 };
+
+static void expect_by_priority(struct pair *p, bool redelivered)
+{
+    for (int level = PRIORITIES - 1; level >= 0; level--) {
+        for (unsigned i = (unsigned)level; i < PRIOR_MESSAGES; i += PRIORITIES) {
+            char body[8];
+            snprintf(body, sizeof body, "%u", i);
+            world_expect_delivery(&p->w, 0, body, redelivered);
+        }
+    }
+    world_expect_nothing(&p->w);
+}
+
+TEST(the_higher_priority_comes_first_after_a_restart_too)
+{
+    struct pair p;
+    uint8_t buf[64];
+    struct pen pen = pen_over(buf, sizeof buf);
+    table_put_i32(&pen, BYTES("x-max-priority"), PRIORITIES - 1);
+    struct queue_options o = plain;
+    o.max_priority = PRIORITIES - 1;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        pair_init(&p);
+        queue(&p, "q", o, pen_written(&pen));
+        for (unsigned i = 0; i < PRIOR_MESSAGES; i++)
+            publish_prior(&p, i, (uint8_t)(i % PRIORITIES));
+        if (restarts > 0)
+            restart(&p);
+        serve(&p);
+        world_consume(&p.w, 0, "q", 0, 0, false);
+        serve(&p);
+        expect_by_priority(&p, false);
+        pair_fini(&p);
+    }
+}
+
+/* What comes before everything is loaded neither overtakes what is not in memory yet, nor comes twice. */
+TEST(priorities_hold_for_what_comes_while_a_queue_is_loaded)
+{
+    struct pair p;
+    uint8_t buf[64];
+    struct pen pen = pen_over(buf, sizeof buf);
+    table_put_i32(&pen, BYTES("x-max-priority"), PRIORITIES - 1);
+    struct queue_options o = plain;
+    o.max_priority = PRIORITIES - 1;
+    pair_init(&p);
+    queue(&p, "q", o, pen_written(&pen));
+    for (unsigned i = 0; i < PRIOR_MESSAGES / 2; i++)
+        publish_prior(&p, i, (uint8_t)(i % PRIORITIES));
+    restart(&p);
+    world_consume(&p.w, 0, "q", 0, 0, false);
+    for (unsigned i = PRIOR_MESSAGES / 2; i < PRIOR_MESSAGES; i++)
+        publish_prior(&p, i, (uint8_t)(i % PRIORITIES));
+    world_expect_nothing(&p.w);
+    serve(&p);
+    expect_by_priority(&p, false);
+    pair_fini(&p);
+}
+
+TEST(a_purge_takes_priorities_that_are_not_loaded_too)
+{
+    struct pair p;
+    uint8_t buf[64];
+    struct pen pen = pen_over(buf, sizeof buf);
+    table_put_i32(&pen, BYTES("x-max-priority"), PRIORITIES - 1);
+    struct queue_options o = plain;
+    o.max_priority = PRIORITIES - 1;
+    pair_init(&p);
+    queue(&p, "q", o, pen_written(&pen));
+    for (unsigned i = 0; i < PRIOR_MESSAGES; i++)
+        publish_prior(&p, i, (uint8_t)(i % PRIORITIES));
+    restart(&p);
+    publish_prior(&p, 100, 1);
+    struct spec purge = {.name = BYTES("q")};
+    world_do(&p.w, (struct command){.verb = PURGE_QUEUE, .spec = spec_create(&purge)}, 0, 0);
+    publish_prior(&p, 101, 1);
+    serve(&p);
+    assert_int_equal(world_count(&p.w, "q"), 1);
+    restart(&p);
+    world_consume(&p.w, 0, "q", 0, 0, false);
+    serve(&p);
+    world_expect_delivery(&p.w, 0, "101", false);
+    world_expect_nothing(&p.w);
+    pair_fini(&p);
+}
+
+/* Given back twice before the restart; the limit takes one more, or not. */
+TEST(how_often_a_message_came_back_is_known_after_a_restart)
+{
+    for (unsigned limit = 2; limit <= 3; limit++) {
+        struct pair p;
+        uint8_t buf[64];
+        struct pen pen = pen_over(buf, sizeof buf);
+        table_put_i32(&pen, BYTES("x-delivery-limit"), (int32_t)limit);
+        struct queue_options o = plain;
+        o.delivery_limit = limit;
+        pair_init(&p);
+        queue(&p, "q", o, pen_written(&pen));
+        publish(&p, "", "q", 0, 1);
+        world_consume(&p.w, 0, "q", 0, 1, false);
+        world_settle(&p.w, 0, world_expect_delivery(&p.w, 0, "0", false), REQUEUED);
+        world_expect_delivery(&p.w, 0, "0", true);
+        world_detach(&p.w, 0);
+        restart(&p);
+        world_consume(&p.w, 0, "q", 0, 1, false);
+        serve(&p);
+        world_settle(&p.w, 0, world_expect_delivery(&p.w, 0, "0", true), REQUEUED);
+        if (limit == 3)
+            world_expect_delivery(&p.w, 0, "0", true);
+        world_expect_nothing(&p.w);
+        pair_fini(&p);
+    }
+}
+
 TEST(a_ttl_goes_on_by_the_wall_clock)
 {
     struct pair p;
@@ -430,6 +560,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(priorities_are_in_order_after_a_restart_also_with_what_came_meanwhile),
         cmocka_unit_test(a_restart_in_the_middle_of_a_long_queue_loses_nothing),
         cmocka_unit_test(options_and_dead_letters_work_after_a_restart),
+        cmocka_unit_test(the_higher_priority_comes_first_after_a_restart_too),
+        cmocka_unit_test(priorities_hold_for_what_comes_while_a_queue_is_loaded),
+        cmocka_unit_test(a_purge_takes_priorities_that_are_not_loaded_too),
+        cmocka_unit_test(how_often_a_message_came_back_is_known_after_a_restart),
         cmocka_unit_test(a_ttl_goes_on_by_the_wall_clock),
         cmocka_unit_test(a_lease_begins_anew),
         cmocka_unit_test(many_queues_ask_for_their_messages_in_turn),

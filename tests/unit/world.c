@@ -17,7 +17,7 @@ void world_init_with(struct world *w, const struct broker_config *config)
 {
     struct broker_config c = *config;
     c.default_vhost = "/";
-    c.hash_seed = 7;
+    c.hash_seed = config->hash_seed != 0 ? config->hash_seed : 7;
     *w = (struct world){.now = {.ms = 1000, .wall_ms = 1700000000000}, .cookie = 1};
     effects_init(&w->effects);
     w->broker = broker_create(&c);
