@@ -415,7 +415,7 @@ void request_answer_change(struct request *r, struct event *e)
 
 void request_answer_failure(struct request *r, const struct event *e)
 {
-    if (e->failed.reason == NO_SUCH_VHOST && e->verb == INSPECT)
+    if ((e->failed.reason == NO_SUCH_VHOST || e->failed.reason == NO_SUCH_EXCHANGE) && e->verb == INSPECT)
         request_not_found(r);
     else if (e->failed.reason == NO_SUCH_VHOST)
         request_fail(r, HTTP_STATUS_NOT_FOUND, "not_found", "vhost_not_found");
