@@ -57,6 +57,7 @@ int messages_redrive(struct ctl *c);
 int messages_move(struct ctl *c);
 
 int connections_close(struct ctl *c);
+int connections_set_prefetch(struct ctl *c);
 int connections_close_all(struct ctl *c);
 int connections_close_user(struct ctl *c);
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/pattern.h"
 #include "base/str.h"
+#include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
 #include "broker/model/user.h"
@@ -85,6 +86,30 @@ void parameter_apply_limits(struct broker *b, struct vhost *v)
     pace_look_again(b);
 }
 
+static bool is_pause(const struct spec *spec)
+{
+    return bytes_equal(spec->type, BYTES("paused-queue"));
+}
+
+/* A queue of that name is paused if the parameter says true. */
+static void apply_pause(struct broker *b, const struct spec *spec, bool is_there)
+{
+    struct field value;
+    struct vhost *v = vhost_find(b, spec->vhost);
+    struct queue *q = v != NULL ? vhost_find_queue(b, v, spec->name) : NULL;
+    bool is_true =
+        is_there && table_find(spec->arguments, BYTES("value"), &value) && value.type == 't' && value.boolean;
+    if (q != NULL && q->is_paused != is_true)
+        queue_set_paused(b, q, is_true);
+}
+
+void parameter_forget_pause(struct broker *b, struct bytes vhost, struct bytes queue)
+{
+    struct parameter *p = parameter_find(b, vhost, BYTES("paused-queue"), queue);
+    if (p != NULL)
+        parameter_remove(b, p);
+}
+
 /* What depends on it looks again. */
 static void parameter_changed(struct broker *b, struct bytes vhost, bool is_limit)
 {
@@ -105,6 +130,8 @@ bool parameter_put(struct broker *b, const struct spec *spec)
     free(p->spec);
     p->spec = spec_create(spec);
     parameter_changed(b, spec->vhost, is_limits(spec));
+    if (is_pause(spec))
+        apply_pause(b, p->spec, true);
     remember_definition(b, RECORD_DEFINE, DEFINE_PARAMETER, p->spec);
     return true;
 }
@@ -123,6 +150,8 @@ void parameter_remove(struct broker *b, struct parameter *p)
     p->spec = NULL;
     parameter_free(b, p);
     parameter_changed(b, spec->vhost, is_limits(spec));
+    if (is_pause(spec))
+        apply_pause(b, spec, false);
     free(spec);
 }
 

@@ -10,6 +10,7 @@
 #include "broker/model/groups.h"
 #include "broker/model/log.h"
 #include "broker/model/outlet.h"
+#include "broker/model/parameter.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue_stream.h"
 #include "broker/model/remember.h"
@@ -124,7 +125,7 @@ char *queue_describe(const struct queue *q)
 static void ready_count_add(struct broker *b, struct queue *q, const struct entry *e)
 {
     q->ready_count++;
-    q->ready_bytes += e->msg->body_size;
+    queue_add_bytes(q, e->msg->body_size);
     q->cold.warm_cost += message_cost(e->msg);
     b->totals.messages_ready++;
     if (q->groups != NULL)
@@ -143,7 +144,7 @@ static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
         groups_remove(b, q, e);
     ready_remove(&q->ready, e);
     q->ready_count--;
-    q->ready_bytes -= e->msg->body_size;
+    queue_take_bytes(q, e->msg->body_size);
     q->cold.warm_cost -= message_cost(e->msg);
     b->totals.messages_ready--;
     if (q->cold.count > 0)
@@ -283,6 +284,8 @@ static void queue_dispatch_groups(struct broker *b, struct queue *q)
 static void queue_dispatch(struct broker *b, struct queue *q)
 {
     struct consumer *c;
+    if (q->is_paused)
+        return;
     if (q->groups != NULL) {
         queue_dispatch_groups(b, q);
         return;
@@ -358,7 +361,8 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         return queue_refuse(b, q, msg);
     if (q->dedup != NULL)
         dedup_learn(b, q, msg, q->next_position);
-    struct consumer *c = q->ready_count == 0 && q->groups == NULL ? consumer_next(b, q) : NULL;
+    bool may_pass = q->ready_count == 0 && q->groups == NULL && !q->is_paused;
+    struct consumer *c = may_pass ? consumer_next(b, q) : NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;
@@ -606,6 +610,13 @@ static void on_overdue(struct broker *b, struct wakeup *t)
 /* --- consumers, leases
  * ----------------------------------------------------------------------------------------------*/
 
+void queue_set_paused(struct broker *b, struct queue *q, bool is_paused)
+{
+    q->is_paused = is_paused;
+    if (!is_paused)
+        queue_mark_dirty(b, q);
+}
+
 void queue_touch(struct broker *b, struct queue *q)
 {
     uint64_t expires = q->options.expires_ms;
@@ -695,6 +706,8 @@ void queue_delete(struct broker *b, struct queue *q)
     parked_release(b, q);
     list_remove(&q->in_owner);
     list_remove(&q->dirty);
+    if (q->is_paused)
+        parameter_forget_pause(b, q->vhost->name, q->name);
     dedup_destroy(b, q->dedup);
     q->dedup = NULL;
     pace_fini(b, &q->pace);

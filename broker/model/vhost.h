@@ -29,7 +29,8 @@ struct vhost {
     struct map accesses, topics; /* access.h; owned */
     /* user.h, LIMIT_NONE; by the parameter vhost-limits: */
     uint64_t connections_max, queues_max, exchanges_max, bindings_max;
-    uint64_t queue_bytes_max; /* of bodies that are ready in all queues */
+    uint64_t queue_bytes;     /* of bodies that are ready in all queues … */
+    uint64_t queue_bytes_max; /* … and how many may be */
     uint64_t connections;
     uint64_t learners; /* caches that still learn which keys they knew (dedup.h): nobody is let in meanwhile */
     struct pace pace;  /* max-publish-rate, max-publish-bytes-rate */
