@@ -177,6 +177,7 @@ static void put_properties_anew(struct draft *d)
 static bool read_properties(const struct session *s, const struct channel *c, struct draft *d, struct bytes properties)
 {
     struct properties *p = &d->properties;
+    struct field own;
     if (!properties_decode(properties, p))
         return false;
     d->spec.properties = properties;
@@ -190,6 +191,9 @@ static bool read_properties(const struct session *s, const struct channel *c, st
     if (properties_has(p, PROPERTY_headers)) {
         d->spec.flags |= MESSAGE_HAS_HEADERS;
         read_extra_keys(d);
+        if (table_find(p->headers, BYTES("x-dead-letter-exchange"), &own) ||
+            table_find(p->headers, BYTES("x-dead-letter-routing-key"), &own))
+            d->spec.flags |= MESSAGE_HAS_DEAD_LETTER;
     }
     if (d->objection == NULL && properties_has(p, PROPERTY_user_id))
         check_user_id(s, d);

@@ -12,6 +12,7 @@
 #include "broker/model/pace.h"
 #include "broker/model/parameter.h"
 #include "broker/model/parked.h"
+#include "broker/model/policy.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/replay.h"
@@ -37,10 +38,15 @@ struct broker *broker_create(const struct broker_config *config)
     b->records = config->records;
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
+    letters_state_init(&b->letters);
     log_state_init(&b->logs);
     b->connections_max = config->connections_max;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
     b->delivery_limit = config->delivery_limit > 0 ? config->delivery_limit : MODEL_DELIVERY_LIMIT;
+    b->default_queue_type = config->default_queue_type;
+    b->strict_queue_types = config->strict_queue_types;
+    b->relaxed_redeclare = config->relaxed_redeclare;
+    b->relaxed_quorum = config->relaxed_quorum;
     map_init(&b->vhosts);
     map_init(&b->users);
     map_init(&b->parameters);
@@ -53,6 +59,8 @@ struct broker *broker_create(const struct broker_config *config)
     list_init(&b->fresh);
     list_init(&b->dirty);
     list_init(&b->doomed);
+    list_init(&b->stale);
+    list_init(&b->vhost_defaults);
     list_init(&b->resumed);
     route_init(&b->route);
     wakeup_init(&b->alarm_wakeup, on_alarm);
@@ -74,12 +82,14 @@ void broker_destroy(struct broker *b)
         if (b->outlets[i] != NULL)
             outlet_delete(b, b->outlets[i]);
     deadletter_forget(b);
+    letters_state_fini(b);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
         user_free(b, item_of(n, struct user, in_broker));
     while ((n = map_walk(&b->parameters, NULL)) != NULL)
         parameter_free(b, item_of(n, struct parameter, in_broker));
+    vhost_forget_defaults(b);
     dedup_state_fini(b);
     effects_fini(&last);
     map_fini(&b->vhosts);
@@ -138,7 +148,8 @@ uint64_t broker_deadline(const struct broker *b)
         dedup_is_to_begin(b))
         return b->now.ms;
     struct heap_node *n = heap_top(&b->wakeups);
-    return n != NULL ? n->key : UINT64_MAX;
+    uint64_t letters = letters_deadline(b), next = n != NULL ? n->key : UINT64_MAX;
+    return letters < next ? letters : next;
 }
 
 /* --- a step
@@ -147,13 +158,17 @@ uint64_t broker_deadline(const struct broker *b)
 void broker_finish(struct broker *b)
 {
     for (;;) {
-        if (!list_is_empty(&b->doomed)) {
+        if (!list_is_empty(&b->stale)) {
+            policy_refresh(b);
+        } else if (!list_is_empty(&b->doomed)) {
             exchange_delete_doomed(b);
         } else if (!list_is_empty(&b->dirty)) {
             queue_clean_dirty(b);
         } else if (b->deaths_left > 0 && deadletter_is_due(b) && b->dedup.learners == 0) {
             deadletter_next(b);
             b->deaths_left--;
+        } else if (letters_are_due(b)) {
+            letters_sweep(b);
         } else {
             return;
         }

@@ -26,8 +26,8 @@ struct targets {
 static bool route_is_remembered(const struct broker *b, const struct remembered_route *r, const struct message *m)
 {
     return r != NULL && r->version == b->topology_version && m->extra_keys_len == 0 &&
-           r->exchange_len == m->exchange_len && r->key_len == m->key_len &&
-           memcmp(r->names, m->data, (size_t)m->exchange_len + m->key_len) == 0;
+           (m->flags & MESSAGE_HAS_DEAD_LETTER) == 0 && r->exchange_len == m->exchange_len &&
+           r->key_len == m->key_len && memcmp(r->names, m->data, (size_t)m->exchange_len + m->key_len) == 0;
 }
 
 static void remember_route(struct broker *b, struct stream *s, const struct message *m, const struct route *route)
@@ -59,6 +59,20 @@ static void lift_objection(struct command *c, const struct stream *s)
     c->publish.objection = NULL;
 }
 
+/* What the session found wrong; the right to the keys is asked for before a name that is not the user's own is held
+ * against it, and after all else (reference amqp-protocol 4.7). */
+static bool content_is_fine(struct broker *b, struct command *c, struct stream *s, const struct exchange *x)
+{
+    bool is_content = c->publish.objection != NULL && !c->publish.impersonates;
+    if (!is_content && (!rights_permit_keys(b, c, s, x) || !rights_permit_dead_letter(b, c, s)))
+        return false;
+    if (c->publish.objection == NULL)
+        return true;
+    broker_fail(b, c, OBJECTION, c->publish.objection);
+    c->publish.objection = NULL;
+    return false;
+}
+
 /* The exchange, if a client may publish to it; else NULL, and the command has failed. */
 static struct exchange *publish_exchange(struct broker *b, struct command *c, struct stream *s)
 {
@@ -71,16 +85,12 @@ static struct exchange *publish_exchange(struct broker *b, struct command *c, st
     if (x == NULL) {
         broker_fail(b, c, NO_SUCH_EXCHANGE,
                     str_format("no exchange '%.*s' in vhost '%.*s'", BYTES_ARG(name), BYTES_ARG(v->name)));
-    } else if (!rights_permit_keys(b, c, s, x)) {
-        x = NULL;
     } else if (x->spec->internal) {
         char *described = exchange_describe(x);
         broker_fail(b, c, DENIED, str_format("cannot publish to internal %s", described));
         free(described);
         x = NULL;
-    } else if (c->publish.objection != NULL) {
-        broker_fail(b, c, OBJECTION, c->publish.objection);
-        c->publish.objection = NULL;
+    } else if (!content_is_fine(b, c, s, x)) {
         x = NULL;
     }
     return x;

@@ -212,14 +212,11 @@ static uint64_t sum(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* When it expires: the wall clock may have jumped since it was written, but it never stays longer than it may. */
-static uint64_t deadline(const struct broker *b, const struct load_entry *le)
+/* When it came: the wall clock may have jumped since it was written, but it never stays longer than it may. */
+static int64_t arrival(const struct broker *b, const struct load_entry *le)
 {
-    if (le->ttl_ms == PLACE_NO_TTL)
-        return ENTRY_NEVER;
-    uint64_t end = sum(le->written_ms, le->ttl_ms);
-    uint64_t left = end > b->now.wall_ms ? end - b->now.wall_ms : 0;
-    return sum(b->now.ms, left < le->ttl_ms ? left : le->ttl_ms);
+    uint64_t age = b->now.wall_ms > le->written_ms ? b->now.wall_ms - le->written_ms : 0;
+    return (int64_t)b->now.ms - (int64_t)(age < INT64_MAX / 2 ? age : INT64_MAX / 2);
 }
 
 static void append(struct broker *b, struct queue *q, struct load_entry *le)
@@ -227,7 +224,8 @@ static void append(struct broker *b, struct queue *q, struct load_entry *le)
     struct entry *e = entry_create(b, q, le->msg);
     le->msg = NULL;
     e->position = le->position;
-    e->expires_at = deadline(b, le);
+    e->msg->arrived_ms = arrival(b, le);
+    e->expires_at = queue_deadline(q, e->msg); /* by what the queue is like now, not when it came */
     e->deliveries = le->deliveries;
     e->redelivered = le->redelivered;
     e->stored = true;

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/str.h"
+#include "broker/model/policy.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/route_delayed.h"
@@ -44,11 +45,6 @@ struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct
     CHECK(x->kind != NULL);
     x->spec = spec_create(spec);
     x->name = x->spec->name;
-    struct field f;
-    if (table_find(x->spec->arguments, BYTES("alternate-exchange"), &f) && f.type == 'S') {
-        x->alternate = f.bytes;
-        x->has_alternate = true;
-    }
     list_init(&x->outgoing);
     list_init(&x->incoming);
     link_init(&x->doomed);
@@ -56,7 +52,7 @@ struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct
         x->kind->init(b, x);
     x->dedup = dedup_create_for_exchange(b, x);
     map_add(&v->exchanges, &x->in_vhost, hash_bytes(x->name, b->hash_seed));
-    b->topology_version++;
+    policy_apply_to_exchange(b, x);
     b->totals.exchanges++;
     return x;
 }
@@ -80,6 +76,7 @@ void exchange_delete(struct broker *b, struct exchange *x)
     map_remove(&x->vhost->exchanges, &x->in_vhost);
     b->topology_version++;
     b->totals.exchanges--;
+    policy_pair_unref(x->policies);
     free(x->spec);
     free(x);
 }

@@ -78,7 +78,7 @@ void stream_requeue(struct broker *b, struct stream *s, bool held_too)
     struct entry *e;
     list_each (e, &s->out, struct entry, in_stream)
         if (held_too || !e->held)
-            queue_settle(b, e, REQUEUED);
+            queue_settle(b, e, held_too ? REQUEUED : HANDED_BACK);
 }
 
 void stream_unhold(struct stream *s)

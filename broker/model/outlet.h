@@ -101,7 +101,8 @@ void stream_delete(struct broker *b, struct stream *s);
 bool stream_hold(struct stream *s, struct queue **queues, size_t n);
 void stream_release_held(struct broker *b, struct stream *s);
 
-/* Requeues what it has out; what an open transaction has settled only if told so. */
+/* Requeues what it has out: because it asks for that; or because it ends (held_too), also what an open transaction has
+ * settled. */
 void stream_requeue(struct broker *b, struct stream *s, bool held_too);
 
 /* What its transaction has settled is not. */

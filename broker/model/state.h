@@ -11,6 +11,7 @@
 #include "broker/model/cold.h"
 #include "broker/model/dedup.h"
 #include "broker/model/entry.h"
+#include "broker/model/letters.h"
 #include "broker/model/log_state.h"
 #include "broker/model/route.h"
 #include "broker/model/wakeup.h"
@@ -46,16 +47,20 @@ struct broker {
     uint64_t tx_began; /* position when the transaction's first command began */
     struct publishing publishing;
     struct cold_state cold;
+    struct letters_state letters;
     struct log_state logs;
 
-    struct map vhosts;     /* by name; owned */
-    struct map users;      /* by name; owned */
-    struct map parameters; /* owned */
-    uint64_t last_serial;  /* of a user */
+    struct map vhosts;          /* by name; owned */
+    struct map users;           /* by name; owned */
+    struct map parameters;      /* owned */
+    struct list vhost_defaults; /* what new virtual hosts get (vhost.c); owned */
+    uint64_t last_serial;       /* of a user */
     uint64_t connections_max;
-    uint64_t consumer_timeout_ms; /* SPEC_NONE: none */
-    uint64_t delivery_limit;      /* of quorum queues that do not say */
-    struct map queues_by_id;      /* all queues */
+    uint64_t consumer_timeout_ms;                               /* SPEC_NONE: none */
+    uint64_t delivery_limit;                                    /* of quorum queues that do not say */
+    uint8_t default_queue_type;                                 /* enum queue_type */
+    bool strict_queue_types, relaxed_redeclare, relaxed_quorum; /* broker.h */
+    struct map queues_by_id;                                    /* all queues */
     uint64_t next_queue_id;
     struct outlet **outlets; /* by slot; owned; NULL where there is none */
     size_t outlet_count;     /* slots in outlets[] */
@@ -68,6 +73,7 @@ struct broker {
                             fan of queues is as deep as it is, not as wide */
     struct list dirty;   /* queues with something to look after before the command is over */
     struct list resumed; /* streams with commands that need not wait any more */
+    struct list stale;   /* virtual hosts whose policies have changed */
     struct list doomed;  /* exchanges that have lost their last binding and are to go */
 
     uint64_t topology_version; /* goes up with every change that routes may depend on */

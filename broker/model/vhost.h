@@ -6,8 +6,10 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "broker/model/pace.h"
+#include "broker/model/policy.h"
 
 struct broker;
 struct exchange;
@@ -32,6 +34,8 @@ struct vhost {
     uint64_t queue_bytes;     /* of bodies that are ready in all queues … */
     uint64_t queue_bytes_max; /* … and how many may be */
     uint64_t connections;
+    struct list policies[POLICY_KINDS]; /* policy.h */
+    struct link stale;                  /* on broker->stale: they have changed */
     uint64_t learners; /* caches that still learn which keys they knew (dedup.h): nobody is let in meanwhile */
     struct pace pace;  /* max-publish-rate, max-publish-bytes-rate */
     uint64_t pins;     /* queues that still ask for it, those too that are gone */
@@ -50,6 +54,9 @@ char *vhost_refuse(const struct spec *spec);
 
 /* There is such a one from now on, or it is so from now on.  True: that changes something. */
 bool vhost_put(struct broker *b, const struct spec *spec);
+
+/* broker_add_vhost_default() was never called. */
+void vhost_forget_defaults(struct broker *b);
 
 /* Takes its connections, all that is in it and itself away. */
 void vhost_remove(struct broker *b, struct vhost *v);

@@ -62,10 +62,11 @@ enum verb {
 };
 
 enum outcome {
-    ACCEPTED, /* done with */
-    REQUEUED, /* back to its place in the queue */
-    REJECTED, /* dropped, or dead-lettered */
-    HELD,     /* settled by an open transaction: it stays out, and RECOVER leaves it alone, until COMMIT or ROLLBACK */
+    ACCEPTED,    /* done with */
+    REQUEUED,    /* back to its place in the queue, and not without a reason: it failed there, or who had it did */
+    HANDED_BACK, /* the same without one */
+    REJECTED,    /* dropped, or dead-lettered */
+    HELD, /* settled by an open transaction: it stays out, and RECOVER leaves it alone, until COMMIT or ROLLBACK */
 };
 
 /* What a connection may have out unwritten before deliveries to it pause, in message_window_cost() bytes. */
