@@ -711,6 +711,8 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     if (has_other_ttl)
         queue_redate(q);
     set_pace(b, q);
+    dedup_refit(b, q);
+    groups_refit(b, q);
     wakeup_set(b, &q->lease, UINT64_MAX);
     queue_touch(b, q);
     if (!list_is_empty(&q->out))
