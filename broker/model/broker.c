@@ -247,6 +247,9 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
     case MOVE:
         command_move(b, c);
         return true;
+    case PREFETCH:
+        command_prefetch(b, c);
+        return true;
     case EXPEL:
         command_expel(b, c);
         return true;
@@ -289,6 +292,7 @@ static void (*const carry_out[])(struct broker *b, struct command *c, struct str
     [SUBSCRIBE] = command_subscribe,
     [UNSUBSCRIBE] = command_unsubscribe,
     [CREDIT] = command_credit,
+    [LIMIT] = command_limit,
     [GET] = command_get,
     [SETTLE] = command_settle,
     [RECOVER] = command_recover,
