@@ -274,6 +274,15 @@ static struct error *tell_defect(const struct session *s, const struct content *
     return NULL;
 }
 
+/* Whoever has been slowed goes on a few at a time, so that what its socket holds does not come all at once. */
+static void publish_count(struct session *s)
+{
+    if (s->publishes_left == 0 || --s->publishes_left > 0)
+        return;
+    s->is_slowed = true;
+    session_tell(s, NULL, PACE, 0);
+}
+
 struct error *publish_whole(struct session *s, struct channel *c)
 {
     struct content *content = &c->content;
@@ -289,6 +298,7 @@ struct error *publish_whole(struct session *s, struct channel *c)
     publish->publish.confirm = c->confirms != NULL;
     content->msg = NULL;
     content->objection = NULL;
+    publish_count(s);
     return NULL;
 }
 

@@ -113,6 +113,7 @@ static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
     struct message *letter = is_due ? delayed_write_letter(e->msg) : deadletter_write(b, e, x);
     struct routing routing = {.key = message_key(letter), .extra_keys = message_extra_keys(letter), .msg = letter};
     const struct route *route = route_message(b, x, &routing);
+    bool is_tx = dedup_begin(b, &b->dedup.round, route->queues, route->n);
     remember_begin_letter(b, letter, e);
     for (size_t i = 0; i < route->n; i++) {
         struct queue *q = route->queues[i];
@@ -121,7 +122,9 @@ static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
             queue_publish(b, q, message_ref(letter));
     }
     message_unref(letter);
-    return b->publishing.is_open;
+    bool is_settled = b->publishing.is_open;
+    dedup_end(b, &b->dedup.round, route->n > 0, is_tx);
+    return is_settled;
 }
 
 /* Where it goes; NULL: nowhere, any more. */

@@ -105,6 +105,10 @@ static bool restore_queue(struct broker *b, struct vhost *v, uint64_t id, const 
     if (!spec->durable || id == 0 || id == UINT64_MAX || queue_find_by_id(b, id) != NULL ||
         vhost_find_queue(b, v, spec->name) != NULL)
         return false;
+    if (dedup_restore(b, v, id, spec)) {
+        broker_set_next_queue_id(b, id + 1);
+        return true;
+    }
     if (spec->hidden)
         return restore_hidden(b, v, id, spec);
     struct queue *q = queue_create(b, v, spec, NULL, id);
@@ -194,6 +198,8 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
 {
     struct queue *q = queue_find_by_id(b, queue);
     CHECK(b->position == 0);
+    if (messages <= next_position && dedup_restore_count(b, queue, messages, next_position))
+        return true;
     if (q == NULL || q->next_position > 0 || messages > next_position || (messages == 0 && bytes > 0))
         return false;
     q->was_stored = true;

@@ -86,6 +86,7 @@ static const struct need *needs_of(enum verb verb)
     case ECHO:
     case OPEN:
     case WINDOW:
+    case PACE:
     case UNSUBSCRIBE:
     case CREDIT:
     case SETTLE:
