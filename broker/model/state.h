@@ -59,8 +59,9 @@ struct broker {
     uint64_t last_serial;       /* of a user */
     uint64_t connections_max;
     uint64_t consumer_timeout_ms; /* SPEC_NONE: none */
-    uint64_t delivery_limit;      /* of quorum queues that do not say */
-    uint8_t default_queue_type; /* enum queue_type */
+    bool ignores_client_deaths;
+    uint64_t delivery_limit;                                    /* of quorum queues that do not say */
+    uint8_t default_queue_type;                                 /* enum queue_type */
     bool strict_queue_types, relaxed_redeclare, relaxed_quorum; /* broker.h */
     struct map queues_by_id;                                    /* all queues */
     uint64_t next_queue_id;
