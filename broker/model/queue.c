@@ -480,10 +480,12 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
     queue_end_out(b, e);
-    if (q->log != NULL) /* it was a receipt: whatever becomes of it, the message stays */
+    if (q->log != NULL) { /* it was a receipt: whatever becomes of it, the message stays */
         outcome = ACCEPTED;
-    else if (q->cold.count > 0)
+        b->totals.messages_read--;
+    } else if (q->cold.count > 0) {
         cold_look_again(b, q);
+    }
     switch (outcome) {
     case ACCEPTED:
         entry_end(b, e);
