@@ -47,6 +47,7 @@ int objects_delete_queue(struct ctl *c);
 int objects_cancel_delayed(struct ctl *c);
 int objects_purge_queue(struct ctl *c);
 int objects_create_queue(struct ctl *c);
+int objects_set_queue_arguments(struct ctl *c);
 int objects_switch_queue(struct ctl *c);
 int objects_create_exchange(struct ctl *c);
 int objects_delete_exchange(struct ctl *c);
@@ -56,6 +57,8 @@ int objects_get(struct ctl *c);
 
 int messages_redrive(struct ctl *c);
 int messages_move(struct ctl *c);
+int messages_peek(struct ctl *c);
+int messages_delete(struct ctl *c);
 
 int connections_close(struct ctl *c);
 int connections_close_all(struct ctl *c);

@@ -5,6 +5,7 @@
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
+#include "broker/model/queue_type.h"
 #include "broker/model/remember.h"
 #include "broker/model/reply.h"
 #include "broker/model/resource.h"
@@ -45,7 +46,7 @@ static void redeclare(struct broker *b, struct command *c, struct stream *s, str
 {
     if (!exclusivity_is_fine(b, c, s, q))
         return;
-    char *difference = c->spec->passive ? NULL : queue_differs(q, c->spec);
+    char *difference = c->spec->passive ? NULL : queue_type_redeclare(b, q, c->spec);
     if (difference != NULL) {
         resource_fail(b, c, c->spec, DIFFERS, difference);
         return;
@@ -76,12 +77,19 @@ void command_declare_queue(struct broker *b, struct command *c, struct stream *s
         resource_fail(b, c, spec, OBJECTION, str_copy(spec->objection));
         return;
     }
-    char *refusal = resource_refuse_queue(v, spec->name);
+    char *refusal = queue_type_refuse(b, v, spec);
+    if (refusal != NULL) {
+        resource_fail(b, c, spec, OBJECTION, refusal);
+        return;
+    }
+    refusal = resource_refuse_queue(v, spec->name);
     if (refusal != NULL) {
         resource_fail(b, c, spec, TOO_MUCH, refusal);
         return;
     }
-    q = queue_create(b, v, spec, spec->exclusive ? s->outlet : NULL, b->next_queue_id++);
+    struct spec *resolved = queue_type_resolve(b, v, spec);
+    q = queue_create(b, v, resolved != NULL ? resolved : spec, spec->exclusive ? s->outlet : NULL, b->next_queue_id++);
+    free(resolved);
     remember_queue(b, RECORD_DEFINE, q);
     done_with_counts(b, c, q)->done.is_change = true;
 }
@@ -97,7 +105,7 @@ void command_delete_queue(struct broker *b, struct command *c, struct stream *s)
     if (!resource_unlocked(b, c, s, spec, q))
         return;
     bool asks = q->log == NULL; /* of a stream it does not matter (reference queue-features 7.3) */
-    bool not_empty = asks && spec->if_empty && q->ready_count + q->waiting.count > 0;
+    bool not_empty = asks && spec->if_empty && q->ready_count + q->waiting.count + letters_count(q) > 0;
     bool used = asks && spec->if_unused && q->consumer_count > 0;
     if (not_empty || used) {
         char *name = queue_describe(q);

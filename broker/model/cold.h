@@ -20,6 +20,7 @@
 struct broker;
 struct broker_config;
 struct load;
+struct load_entry;
 struct message;
 struct queue;
 
@@ -46,6 +47,7 @@ struct cold {
     bool is_loading;
     bool is_behind;   /* what is ready must go, by its limits or its age, and is not in memory: publishers are slowed */
     bool is_expiring; /* the last that was in memory went by its age */
+    bool is_held;     /* its keys are learned first (dedup.h) */
     bool is_stale;    /* there was a purge since the load was asked for: what it brings is gone */
 };
 
@@ -91,6 +93,9 @@ void cold_ask(struct broker *b);
 
 /* What was asked for has come.  Takes it over. */
 void cold_take_load(struct broker *b, struct load *l);
+
+/* When it came: the wall clock may have jumped since it was written, but it never stays longer than it may. */
+int64_t cold_arrival(const struct broker *b, const struct load_entry *le);
 
 /* The queue is behind, or not any more. */
 void cold_set_behind(struct broker *b, struct queue *q, bool is_behind);

@@ -9,6 +9,7 @@
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parameter.h"
+#include "broker/model/policy.h"
 #include "broker/model/queue.h"
 #include "broker/model/state.h"
 #include "broker/model/user.h"
@@ -160,13 +161,33 @@ static void on_parameter(void *arg, struct map_node *n)
 /* --- exchanges, queues, bindings, consumers
  * ------------------------------------------------------------------------*/
 
+static size_t policies_room(const struct policy_pair *p)
+{
+    size_t room = p == NULL ? 0 : p->definition.len;
+    for (int kind = 0; kind < POLICY_KINDS; kind++)
+        room += policy_in_pair(p, kind) != NULL ? p->of[kind]->name.len : 0;
+    return room;
+}
+
+/* Nothing of what does not apply. */
+static void put_policies(struct pen *row, const struct policy_pair *p)
+{
+    if (policy_in_pair(p, POLICY_OF_USER) != NULL)
+        put_text(row, "policy", p->of[POLICY_OF_USER]->name);
+    if (policy_in_pair(p, POLICY_OF_OPERATOR) != NULL)
+        put_text(row, "operator_policy", p->of[POLICY_OF_OPERATOR]->name);
+    if (p != NULL)
+        put_table(row, "effective_policy_definition", p->definition);
+}
+
 static void on_exchange(void *arg, struct map_node *n)
 {
     const struct page *p = arg;
     const struct exchange *x = item_of(n, struct exchange, in_vhost);
     if (!is_wanted(p, x->name))
         return;
-    struct pen row = row_open(p, x->name.len + x->vhost->name.len + x->spec->arguments.len);
+    struct pen row =
+        row_open(p, x->name.len + x->vhost->name.len + x->spec->arguments.len + policies_room(x->policies));
     put_text(&row, "name", x->name);
     put_text(&row, "vhost", x->vhost->name);
     put_text(&row, "type", x->spec->type);
@@ -176,6 +197,7 @@ static void on_exchange(void *arg, struct map_node *n)
     if (x->delays || x->waiting != NULL)
         put_number(&row, "messages_delayed", delayed_count(x));
     put_table(&row, "arguments", x->spec->arguments);
+    put_policies(&row, x->policies);
     row_close(p, &row);
 }
 
@@ -186,7 +208,8 @@ static void on_queue(void *arg, struct map_node *n)
     if (!is_wanted(p, q->name))
         return;
     struct bytes owner = q->owner != NULL ? connection_name(q->owner) : (struct bytes){0};
-    struct pen row = row_open(p, q->name.len + q->vhost->name.len + q->spec->arguments.len + owner.len);
+    struct pen row =
+        row_open(p, q->name.len + q->vhost->name.len + q->spec->arguments.len + owner.len + policies_room(q->policies));
     put_text(&row, "name", q->name);
     put_text(&row, "vhost", q->vhost->name);
     put_flag(&row, "durable", q->spec->durable);
@@ -199,9 +222,12 @@ static void on_queue(void *arg, struct map_node *n)
         put_number(&row, "messages_delayed", q->waiting.count);
     put_number(&row, "messages_unacknowledged", q->out_count);
     put_number(&row, "message_bytes_ready", q->ready_bytes);
+    put_number(&row, "messages_dlx", letters_count(q));
+    put_number(&row, "message_bytes_dlx", letters_bytes(q));
     put_number(&row, "consumers", q->consumer_count);
     put_text(&row, "type", bytes_of_string(queue_type_words[q->options.type]));
     put_text(&row, "state", BYTES("running"));
+    put_policies(&row, q->policies);
     if (q->owner != NULL)
         put_text(&row, "owner_pid", owner);
     row_close(p, &row);
@@ -414,6 +440,7 @@ static void inspect(struct page *p)
     case INSPECT_QUEUES:
     case INSPECT_BINDINGS:
     case INSPECT_CONSUMERS:
+    case INSPECT_MESSAGES:
     case INSPECT_DELAYED:
         if (p->vhost != NULL)
             inspect_in_vhost(p);
@@ -436,6 +463,18 @@ static void inspect_delayed(struct broker *b, struct command *c, const struct pa
     inspection_destroy(p->to);
 }
 
+static void inspect_messages(struct broker *b, struct command *c, const struct page *p)
+{
+    struct queue *q = p->vhost != NULL && p->to->has_name ? vhost_find_queue(b, p->vhost, p->to->name) : NULL;
+    if (q != NULL) {
+        peek(b, c, q);
+        return;
+    }
+    broker_fail(b, c, NO_SUCH_QUEUE,
+                str_format("no queue '%.*s' in vhost '%.*s'", BYTES_ARG(p->to->name), BYTES_ARG(p->to->vhost)));
+    inspection_destroy(c->inspection);
+}
+
 void command_inspect(struct broker *b, struct command *c)
 {
     struct page p = {.b = b, .to = c->inspection};
@@ -450,6 +489,10 @@ void command_inspect(struct broker *b, struct command *c)
     }
     if (p.to->what == INSPECT_DELAYED) {
         inspect_delayed(b, c, &p);
+        return;
+    }
+    if (p.to->what == INSPECT_MESSAGES) {
+        inspect_messages(b, c, &p);
         return;
     }
     inspect(&p);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "broker/model/pace.h"
 #include "broker/port/ids.h"
 
 struct broker;
@@ -70,6 +71,7 @@ struct outlet {
     struct list stalled; /* consumers that wait for the window */
     int64_t window;      /* bytes of deliveries that it may still be sent */
     uint64_t stamped;    /* as of the streams that are gone */
+    struct slowness slow;
 };
 
 /* facts is copied. */

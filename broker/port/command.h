@@ -29,6 +29,7 @@ enum verb {
     RESET,  /* a stream ends, or its poison is taken off: what it has out is requeued, its consumers go.  Answered. */
     ECHO,   /* nothing but an answer in its turn.  Answered. */
     WINDOW, /* the client's socket has taken so many bytes of deliveries (message_window_cost) */
+    PACE,   /* it has published what SLOWED let it, and waits to be let more.  Answered by SLOWED. */
     DECLARE_EXCHANGE, /* spec.  Answered. */
     DELETE_EXCHANGE,  /* spec: name, if_unused.  Answered. */
     DECLARE_QUEUE,    /* spec.  Answered, with counts. */

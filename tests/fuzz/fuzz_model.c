@@ -37,9 +37,12 @@ struct run {
     uint8_t consumer_stream[CLIENTS][CONSUMERS];
     ticket tickets[TICKETS];
     unsigned ticket_count;
-    uint64_t trace; /* a hash of all events */
+    bool has_subscribed; /* since that was forgotten */
+    uint64_t trace;      /* a hash of all events */
     uint64_t events;
 };
+
+#define ADDRESSES "amq.rabbitmq.reply-to."
 
 static unsigned pick(struct run *r, unsigned kinds)
 {
@@ -48,14 +51,14 @@ static unsigned pick(struct run *r, unsigned kinds)
 
 static struct bytes pick_name(struct run *r)
 {
-    static const char *const names[] = {"a", "b", "c", "d", "e", "", "amq.topic", "amq.headers"};
-    return bytes_of_string(names[pick(r, 8)]);
+    static const char *const names[] = {"a", "b", "c", "d", "e", "", "amq.topic", "amq.headers", ADDRESSES "00"};
+    return bytes_of_string(names[pick(r, 9)]);
 }
 
 static struct bytes pick_key(struct run *r)
 {
-    static const char *const keys[] = {"a", "b", "c", "d", "#", "a.*", "a.b", ""};
-    return bytes_of_string(keys[pick(r, 8)]);
+    static const char *const keys[] = {"a", "b", "c", "d", "#", "a.*", "a.b", "", "1", "30", ADDRESSES "00"};
+    return bytes_of_string(keys[pick(r, 11)]);
 }
 
 static uint64_t pick_limit(struct run *r)
@@ -67,12 +70,14 @@ static uint64_t pick_limit(struct run *r)
 /* A declaration with some arguments; buf keeps its table. */
 static struct spec *pick_spec(struct run *r)
 {
-    static const char *const types[] = {"direct", "fanout", "topic", "headers", "nonsense"};
+    static const char *const types[] = {"direct",           "fanout",         "topic",          "headers",
+                                        "nonsense",         "x-random",       "x-local-random", "x-consistent-hash",
+                                        "x-recent-history", "x-modulus-hash", "x-random"};
     uint8_t buf[256];
     struct pen p = pen_over(buf, sizeof buf);
     unsigned flags = pick(r, 256);
     struct spec s = {.name = pick_name(r), .source = pick_name(r), .key = pick_key(r)};
-    s.type = bytes_of_string(types[pick(r, 5)]);
+    s.type = bytes_of_string(types[pick(r, 11)]);
     s.passive = flags & 1 && flags & 2;
     s.durable = flags & 4;
     s.exclusive = flags & 8 && flags & 16;
@@ -106,6 +111,10 @@ static struct spec *pick_spec(struct run *r)
         table_put_string(&p, BYTES("alternate-exchange"), pick_name(r));
     if (pick(r, 4) == 1)
         table_put_string(&p, BYTES("x-match"), pick(r, 2) == 1 ? BYTES("any") : BYTES("all"));
+    if (pick(r, 8) == 1)
+        table_put_i64(&p, BYTES("x-recent-history-length"), pick(r, 4));
+    if (pick(r, 8) == 1)
+        table_put_string(&p, BYTES("hash-property"), pick(r, 4) == 1 ? BYTES("type") : BYTES("message_id"));
     s.arguments = pen_written(&p);
     return spec_create(&s);
 }
@@ -149,6 +158,15 @@ static struct command pick_commit(struct run *r)
     return (struct command){.verb = COMMIT, .tx = t};
 }
 
+/* Waits for replies: as long as it does, nobody else has that number. */
+static struct spec *pick_reply(unsigned client, unsigned number)
+{
+    char name[] = ADDRESSES "00";
+    name[sizeof name - 3] = (char)('0' + client);
+    name[sizeof name - 2] = (char)('0' + number);
+    return spec_create(&(struct spec){.name = bytes_of_string(name), .no_ack = true, .is_reply = true});
+}
+
 static bool pick_subscribe(struct run *r, unsigned client, unsigned stream, struct command *c)
 {
     unsigned number = pick(r, CONSUMERS);
@@ -157,7 +175,9 @@ static bool pick_subscribe(struct run *r, unsigned client, unsigned stream, stru
     r->consuming[client][number] = true;
     r->consumer_stream[client][number] = (uint8_t)stream;
     *c = (struct command){.verb = SUBSCRIBE,
-                          .subscribe = {.spec = pick_spec(r), .consumer = number, .limit = pick(r, 4)}};
+                          .subscribe = {.spec = pick(r, 4) == 1 ? pick_reply(client, number) : pick_spec(r),
+                                        .consumer = number,
+                                        .limit = pick(r, 4)}};
     return true;
 }
 
@@ -232,7 +252,7 @@ static struct changes *pick_changes(struct run *r)
 {
     struct changes *all = changes_create();
     for (unsigned n = 1 + pick(r, 3); n > 0; n--) {
-        enum definition_class what = (enum definition_class)pick(r, DEFINE_CLASSES);
+        enum definition_class what = (enum definition_class)pick(r, DEFINE_PART);
         enum change_kind kind = what == DEFINE_QUEUE ? (enum change_kind)pick(r, 3) : (enum change_kind)pick(r, 2);
         changes_add(all, kind, what, pick_object(r, what));
     }
@@ -311,6 +331,7 @@ static bool pick_command(struct run *r, unsigned client, unsigned stream, struct
         *c = (struct command){.verb = verb};
         return true;
     case WINDOW:
+    case PACE:
         *c = (struct command){.verb = verb, .window = {.bytes = pick(r, 256) * 64}};
         return true;
     case SUBSCRIBE:
@@ -358,6 +379,8 @@ static void take_event(struct run *r, struct event *e)
         r->attached[client] = false;
         forget_consumers(r, client, -1);
     }
+    if (e->what == DONE && e->verb == SUBSCRIBE)
+        r->has_subscribed = true;
     if (e->what == CANCELLED)
         r->consuming[client][e->cancelled.consumer] = false;
     if (e->what == DONE && e->verb == UNSUBSCRIBE && e->cookie < CONSUMERS)
@@ -445,9 +468,9 @@ static uint64_t play(const uint8_t *data, size_t size, enum mode mode)
         c.cookie = c.verb == UNSUBSCRIBE ? c.subscribe.consumer : r->events + CONSUMERS;
         bool failed_subscribe = c.verb == SUBSCRIBE;
         unsigned number = failed_subscribe ? c.subscribe.consumer : 0;
-        uint64_t consumers = broker_totals(r->broker).consumers;
+        r->has_subscribed = false;
         step(r, &c, 1);
-        if (failed_subscribe && broker_totals(r->broker).consumers == consumers)
+        if (failed_subscribe && !r->has_subscribed)
             r->consuming[client][number] = false;
         answer_load(r, false);
     }

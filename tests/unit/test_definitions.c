@@ -565,6 +565,35 @@ TEST(what_is_there_otherwise_is_skipped)
     broker_destroy(b);
 }
 
+/* What RabbitMQ has by plugins: an export of such a broker comes in, and out again. */
+TEST(exchanges_of_plugins_are_imported)
+{
+    struct broker *b = census_broker();
+    struct changes *c = document_make(
+        b,
+        document_read("{\"vhosts\":[{\"name\":\"v\"}],\"queues\":[{\"name\":\"q\",\"vhost\":\"v\",\"durable\":true}],"
+                      "\"exchanges\":["
+                      "{\"name\":\"hash\",\"vhost\":\"v\",\"type\":\"x-consistent-hash\",\"durable\":true,"
+                      "\"arguments\":{\"hash-header\":\"user\"}},"
+                      "{\"name\":\"modulus\",\"vhost\":\"v\",\"type\":\"x-modulus-hash\",\"durable\":true},"
+                      "{\"name\":\"random\",\"vhost\":\"v\",\"type\":\"x-random\",\"durable\":true},"
+                      "{\"name\":\"local\",\"vhost\":\"v\",\"type\":\"x-local-random\",\"durable\":true},"
+                      "{\"name\":\"recent\",\"vhost\":\"v\",\"type\":\"x-recent-history\",\"durable\":true,"
+                      "\"arguments\":{\"x-recent-history-length\":5}}],"
+                      "\"bindings\":[{\"source\":\"hash\",\"vhost\":\"v\",\"destination\":\"q\",\"destination_type\":"
+                      "\"queue\",\"routing_key\":\"10\",\"arguments\":{}}]}"));
+    assert_int_equal(document_count(c, CHANGE_MADE), c->n);
+    changes_destroy(c);
+    json_t *to = census_export(b, NULL);
+    assert_int_equal(json_array_size(json_object_get(to, "exchanges")), 5);
+    assert_int_equal(json_array_size(json_object_get(to, "bindings")), 1);
+    json_decref(to);
+    broker_destroy(b);
+    expect_impossible("{\"vhosts\":[{\"name\":\"v\"}],\"exchanges\":[{\"name\":\"x\",\"vhost\":\"v\",\"type\":"
+                      "\"x-consistent-hash\",\"arguments\":{\"hash-property\":\"foo\"}}]}",
+                      "exchange 'x' in vhost 'v': Unsupported property: foo");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -589,6 +618,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(what_the_broker_cannot_do_is_named_and_leaves_nothing),
         cmocka_unit_test(what_is_there_otherwise_is_skipped),
+        cmocka_unit_test(exchanges_of_plugins_are_imported),
     };
     return unit_main("definitions", tests, argc, argv);
 }
