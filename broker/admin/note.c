@@ -45,10 +45,10 @@ static const char *verb_of(const struct change *c)
 {
     if (c->kind == CHANGE_PURGE)
         return "purge";
-    if (c->kind == CHANGE_CANCEL)
-        return "cancel delayed message of";
     if (c->kind == CHANGE_UPDATE)
         return "update";
+    if (c->kind == CHANGE_CANCEL)
+        return "cancel delayed message of";
     if (c->kind == CHANGE_REMOVE)
         return "delete";
     return c->outcome == CHANGE_CHANGED ? "update" : "create";
