@@ -39,6 +39,7 @@ struct broker *broker_create(const struct broker_config *config)
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
     letters_state_init(&b->letters);
+    peeks_init(&b->peeks);
     log_state_init(&b->logs);
     b->connections_max = config->connections_max;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
@@ -83,6 +84,7 @@ void broker_destroy(struct broker *b)
             outlet_delete(b, b->outlets[i]);
     deadletter_forget(b);
     letters_state_fini(b);
+    peeks_fini(&b->peeks);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
@@ -244,6 +246,8 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
         detach(b, c, o);
         return true;
     case LOADED:
+        if (c->load->reader != 0 && peek_take_load(b, c->load))
+            return true;
         if (c->load->reader != 0)
             replay_take_load(b, c->load);
         else if (!dedup_take_load(b, c->load))

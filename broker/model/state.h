@@ -13,6 +13,7 @@
 #include "broker/model/entry.h"
 #include "broker/model/letters.h"
 #include "broker/model/log_state.h"
+#include "broker/model/peek.h"
 #include "broker/model/route.h"
 #include "broker/model/wakeup.h"
 
@@ -48,6 +49,7 @@ struct broker {
     struct publishing publishing;
     struct cold_state cold;
     struct letters_state letters;
+    struct peeks peeks;
     struct log_state logs;
 
     struct map vhosts;          /* by name; owned */
