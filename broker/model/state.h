@@ -39,6 +39,7 @@ struct publishing {
 struct broker {
     struct instant now;      /* of this step */
     struct effects *effects; /* of this step; borrowed */
+    char *node;              /* owned: what we are called */
     uint64_t hash_seed;
     uint64_t memory_high;
 
@@ -58,7 +59,8 @@ struct broker {
     struct list vhost_defaults; /* what new virtual hosts get (vhost.c); owned */
     uint64_t last_serial;       /* of a user */
     uint64_t connections_max;
-    uint64_t consumer_timeout_ms;                               /* SPEC_NONE: none */
+    uint64_t consumer_timeout_ms; /* SPEC_NONE: none */
+    bool ignores_client_deaths;
     uint64_t delivery_limit;                                    /* of quorum queues that do not say */
     uint8_t default_queue_type;                                 /* enum queue_type */
     bool strict_queue_types, relaxed_redeclare, relaxed_quorum; /* broker.h */
@@ -76,6 +78,7 @@ struct broker {
     struct list dirty;   /* queues with something to look after before the command is over */
     struct list resumed; /* streams with commands that need not wait any more */
     struct list stale;   /* virtual hosts whose policies have changed */
+    struct list traces;  /* copies of messages that are still to be routed (trace.h) */
     struct list doomed;  /* exchanges that have lost their last binding and are to go */
 
     uint64_t topology_version; /* goes up with every change that routes may depend on */
