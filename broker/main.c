@@ -373,9 +373,12 @@ static int serve_recovered(struct config *c, struct wiring *w, struct server_soc
 /* With the rights that it will have; takes over the sockets. */
 static int serve_data(struct config *c, struct wiring *w, struct server_sockets *sockets)
 {
-    const struct broker_config bc = broker_config_of(c);
+    struct broker_config bc = broker_config_of(c);
     struct recovery r;
+    char *node = host_node_name();
+    bc.node = node;
     int status = recovery_init(&r, config_text(c, KEY_DATA_DIR), &bc, fill_random);
+    free(node);
     if (status != 0) {
         server_unbind(sockets);
         return status;

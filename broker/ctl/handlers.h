@@ -56,6 +56,8 @@ int objects_get(struct ctl *c);
 
 int messages_redrive(struct ctl *c);
 int messages_move(struct ctl *c);
+int messages_peek(struct ctl *c);
+int messages_delete(struct ctl *c);
 
 int connections_close(struct ctl *c);
 int connections_set_prefetch(struct ctl *c);

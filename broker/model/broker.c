@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/str.h"
 #include "broker/model/commands.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
@@ -18,6 +19,7 @@
 #include "broker/model/replay.h"
 #include "broker/model/rights.h"
 #include "broker/model/state.h"
+#include "broker/model/trace.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/load.h"
@@ -33,12 +35,14 @@ static void on_alarm(struct broker *b, struct wakeup *w)
 struct broker *broker_create(const struct broker_config *config)
 {
     struct broker *b = alloc_zeroed(sizeof *b);
+    b->node = str_copy(bytes_of_string(config->node != NULL ? config->node : ""));
     b->hash_seed = b->random = config->hash_seed;
     b->memory_high = config->memory_high;
     b->records = config->records;
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
     letters_state_init(&b->letters);
+    peeks_init(&b->peeks);
     log_state_init(&b->logs);
     b->connections_max = config->connections_max;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
@@ -61,6 +65,7 @@ struct broker *broker_create(const struct broker_config *config)
     list_init(&b->doomed);
     list_init(&b->stale);
     list_init(&b->vhost_defaults);
+    list_init(&b->traces);
     list_init(&b->resumed);
     route_init(&b->route);
     wakeup_init(&b->alarm_wakeup, on_alarm);
@@ -83,6 +88,8 @@ void broker_destroy(struct broker *b)
             outlet_delete(b, b->outlets[i]);
     deadletter_forget(b);
     letters_state_fini(b);
+    peeks_fini(&b->peeks);
+    trace_drop_all(b);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
@@ -101,6 +108,7 @@ void broker_destroy(struct broker *b)
     heap_fini(&b->wakeups);
     route_fini(&b->route);
     free(b->outlets);
+    free(b->node);
     free(b);
 }
 
@@ -169,6 +177,8 @@ void broker_finish(struct broker *b)
             b->deaths_left--;
         } else if (letters_are_due(b)) {
             letters_sweep(b);
+        } else if (!list_is_empty(&b->traces)) {
+            trace_route_all(b);
         } else {
             return;
         }
@@ -247,6 +257,8 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
         detach(b, c, o);
         return true;
     case LOADED:
+        if (c->load->reader != 0 && peek_take_load(b, c->load))
+            return true;
         if (c->load->reader != 0)
             replay_take_load(b, c->load);
         else if (!dedup_take_load(b, c->load))

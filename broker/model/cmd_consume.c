@@ -12,6 +12,7 @@
 #include "broker/model/reply.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
+#include "broker/model/trace.h"
 #include "broker/port/spec.h"
 
 void command_subscribe(struct broker *b, struct command *c, struct stream *s)
@@ -136,6 +137,8 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
         ev->delivered.no_ack = spec->no_ack;
         ev->delivered.stamp_value = queue_told_returns(q, e);
         ev->delivered.stamp = ev->delivered.stamp_value > 0 ? STAMP_RETURNS : STAMP_NONE;
+        if (trace_is_on(s->outlet->vhost))
+            trace_delivered(b, s, e->msg, q, e->redelivered);
         if (spec->no_ack)
             entry_end(b, e);
         else

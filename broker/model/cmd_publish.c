@@ -12,6 +12,7 @@
 #include "broker/model/rights.h"
 #include "broker/model/route.h"
 #include "broker/model/state.h"
+#include "broker/model/trace.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
@@ -115,8 +116,10 @@ static bool find_targets(struct broker *b, struct command *c, struct stream *s, 
 }
 
 /* Puts the message into all its queues.  Takes the reference.  False: one of them refused it. */
-static bool enqueue(struct broker *b, struct message *m, const struct targets *to)
+static bool enqueue(struct broker *b, const struct stream *s, struct message *m, const struct targets *to)
 {
+    if (trace_is_on(s->outlet->vhost))
+        trace_published(b, s, m, to->queues, to->n);
     bool taken = true, is_some = to->n > 0;
     bool is_tx = dedup_begin(b, to->keys, to->queues, to->n);
     remember_begin(b, m);
@@ -138,7 +141,7 @@ static bool quota_is_exceeded(const struct message *m, const struct targets *to)
 }
 
 /* Routes and enqueues.  False: a queue refused it. */
-static bool publish(struct broker *b, struct command *c, const struct targets *to)
+static bool publish(struct broker *b, struct command *c, const struct stream *s, const struct targets *to)
 {
     struct message *m = c->publish.msg;
     if (quota_is_exceeded(m, to)) {
@@ -148,7 +151,7 @@ static bool publish(struct broker *b, struct command *c, const struct targets *t
     }
     if (to->n == 0 && c->publish.mandatory && !(to->keys != NULL && to->keys->is_duplicate))
         broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
-    return enqueue(b, m, to);
+    return enqueue(b, s, m, to);
 }
 
 void command_publish(struct broker *b, struct command *c, struct stream *s)
@@ -166,7 +169,7 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
     bool confirm = c->publish.confirm;
     if (b->paces > 0)
         pace_publish(b, s->outlet, c->publish.msg, to.queues, to.n);
-    bool taken = publish(b, c, &to);
+    bool taken = publish(b, c, s, &to);
     if (!confirm)
         return;
     struct event *e = broker_tell(b, taken ? CONFIRMED : REFUSED, c->from);
@@ -216,7 +219,7 @@ static bool commit_publish(struct broker *b, struct command *c, struct stream *s
         broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
     bool taken = !quota_is_exceeded(m, &to);
     if (taken)
-        taken = enqueue(b, m, &to);
+        taken = enqueue(b, s, m, &to);
     else
         message_unref(m);
     for (size_t i = 0; i < to.n; i++)

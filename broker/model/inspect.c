@@ -440,6 +440,7 @@ static void inspect(struct page *p)
     case INSPECT_QUEUES:
     case INSPECT_BINDINGS:
     case INSPECT_CONSUMERS:
+    case INSPECT_MESSAGES:
     case INSPECT_DELAYED:
         if (p->vhost != NULL)
             inspect_in_vhost(p);
@@ -462,6 +463,18 @@ static void inspect_delayed(struct broker *b, struct command *c, const struct pa
     inspection_destroy(p->to);
 }
 
+static void inspect_messages(struct broker *b, struct command *c, const struct page *p)
+{
+    struct queue *q = p->vhost != NULL && p->to->has_name ? vhost_find_queue(b, p->vhost, p->to->name) : NULL;
+    if (q != NULL) {
+        peek(b, c, q);
+        return;
+    }
+    broker_fail(b, c, NO_SUCH_QUEUE,
+                str_format("no queue '%.*s' in vhost '%.*s'", BYTES_ARG(p->to->name), BYTES_ARG(p->to->vhost)));
+    inspection_destroy(c->inspection);
+}
+
 void command_inspect(struct broker *b, struct command *c)
 {
     struct page p = {.b = b, .to = c->inspection};
@@ -476,6 +489,10 @@ void command_inspect(struct broker *b, struct command *c)
     }
     if (p.to->what == INSPECT_DELAYED) {
         inspect_delayed(b, c, &p);
+        return;
+    }
+    if (p.to->what == INSPECT_MESSAGES) {
+        inspect_messages(b, c, &p);
         return;
     }
     inspect(&p);

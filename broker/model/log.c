@@ -95,6 +95,7 @@ static void look_at_open_part(struct broker *b, struct queue *q)
         return;
     if (p->last_ms == LOG_UNKNOWN_MS)
         p->last_ms = b->now.wall_ms;
+    p->defined = p->first;
     remember_part(b, RECORD_DEFINE, q, p);
     add_part(l, q->next_position);
 }
@@ -335,6 +336,7 @@ bool log_restore_part(struct broker *b, uint64_t queue, struct bytes key, struct
     if (d.count == 0 || d.first > UINT64_MAX - d.count || (last != NULL && d.first < last->first + last->count))
         return false;
     struct log_part *p = add_part(l, d.first);
+    p->defined = d.first;
     p->count = d.count;
     p->bytes = d.bytes;
     p->size = d.size;

@@ -24,6 +24,8 @@ struct vhost {
     struct map replies;                /* by address; owned by their consumers' clients (reply.h) */
     struct map bindings;               /* by what makes them one (reference amqp-protocol 5.7); owned */
     struct exchange *default_exchange; /* borrowed: the one without a name */
+    struct exchange *trace;            /* borrowed: amq.rabbitmq.trace */
+    bool is_traced;                    /* its definition says so: trace.h */
     struct spec *spec;                 /* owned: as it was defined (port/definition.h) */
     struct bytes name;                 /* in spec */
     bool is_defined;                   /* it was put, or restored; else it came with broker_create() */

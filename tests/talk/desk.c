@@ -111,6 +111,8 @@ static void add_vhost(struct changes *all, const struct words *w, struct bytes n
     struct pen facts = pen_over(more, sizeof more);
     if (words_has(w, "default-queue-type"))
         table_put_string(&facts, BYTES("default_queue_type"), words_bytes(w, "default-queue-type", (struct bytes){0}));
+    if (words_has(w, "tracing"))
+        table_put_bool(&facts, BYTES("tracing"), true);
     add(all, CHANGE_PUT, DEFINE_VHOST, &(struct spec){.name = name, .arguments = pen_written(&facts)});
     add(all, CHANGE_PUT, DEFINE_PARAMETER, &limits);
 }
