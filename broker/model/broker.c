@@ -46,6 +46,7 @@ struct broker *broker_create(const struct broker_config *config)
     log_state_init(&b->logs);
     b->connections_max = config->connections_max;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
+    b->ignores_client_deaths = config->ignores_client_deaths;
     b->delivery_limit = config->delivery_limit > 0 ? config->delivery_limit : MODEL_DELIVERY_LIMIT;
     b->default_queue_type = config->default_queue_type;
     b->strict_queue_types = config->strict_queue_types;

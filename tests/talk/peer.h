@@ -19,7 +19,7 @@ struct peer_options {
     uint64_t memory_high;
     bool live_prefetch;
     uint8_t default_queue_type; /* enum queue_type */
-    bool strict_queue_types, relaxed_redeclare, relaxed_quorum;
+    bool strict_queue_types, relaxed_redeclare, relaxed_quorum, ignores_client_deaths;
 };
 
 struct peer {
