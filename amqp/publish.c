@@ -177,6 +177,7 @@ static void put_properties_anew(struct draft *d)
 static bool read_properties(const struct session *s, const struct channel *c, struct draft *d, struct bytes properties)
 {
     struct properties *p = &d->properties;
+    struct field own;
     if (!properties_decode(properties, p))
         return false;
     d->spec.properties = properties;
@@ -190,6 +191,9 @@ static bool read_properties(const struct session *s, const struct channel *c, st
     if (properties_has(p, PROPERTY_headers)) {
         d->spec.flags |= MESSAGE_HAS_HEADERS;
         read_extra_keys(d);
+        if (table_find(p->headers, BYTES("x-dead-letter-exchange"), &own) ||
+            table_find(p->headers, BYTES("x-dead-letter-routing-key"), &own))
+            d->spec.flags |= MESSAGE_HAS_DEAD_LETTER;
     }
     if (d->objection == NULL && properties_has(p, PROPERTY_user_id))
         check_user_id(s, d);
@@ -270,6 +274,15 @@ static struct error *tell_defect(const struct session *s, const struct content *
     return NULL;
 }
 
+/* Whoever has been slowed goes on a few at a time, so that what its socket holds does not come all at once. */
+static void publish_count(struct session *s)
+{
+    if (s->publishes_left == 0 || --s->publishes_left > 0)
+        return;
+    s->is_slowed = true;
+    session_tell(s, NULL, PACE, 0);
+}
+
 struct error *publish_whole(struct session *s, struct channel *c)
 {
     struct content *content = &c->content;
@@ -285,6 +298,7 @@ struct error *publish_whole(struct session *s, struct channel *c)
     publish->publish.confirm = c->confirms != NULL;
     content->msg = NULL;
     content->objection = NULL;
+    publish_count(s);
     return NULL;
 }
 

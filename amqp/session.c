@@ -170,7 +170,7 @@ struct bytes session_make_name(const struct session *s, const char *prefix, char
 
 bool session_is_reading(const struct session *s)
 {
-    bool is_blocked = s->is_blocked && s->state == RUNNING;
+    bool is_blocked = (s->is_blocked || s->is_slowed) && s->state == RUNNING;
     return states[s->state].input == READS && !s->deaf && !(s->doomed > 0 && s->state == RUNNING) && !is_blocked &&
            s->owed <= SESSION_COMMANDS_MAX && s->output.bytes <= SESSION_OUTPUT_MAX;
 }
@@ -282,6 +282,7 @@ static void take_channel_event(struct session *s, struct channel *c, struct even
         consume_on_overdue(s, c, e);
         break;
     case EXPELLED:
+    case SLOWED:
     case DETACHED:
         break;
     }
@@ -295,6 +296,17 @@ static bool is_stale(const struct channel *c, const struct event *e)
     return has_cookie && c->serial != e->cookie >> COOKIE_SERIAL;
 }
 
+/* Unlike an alarm this is nobody's business: the client is told nothing. */
+static void on_slowed(struct session *s, const struct event *e)
+{
+    s->is_slowed = e->slowed.is_slowed;
+    s->publishes_left = e->slowed.publishes;
+    if (s->is_slowed)
+        return;
+    s->heard = true; /* what it sent meanwhile lies unread */
+    s->misses = 0;
+}
+
 void session_event(struct session *s, struct event *e, uint64_t now)
 {
     s->now = now;
@@ -302,6 +314,8 @@ void session_event(struct session *s, struct event *e, uint64_t now)
         ending_on_detached(s);
     } else if (e->what == EXPELLED) {
         session_force_close(s, e->expelled.text, now);
+    } else if (e->what == SLOWED) {
+        on_slowed(s, e);
     } else if (e->what == DONE && e->verb == LOGIN) {
         login_on_answer(s, e);
     } else if ((e->what == DONE || e->what == FAILED) && e->verb == ATTACH) {

@@ -44,7 +44,7 @@ struct error *settle_on_ack(struct session *s, struct channel *c, const union me
 struct error *settle_on_nack(struct session *s, struct channel *c, const union method *m)
 {
     const struct basic_nack *nack = &m->basic_nack;
-    return settle(s, c, nack->delivery_tag, nack->multiple, nack->requeue ? REQUEUED : REJECTED);
+    return settle(s, c, nack->delivery_tag, nack->multiple, nack->requeue ? HANDED_BACK : REJECTED);
 }
 
 struct error *settle_on_reject(struct session *s, struct channel *c, const union method *m)

@@ -77,18 +77,20 @@ struct session {
     uint8_t capabilities; /* the client's; bits of enum capability */
     uint8_t close_oks;    /* connection.close-ok that are owed once the channels have ended */
     bool is_loopback, is_tls;
-    bool is_let_in;     /* JUDGED */
-    bool is_counted;    /* channels begin with OPEN */
-    bool deaf;          /* framing was lost: nothing is read any more */
-    bool abort;         /* OVER: the output is lost */
-    bool is_blocked;    /* by an alarm, since it published */
-    bool is_told;       /* … with connection.blocked */
-    bool heard;         /* bytes came since the last look */
-    bool took;          /* the socket took output since the last look */
-    bool spoke;         /* bytes were written since the last look */
-    bool must_speak;    /* the first look of all: a heartbeat is sent whatever was written */
-    uint8_t misses;     /* looks in a row at which nothing had come */
-    uint8_t beat_bytes; /* of a heartbeat that is not yet written: they do not count as speaking */
+    bool is_let_in;          /* JUDGED */
+    bool is_counted;         /* channels begin with OPEN */
+    bool deaf;               /* framing was lost: nothing is read any more */
+    bool abort;              /* OVER: the output is lost */
+    bool is_blocked;         /* by an alarm, since it published */
+    bool is_told;            /* … with connection.blocked */
+    bool is_slowed;          /* it publishes faster than it may */
+    bool heard;              /* bytes came since the last look */
+    bool took;               /* the socket took output since the last look */
+    bool spoke;              /* bytes were written since the last look */
+    bool must_speak;         /* the first look of all: a heartbeat is sent whatever was written */
+    uint32_t publishes_left; /* before it has to ask; 0: as many as it likes */
+    uint8_t misses;          /* looks in a row at which nothing had come */
+    uint8_t beat_bytes;      /* of a heartbeat that is not yet written: they do not count as speaking */
 
     uint16_t channel_max, heartbeat_s; /* as negotiated; 0: no limit, none */
     uint32_t frame_max;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "broker/config.h"
+#include "broker/defaults.h"
 #include "broker/import.h"
 #include "broker/model/broker.h"
 #include "broker/net/password.h"
@@ -148,6 +149,9 @@ int boot_define(const struct config *c, struct broker *b, struct keeper *k, bool
     }
     if (!has_vhosts && broker_totals(b).vhosts > 0)
         adopt_vhost(b, k);
+    status = defaults_load(c, b);
+    if (status != EX_OK)
+        return status;
     if (import_is_wanted(c))
         status = import_definitions(c, b, k);
     else if (broker_totals(b).users == 0)

@@ -342,9 +342,17 @@ static const struct setting **sorted(const struct config *c)
 void config_each(const struct config *c, enum config_id id, config_each_fn *each, void *arg)
 {
     const struct setting **all = sorted(c);
-    for (size_t i = 0; i < c->n; i++)
-        if (all[i]->key->id == id)
-            each(arg, strrchr(all[i]->name, '.') + 1, all[i]->text, all[i]->value.number);
+    for (size_t i = 0; i < c->n; i++) {
+        const struct config_key *key = all[i]->key;
+        const char *star = strchr(key->name, '*');
+        if (key->id != id || star == NULL)
+            continue;
+        /* What is before the star and behind it is the same in both. */
+        size_t before = (size_t)(star - key->name), behind = strlen(star + 1), len = strlen(all[i]->name);
+        char *word = str_copy(bytes_of(all[i]->name + before, len - before - behind));
+        each(arg, word, all[i]->text, all[i]->value.number);
+        free(word);
+    }
     free((void *)all);
 }
 

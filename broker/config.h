@@ -53,9 +53,9 @@ bool config_is_set(const struct config *c, enum config_id id);
 /* Wipes a secret if it was set: it is "" from now on.  For when nothing borrows it any more. */
 void config_forget_secret(struct config *c, enum config_id id);
 
-/* Every setting of a key with * in its name, by that name: the name's last word, the value, and what it means if it is
- * a number or a boolean. */
-typedef void config_each_fn(void *arg, const char *last_word, const char *value, uint64_t number);
+/* Every setting of a key with * in its name, by that name: the word that * stands for, the value, and what it means if
+ * it is a number or a boolean. */
+typedef void config_each_fn(void *arg, const char *word, const char *value, uint64_t number);
 void config_each(const struct config *c, enum config_id id, config_each_fn *each, void *arg);
 
 /* The whole table: "key = value  # origin". */

@@ -32,6 +32,7 @@ enum config_type {
     TYPE_SIZE,     /* bytes, or a number with a unit: k is 1000, Ki is 1024 */
     TYPE_BYTES,    /* bytes, or a number with a unit: k is 1024 */
     TYPE_FRACTION, /* 0.4, 40% */
+    TYPE_DURATION, /* ms, or numbers with units: 1h30m */
     TYPE_LEVEL,    /* a log level */
     TYPE_LISTENER, /* an address (net/listener.h), or none */
     TYPE_MODE,     /* of a file: octal digits */
@@ -43,6 +44,8 @@ enum config_type {
     TYPE_LOGIN_FROM,  /* enum login_from (net/certificate.h) */
     TYPE_MECHANISM,   /* a bit of enum session_mechanism (amqp/session.h), by its number */
     TYPE_SAN_TYPE,    /* enum san_type (net/certificate.h) */
+    TYPE_QUEUE_TYPE,  /* enum queue_type (port/spec.h) */
+    TYPE_APPLY_TO,    /* what policies apply to */
     TYPE_ANY,
 };
 

@@ -79,6 +79,31 @@ static bool fraction_parse(const char *text, double *fraction)
     return digits > 0 && end == text + digits && (is_percent || *end == '\0');
 }
 
+/* Numbers with units, the larger first or not: 1h30m; without a unit: ms. */
+static bool duration_parse(const char *text, uint64_t *ms)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"ms", 1},       {"s", 1000},      {"m", 60000},     {"h", 3600000},
+                 {"d", 86400000}, {"w", 604800000}, {"f", 1209600000}};
+    enum { DIGITS_MAX = 12 };
+    if (strlen(text) <= DIGITS_MAX && integer_parse(text, ms))
+        return true;
+    bool is_one = *text != '\0';
+    for (*ms = 0; *text != '\0' && is_one;) {
+        size_t digits = strspn(text, "0123456789"), letters = strcspn(text + digits, "0123456789"), i = 0;
+        size_t n = sizeof units / sizeof units[0];
+        while (i < n && (strlen(units[i].unit) != letters || strncasecmp(text + digits, units[i].unit, letters) != 0))
+            i++;
+        is_one = digits > 0 && digits <= DIGITS_MAX && i < n;
+        if (is_one)
+            *ms += strtoull(text, NULL, 10) * units[i].ms;
+        text += digits + letters;
+    }
+    return is_one;
+}
+
 static bool level_parse(const char *text, uint64_t *n)
 {
     int level = log_level_find(text);
@@ -107,11 +132,15 @@ static const char *const *words_of(enum config_type type, const char **expected)
     static const char *const login_from[] = {"distinguished_name", "common_name", "subject_alternative_name", NULL};
     static const char *const mechanism[] = {"PLAIN", "AMQPLAIN", "EXTERNAL", NULL};
     static const char *const san_type[] = {"dns", "ip", "email", "uri", "other_name", NULL};
+    static const char *const queue_type[] = {"classic", "quorum", "stream", NULL};
+    static const char *const apply_to[] = {"queues", "classic_queues", "quorum_queues", "streams", "all", NULL};
     static const struct {
         enum config_type type;
         const char *const *words;
         const char *expected;
     } all[] = {
+        {TYPE_QUEUE_TYPE, queue_type, "one of classic, quorum, stream"},
+        {TYPE_APPLY_TO, apply_to, "one of queues, classic_queues, quorum_queues, streams, all"},
         {TYPE_VERIFY, verify, "one of verify_none, verify_peer"},
         {TYPE_TLS_VERSION, versions, "one of tlsv1.3, tlsv1.2"},
         {TYPE_CRL_CHECK, crl_check, "one of true, false, peer, best_effort"},
@@ -183,6 +212,10 @@ bool config_value_parse(const struct config_key *key, const char *text, struct c
         bool is_one = size_parse(text, key->type == TYPE_BYTES, &value->number);
         return (in_range(key, value->number, "bytes, perhaps with a unit (kB, MiB, …),", expected, size) && is_one);
     }
+    case TYPE_DURATION: {
+        bool is_one = duration_parse(text, &value->number);
+        return in_range(key, value->number, "ms, or numbers with units (1h30m),", expected, size) && is_one;
+    }
     case TYPE_FRACTION:
         say(expected, size, "a share such as 0.4 or 40%");
         return fraction_parse(text, &value->fraction) && value->fraction >= (double)key->min &&
@@ -205,6 +238,8 @@ bool config_value_parse(const struct config_key *key, const char *text, struct c
     case TYPE_LOGIN_FROM:
     case TYPE_MECHANISM:
     case TYPE_SAN_TYPE:
+    case TYPE_QUEUE_TYPE:
+    case TYPE_APPLY_TO:
         return word_parse(key, text, &value->number, expected, size);
     case TYPE_ANY:
         return true;

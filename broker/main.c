@@ -175,6 +175,10 @@ static struct broker_config broker_config_of(const struct config *c)
         .connections_max = config_number(c, KEY_CONNECTION_MAX),
         .consumer_timeout_ms = config_number(c, KEY_CONSUMER_TIMEOUT),
         .delivery_limit = config_number(c, KEY_DEFAULT_DELIVERY_LIMIT),
+        .default_queue_type = (uint8_t)config_number(c, KEY_DEFAULT_QUEUE_TYPE),
+        .strict_queue_types = config_number(c, KEY_STRICT_QUEUE_TYPES) != 0,
+        .relaxed_redeclare = config_number(c, KEY_RELAXED_REDECLARE) != 0,
+        .relaxed_quorum = config_number(c, KEY_RELAXED_QUORUM) != 0,
     };
 }
 

@@ -138,7 +138,7 @@ void queues_get(struct request *r)
 }
 
 /* Its x-… arguments are read as a session reads them; what is wrong with them the model says, after its own checks. */
-static void declare_queue(struct request *r, struct spec *spec, const json_t *arguments)
+static void declare_queue(struct request *r, enum change_kind kind, struct spec *spec, const json_t *arguments)
 {
     char *error = NULL;
     void *table = json_make_table(arguments, &spec->arguments, &error);
@@ -151,20 +151,58 @@ static void declare_queue(struct request *r, struct spec *spec, const json_t *ar
     if (objection != NULL)
         spec->objection = bytes_of_string(objection);
     struct changes *c = changes_create();
-    changes_add(c, CHANGE_PUT, DEFINE_QUEUE, spec_create(spec));
+    changes_add(c, kind, DEFINE_QUEUE, spec_create(spec));
     free(objection);
     free(table);
     request_alter(r, c, request_answer_change);
 }
 
+/* The arguments that are given take the places of those that it has; null takes one away. */
+static void update_queue(struct request *r)
+{
+    struct spec spec = {.vhost = r->param[0], .name = r->param[1]};
+    const json_t *given = request_member(r, "arguments");
+    json_t *value;
+    const char *key;
+    if (r->before == NULL) {
+        request_not_found(r);
+        return;
+    }
+    if (!json_is_object(given)) {
+        request_refuse(r, "arguments are no object");
+        return;
+    }
+    spec.durable = json_is_true(json_object_get(r->before, "durable"));
+    spec.auto_delete = json_is_true(json_object_get(r->before, "auto_delete"));
+    json_t *arguments = json_copy(json_object_get(r->before, "arguments"));
+    json_object_foreach((json_t *)(uintptr_t)given, key, value)
+    {
+        if (json_is_null(value))
+            json_object_del(arguments, key);
+        else
+            json_set(arguments, key, json_incref(value));
+    }
+    declare_queue(r, CHANGE_UPDATE, &spec, arguments);
+    json_decref(arguments);
+}
+
+static void look_before_update(struct request *r)
+{
+    fetch_before(r, INSPECT_QUEUES, &r->param[0], &r->param[1], update_queue);
+}
+
 void queues_put(struct request *r)
 {
     struct spec spec = {.vhost = r->param[0], .name = r->param[1]};
+    if (request_query_flag(r, "update")) {
+        request_take_turn(r, look_before_update);
+        return;
+    }
     if (!request_flag(r, "durable", &spec.durable) || !request_flag(r, "auto_delete", &spec.auto_delete))
         return;
     json_t *arguments = topology_arguments(r);
     if (arguments != NULL)
-        declare_queue(r, &spec, arguments);
+        declare_queue(r, CHANGE_PUT, &spec, arguments);
     json_decref(arguments);
 }
 

@@ -10,7 +10,8 @@
 #include "broker/admin/shape.h"
 #include "broker/net/password.h"
 
-static const char *const limits[2] = {"max-connections", "max-channels"};
+static const char *const limits[] = {"max-connections", "max-channels", "max-publish-rate", "max-publish-bytes-rate",
+                                     NULL};
 
 /* ---- Lists. */
 

@@ -8,7 +8,8 @@
 #include "broker/admin/listing.h"
 #include "broker/admin/shape.h"
 
-static const char *const limits[2] = {"max-connections", "max-queues"};
+static const char *const limits[] = {"max-connections", "max-queues",       "max-exchanges",          "max-bindings",
+                                     "max-queue-bytes", "max-publish-rate", "max-publish-bytes-rate", NULL};
 
 /* ---- Lists. */
 

@@ -85,9 +85,11 @@ json_t *fetch_rest(json_t *row)
     return rest;
 }
 
-bool fetch_limit(struct request *r, struct bytes name, const char *const names[2], int64_t *value)
+bool fetch_limit(struct request *r, struct bytes name, const char *const *names, int64_t *value)
 {
-    bool is_known = bytes_equal(name, bytes_of_string(names[0])) || bytes_equal(name, bytes_of_string(names[1]));
+    bool is_known = false;
+    for (; *names != NULL && !is_known; names++)
+        is_known = bytes_equal(name, bytes_of_string(*names));
     const json_t *given = request_member(r, "value");
     if (given == NULL) {
         request_refuse(r, "[{key_missing,value}]");

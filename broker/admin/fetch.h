@@ -20,6 +20,6 @@ json_t *fetch_tags(struct request *r, const json_t *value);
 /* A row without its name, and the rest as it is: what goes back as arguments when one member is changed. */
 json_t *fetch_rest(json_t *row);
 
-/* The body's "value", an integer, for the limit `name`, one of two; false: it was answered. */
-bool fetch_limit(struct request *r, struct bytes name, const char *const names[2], int64_t *value);
+/* The body's "value", an integer, for the limit `name`, one of names, which end with NULL; false: it was answered. */
+bool fetch_limit(struct request *r, struct bytes name, const char *const *names, int64_t *value);
 #endif

@@ -45,6 +45,8 @@ static const char *verb_of(const struct change *c)
 {
     if (c->kind == CHANGE_PURGE)
         return "purge";
+    if (c->kind == CHANGE_UPDATE)
+        return "update";
     if (c->kind == CHANGE_REMOVE)
         return "delete";
     return c->outcome == CHANGE_CHANGED ? "update" : "create";
@@ -86,7 +88,7 @@ static void note_change(const struct request *r, const struct change *c, const c
     a.object = c->spec->name;
     a.vhost = c->spec->vhost;
     a.count = c->count;
-    a.has_count = c->what == DEFINE_QUEUE && c->kind != CHANGE_PUT;
+    a.has_count = c->what == DEFINE_QUEUE && (c->kind == CHANGE_REMOVE || c->kind == CHANGE_PURGE);
     if (why != NULL) {
         a.result = BYTES("refused");
         a.reason = bytes_of_string(why);

@@ -33,6 +33,8 @@ static const char *const modes[] = {"default", "lazy", NULL};
 static const char *const locators[] = {"client-local", "balanced", "random", "least-leaders", NULL};
 static const char *const retries[] = {"disabled", "all", "failed", "returned", NULL};
 
+static const char *const growths[] = {"linear", "constant", "exponential", NULL};
+
 static const struct key keys[] = {
     {.name = "message-ttl", .what = "message TTL", .rule = INTEGER, .is_operators = true},
     {.name = "expires", .what = "queue expiry", .rule = INTEGER, .low = 1, .is_operators = true},
@@ -48,6 +50,13 @@ static const struct key keys[] = {
     {.name = "delayed-retry-type", .what = "delayed retry type", .rule = WORD, .words = retries, .is_operators = true},
     {.name = "delayed-retry-min", .what = "delayed retry time", .rule = INTEGER, .is_operators = true},
     {.name = "delayed-retry-max", .what = "delayed retry time", .rule = INTEGER, .is_operators = true},
+    {.name = "delayed-retry-multiplier", .what = "delayed retry multiplier", .rule = WORD, .words = growths},
+    {.name = "max-publish-rate", .what = "publish rate", .rule = INTEGER, .is_operators = true},
+    {.name = "message-deduplication", .what = "message-deduplication value", .rule = BOOLEAN},
+    {.name = "deduplication-header", .what = "deduplication header", .rule = TEXT},
+    {.name = "cache-size", .what = "cache size", .rule = INTEGER},
+    {.name = "cache-ttl", .what = "cache TTL", .rule = INTEGER},
+    {.name = "message-group-header", .what = "message group header", .rule = TEXT},
     {.name = "max-age", .what = "max age", .rule = TEXT},
     {.name = "stream-max-segment-size-bytes", .what = "segment size", .rule = INTEGER},
     {.name = "stream-filter-size-bytes", .what = "filter size", .rule = INTEGER},
@@ -200,7 +209,9 @@ char *policy_check(const json_t *value, bool is_operator)
 
 char *policy_check_limits(const json_t *value)
 {
-    static const char *const names[] = {"max-connections", "max-queues", "max-channels"};
+    static const char *const names[] = {
+        "max-connections", "max-queues",      "max-channels",     "max-exchanges",
+        "max-bindings",    "max-queue-bytes", "max-publish-rate", "max-publish-bytes-rate"};
     if (!json_is_object(value))
         return said("limits should be an object, actually was ", print(value), "");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

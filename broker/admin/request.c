@@ -402,7 +402,7 @@ void request_answer_change(struct request *r, struct event *e)
         request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
         break;
     case CHANGE_NOTHING:
-        if (c->kind == CHANGE_PUT)
+        if (c->kind == CHANGE_PUT || c->kind == CHANGE_UPDATE)
             request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
         else
             request_not_found(r);

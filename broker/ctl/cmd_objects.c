@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 #include "broker/ctl/command.h"
 #include "broker/ctl/ctl.h"
 #include "broker/ctl/handlers.h"
@@ -94,6 +95,43 @@ int objects_create_queue(struct ctl *c)
     json_t *body = json_pack("{s:b, s:b, s:o}", "durable", options_has(c->options, OPTION_DURABLE), "auto_delete",
                              options_has(c->options, OPTION_AUTO_DELETE), "arguments", arguments);
     return send_body(c, "PUT", path_of("queues", ctl_vhost(c), c->args[0]), body);
+}
+
+/* NAME=VALUE, where the value is JSON, or else a text; false: it has said what is wrong. */
+static bool add_argument(struct ctl *c, json_t *arguments, const char *word, int *status)
+{
+    const char *value = strchr(word, '=');
+    if (value == NULL || value == word) {
+        *status = ctl_misused(c, EX_USAGE, "'%s' is not of the form <argument>=<value>", word);
+        return false;
+    }
+    json_t *read = json_loads(value + 1, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+    char *name = str_copy(bytes_of(word, (size_t)(value - word)));
+    json_object_set_new(arguments, name, read != NULL ? read : json_string(value + 1));
+    free(name);
+    return true;
+}
+
+int objects_set_queue_arguments(struct ctl *c)
+{
+    int status = 0;
+    struct answer a;
+    json_t *arguments = json_object();
+    for (size_t i = 1; i < c->n_args; i++)
+        if (!add_argument(c, arguments, c->args[i], &status)) {
+            json_decref(arguments);
+            return status;
+        }
+    status = ctl_call(c, "PUT", path_query(path_of("queues", ctl_vhost(c), c->args[0]), "update", "true"),
+                      json_pack("{s:o}", "arguments", arguments), &a);
+    if (status == 0 && a.status == 404)
+        status = ctl_need_vhost(c, ctl_vhost(c));
+    if (status == 0 && a.status == 404)
+        status = ctl_fail(c, EX_USAGE, "Queue not found");
+    else if (status == 0)
+        status = ctl_refused(c, &a);
+    answer_fini(&a);
+    return ctl_done(c, status);
 }
 
 int objects_switch_queue(struct ctl *c)

@@ -46,6 +46,7 @@ int parameters_set_cluster_name(struct ctl *c);
 int objects_delete_queue(struct ctl *c);
 int objects_purge_queue(struct ctl *c);
 int objects_create_queue(struct ctl *c);
+int objects_set_queue_arguments(struct ctl *c);
 int objects_switch_queue(struct ctl *c);
 int objects_create_exchange(struct ctl *c);
 int objects_delete_exchange(struct ctl *c);

@@ -109,9 +109,10 @@ static char *refuse_changes(struct broker *b, const struct changes *all, size_t 
     map_init(&promises);
     for (*at = 0; *at < all->n; ++*at) {
         const struct change *c = &all->at[*at];
-        if (c->kind == CHANGE_PUT)
+        bool is_judged = c->kind == CHANGE_PUT || c->kind == CHANGE_UPDATE;
+        if (is_judged)
             refusal = refuse_names(b, &promises, c, why);
-        if (c->kind == CHANGE_PUT && refusal == NULL)
+        if (is_judged && refusal == NULL)
             refusal = refuse_content(c, why);
         if (refusal != NULL)
             break;

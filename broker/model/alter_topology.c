@@ -5,6 +5,7 @@
 #include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
 #include "broker/model/queue.h"
+#include "broker/model/queue_type.h"
 #include "broker/model/remember.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
@@ -12,6 +13,7 @@
 #include "broker/port/change.h"
 #include "broker/port/definition.h"
 #include "broker/port/spec.h"
+#include "codec/table.h"
 
 char *alter_refuse_topology(const struct change *c, enum reason *why)
 {
@@ -53,6 +55,8 @@ static void put_exchange(struct broker *b, struct vhost *v, struct change *c)
         skip(c, difference);
     } else if (x == NULL && is_reserved(c->spec->name)) {
         skip(c, str_format("exchange name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(c->spec->name)));
+    } else if (x == NULL && (difference = resource_refuse_exchange(v, c->spec->name)) != NULL) {
+        skip(c, difference);
     } else if (x == NULL) {
         x = exchange_create(b, v, c->spec);
         remember_exchange(b, RECORD_DEFINE, x);
@@ -104,20 +108,41 @@ static void put_queue(struct broker *b, struct vhost *v, struct change *c)
     struct queue *q = vhost_find_queue(b, v, c->spec->name);
     char *why = NULL;
     if (q != NULL)
-        why = q->owner != NULL ? locked(q) : queue_differs(q, c->spec);
+        why = q->owner != NULL ? locked(q) : queue_type_redeclare(b, q, c->spec);
     else if (c->spec->name.len == 0)
         why = str_copy(BYTES("a queue needs a name"));
     else if (bytes_start_with(c->spec->name, BYTES("amq.")) && !c->spec->server_named)
         why = str_format("queue name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(c->spec->name));
     else
         why = resource_refuse_queue(v, c->spec->name);
+    if (why == NULL && q == NULL)
+        why = queue_type_refuse(b, v, c->spec);
     if (why != NULL) {
         skip(c, why);
     } else if (q == NULL) {
-        q = queue_create(b, v, c->spec, NULL, b->next_queue_id++);
+        struct spec *resolved = queue_type_resolve(b, v, c->spec);
+        q = queue_create(b, v, resolved != NULL ? resolved : c->spec, NULL, b->next_queue_id++);
+        free(resolved);
         remember_queue(b, RECORD_DEFINE, q);
         c->outcome = CHANGE_MADE;
     }
+}
+
+static void update_queue(struct broker *b, struct vhost *v, struct change *c)
+{
+    struct queue *q = vhost_find_queue(b, v, c->spec->name);
+    if (q == NULL || table_same_entries(q->spec->arguments, c->spec->arguments))
+        return;
+    char *why = q->owner != NULL ? locked(q) : queue_type_refuse(b, v, c->spec);
+    if (why == NULL)
+        why = queue_refuse_change(q, c->spec);
+    if (why != NULL) {
+        skip(c, why);
+        return;
+    }
+    queue_change_arguments(b, q, c->spec);
+    remember_queue(b, RECORD_DEFINE, q);
+    c->outcome = CHANGE_CHANGED;
 }
 
 static void remove_queue(struct broker *b, struct vhost *v, struct change *c)
@@ -125,7 +150,8 @@ static void remove_queue(struct broker *b, struct vhost *v, struct change *c)
     struct queue *q = vhost_find_queue(b, v, c->spec->name);
     if (q == NULL)
         return;
-    bool not_empty = c->spec->if_empty && q->ready_count > 0, used = c->spec->if_unused && q->consumer_count > 0;
+    bool not_empty = c->spec->if_empty && q->ready_count + q->waiting.count + letters_count(q) > 0;
+    bool used = c->spec->if_unused && q->consumer_count > 0;
     if (q->owner != NULL) {
         skip(c, locked(q));
     } else if (not_empty || used) {
@@ -193,6 +219,8 @@ static void put_binding(struct broker *b, struct vhost *v, struct change *c)
     if (m.binding != NULL)
         return;
     char *why = refuse_binding(v, &m, c->spec);
+    if (why == NULL)
+        why = resource_refuse_binding(v);
     if (why != NULL) {
         skip(c, why);
         return;
@@ -219,9 +247,12 @@ static void remove_binding(struct broker *b, struct vhost *v, struct change *c)
 
 void alter_topology(struct broker *b, struct change *c)
 {
-    static void (*const how[][CHANGE_CANCEL + 1])(struct broker * b, struct vhost * v, struct change * c) = {
+    static void (*const how[][CHANGE_KINDS])(struct broker * b, struct vhost * v, struct change * c) = {
         [DEFINE_EXCHANGE] = {[CHANGE_PUT] = put_exchange, [CHANGE_REMOVE] = remove_exchange, [CHANGE_CANCEL] = cancel},
-        [DEFINE_QUEUE] = {[CHANGE_PUT] = put_queue, [CHANGE_REMOVE] = remove_queue, [CHANGE_PURGE] = purge_queue},
+        [DEFINE_QUEUE] = {[CHANGE_PUT] = put_queue,
+                          [CHANGE_REMOVE] = remove_queue,
+                          [CHANGE_PURGE] = purge_queue,
+                          [CHANGE_UPDATE] = update_queue},
         [DEFINE_BINDING] = {[CHANGE_PUT] = put_binding, [CHANGE_REMOVE] = remove_binding},
     };
     struct vhost *v = vhost_find(b, c->spec->vhost);

@@ -10,8 +10,10 @@
 #include "broker/model/deadletter.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
+#include "broker/model/pace.h"
 #include "broker/model/parameter.h"
 #include "broker/model/parked.h"
+#include "broker/model/policy.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/replay.h"
@@ -39,14 +41,20 @@ struct broker *broker_create(const struct broker_config *config)
     b->records = config->records;
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
+    letters_state_init(&b->letters);
     log_state_init(&b->logs);
     b->connections_max = config->connections_max;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
     b->delivery_limit = config->delivery_limit > 0 ? config->delivery_limit : MODEL_DELIVERY_LIMIT;
+    b->default_queue_type = config->default_queue_type;
+    b->strict_queue_types = config->strict_queue_types;
+    b->relaxed_redeclare = config->relaxed_redeclare;
+    b->relaxed_quorum = config->relaxed_quorum;
     map_init(&b->vhosts);
     map_init(&b->users);
     map_init(&b->parameters);
     map_init(&b->queues_by_id);
+    dedup_state_init(&b->dedup);
     slots_init(&b->tickets);
     entry_pool_init(&b->entries);
     heap_init(&b->wakeups);
@@ -55,6 +63,8 @@ struct broker *broker_create(const struct broker_config *config)
     list_init(&b->dirty);
     list_init(&b->doomed);
     list_init(&b->traces);
+    list_init(&b->stale);
+    list_init(&b->vhost_defaults);
     list_init(&b->resumed);
     route_init(&b->route);
     wakeup_init(&b->alarm_wakeup, on_alarm);
@@ -77,12 +87,15 @@ void broker_destroy(struct broker *b)
             outlet_delete(b, b->outlets[i]);
     deadletter_forget(b);
     trace_drop_all(b);
+    letters_state_fini(b);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
         user_free(b, item_of(n, struct user, in_broker));
     while ((n = map_walk(&b->parameters, NULL)) != NULL)
         parameter_free(b, item_of(n, struct parameter, in_broker));
+    vhost_forget_defaults(b);
+    dedup_state_fini(b);
     effects_fini(&last);
     map_fini(&b->vhosts);
     map_fini(&b->users);
@@ -137,10 +150,12 @@ static void fire_due(struct broker *b)
 
 uint64_t broker_deadline(const struct broker *b)
 {
-    if (deadletter_is_due(b) || cold_is_due(b) || replay_is_due(b))
+    if ((deadletter_is_due(b) && b->dedup.learners == 0) || cold_is_due(b) || replay_is_due(b) || dedup_is_due(b) ||
+        dedup_is_to_begin(b))
         return b->now.ms;
     struct heap_node *n = heap_top(&b->wakeups);
-    return n != NULL ? n->key : UINT64_MAX;
+    uint64_t letters = letters_deadline(b), next = n != NULL ? n->key : UINT64_MAX;
+    return letters < next ? letters : next;
 }
 
 /* --- a step
@@ -149,13 +164,17 @@ uint64_t broker_deadline(const struct broker *b)
 void broker_finish(struct broker *b)
 {
     for (;;) {
-        if (!list_is_empty(&b->doomed)) {
+        if (!list_is_empty(&b->stale)) {
+            policy_refresh(b);
+        } else if (!list_is_empty(&b->doomed)) {
             exchange_delete_doomed(b);
         } else if (!list_is_empty(&b->dirty)) {
             queue_clean_dirty(b);
-        } else if (b->deaths_left > 0 && deadletter_is_due(b)) {
+        } else if (b->deaths_left > 0 && deadletter_is_due(b) && b->dedup.learners == 0) {
             deadletter_next(b);
             b->deaths_left--;
+        } else if (letters_are_due(b)) {
+            letters_sweep(b);
         } else if (!list_is_empty(&b->traces)) {
             trace_route_all(b);
         } else {
@@ -195,6 +214,8 @@ static void carry_out_parked(struct broker *b, struct outlet *o)
 static void detach(struct broker *b, struct command *c, struct outlet *o)
 {
     uint64_t after = 0;
+    if (o == NULL)
+        dedup_drop_held(b, c->from.outlet);
     if (o != NULL) {
         carry_out_parked(b, o);
         after = remember_last_stamp(o);
@@ -212,7 +233,8 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
         command_login(b, c);
         return true;
     case ATTACH:
-        command_attach(b, c, o);
+        if (!dedup_holds(b, c))
+            command_attach(b, c, o);
         return true;
     case ALTER:
         command_alter(b, c);
@@ -232,8 +254,12 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
     case LOADED:
         if (c->load->reader != 0)
             replay_take_load(b, c->load);
-        else
+        else if (!dedup_take_load(b, c->load))
             cold_take_load(b, c->load);
+        return true;
+    case PACE:
+        if (o != NULL)
+            pace_answer(b, o);
         return true;
     case WINDOW:
         if (o != NULL)
@@ -309,13 +335,23 @@ static void broker_resume(struct broker *b)
     }
 }
 
+/* Those who had to wait until all keys were learned. */
+static void broker_let_in(struct broker *b)
+{
+    struct command c;
+    while (dedup_next_held(b, &c)) {
+        broker_carry_out(b, &c);
+        broker_finish(b);
+    }
+}
+
 /* It is set at once.  It clears a little below its limit and not within a second: at the limit, one message more or
  * less would set it off and on, and every publisher is told each time. */
 static void check_alarms(struct broker *b)
 {
     bool is_set = b->alarms != 0;
     uint64_t limit = is_set ? b->memory_high - b->memory_high / ALARM_GAP : b->memory_high;
-    bool is_over = b->totals.message_bytes + b->bytes_outside + b->history_bytes > limit;
+    bool is_over = b->totals.message_bytes + b->bytes_outside + b->history_bytes + b->dedup.bytes > limit;
     if (is_set && !is_over && b->now.ms < b->alarm_ms + ALARM_MS) {
         wakeup_set(b, &b->alarm_wakeup, b->alarm_ms + ALARM_MS);
     } else if (is_over != is_set) {
@@ -354,6 +390,8 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
     b->deaths_left = DEATHS_PER_STEP;
     b->now = *now;
     b->effects = out;
+    if (!b->dedup.has_begun)
+        dedup_begin_learning(b);
     fire_due(b);
     broker_finish(b);
     broker_resume(b);
@@ -362,9 +400,12 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
         broker_finish(b);
         if (!list_is_empty(&b->resumed))
             broker_resume(b);
+        if (!list_is_empty(&b->dedup.held))
+            broker_let_in(b);
     }
     check_alarms(b);
     cold_ask(b);
+    dedup_ask(b);
     replay_ask(b);
     if (out->records.n > 0) {
         out->records.wall_ms = now->wall_ms;

@@ -13,6 +13,7 @@
 #include "broker/port/record.h"
 
 struct broker;
+struct spec;
 
 /* As in RabbitMQ 4. */
 enum { MODEL_DELIVERY_LIMIT = 20 };
@@ -29,6 +30,12 @@ struct broker_config {
 
     uint64_t consumer_timeout_ms; /* that queues have if they do not say; 0: none */
     uint64_t delivery_limit;      /* that quorum queues have if they do not say; 0: MODEL_DELIVERY_LIMIT */
+
+    uint8_t
+        default_queue_type;  /* enum queue_type: of those that do not say, where their virtual host does not either */
+    bool strict_queue_types; /* refuse arguments that RabbitMQ refuses for a queue's type, too */
+    bool relaxed_redeclare;  /* a queue that is declared otherwise again stays as it is … */
+    bool relaxed_quorum;     /* … or only a quorum queue, as a classic one */
 
     bool records; /* emit records, stamp events, let long queues go cold (model/cold.h); false: nothing is remembered */
     /* 0: as model/cold.h says.  Memory that messages may take before long queues go cold, and what each queue may have
@@ -76,6 +83,10 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
 /* No queue has this number or a higher one, or had; without it: the highest that was restored, plus one. */
 void broker_set_next_queue_id(struct broker *b, uint64_t id);
 
+/* Every virtual host that is made from now on, and whose name the pattern is found in, gets that parameter, unless it
+ * has one of that name (spec->vhost does not count).  NULL, or what is wrong, on the heap. */
+char *broker_add_vhost_default(struct broker *b, struct bytes pattern, const struct spec *spec);
+
 /* From now on clients go because the broker does: no durable queue or exchange is auto-deleted any more. */
 void broker_shut_down(struct broker *b);
 
@@ -95,6 +106,7 @@ struct broker_totals {
     uint64_t queues, exchanges, bindings, consumers, outlets;
     uint64_t users, vhosts;
     uint64_t messages_ready, messages_out; /* ready: in memory or cold */
+    uint64_t messages_waiting;             /* to be ready again (retry.h) */
     uint64_t messages_delayed;             /* at exchanges (delayed.h) */
     uint64_t message_bytes; /* message_cost() of what is ready or out in memory, once, and of each place in a queue */
 };

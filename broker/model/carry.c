@@ -16,10 +16,12 @@ bool carry_has_room(struct queue *const *queues, size_t n, const struct message 
 
 void carry_over(struct broker *b, struct entry *e, struct message *msg, struct queue *const *queues, size_t n)
 {
+    b->dedup.is_moving = true;
     remember_begin_letter(b, msg, e);
     for (size_t i = 0; i < n; i++)
         queue_publish(b, queues[i], message_ref(msg));
     message_unref(msg);
+    b->dedup.is_moving = false;
     if (b->publishing.is_open) /* its record has settled the entry */
         entry_destroy(b, e);
     else

@@ -81,7 +81,8 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     }
     queue_touch(b, q);
     struct entry *e = queue_has_head(b, q) ? queue_take(b, q) : NULL;
-    if (e == NULL && q->ready_count > 0) {
+    bool is_busy = e == NULL && queue_head(q) != NULL; /* all that is there is in others' groups */
+    if (e == NULL && q->ready_count > 0 && !is_busy) {
         parked_get(q, s, c);
         cold_look_again(b, q);
         return;

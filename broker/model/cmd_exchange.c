@@ -29,13 +29,18 @@ static bool new_exchange_is_fine(struct broker *b, struct command *c, const stru
                       str_format("exchange name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(spec->name)));
         return false;
     }
+    char *refusal = resource_refuse_exchange(v, spec->name);
+    if (refusal != NULL) {
+        resource_fail(b, c, spec, TOO_MUCH, refusal);
+        return false;
+    }
     if (table_find(spec->arguments, BYTES("alternate-exchange"), &f) && f.type != 'S') {
         resource_fail(b, c, spec, BAD_ARGUMENT,
                       str_format("invalid type '%s' for arg 'alternate-exchange' in exchange '%.*s' in vhost '%.*s'",
                                  field_type_name(f.type), BYTES_ARG(spec->name), BYTES_ARG(v->name)));
         return false;
     }
-    char *refusal = exchange_refuse(spec);
+    refusal = exchange_refuse(spec);
     if (refusal != NULL)
         resource_fail(b, c, spec, BAD_ARGUMENT, refusal);
     return refusal == NULL;
@@ -125,6 +130,11 @@ void command_bind(struct broker *b, struct command *c, struct stream *s)
         return;
     struct binding *bd = binding_find(b, ends.source, ends.queue, ends.to, spec);
     bool is_new = bd == NULL;
+    refusal = is_new ? resource_refuse_binding(v) : NULL;
+    if (refusal != NULL) {
+        resource_fail(b, c, spec, TOO_MUCH, refusal);
+        return;
+    }
     if (is_new) {
         bd = binding_create(b, ends.source, ends.queue, ends.to, spec);
         remember_binding(b, RECORD_DEFINE, bd);

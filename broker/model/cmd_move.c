@@ -137,6 +137,7 @@ static size_t find_places(struct moving *g, struct message *msg, const struct la
     if (x == NULL)
         return 0;
     struct routing routing = {.key = message_key(msg), .extra_keys = message_extra_keys(msg), .msg = msg};
+    routing.is_held = true; /* it is no duplicate of itself */
     const struct route *route = route_message(b, x, &routing);
     *queues = route->queues;
     return route->n;

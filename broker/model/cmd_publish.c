@@ -6,6 +6,7 @@
 #include "broker/model/commands.h"
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
+#include "broker/model/pace.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/rights.h"
@@ -20,13 +21,14 @@
 struct targets {
     struct queue **queues;
     size_t n;
+    const struct dedup_round *keys; /* borrowed: what exchanges on the way have said; NULL: nothing */
 };
 
 static bool route_is_remembered(const struct broker *b, const struct remembered_route *r, const struct message *m)
 {
     return r != NULL && r->version == b->topology_version && m->extra_keys_len == 0 &&
-           r->exchange_len == m->exchange_len && r->key_len == m->key_len &&
-           memcmp(r->names, m->data, (size_t)m->exchange_len + m->key_len) == 0;
+           (m->flags & MESSAGE_HAS_DEAD_LETTER) == 0 && r->exchange_len == m->exchange_len &&
+           r->key_len == m->key_len && memcmp(r->names, m->data, (size_t)m->exchange_len + m->key_len) == 0;
 }
 
 static void remember_route(struct broker *b, struct stream *s, const struct message *m, const struct route *route)
@@ -63,7 +65,7 @@ static void lift_objection(struct command *c, const struct stream *s)
 static bool content_is_fine(struct broker *b, struct command *c, struct stream *s, const struct exchange *x)
 {
     bool is_content = c->publish.objection != NULL && !c->publish.impersonates;
-    if (!is_content && !rights_permit_keys(b, c, s, x))
+    if (!is_content && (!rights_permit_keys(b, c, s, x) || !rights_permit_dead_letter(b, c, s)))
         return false;
     if (c->publish.objection == NULL)
         return true;
@@ -106,18 +108,20 @@ static bool find_targets(struct broker *b, struct command *c, struct stream *s, 
     if (x == NULL)
         return false;
     struct routing routing = {.key = message_key(m), .extra_keys = message_extra_keys(m), .msg = m};
+    routing.is_held = c->publish.hold;
     const struct route *route = route_message(b, x, &routing);
     remember_route(b, s, m, route);
-    *out = (struct targets){.queues = route->queues, .n = route->n};
+    *out = (struct targets){.queues = route->queues, .n = route->n, .keys = &b->dedup.round};
     return true;
 }
 
 /* Puts the message into all its queues.  Takes the reference.  False: one of them refused it. */
 static bool enqueue(struct broker *b, const struct stream *s, struct message *m, const struct targets *to)
 {
+    bool taken = true, is_some = to->n > 0;
+    bool is_tx = dedup_begin(b, to->keys, to->queues, to->n);
     if (trace_is_on(s->outlet->vhost))
         trace_published(b, s, m, to->queues, to->n);
-    bool taken = true;
     remember_begin(b, m);
     for (size_t i = 0; i + 1 < to->n; i++)
         taken &= queue_publish(b, to->queues[i], message_ref(m));
@@ -125,6 +129,7 @@ static bool enqueue(struct broker *b, const struct stream *s, struct message *m,
         taken &= queue_publish(b, to->queues[to->n - 1], m);
     else
         message_unref(m);
+    dedup_end(b, to->keys, taken && is_some, is_tx);
     return taken;
 }
 
@@ -132,7 +137,7 @@ static bool enqueue(struct broker *b, const struct stream *s, struct message *m,
 static bool publish(struct broker *b, struct command *c, const struct stream *s, const struct targets *to)
 {
     struct message *m = c->publish.msg;
-    if (to->n == 0 && c->publish.mandatory)
+    if (to->n == 0 && c->publish.mandatory && !(to->keys != NULL && to->keys->is_duplicate))
         broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
     return enqueue(b, s, m, to);
 }
@@ -150,12 +155,26 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
         return;
     }
     bool confirm = c->publish.confirm;
+    if (b->paces > 0)
+        pace_publish(b, s->outlet, c->publish.msg, to.queues, to.n);
     bool taken = publish(b, c, s, &to);
     if (!confirm)
         return;
     struct event *e = broker_tell(b, taken ? CONFIRMED : REFUSED, c->from);
     e->cookie = c->cookie;
     remember_confirm(b, e, s);
+}
+
+/* What its exchange knows of a message that is committed. */
+static const struct dedup_round *look_at_key(struct broker *b, const struct stream *s, const struct message *m)
+{
+    const struct vhost *v = s->outlet->vhost;
+    struct exchange *x = b->dedup.exchanges > 0 ? vhost_find_exchange(b, v, message_exchange(m)) : NULL;
+    if (x == NULL || x->dedup == NULL)
+        return NULL;
+    dedup_round_begin(&b->dedup.round);
+    dedup_visit(b, x->dedup, m);
+    return &b->dedup.round;
 }
 
 /* A publish of a transaction was checked and routed when it came: *at is where its queues stand among the held ones.
@@ -175,6 +194,15 @@ static bool commit_publish(struct broker *b, struct command *c, struct stream *s
     }
     ++*at;
     c->publish.msg = NULL;
+    to.keys = look_at_key(b, s, m);
+    if (to.keys != NULL && to.keys->is_duplicate) {
+        for (size_t i = 0; i < to.n; i++)
+            queue_bury(b, to.queues[i]);
+        message_unref(m);
+        return true;
+    }
+    if (b->paces > 0)
+        pace_publish(b, s->outlet, m, to.queues, to.n);
     if (n == 0 && c->publish.mandatory)
         broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
     bool taken = enqueue(b, s, m, &to);

@@ -5,6 +5,7 @@
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
+#include "broker/model/queue_type.h"
 #include "broker/model/remember.h"
 #include "broker/model/reply.h"
 #include "broker/model/resource.h"
@@ -13,10 +14,15 @@
 #include "broker/port/reply.h"
 #include "broker/port/spec.h"
 
+static uint32_t at_most_32(uint64_t n)
+{
+    return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
 static struct event *done_with_counts(struct broker *b, struct command *c, const struct queue *q)
 {
     struct event *e = broker_done(b, c, c->spec);
-    e->done.messages = q->ready_count > UINT32_MAX ? UINT32_MAX : (uint32_t)q->ready_count;
+    e->done.messages = at_most_32(q->ready_count);
     e->done.consumers = q->consumer_count;
     return e;
 }
@@ -40,7 +46,7 @@ static void redeclare(struct broker *b, struct command *c, struct stream *s, str
 {
     if (!exclusivity_is_fine(b, c, s, q))
         return;
-    char *difference = c->spec->passive ? NULL : queue_differs(q, c->spec);
+    char *difference = c->spec->passive ? NULL : queue_type_redeclare(b, q, c->spec);
     if (difference != NULL) {
         resource_fail(b, c, c->spec, DIFFERS, difference);
         return;
@@ -71,12 +77,19 @@ void command_declare_queue(struct broker *b, struct command *c, struct stream *s
         resource_fail(b, c, spec, OBJECTION, str_copy(spec->objection));
         return;
     }
-    char *refusal = resource_refuse_queue(v, spec->name);
+    char *refusal = queue_type_refuse(b, v, spec);
+    if (refusal != NULL) {
+        resource_fail(b, c, spec, OBJECTION, refusal);
+        return;
+    }
+    refusal = resource_refuse_queue(v, spec->name);
     if (refusal != NULL) {
         resource_fail(b, c, spec, TOO_MUCH, refusal);
         return;
     }
-    q = queue_create(b, v, spec, spec->exclusive ? s->outlet : NULL, b->next_queue_id++);
+    struct spec *resolved = queue_type_resolve(b, v, spec);
+    q = queue_create(b, v, resolved != NULL ? resolved : spec, spec->exclusive ? s->outlet : NULL, b->next_queue_id++);
+    free(resolved);
     remember_queue(b, RECORD_DEFINE, q);
     done_with_counts(b, c, q)->done.is_change = true;
 }
@@ -92,7 +105,7 @@ void command_delete_queue(struct broker *b, struct command *c, struct stream *s)
     if (!resource_unlocked(b, c, s, spec, q))
         return;
     bool asks = q->log == NULL; /* of a stream it does not matter (reference queue-features 7.3) */
-    bool not_empty = asks && spec->if_empty && q->ready_count > 0;
+    bool not_empty = asks && spec->if_empty && q->ready_count + q->waiting.count + letters_count(q) > 0;
     bool used = asks && spec->if_unused && q->consumer_count > 0;
     if (not_empty || used) {
         char *name = queue_describe(q);
@@ -123,7 +136,7 @@ void command_purge_queue(struct broker *b, struct command *c, struct stream *s)
     uint64_t before = b->position;
     struct event *answer = done_with_counts(b, c, q);
     answer->done.is_change = true;
-    queue_purge(b, q); /* which tells nobody anything */
+    answer->done.messages = at_most_32(queue_purge(b, q)); /* which tells nobody anything */
     if (b->position != before) {
         remember_changed(b);
         remember_answer(b, answer);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "broker/model/delayed.h"
+#include "broker/model/groups.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
@@ -104,6 +105,8 @@ void cold_purge(struct broker *b, struct queue *q)
         return;
     if (!q->gone)
         remember_purge(b, q);
+    if (q->dedup != NULL)
+        dedup_forget_from(b, q, c->from);
     uncount(b, q);
     c->late_count = c->late_bytes = 0;
     c->from = q->next_position;
@@ -122,7 +125,7 @@ static bool is_scant(const struct broker *b, const struct queue *q)
 static bool is_low(const struct broker *b, const struct queue *q)
 {
     uint64_t warm = warm_count(q);
-    return warm == 0 || q->ready.levels != NULL ||
+    return warm == 0 || q->ready.levels != NULL || groups_want_more(q) ||
            (warm < b->cold.window_messages / 2 && q->cold.warm_cost < b->cold.window_queue_bytes / 2 &&
             !is_scant(b, q));
 }
@@ -130,14 +133,14 @@ static bool is_low(const struct broker *b, const struct queue *q)
 void cold_look(struct broker *b, struct queue *q)
 {
     struct cold *c = &q->cold;
-    if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting) && is_low(b, q))
+    if (c->count > 0 && !c->is_loading && !c->is_held && !link_is_linked(&c->wanting) && is_low(b, q))
         list_append(&b->cold.wanting, &c->wanting);
 }
 
 bool cold_want(struct broker *b, struct queue *q)
 {
     struct cold *c = &q->cold;
-    if (c->count > 0 && !c->is_loading && !link_is_linked(&c->wanting))
+    if (c->count > 0 && !c->is_loading && !c->is_held && !link_is_linked(&c->wanting))
         list_append(&b->cold.wanting, &c->wanting);
     return c->count > 0;
 }
@@ -209,14 +212,11 @@ static uint64_t sum(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* When it expires: the wall clock may have jumped since it was written, but it never stays longer than it may. */
-static uint64_t deadline(const struct broker *b, const struct load_entry *le)
+/* When it came: the wall clock may have jumped since it was written, but it never stays longer than it may. */
+static int64_t arrival(const struct broker *b, const struct load_entry *le)
 {
-    if (le->ttl_ms == PLACE_NO_TTL)
-        return ENTRY_NEVER;
-    uint64_t end = sum(le->written_ms, le->ttl_ms);
-    uint64_t left = end > b->now.wall_ms ? end - b->now.wall_ms : 0;
-    return sum(b->now.ms, left < le->ttl_ms ? left : le->ttl_ms);
+    uint64_t age = b->now.wall_ms > le->written_ms ? b->now.wall_ms - le->written_ms : 0;
+    return (int64_t)b->now.ms - (int64_t)(age < INT64_MAX / 2 ? age : INT64_MAX / 2);
 }
 
 static void append(struct broker *b, struct queue *q, struct load_entry *le)
@@ -224,7 +224,8 @@ static void append(struct broker *b, struct queue *q, struct load_entry *le)
     struct entry *e = entry_create(b, q, le->msg);
     le->msg = NULL;
     e->position = le->position;
-    e->expires_at = deadline(b, le);
+    e->msg->arrived_ms = arrival(b, le);
+    e->expires_at = queue_deadline(q, e->msg); /* by what the queue is like now, not when it came */
     e->deliveries = le->deliveries;
     e->redelivered = le->redelivered;
     e->stored = true;
@@ -251,6 +252,8 @@ static void fill(struct broker *b, struct queue *q, struct load *l)
 {
     struct cold *c = &q->cold;
     uint64_t count = c->count, bytes = c->bytes, taken = l->lost, taken_bytes = l->lost_bytes, next = c->from;
+    if (q->dedup != NULL)
+        dedup_forget_lost(b, q, l, c->from);
     uncount(b, q);
     for (uint32_t i = 0; i < l->n; i++) {
         struct load_entry *le = &l->entries[i];
@@ -305,5 +308,5 @@ void cold_check(const struct broker *b, const struct queue *q, uint64_t warm, ui
     CHECK(c->count == 0 || c->from <= q->next_position);
     /* Nothing stays cold that could be wanted; with something warm before it, it has time (a large message may not fit
      * into a window that is nearly empty). */
-    CHECK(c->count == 0 || c->is_loading || link_is_linked(&c->wanting) || warm > 0);
+    CHECK(c->count == 0 || c->is_loading || c->is_held || link_is_linked(&c->wanting) || warm > 0);
 }

@@ -46,6 +46,7 @@ struct cold {
     bool is_loading;
     bool is_behind;   /* what is ready must go, by its limits or its age, and is not in memory: publishers are slowed */
     bool is_expiring; /* the last that was in memory went by its age */
+    bool is_held;     /* its keys are learned first (dedup.h) */
     bool is_stale;    /* there was a purge since the load was asked for: what it brings is gone */
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "broker/model/groups.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/replay.h"
@@ -80,6 +81,7 @@ struct consumer *consumer_create(struct broker *b, struct queue *q, struct strea
     c->tag = bytes_of(c->data, spec->key.len);
     c->arguments = bytes_of(c->data + spec->key.len, spec->arguments.len);
     link_init(&c->waiting);
+    heap_init(&c->groups);
     list_append(&s->consumers, &c->in_stream);
     outlet_set_consumer(s->outlet, number, c);
     queue_add_consumer(b, q, c);
@@ -92,6 +94,7 @@ void consumer_delete(struct broker *b, struct consumer *c)
 {
     struct queue *q = c->queue;
     list_remove(&c->waiting);
+    groups_leave(c);
     list_remove(&c->in_stream);
     outlet_set_consumer(c->outlet, c->number, NULL);
     if (c->replay != NULL)

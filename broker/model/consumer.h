@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/heap.h"
 #include "base/list.h"
 
 struct broker;
@@ -26,6 +27,7 @@ struct consumer {
     struct link in_queue;  /* on queue->consumers */
     struct link in_stream; /* on stream->consumers */
     struct link waiting;   /* on queue->ring, stream->starved or outlet->stalled */
+    struct heap groups;    /* of messages that it has out, and more is ready (groups.h) */
     struct queue *queue;   /* borrowed; NULL once it is gone */
     struct stream *stream; /* borrowed; NULL once its stream is gone */
     struct outlet *outlet; /* borrowed; NULL once it is gone */

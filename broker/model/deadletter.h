@@ -7,6 +7,25 @@
 #include <stdbool.h>
 
 struct broker;
+struct entry;
+struct exchange;
+struct message;
+struct queue;
+
+/* Has the queue a dead-letter exchange, or the message one of its own?  (Its header x-dead-letter-exchange counts
+ * before the queue's argument, and x-dead-letter-routing-key likewise; reference queue-features 1.1.) */
+bool deadletter_has_exchange(const struct queue *q, const struct message *msg);
+
+/* NULL: there is none of that name. */
+struct exchange *deadletter_exchange(const struct broker *b, const struct queue *q, const struct message *msg);
+
+/* The dead letter of an entry that dies, for that exchange; the caller holds the only reference. */
+struct message *deadletter_write(const struct broker *b, const struct entry *e, const struct exchange *x);
+
+/* The same in two steps, with time between them: what died with its history, but otherwise as it was; and what becomes
+ * of that, which died in q, for that exchange. */
+struct message *deadletter_describe(const struct broker *b, const struct entry *e);
+struct message *deadletter_address(const struct queue *q, const struct message *described, const struct exchange *x);
 
 /* Is there any on its way? */
 bool deadletter_is_due(const struct broker *b);

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
 
@@ -76,6 +77,8 @@ void entry_destroy(struct broker *b, struct entry *e)
     CHECK(!link_is_linked(&e->in_queue));
     struct message *msg = e->msg;
     b->totals.message_bytes -= sizeof *e;
+    if (e->queue->dedup != NULL)
+        dedup_forget(b, e->queue, msg, e->position);
     entry_release(b, msg);
     put_free(&b->entries, e);
 }

@@ -20,6 +20,7 @@ enum entry_state {
     ENTRY_READY,    /* in queue->ready, and never was out */
     ENTRY_RETURNED, /* in queue->ready.returned: it was out, and keeps its position */
     ENTRY_OUT,      /* on queue->out and stream->out, with a ticket */
+    ENTRY_WAITING,  /* in queue->waiting: it was given back, and is not ready yet (retry.h) */
     ENTRY_DELAYED,  /* in a schedule (delayed.h), on no list */
     ENTRY_DYING,    /* on broker->deaths, on its way to a dead-letter exchange */
 };
@@ -31,7 +32,7 @@ enum death { DEATH_REJECTED, DEATH_EXPIRED, DEATH_MAXLEN, DEATH_DELIVERY_LIMIT, 
 struct entry {
     struct link in_queue; /* READY: in queue->ready.  OUT: queue->out.  DYING: broker->deaths */
     union {
-        struct heap_node in_returned; /* RETURNED */
+        struct heap_node in_returned; /* RETURNED, WAITING */
         struct link in_stream;        /* OUT */
     };
     struct message *msg;       /* shared */

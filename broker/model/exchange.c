@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/str.h"
+#include "broker/model/policy.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/route_delayed.h"
@@ -19,7 +20,7 @@ const struct exchange_kind *exchange_kind_find(struct bytes name)
     static const struct exchange_kind *const kinds[] = {
         &exchange_direct,          &exchange_fanout,       &exchange_topic,  &exchange_headers,
         &exchange_consistent_hash, &exchange_modulus_hash, &exchange_random, &exchange_local_random,
-        &exchange_recent_history,  &exchange_delayed};
+        &exchange_recent_history,  &exchange_delayed,      &exchange_dedup};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (bytes_equal(kinds[i]->name, name))
             return kinds[i];
@@ -29,7 +30,8 @@ const struct exchange_kind *exchange_kind_find(struct bytes name)
 char *exchange_refuse(const struct spec *spec)
 {
     const struct exchange_kind *kind = exchange_kind_find(spec->type);
-    return kind->refuse != NULL ? kind->refuse(spec) : NULL;
+    char *why = kind->refuse != NULL ? kind->refuse(spec) : NULL;
+    return why != NULL ? why : dedup_refuse(spec);
 }
 
 struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct spec *spec)
@@ -43,18 +45,14 @@ struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct
     CHECK(x->kind != NULL);
     x->spec = spec_create(spec);
     x->name = x->spec->name;
-    struct field f;
-    if (table_find(x->spec->arguments, BYTES("alternate-exchange"), &f) && f.type == 'S') {
-        x->alternate = f.bytes;
-        x->has_alternate = true;
-    }
     list_init(&x->outgoing);
     list_init(&x->incoming);
     link_init(&x->doomed);
     if (x->kind->init != NULL)
         x->kind->init(b, x);
+    x->dedup = dedup_create_for_exchange(b, x);
     map_add(&v->exchanges, &x->in_vhost, hash_bytes(x->name, b->hash_seed));
-    b->topology_version++;
+    policy_apply_to_exchange(b, x);
     b->totals.exchanges++;
     return x;
 }
@@ -70,6 +68,7 @@ void exchange_delete(struct broker *b, struct exchange *x)
     list_remove(&x->doomed); /* its own last binding may have doomed it again */
     CHECK(b->doomed.ring.next != &x->doomed);
     remember_exchange(b, RECORD_UNDEFINE, x);
+    dedup_destroy(b, x->dedup);
     if (x->waiting != NULL)
         queue_delete(b, x->waiting);
     if (x->kind->fini != NULL)
@@ -77,6 +76,7 @@ void exchange_delete(struct broker *b, struct exchange *x)
     map_remove(&x->vhost->exchanges, &x->in_vhost);
     b->topology_version++;
     b->totals.exchanges--;
+    policy_pair_unref(x->policies);
     free(x->spec);
     free(x);
 }

@@ -13,8 +13,10 @@
 
 struct binding;
 struct broker;
+struct dedup;
 struct exchange;
 struct history;
+struct policy_pair;
 struct queue;
 struct roster;
 struct route;
@@ -45,15 +47,17 @@ struct exchange {
     const struct exchange_kind *kind;
     struct spec *spec;      /* owned: as it was declared */
     struct bytes name;      /* in spec */
-    struct bytes alternate; /* in spec; empty: none */
+    struct bytes alternate; /* in spec, or in a policy's */
     bool has_alternate;
-    bool delays;           /* x-delayed-message: kind is that of its x-delayed-type (route_delayed.h) */
-    struct queue *waiting; /* owned: where what it delays is (delayed.h); NULL: nothing was yet */
-    struct list outgoing;  /* bindings of which it is the source */
-    struct list incoming;  /* … and the destination */
-    struct link doomed;    /* on broker->doomed */
-    uint64_t stamp;        /* of the last walk that came by */
-    uint64_t defined;      /* position of its DEFINE; 0: none since the start */
+    struct dedup *dedup;          /* owned; NULL: it lets everything through */
+    bool delays;                  /* x-delayed-message: kind is that of its x-delayed-type (route_delayed.h) */
+    struct queue *waiting;        /* owned: where what it delays is (delayed.h); NULL: nothing was yet */
+    struct policy_pair *policies; /* shared: what applies; NULL: nothing */
+    struct list outgoing;         /* bindings of which it is the source */
+    struct list incoming;         /* … and the destination */
+    struct link doomed;           /* on broker->doomed */
+    uint64_t stamp;               /* of the last walk that came by */
+    uint64_t defined;             /* position of its DEFINE; 0: none since the start */
     union {
         struct map keys;           /* direct: key groups by routing key */
         struct topic_index *topic; /* owned */
@@ -121,5 +125,6 @@ char *binding_refuse(const struct exchange *source, const struct spec *spec);
 
 extern const struct exchange_kind exchange_default, exchange_direct, exchange_fanout, exchange_topic, exchange_headers;
 extern const struct exchange_kind exchange_consistent_hash, exchange_modulus_hash;
-extern const struct exchange_kind exchange_random, exchange_local_random, exchange_recent_history, exchange_delayed;
+extern const struct exchange_kind exchange_random, exchange_local_random, exchange_recent_history, exchange_delayed,
+    exchange_dedup;
 #endif

@@ -67,7 +67,22 @@ static bool is_history(struct bytes key)
            bytes_start_with(key, BYTES("x-last-death-"));
 }
 
-uint8_t *history_strip(struct bytes properties, size_t *size)
+void history_read_address(struct bytes properties, struct address *a)
+{
+    struct properties props;
+    if (!properties_decode(properties, &props))
+        return;
+    a->has_exchange |= find_name(props.headers, BYTES("x-dead-letter-exchange"), &a->exchange);
+    a->has_key |= find_name(props.headers, BYTES("x-dead-letter-routing-key"), &a->key);
+}
+
+bool history_is_address(struct bytes header)
+{
+    return bytes_equal(header, BYTES("x-dead-letter-exchange")) ||
+           bytes_equal(header, BYTES("x-dead-letter-routing-key"));
+}
+
+static uint8_t *strip(struct bytes properties, bool (*is_taken)(struct bytes header), size_t *size)
 {
     struct properties props;
     struct field f;
@@ -76,7 +91,7 @@ uint8_t *history_strip(struct bytes properties, size_t *size)
     uint8_t *headers = alloc(props.headers.len + 1);
     struct pen p = pen_over(headers, props.headers.len);
     for (struct cursor c = cursor_over(props.headers); table_next(&c, &f);)
-        if (!is_history(f.key))
+        if (!is_taken(f.key))
             table_put_field(&p, &f);
     CHECK(!p.full);
     props.headers = pen_written(&p);
@@ -88,4 +103,14 @@ uint8_t *history_strip(struct bytes properties, size_t *size)
     free(headers);
     *size = pen_written(&w).len;
     return encoded;
+}
+
+uint8_t *history_strip(struct bytes properties, size_t *size)
+{
+    return strip(properties, is_history, size);
+}
+
+uint8_t *history_strip_address(struct bytes properties, size_t *size)
+{
+    return strip(properties, history_is_address, size);
 }

@@ -4,6 +4,8 @@
 #define BROKER_MODEL_HISTORY_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 
@@ -24,6 +26,19 @@ bool history_find_last(struct bytes properties, struct last_death *out);
 /* The same routing keys as a message has them (broker/port/message.h): at most room bytes, or none at all; answers how
  * many there are. */
 unsigned history_read_keys(struct bytes more_keys, uint8_t *to, size_t room, struct bytes *keys);
+
+/* Where a message says itself that its dead letter is to go. */
+struct address {
+    struct bytes exchange, key;
+    bool has_exchange, has_key;
+};
+
+/* Puts in what the headers say; views into the properties. */
+void history_read_address(struct bytes properties, struct address *a);
+
+/* Is that one of those headers?  And the properties without them, as history_strip(). */
+bool history_is_address(struct bytes header);
+uint8_t *history_strip_address(struct bytes properties, size_t *size);
 
 /* The properties without x-death, x-first-death-… and x-last-death-…; on the heap, *size bytes. */
 uint8_t *history_strip(struct bytes properties, size_t *size);

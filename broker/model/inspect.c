@@ -9,6 +9,7 @@
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parameter.h"
+#include "broker/model/policy.h"
 #include "broker/model/queue.h"
 #include "broker/model/state.h"
 #include "broker/model/user.h"
@@ -160,13 +161,33 @@ static void on_parameter(void *arg, struct map_node *n)
 /* --- exchanges, queues, bindings, consumers
  * ------------------------------------------------------------------------*/
 
+static size_t policies_room(const struct policy_pair *p)
+{
+    size_t room = p == NULL ? 0 : p->definition.len;
+    for (int kind = 0; kind < POLICY_KINDS; kind++)
+        room += policy_in_pair(p, kind) != NULL ? p->of[kind]->name.len : 0;
+    return room;
+}
+
+/* Nothing of what does not apply. */
+static void put_policies(struct pen *row, const struct policy_pair *p)
+{
+    if (policy_in_pair(p, POLICY_OF_USER) != NULL)
+        put_text(row, "policy", p->of[POLICY_OF_USER]->name);
+    if (policy_in_pair(p, POLICY_OF_OPERATOR) != NULL)
+        put_text(row, "operator_policy", p->of[POLICY_OF_OPERATOR]->name);
+    if (p != NULL)
+        put_table(row, "effective_policy_definition", p->definition);
+}
+
 static void on_exchange(void *arg, struct map_node *n)
 {
     const struct page *p = arg;
     const struct exchange *x = item_of(n, struct exchange, in_vhost);
     if (!is_wanted(p, x->name))
         return;
-    struct pen row = row_open(p, x->name.len + x->vhost->name.len + x->spec->arguments.len);
+    struct pen row =
+        row_open(p, x->name.len + x->vhost->name.len + x->spec->arguments.len + policies_room(x->policies));
     put_text(&row, "name", x->name);
     put_text(&row, "vhost", x->vhost->name);
     put_text(&row, "type", x->spec->type);
@@ -176,6 +197,7 @@ static void on_exchange(void *arg, struct map_node *n)
     if (x->delays || x->waiting != NULL)
         put_number(&row, "messages_delayed", delayed_count(x));
     put_table(&row, "arguments", x->spec->arguments);
+    put_policies(&row, x->policies);
     row_close(p, &row);
 }
 
@@ -186,20 +208,26 @@ static void on_queue(void *arg, struct map_node *n)
     if (!is_wanted(p, q->name))
         return;
     struct bytes owner = q->owner != NULL ? connection_name(q->owner) : (struct bytes){0};
-    struct pen row = row_open(p, q->name.len + q->vhost->name.len + q->spec->arguments.len + owner.len);
+    struct pen row =
+        row_open(p, q->name.len + q->vhost->name.len + q->spec->arguments.len + owner.len + policies_room(q->policies));
     put_text(&row, "name", q->name);
     put_text(&row, "vhost", q->vhost->name);
     put_flag(&row, "durable", q->spec->durable);
     put_flag(&row, "auto_delete", q->spec->auto_delete);
     put_flag(&row, "exclusive", q->owner != NULL);
     put_table(&row, "arguments", q->spec->arguments);
-    put_number(&row, "messages", q->ready_count + q->out_count);
+    put_number(&row, "messages", q->ready_count + q->out_count + q->waiting.count);
     put_number(&row, "messages_ready", q->ready_count);
+    if (q->options.retry_type != RETRY_DISABLED || q->waiting.count > 0)
+        put_number(&row, "messages_delayed", q->waiting.count);
     put_number(&row, "messages_unacknowledged", q->out_count);
     put_number(&row, "message_bytes_ready", q->ready_bytes);
+    put_number(&row, "messages_dlx", letters_count(q));
+    put_number(&row, "message_bytes_dlx", letters_bytes(q));
     put_number(&row, "consumers", q->consumer_count);
     put_text(&row, "type", bytes_of_string(queue_type_words[q->options.type]));
     put_text(&row, "state", BYTES("running"));
+    put_policies(&row, q->policies);
     if (q->owner != NULL)
         put_text(&row, "owner_pid", owner);
     row_close(p, &row);

@@ -5,10 +5,12 @@
 #include "broker/model/deadletter.h"
 #include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
+#include "broker/model/groups.h"
 #include "broker/model/log.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
+#include "broker/model/retry.h"
 #include "broker/model/route_recent.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
@@ -51,14 +53,21 @@ void queue_check(const struct broker *b, const struct queue *q)
         CHECK(c->queue == q && !c->gone);
         consumers++;
         /* P11: nothing waits while somebody could take it. */
-        CHECK(queue_head(q) == NULL || !consumer_can_take(c) || link_is_linked(&q->dirty) || heap_has(&q->expiry.node));
+        CHECK(queue_head(q) == NULL || !consumer_can_take(c) ||
+              (q->groups != NULL && groups_pick(q->groups, c) == NULL) || link_is_linked(&q->dirty) ||
+              heap_has(&q->expiry.node));
     }
+    if (q->groups != NULL)
+        groups_check(b, q);
+    if (q->dedup != NULL)
+        dedup_check(b, q->dedup);
     if (q->log != NULL) {
         CHECK(ready.messages == 0 && q->cold.count == 0 && list_is_empty(&q->parked));
         ready.bytes = q->ready_bytes;
     } else {
         cold_check(b, q, ready.messages, ready.cost);
     }
+    retry_check(b, q);
     CHECK(list_is_empty(&q->parked) || (queue_head(q) == NULL && q->cold.count > 0));
     CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
@@ -86,17 +95,24 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
 }
 
 /* Answers how many there are. */
-static uint64_t check_hidden(const struct broker *b, unsigned *loads)
+static uint64_t check_hidden(const struct broker *b, unsigned *loads, uint64_t *ready)
 {
     uint64_t n = 0, delayed = 0;
     for (struct map_node *m = map_walk(&b->queues_by_id, NULL); m != NULL; m = map_walk(&b->queues_by_id, m)) {
         const struct queue *q = item_of(m, struct queue, in_ids);
         if (!q->spec->hidden)
             continue;
+        n++;
+        if (q->delayed == NULL) {
+            queue_check(b, q);
+            letters_check(b, q);
+            *loads += q->cold.is_loading;
+            *ready += q->ready_count;
+            continue;
+        }
         delayed_check(b, q);
         delayed += q->delayed->count;
         *loads += q->delayed->loading != LOADS_NOTHING;
-        n++;
     }
     CHECK(delayed == b->totals.messages_delayed);
     return n;
@@ -104,7 +120,7 @@ static uint64_t check_hidden(const struct broker *b, unsigned *loads)
 
 void broker_check(const struct broker *b)
 {
-    uint64_t ready = 0, out = 0, queues = 0, history = 0;
+    uint64_t ready = 0, out = 0, queues = 0, history = 0, waiting = 0;
     unsigned loads = 0;
     for (struct map_node *v = map_walk(&b->vhosts, NULL); v != NULL; v = map_walk(&b->vhosts, v)) {
         const struct vhost *vhost = item_of(v, struct vhost, in_broker);
@@ -113,6 +129,7 @@ void broker_check(const struct broker *b)
             queue_check(b, q);
             ready += q->ready_count;
             out += q->out_count;
+            waiting += q->waiting.count;
             loads += q->cold.is_loading;
             queues++;
         }
@@ -130,11 +147,13 @@ void broker_check(const struct broker *b)
     for (size_t i = 0; i < b->outlet_count; i++)
         if (b->outlets[i] != NULL)
             outlet_check(b, b->outlets[i]);
+    uint64_t hidden = check_hidden(b, &loads, &ready);
     CHECK(ready == b->totals.messages_ready && out == b->totals.messages_out && queues == b->totals.queues);
     CHECK(out == b->tickets.used && history == b->history_bytes);
-    uint64_t hidden = check_hidden(b, &loads);
     CHECK(loads <= b->cold.loads && b->cold.loads <= COLD_LOADS_MAX && !b->is_in_tx);
     CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->resumed) && list_is_empty(&b->doomed));
     CHECK(b->queues_by_id.count == queues + hidden && (b->records || b->position == 0));
-    CHECK(ready + out + b->totals.messages_delayed > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
+    CHECK(waiting == b->totals.messages_waiting);
+    CHECK(ready + out + waiting + b->totals.messages_delayed > 0 || deadletter_is_due(b) ||
+          b->totals.message_bytes == 0);
 }

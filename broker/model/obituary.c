@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "broker/model/history.h"
 #include "codec/properties.h"
 #include "codec/table.h"
 
@@ -116,9 +117,10 @@ static uint16_t write_history(struct pen *p, const struct death_record *r, const
     return own > UINT16_MAX ? UINT16_MAX : (uint16_t)own;
 }
 
-static bool is_rewritten(struct bytes key)
+static bool is_rewritten(const struct death_record *r, struct bytes key)
 {
-    return bytes_equal(key, BYTES("x-death")) || bytes_start_with(key, BYTES("x-last-death-"));
+    return bytes_equal(key, BYTES("x-death")) || bytes_start_with(key, BYTES("x-last-death-")) ||
+           (!r->keeps_address && history_is_address(key));
 }
 
 static void write_death(struct pen *p, const struct death_record *r, bool first)
@@ -140,7 +142,7 @@ uint16_t obituary_write(const struct death_record *r, struct bytes *out)
     uint8_t *headers = alloc(room);
     struct pen p = pen_over(headers, room);
     for (struct cursor c = cursor_over(props.headers); table_next(&c, &f);)
-        if (!is_rewritten(f.key))
+        if (!is_rewritten(r, f.key))
             table_put_field(&p, &f);
     uint16_t own = write_history(&p, r, &props);
     if (!table_find(props.headers, BYTES("x-first-death-reason"), &f))

@@ -14,6 +14,7 @@ struct death_record {
     struct bytes queue;        /* where */
     enum death death;          /* why */
     uint64_t wall_ms;          /* when */
+    bool keeps_address;        /* the message's own dead-letter headers stay */
 };
 
 /* The word for it in x-death: rejected, expired, maxlen, delivery_limit. */

@@ -8,6 +8,7 @@
 #include "broker/model/access.h"
 #include "broker/model/consumer.h"
 #include "broker/model/exchange.h"
+#include "broker/model/pace.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
 #include "broker/model/user.h"
@@ -31,6 +32,7 @@ struct outlet *outlet_create(struct broker *b, outlet_id id, struct access *a, c
     o->facts = spec_create(facts);
     o->since_ms = b->now.wall_ms;
     o->window = WINDOW_BYTES;
+    wakeup_init(&o->slow.end, pace_on_wakeup);
     list_append(&a->outlets, &o->in_access);
     a->user->connections++;
     a->vhost->connections++;
@@ -76,7 +78,7 @@ void stream_requeue(struct broker *b, struct stream *s, bool held_too)
     struct entry *e;
     list_each (e, &s->out, struct entry, in_stream)
         if (held_too || !e->held)
-            queue_settle(b, e, REQUEUED);
+            queue_settle(b, e, held_too ? REQUEUED : HANDED_BACK);
 }
 
 void stream_unhold(struct stream *s)
@@ -163,6 +165,7 @@ void outlet_delete(struct broker *b, struct outlet *o)
     o->access->user->connections--;
     o->vhost->connections--;
     list_remove(&o->in_access);
+    wakeup_set(b, &o->slow.end, UINT64_MAX);
     free(o->facts);
     free(o->streams);
     free(o->consumers);

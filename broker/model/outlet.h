@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "broker/model/pace.h"
 #include "broker/port/ids.h"
 
 struct broker;
@@ -70,6 +71,7 @@ struct outlet {
     struct list stalled; /* consumers that wait for the window */
     int64_t window;      /* bytes of deliveries that it may still be sent */
     uint64_t stamped;    /* as of the streams that are gone */
+    struct slowness slow;
 };
 
 /* facts is copied. */
@@ -96,7 +98,8 @@ void stream_delete(struct broker *b, struct stream *s);
 bool stream_hold(struct stream *s, struct queue **queues, size_t n);
 void stream_release_held(struct broker *b, struct stream *s);
 
-/* Requeues what it has out; what an open transaction has settled only if told so. */
+/* Requeues what it has out: because it asks for that; or because it ends (held_too), also what an open transaction has
+ * settled. */
 void stream_requeue(struct broker *b, struct stream *s, bool held_too);
 
 /* What its transaction has settled is not. */

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/pattern.h"
 #include "base/str.h"
+#include "broker/model/policy.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
 #include "broker/model/user.h"
@@ -29,11 +30,6 @@ struct parameter *parameter_find(const struct broker *b, struct bytes vhost, str
             return p;
     }
     return NULL;
-}
-
-static bool is_policy(const struct spec *spec)
-{
-    return bytes_equal(spec->type, BYTES("policy")) || bytes_equal(spec->type, BYTES("operator_policy"));
 }
 
 static bool is_limits(const struct spec *spec)
@@ -63,7 +59,7 @@ char *parameter_refuse(const struct spec *spec)
         return str_format("a parameter's name has 1 to %d bytes", DEFINITION_NAME_MAX);
     if (!table_find(spec->arguments, BYTES("value"), &value))
         return str_copy(BYTES("a parameter needs a value"));
-    if (is_policy(spec))
+    if (policy_is_one(spec))
         return refuse_policy(&value);
     if (is_limits(spec) && value.type != 'F')
         return str_copy(BYTES("limits are a table"));
@@ -78,13 +74,20 @@ void parameter_apply_limits(struct broker *b, struct vhost *v)
     struct bytes limits = has ? value.bytes : (struct bytes){0};
     v->connections_max = limit_read(limits, "max-connections");
     v->queues_max = limit_read(limits, "max-queues");
+    v->exchanges_max = limit_read(limits, "max-exchanges");
+    v->bindings_max = limit_read(limits, "max-bindings");
+    v->queue_bytes_max = limit_read(limits, "max-queue-bytes");
+    pace_set(b, &v->pace, limit_read(limits, "max-publish-rate"), limit_read(limits, "max-publish-bytes-rate"));
+    pace_look_again(b);
 }
 
-/* What depends on it looks again. */
-static void parameter_changed(struct broker *b, struct bytes vhost, bool is_limit)
+/* What depends on it looks again.  p->spec is as it is now; NULL: it goes. */
+static void parameter_changed(struct broker *b, struct parameter *p, const struct spec *spec)
 {
-    struct vhost *v = is_limit ? vhost_find(b, vhost) : NULL;
-    if (v != NULL)
+    struct vhost *v = is_limits(spec) || policy_is_one(spec) ? vhost_find(b, spec->vhost) : NULL;
+    policy_drop(b, v, p->policy);
+    p->policy = v != NULL && p->spec != NULL && policy_is_one(spec) ? policy_add(b, v, p->spec) : NULL;
+    if (v != NULL && is_limits(spec))
         parameter_apply_limits(b, v);
 }
 
@@ -99,7 +102,7 @@ bool parameter_put(struct broker *b, const struct spec *spec)
     }
     free(p->spec);
     p->spec = spec_create(spec);
-    parameter_changed(b, spec->vhost, is_limits(spec));
+    parameter_changed(b, p, spec);
     remember_definition(b, RECORD_DEFINE, DEFINE_PARAMETER, p->spec);
     return true;
 }
@@ -107,6 +110,7 @@ bool parameter_put(struct broker *b, const struct spec *spec)
 void parameter_free(struct broker *b, struct parameter *p)
 {
     map_remove(&b->parameters, &p->in_broker);
+    policy_drop(b, NULL, p->policy);
     free(p->spec);
     free(p);
 }
@@ -116,9 +120,10 @@ void parameter_remove(struct broker *b, struct parameter *p)
     struct spec *spec = p->spec;
     remember_definition(b, RECORD_UNDEFINE, DEFINE_PARAMETER, spec);
     p->spec = NULL;
-    parameter_free(b, p);
-    parameter_changed(b, spec->vhost, is_limits(spec));
+    map_remove(&b->parameters, &p->in_broker);
+    parameter_changed(b, p, spec);
     free(spec);
+    free(p);
 }
 
 void parameter_remove_vhost(struct broker *b, struct bytes vhost)

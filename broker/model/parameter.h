@@ -1,5 +1,5 @@
 /* Parameters: named values that administrators set, by virtual host and component (port/definition.h).  The limits of
- * virtual hosts are such; policies are kept here. */
+ * virtual hosts are such, and policies (policy.h). */
 #ifndef BROKER_MODEL_PARAMETER_H
 #define BROKER_MODEL_PARAMETER_H
 
@@ -10,12 +10,14 @@
 #include "base/map.h"
 
 struct broker;
+struct policy;
 struct spec;
 struct vhost;
 
 struct parameter {
     struct map_node in_broker;
-    struct spec *spec; /* owned: as it was defined */
+    struct spec *spec;     /* owned: as it was defined */
+    struct policy *policy; /* shared: which it is; NULL: none */
 };
 
 struct parameter *parameter_find(const struct broker *b, struct bytes vhost, struct bytes component, struct bytes name);

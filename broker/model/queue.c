@@ -6,12 +6,17 @@
 #include "base/check.h"
 #include "base/str.h"
 #include "broker/model/consumer.h"
+#include "broker/model/deadletter.h"
 #include "broker/model/exchange.h"
+#include "broker/model/groups.h"
+#include "broker/model/letters.h"
 #include "broker/model/log.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parked.h"
+#include "broker/model/policy.h"
 #include "broker/model/queue_stream.h"
 #include "broker/model/remember.h"
+#include "broker/model/retry.h"
 #include "broker/model/vhost.h"
 #include "broker/port/queue_options.h"
 #include "codec/table.h"
@@ -50,6 +55,13 @@ static void complete_options(const struct broker *b, struct queue_options *o)
         o->delivery_limit = b->delivery_limit;
 }
 
+/* A rate of 0 is none: nobody makes a queue that nobody may publish to. */
+static void set_pace(struct broker *b, struct queue *q)
+{
+    uint64_t rate = q->options.publish_rate;
+    pace_set(b, &q->pace, rate > 0 ? rate : PACE_NONE, PACE_NONE);
+}
+
 struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
                            uint64_t id)
 {
@@ -66,7 +78,9 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
         list_append(&owner->exclusive_queues, &q->in_owner);
     link_init(&q->dirty);
     list_init(&q->bindings);
+    pace_init(&q->pace);
     ready_init(&q->ready, spec->options.max_priority);
+    retry_init(q);
     list_init(&q->out);
     list_init(&q->consumers);
     list_init(&q->ring);
@@ -77,16 +91,22 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     wakeup_init(&q->overdue, on_overdue);
     q->options = q->spec->options;
     complete_options(b, &q->options);
+    link_init(&q->in_letters);
     q->kind = q->options.type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
     if (q->kind == &queue_stream)
         q->log = log_create(b, q);
+    q->dedup = dedup_create_for_queue(b, q);
+    q->groups = groups_create(b, q);
+    if (!spec->is_reply && !spec->hidden && policy_are_any(v))
+        policy_apply_to_queue(b, q);
+    set_pace(b, q);
     if (!spec->hidden)
         map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
         map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
         b->totals.queues += !spec->hidden;
     }
-    b->topology_version++;
+    b->topology_version += !spec->hidden;
     queue_touch(b, q);
     return q;
 }
@@ -115,6 +135,8 @@ static void ready_count_add(struct broker *b, struct queue *q, const struct entr
     q->ready_bytes += e->msg->body_size;
     q->cold.warm_cost += message_cost(e->msg);
     b->totals.messages_ready++;
+    if (q->groups != NULL)
+        groups_add(b, q, (struct entry *)(uintptr_t)e);
 }
 
 void queue_append(struct broker *b, struct queue *q, struct entry *e)
@@ -125,6 +147,8 @@ void queue_append(struct broker *b, struct queue *q, struct entry *e)
 
 static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
 {
+    if (q->groups != NULL)
+        groups_remove(b, q, e);
     ready_remove(&q->ready, e);
     q->ready_count--;
     q->ready_bytes -= e->msg->body_size;
@@ -132,13 +156,17 @@ static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
     b->totals.messages_ready--;
     if (q->cold.count > 0)
         cold_look(b, q);
+    if (q->is_awaited)
+        letters_find_room(b, q);
 }
 
 /* The entry, which is on no list, is to be dead-lettered; without a dead-letter exchange it is dropped. */
 static void queue_die(struct broker *b, struct entry *e, enum death death)
 {
     struct queue *q = e->queue;
-    if (!q->options.has_dead_letter_exchange) {
+    if (q->dedup != NULL) /* its own letter may come back here */
+        dedup_forget(b, q, e->msg, e->position);
+    if (!deadletter_has_exchange(q, e->msg)) {
         entry_end(b, e);
         return;
     }
@@ -182,9 +210,24 @@ bool queue_has_head(struct broker *b, struct queue *q)
     return head != NULL;
 }
 
+/* Whoever GETs takes what is in nobody's group. */
+static struct entry *queue_take_of_groups(struct broker *b, struct queue *q)
+{
+    struct entry *e;
+    while ((e = groups_pick(q->groups, NULL)) != NULL) {
+        queue_withdraw(b, q, e);
+        if (e->expires_at > b->now.ms)
+            break;
+        queue_die(b, e, DEATH_EXPIRED);
+    }
+    return e;
+}
+
 struct entry *queue_take(struct broker *b, struct queue *q)
 {
     struct entry *head = queue_head(q);
+    if (q->groups != NULL)
+        return queue_take_of_groups(b, q);
     if (head != NULL && head->expires_at <= b->now.ms) {
         queue_expire(b, q);
         head = queue_head(q);
@@ -228,9 +271,32 @@ static void queue_judge_behind(struct broker *b, struct queue *q)
 }
 
 /* Gives out what is ready to those who can take it. */
+static void queue_dispatch_groups(struct broker *b, struct queue *q)
+{
+    struct consumer *c;
+    while ((c = consumer_next(b, q)) != NULL || groups_wake(b, q->groups)) {
+        struct entry *e = c != NULL ? groups_pick(q->groups, c) : NULL;
+        if (c == NULL)
+            continue;
+        if (e == NULL) {
+            groups_wait(q->groups, c);
+            continue;
+        }
+        queue_withdraw(b, q, e);
+        if (e->expires_at <= b->now.ms)
+            queue_die(b, e, DEATH_EXPIRED);
+        else
+            consumer_deliver(b, c, e);
+    }
+}
+
 static void queue_dispatch(struct broker *b, struct queue *q)
 {
     struct consumer *c;
+    if (q->groups != NULL) {
+        queue_dispatch_groups(b, q);
+        return;
+    }
     while (q->ready_count > 0 && (c = consumer_next(b, q)) != NULL) {
         struct entry *e = queue_take(b, q);
         if (e == NULL)
@@ -247,7 +313,8 @@ bool queue_has_room(const struct queue *q, const struct message *msg)
     const struct queue_options *o = &q->options;
     if (o->type == QUEUE_STREAM) /* its limits take from its other end */
         return true;
-    return q->ready_count + 1 <= o->max_length && q->ready_bytes + msg->body_size <= o->max_length_bytes;
+    uint64_t count = q->ready_count + letters_count(q), bytes = q->ready_bytes + letters_bytes(q);
+    return count + 1 <= o->max_length && bytes + msg->body_size <= o->max_length_bytes;
 }
 
 static bool queue_refuses(const struct queue *q, const struct message *msg)
@@ -255,12 +322,17 @@ static bool queue_refuses(const struct queue *q, const struct message *msg)
     return q->options.overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
 }
 
-static uint64_t entry_deadline(const struct broker *b, const struct queue *q, const struct message *msg)
+uint64_t queue_deadline(const struct queue *q, const struct message *msg)
 {
     uint64_t ttl = q->options.message_ttl_ms;
     if (msg->expiration_ms < ttl)
         ttl = msg->expiration_ms;
-    return ttl == SPEC_NONE ? ENTRY_NEVER : b->now.ms + ttl;
+    if (ttl == SPEC_NONE)
+        return ENTRY_NEVER;
+    if (msg->arrived_ms < 0 && ttl < (uint64_t)-msg->arrived_ms)
+        return 0;
+    uint64_t end = (uint64_t)msg->arrived_ms + ttl;
+    return msg->arrived_ms >= 0 && end < ttl ? ENTRY_NEVER : end;
 }
 
 static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
@@ -280,7 +352,7 @@ static uint64_t ttl_left(const struct broker *b, uint64_t deadline)
 
 static void queue_publish_cold(struct broker *b, struct queue *q, struct message *msg)
 {
-    cold_add(b, q, msg, q->next_position++, ttl_left(b, entry_deadline(b, q, msg)));
+    cold_add(b, q, msg, q->next_position++, ttl_left(b, queue_deadline(q, msg)));
     message_unref(msg);
     if (!link_is_linked(&q->dirty))
         queue_drop_head(b, q);
@@ -289,21 +361,28 @@ static void queue_publish_cold(struct broker *b, struct queue *q, struct message
 
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 {
+    msg->arrived_ms = (int64_t)b->now.ms;
     return q->kind->publish(b, q, msg);
 }
 
 static bool ordinary_publish(struct broker *b, struct queue *q, struct message *msg)
 {
+    if (q->dedup != NULL && dedup_stops(b, q, msg)) {
+        message_unref(msg);
+        return true;
+    }
     if (queue_refuses(q, msg))
         return queue_refuse(b, q, msg);
-    struct consumer *c = q->ready_count == 0 ? consumer_next(b, q) : NULL;
+    if (q->dedup != NULL)
+        dedup_learn(b, q, msg, q->next_position);
+    struct consumer *c = q->ready_count == 0 && q->groups == NULL ? consumer_next(b, q) : NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;
     }
     struct entry *e = entry_create(b, q, msg);
     e->position = q->next_position++;
-    e->expires_at = entry_deadline(b, q, msg);
+    e->expires_at = queue_deadline(q, msg);
     if (b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg)) {
         remember_place(b, q, e->position, ttl_left(b, e->expires_at));
         e->stored = true;
@@ -340,6 +419,8 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
     e->stream = s;
     e->out_since = (uint32_t)b->now.ms;
     queue_watch_overdue(b, q, c);
+    if (q->groups != NULL)
+        groups_send(b, q, e->msg, c);
     remember_entry(b, RECORD_DELIVER, e);
     t.slot = e->ticket_slot = slots_take(&b->tickets, e, &t.generation);
     list_append(&q->out, &e->in_queue);
@@ -359,6 +440,8 @@ static void queue_end_out(struct broker *b, struct entry *e)
     slots_give(&b->tickets, e->ticket_slot);
     e->queue->out_count--;
     b->totals.messages_out--;
+    if (e->queue->groups != NULL)
+        groups_settle(b, e->queue, e->msg);
     if (e->consumer != NULL)
         consumer_release(b, e->consumer);
     e->consumer = NULL;
@@ -366,8 +449,15 @@ static void queue_end_out(struct broker *b, struct entry *e)
     e->held = false;
 }
 
+void queue_readmit(struct broker *b, struct queue *q, struct entry *e)
+{
+    ready_return(&q->ready, e);
+    ready_count_add(b, q, e);
+    queue_mark_dirty(b, q);
+}
+
 /* An entry that was out comes back; or has come back once too often. */
-static void queue_return(struct broker *b, struct entry *e)
+static void queue_return(struct broker *b, struct entry *e, bool has_failed)
 {
     struct queue *q = e->queue;
     e->redelivered = true;
@@ -378,9 +468,8 @@ static void queue_return(struct broker *b, struct entry *e)
         return;
     }
     remember_entry(b, RECORD_RETURN, e);
-    ready_return(&q->ready, e);
-    ready_count_add(b, q, e);
-    queue_mark_dirty(b, q);
+    if (!retry_takes(b, q, e, has_failed))
+        queue_readmit(b, q, e);
 }
 
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
@@ -396,7 +485,8 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
         entry_end(b, e);
         break;
     case REQUEUED:
-        queue_return(b, e);
+    case HANDED_BACK:
+        queue_return(b, e, outcome == REQUEUED);
         break;
     case REJECTED:
         queue_die(b, e, DEATH_REJECTED);
@@ -421,6 +511,9 @@ static uint64_t ordinary_purge(struct broker *b, struct queue *q)
         entry_end(b, head);
     }
     cold_purge(b, q);
+    count += retry_purge(b, q);
+    if (q->is_awaited)
+        letters_find_room(b, q);
     if (!list_is_empty(&q->parked))
         queue_mark_dirty(b, q);
     return count;
@@ -584,14 +677,68 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
     }
 }
 
-void queue_apply_options(struct broker *b, struct queue *q)
+static void redate(void *arg, struct entry *e)
 {
+    (void)arg;
+    e->expires_at = queue_deadline(e->queue, e->msg);
+}
+
+/* A TTL is of all that is there (reference queue-features 2.2): of what is cold when it comes. */
+static void queue_redate(struct queue *q)
+{
+    struct entry *e;
+    ready_each(&q->ready, redate, NULL);
+    list_each (e, &q->out, struct entry, in_queue)
+        redate(NULL, e);
+}
+
+void queue_change_options(struct broker *b, struct queue *q, const struct queue_options *options)
+{
+    bool has_other_ttl = options->message_ttl_ms != q->options.message_ttl_ms;
+    q->options = *options;
     complete_options(b, &q->options);
+    if (has_other_ttl)
+        queue_redate(q);
+    set_pace(b, q);
     wakeup_set(b, &q->lease, UINT64_MAX);
     queue_touch(b, q);
     if (!list_is_empty(&q->out))
         wakeup_set(b, &q->overdue, b->now.ms);
+    letters_judge(b, q);
     queue_mark_dirty(b, q);
+}
+
+char *queue_refuse_change(const struct queue *q, const struct spec *spec)
+{
+    const struct queue_options *is = &q->spec->options, *to = &spec->options;
+    const char *what = NULL, *when = "";
+    if (is->type != to->type && (is->type == QUEUE_STREAM || to->type == QUEUE_STREAM)) {
+        what = "x-queue-type";
+    } else if (is->max_priority != to->max_priority) {
+        what = "x-max-priority";
+    } else if (is->single_active_consumer != to->single_active_consumer &&
+               (q->consumer_count > 0 || q->retiring != NULL)) {
+        what = "x-single-active-consumer";
+        when = " while it has consumers";
+    }
+    if (what == NULL)
+        return NULL;
+    char *name = queue_describe(q);
+    char *text = str_format("arg '%s' of %s cannot be changed%s", what, name, when);
+    free(name);
+    return text;
+}
+
+void queue_change_arguments(struct broker *b, struct queue *q, const struct spec *spec)
+{
+    struct spec *before = q->spec;
+    q->spec = spec_create(spec);
+    q->spec->durable = before->durable;
+    q->spec->exclusive = before->exclusive;
+    q->spec->auto_delete = before->auto_delete;
+    q->name = q->spec->name;
+    policy_apply_to_queue(b, q); /* anew: some are for one type of queue */
+    free(before);                /* last: the options were views into it */
 }
 
 /* --- the end
@@ -601,7 +748,10 @@ static void queue_free(struct queue *q)
 {
     CHECK(q->pins == 0 && list_is_empty(&q->out) && list_is_empty(&q->parked));
     ready_fini(&q->ready);
+    groups_destroy(q->groups);
     log_destroy(q->log);
+    policy_pair_unref(q->policies);
+    heap_fini(&q->waiting);
     vhost_unpin(q->vhost);
     free(q->spec);
     free(q);
@@ -614,6 +764,7 @@ void queue_delete(struct broker *b, struct queue *q)
     struct entry *e;
     CHECK(!q->gone);
     q->gone = true;
+    letters_delete(b, q);
     list_each (bd, &q->bindings, struct binding, in_destination)
         binding_delete(b, bd);
     if (q->log != NULL)
@@ -627,6 +778,9 @@ void queue_delete(struct broker *b, struct queue *q)
     parked_release(b, q);
     list_remove(&q->in_owner);
     list_remove(&q->dirty);
+    dedup_destroy(b, q->dedup);
+    q->dedup = NULL;
+    pace_fini(b, &q->pace);
     wakeup_set(b, &q->expiry, UINT64_MAX);
     wakeup_set(b, &q->lease, UINT64_MAX);
     wakeup_set(b, &q->overdue, UINT64_MAX);
@@ -636,7 +790,7 @@ void queue_delete(struct broker *b, struct queue *q)
         map_remove(&b->queues_by_id, &q->in_ids);
         b->totals.queues -= !q->spec->hidden;
     }
-    b->topology_version++;
+    b->topology_version += !q->spec->hidden;
     q->owner = NULL;
     if (q->pins == 0)
         queue_free(q);

@@ -166,6 +166,27 @@ void remember_purge(struct broker *b, const struct queue *q)
     remember(b, RECORD_PURGE)->at = (struct place){.queue = q->id, .position = q->cold.from};
 }
 
+void remember_store(struct broker *b, enum record_kind kind, struct bytes vhost, uint64_t id, const struct spec *spec)
+{
+    if (b->records)
+        define(b, kind, DEFINE_QUEUE, id, vhost, spec);
+}
+
+void remember_key(struct broker *b, uint64_t store, uint64_t position, struct message *msg, uint64_t ttl_ms)
+{
+    struct sheaf *to = &b->effects->records;
+    struct record *r = remember(b, RECORD_PUBLISH);
+    r->msg = msg;
+    to->bytes += message_cost(msg);
+    sheaf_place(to, (struct place){.queue = store, .position = position, .ttl_ms = ttl_ms});
+}
+
+void remember_key_gone(struct broker *b, uint64_t store, uint64_t position)
+{
+    if (b->records)
+        remember(b, RECORD_SETTLE)->at = (struct place){.queue = store, .position = position};
+}
+
 void remember_trim(struct broker *b, const struct queue *q, uint64_t before)
 {
     remember(b, RECORD_TRIM)->at = (struct place){.queue = q->id, .position = before};
@@ -194,8 +215,13 @@ void remember_read(struct broker *b, const struct queue *q, uint64_t from, uint6
 
 void remember_load(struct broker *b, const struct queue *q, uint32_t messages_max, uint32_t bytes_max)
 {
+    remember_load_from(b, q->id, q->cold.from, messages_max, bytes_max);
+}
+
+void remember_load_from(struct broker *b, uint64_t queue, uint64_t position, uint32_t messages_max, uint32_t bytes_max)
+{
     struct record *r = remember(b, RECORD_LOAD);
-    r->at = (struct place){.queue = q->id, .position = q->cold.from};
+    r->at = (struct place){.queue = queue, .position = position};
     r->load.messages_max = messages_max;
     r->load.bytes_max = bytes_max;
 }

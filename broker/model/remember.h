@@ -62,6 +62,14 @@ static inline void remember_entry(struct broker *b, enum record_kind kind, const
 /* What is cold in the queue is done with. */
 void remember_purge(struct broker *b, const struct queue *q);
 
+/* Keys of messages (dedup.h): their stores, which are queues to the journal alone; a key's record, whose message is
+ * taken over; and that it is done with. */
+void remember_store(struct broker *b, enum record_kind kind, struct bytes vhost, uint64_t id, const struct spec *spec);
+void remember_key(struct broker *b, uint64_t store, uint64_t position, struct message *msg, uint64_t ttl_ms);
+void remember_key_gone(struct broker *b, uint64_t store, uint64_t position);
+
+/* Asks for what a queue, or a store, has from that position on. */
+void remember_load_from(struct broker *b, uint64_t queue, uint64_t position, uint32_t messages_max, uint32_t bytes_max);
 /* Everything in it before an offset is done with. */
 void remember_trim(struct broker *b, const struct queue *q, uint64_t before);
 

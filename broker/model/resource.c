@@ -7,6 +7,7 @@
 #include "broker/model/exchange.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
+#include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
@@ -56,6 +57,22 @@ char *resource_refuse_queue(const struct vhost *v, struct bytes name)
         return NULL;
     return str_format("cannot declare queue '%.*s': queue limit in vhost '%.*s' (%" PRIu64 ") is reached",
                       BYTES_ARG(name), BYTES_ARG(v->name), v->queues_max);
+}
+
+char *resource_refuse_exchange(const struct vhost *v, struct bytes name)
+{
+    if (v->exchanges_max == LIMIT_NONE || v->exchanges.count < v->exchanges_max + VHOST_PREDECLARED)
+        return NULL;
+    return str_format("cannot declare exchange '%.*s': exchange limit in vhost '%.*s' (%" PRIu64 ") is reached",
+                      BYTES_ARG(name), BYTES_ARG(v->name), v->exchanges_max);
+}
+
+char *resource_refuse_binding(const struct vhost *v)
+{
+    if (v->bindings.count < v->bindings_max)
+        return NULL;
+    return str_format("cannot bind: binding limit in vhost '%.*s' (%" PRIu64 ") is reached", BYTES_ARG(v->name),
+                      v->bindings_max);
 }
 
 /* --- redeclaration

@@ -31,6 +31,10 @@ bool resource_unlocked(struct broker *b, struct command *c, struct stream *s, st
 /* NULL, or why the virtual host can have no other queue, of that name; on the heap. */
 char *resource_refuse_queue(const struct vhost *v, struct bytes name);
 
+/* Likewise no other exchange, of that name, and no other binding. */
+char *resource_refuse_exchange(const struct vhost *v, struct bytes name);
+char *resource_refuse_binding(const struct vhost *v);
+
 /* NULL, or the text of the first difference that matters between what is declared and what there is (reference
  * amqp-protocol 4.6, 6.3); on the heap. */
 char *queue_differs(const struct queue *q, const struct spec *spec);

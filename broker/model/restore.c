@@ -81,10 +81,15 @@ static bool restore_exchange(struct broker *b, struct vhost *v, const struct spe
     return is_fine;
 }
 
-/* Where an exchange keeps what it delays. */
+/* Where an exchange keeps what it delays, or a queue its letters that wait. */
 static bool restore_hidden(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec)
 {
     struct bytes name;
+    if (letters_is_box(spec)) {
+        letters_restore(b, v, id, spec);
+        broker_set_next_queue_id(b, id + 1);
+        return true;
+    }
     if (!delayed_read_exchange(spec->arguments, &name))
         return false;
     struct exchange *x = vhost_find_exchange(b, v, name);
@@ -100,9 +105,14 @@ static bool restore_queue(struct broker *b, struct vhost *v, uint64_t id, const 
     if (!spec->durable || id == 0 || id == UINT64_MAX || queue_find_by_id(b, id) != NULL ||
         vhost_find_queue(b, v, spec->name) != NULL)
         return false;
+    if (dedup_restore(b, v, id, spec)) {
+        broker_set_next_queue_id(b, id + 1);
+        return true;
+    }
     if (spec->hidden)
         return restore_hidden(b, v, id, spec);
     struct queue *q = queue_create(b, v, spec, NULL, id);
+    letters_adopt(b, q);
     queue_begin_lease_later(q);
     broker_set_next_queue_id(b, id + 1);
     return true;
@@ -188,6 +198,8 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
 {
     struct queue *q = queue_find_by_id(b, queue);
     CHECK(b->position == 0);
+    if (messages <= next_position && dedup_restore_count(b, queue, messages, next_position))
+        return true;
     if (q == NULL || q->next_position > 0 || messages > next_position || (messages == 0 && bytes > 0))
         return false;
     q->was_stored = true;
@@ -203,6 +215,8 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
     if (messages > 0)
         cold_count(b, q, messages, bytes);
     cold_look(b, q);
+    if (q->kind == &queue_of_letters && messages > 0)
+        letters_begin(b, q);
     return true;
 }
 

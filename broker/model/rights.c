@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "broker/model/access.h"
 #include "broker/model/exchange.h"
+#include "broker/model/history.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/state.h"
@@ -85,6 +86,7 @@ static const struct need *needs_of(enum verb verb)
     case ECHO:
     case OPEN:
     case WINDOW:
+    case PACE:
     case UNSUBSCRIBE:
     case CREDIT:
     case SETTLE:
@@ -248,6 +250,15 @@ bool rights_permit_publish(struct broker *b, const struct command *c, const stru
 {
     struct bytes name = message_exchange(c->publish.msg);
     return permit(b, c, s->outlet, RIGHT_WRITE, RESOURCE_EXCHANGE, name);
+}
+
+bool rights_permit_dead_letter(struct broker *b, const struct command *c, const struct stream *s)
+{
+    struct address a = {0};
+    if ((c->publish.msg->flags & MESSAGE_HAS_DEAD_LETTER) == 0)
+        return true;
+    history_read_address(message_properties(c->publish.msg), &a);
+    return !a.has_exchange || permit(b, c, s->outlet, RIGHT_WRITE, RESOURCE_EXCHANGE, a.exchange);
 }
 
 bool rights_permit_keys(struct broker *b, const struct command *c, const struct stream *s, const struct exchange *x)

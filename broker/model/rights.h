@@ -19,4 +19,7 @@ bool rights_permit(struct broker *b, struct command *c, const struct stream *s);
  * caller's. */
 bool rights_permit_publish(struct broker *b, const struct command *c, const struct stream *s);
 bool rights_permit_keys(struct broker *b, const struct command *c, const struct stream *s, const struct exchange *x);
+
+/* The exchange that the message itself names for its dead letter. */
+bool rights_permit_dead_letter(struct broker *b, const struct command *c, const struct stream *s);
 #endif

@@ -41,6 +41,7 @@ struct routing {
     const struct field *headers; /* sorted by key when first asked for: in the route's scratch */
     size_t header_count;
     bool headers_known;
+    bool is_held; /* whether it is a duplicate is not looked at: when it is committed, or not at all */
 };
 
 void route_init(struct route *r);

@@ -116,4 +116,5 @@ const struct exchange_kind exchange_direct = {.name = BYTES_CONSTANT("direct"),
                                               .fini = direct_fini,
                                               .bind = direct_bind,
                                               .unbind = direct_unbind};
+const struct exchange_kind exchange_dedup = {.name = BYTES_CONSTANT("x-message-deduplication"), .route = fanout_route};
 const struct exchange_kind exchange_fanout = {.name = BYTES_CONSTANT("fanout"), .route = fanout_route};

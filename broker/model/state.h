@@ -9,9 +9,12 @@
 #include "base/slots.h"
 #include "broker/model/broker.h"
 #include "broker/model/cold.h"
+#include "broker/model/dedup.h"
 #include "broker/model/entry.h"
+#include "broker/model/letters.h"
 #include "broker/model/log_state.h"
 #include "broker/model/route.h"
+#include "broker/model/wakeup.h"
 
 struct stream;
 
@@ -20,11 +23,6 @@ enum {
     EXPIRED_PER_STEP = 8192, /* messages of one queue that one step expires */
     ALARM_GAP = 16,          /* the memory alarm clears this part of its limit below it … */
     ALARM_MS = 1000,         /* … and not sooner */
-};
-
-struct wakeup {
-    struct heap_node node;
-    void (*fire)(struct broker *b, struct wakeup *t);
 };
 
 /* The message that is being put into queues: its record, if it gets one (remember.h). */
@@ -50,16 +48,20 @@ struct broker {
     uint64_t tx_began; /* position when the transaction's first command began */
     struct publishing publishing;
     struct cold_state cold;
+    struct letters_state letters;
     struct log_state logs;
 
-    struct map vhosts;     /* by name; owned */
-    struct map users;      /* by name; owned */
-    struct map parameters; /* owned */
-    uint64_t last_serial;  /* of a user */
+    struct map vhosts;          /* by name; owned */
+    struct map users;           /* by name; owned */
+    struct map parameters;      /* owned */
+    struct list vhost_defaults; /* what new virtual hosts get (vhost.c); owned */
+    uint64_t last_serial;       /* of a user */
     uint64_t connections_max;
-    uint64_t consumer_timeout_ms; /* SPEC_NONE: none */
-    uint64_t delivery_limit;      /* of quorum queues that do not say */
-    struct map queues_by_id;      /* all queues */
+    uint64_t consumer_timeout_ms;                               /* SPEC_NONE: none */
+    uint64_t delivery_limit;                                    /* of quorum queues that do not say */
+    uint8_t default_queue_type;                                 /* enum queue_type */
+    bool strict_queue_types, relaxed_redeclare, relaxed_quorum; /* broker.h */
+    struct map queues_by_id;                                    /* all queues */
     uint64_t next_queue_id;
     struct outlet **outlets; /* by slot; owned; NULL where there is none */
     size_t outlet_count;     /* slots in outlets[] */
@@ -73,6 +75,7 @@ struct broker {
     struct list dirty;   /* queues with something to look after before the command is over */
     struct list resumed; /* streams with commands that need not wait any more */
     struct list traces;  /* copies of messages that are still to be routed (trace.h) */
+    struct list stale;   /* virtual hosts whose policies have changed */
     struct list doomed;  /* exchanges that have lost their last binding and are to go */
 
     uint64_t topology_version; /* goes up with every change that routes may depend on */
@@ -88,6 +91,8 @@ struct broker {
     unsigned alarms_told;       /* all of them, as the last effects say */
     uint64_t alarm_ms;          /* when the memory alarm last changed */
     struct wakeup alarm_wakeup; /* when they may clear */
+    struct dedup_state dedup;
+    uint64_t paces; /* users, virtual hosts and queues that have a rate (pace.h) */
     struct broker_totals totals;
 };
 
@@ -119,8 +124,4 @@ void broker_fail(struct broker *b, const struct command *c, enum reason reason, 
 
 /* Does at once what the command has left to be done when it is over: for those whose answer must come after it. */
 void broker_finish(struct broker *b);
-
-/* Sets or moves a wake-up; UINT64_MAX takes it off. */
-void wakeup_set(struct broker *b, struct wakeup *t, uint64_t at_ms);
-void wakeup_init(struct wakeup *t, void (*fire)(struct broker *b, struct wakeup *t));
 #endif

@@ -42,7 +42,7 @@ static bool has_tag(struct bytes arguments, struct bytes tag)
     return false;
 }
 
-static void read_arguments(struct user *u)
+static void read_arguments(struct broker *b, struct user *u)
 {
     struct field limits;
     struct bytes none = {0};
@@ -51,6 +51,9 @@ static void read_arguments(struct user *u)
     u->impersonates = has_tag(u->spec->arguments, BYTES("impersonator"));
     u->connections_max = limit_read(has_limits ? limits.bytes : none, "max-connections");
     u->channels_max = limit_read(has_limits ? limits.bytes : none, "max-channels");
+    pace_set(b, &u->pace, limit_read(has_limits ? limits.bytes : none, "max-publish-rate"),
+             limit_read(has_limits ? limits.bytes : none, "max-publish-bytes-rate"));
+    pace_look_again(b);
 }
 
 char *user_refuse(const struct spec *spec)
@@ -74,6 +77,7 @@ static struct user *user_create(struct broker *b, const struct spec *spec)
     u->serial = ++b->last_serial;
     list_init(&u->accesses);
     list_init(&u->topics);
+    pace_init(&u->pace);
     map_add(&b->users, &u->in_broker, hash_bytes(spec->name, b->hash_seed));
     return u;
 }
@@ -92,7 +96,7 @@ bool user_put(struct broker *b, const struct spec *spec)
         free(u->spec);
         u->spec = spec_create(spec);
     }
-    read_arguments(u);
+    read_arguments(b, u);
     b->topology_version++;
     remember_definition(b, RECORD_DEFINE, DEFINE_USER, u->spec);
     return true;
@@ -101,6 +105,7 @@ bool user_put(struct broker *b, const struct spec *spec)
 void user_free(struct broker *b, struct user *u)
 {
     map_remove(&b->users, &u->in_broker);
+    pace_fini(b, &u->pace);
     free(u->spec);
     free(u);
 }

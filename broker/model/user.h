@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "broker/model/pace.h"
 
 struct broker;
 struct spec;
@@ -23,6 +24,7 @@ struct user {
     bool impersonates;                      /* may publish in other users' names */
     uint64_t connections_max, channels_max; /* LIMIT_NONE */
     uint64_t connections;
+    struct pace pace;     /* max-publish-rate, max-publish-bytes-rate */
     struct list accesses; /* struct access: in_user */
     struct list topics;   /* struct topic_access */
 };

@@ -4,10 +4,12 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/pattern.h"
 #include "base/str.h"
 #include "broker/model/access.h"
 #include "broker/model/exchange.h"
 #include "broker/model/parameter.h"
+#include "broker/model/policy.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
@@ -38,7 +40,11 @@ struct vhost *vhost_create(struct broker *b, const struct spec *spec)
     struct vhost *v = alloc_zeroed(sizeof *v);
     read_spec(v, spec);
     v->hash_seed = b->hash_seed;
-    v->connections_max = v->queues_max = LIMIT_NONE;
+    v->connections_max = v->queues_max = v->exchanges_max = v->bindings_max = v->queue_bytes_max = LIMIT_NONE;
+    for (int kind = 0; kind < POLICY_KINDS; kind++)
+        list_init(&v->policies[kind]);
+    link_init(&v->stale);
+    pace_init(&v->pace);
     map_init(&v->accesses);
     map_init(&v->topics);
     map_init(&v->exchanges);
@@ -54,6 +60,48 @@ struct vhost *vhost_create(struct broker *b, const struct spec *spec)
     predeclare(b, v, BYTES("amq.match"), BYTES("headers"), false);
     v->trace = predeclare(b, v, BYTES("amq.rabbitmq.trace"), BYTES("topic"), true);
     return v;
+}
+
+/* What new ones get, by their names. */
+struct vhost_default {
+    struct link in_broker;
+    struct pattern *vhosts; /* owned */
+    struct spec *spec;      /* owned: a parameter's */
+};
+
+char *broker_add_vhost_default(struct broker *b, struct bytes pattern, const struct spec *spec)
+{
+    char *why = parameter_refuse(spec);
+    struct pattern *vhosts = why == NULL ? pattern_create(pattern, &why) : NULL;
+    if (why != NULL)
+        return why;
+    struct vhost_default *d = alloc(sizeof *d);
+    *d = (struct vhost_default){.vhosts = vhosts, .spec = spec_create(spec)};
+    list_append(&b->vhost_defaults, &d->in_broker);
+    return NULL;
+}
+
+void vhost_forget_defaults(struct broker *b)
+{
+    struct vhost_default *d;
+    list_each (d, &b->vhost_defaults, struct vhost_default, in_broker) {
+        list_remove(&d->in_broker);
+        pattern_destroy(d->vhosts);
+        free(d->spec);
+        free(d);
+    }
+}
+
+static void give_defaults(struct broker *b, const struct vhost *v)
+{
+    const struct vhost_default *d;
+    list_each (d, &b->vhost_defaults, struct vhost_default, in_broker) {
+        struct spec spec = *d->spec;
+        spec.vhost = v->name;
+        if (pattern_match(d->vhosts, v->name) == PATTERN_MATCHES &&
+            parameter_find(b, v->name, spec.type, spec.name) == NULL)
+            parameter_put(b, &spec);
+    }
 }
 
 static void vhost_free(struct vhost *v)
@@ -87,6 +135,7 @@ void vhost_destroy(struct broker *b, struct vhost *v)
         exchange_delete(b, item_of(n, struct exchange, in_vhost));
     access_forget_all(v);
     CHECK(v->replies.count == 0);
+    policy_forget_all(v);
     map_fini(&v->queues);
     map_fini(&v->replies);
     map_fini(&v->exchanges);
@@ -94,6 +143,7 @@ void vhost_destroy(struct broker *b, struct vhost *v)
     map_fini(&v->accesses);
     map_fini(&v->topics);
     map_remove(&b->vhosts, &v->in_broker);
+    pace_fini(b, &v->pace);
     v->default_exchange = v->trace = NULL;
     v->gone = true;
     vhost_unpin(v);
@@ -109,7 +159,8 @@ char *vhost_refuse(const struct spec *spec)
 bool vhost_put(struct broker *b, const struct spec *spec)
 {
     struct vhost *v = vhost_find(b, spec->name);
-    if (v == NULL) {
+    bool is_new = v == NULL;
+    if (is_new) {
         v = vhost_create(b, spec);
         parameter_apply_limits(b, v);
     } else if (v->is_defined && table_same_entries(v->spec->arguments, spec->arguments)) {
@@ -120,6 +171,8 @@ bool vhost_put(struct broker *b, const struct spec *spec)
     }
     v->is_defined = true;
     remember_definition(b, RECORD_DEFINE, DEFINE_VHOST, v->spec);
+    if (is_new && b->effects != NULL) /* one that is restored has what it has */
+        give_defaults(b, v);
     return true;
 }
 

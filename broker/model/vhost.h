@@ -6,12 +6,17 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/list.h"
 #include "base/map.h"
+#include "broker/model/pace.h"
+#include "broker/model/policy.h"
 
 struct broker;
 struct exchange;
 struct queue;
 struct spec;
+
+enum { VHOST_PREDECLARED = 7 }; /* exchanges that every virtual host has: they count for no limit */
 
 struct vhost {
     struct map_node in_broker;
@@ -25,11 +30,17 @@ struct vhost {
     struct bytes name;                 /* in spec */
     bool is_defined;                   /* it was put, or restored; else it came with broker_create() */
     uint64_t hash_seed;
-    struct map accesses, topics;          /* access.h; owned */
-    uint64_t connections_max, queues_max; /* user.h, LIMIT_NONE; by the parameter vhost-limits */
+    struct map accesses, topics; /* access.h; owned */
+    /* user.h, LIMIT_NONE; by the parameter vhost-limits: */
+    uint64_t connections_max, queues_max, exchanges_max, bindings_max;
+    uint64_t queue_bytes_max; /* of bodies that are ready in all queues */
     uint64_t connections;
-    uint64_t pins; /* queues that still ask for it, those too that are gone */
-    bool gone;     /* removed; there only for them */
+    struct list policies[POLICY_KINDS]; /* policy.h */
+    struct link stale;                  /* on broker->stale: they have changed */
+    uint64_t learners; /* caches that still learn which keys they knew (dedup.h): nobody is let in meanwhile */
+    struct pace pace;  /* max-publish-rate, max-publish-bytes-rate */
+    uint64_t pins;     /* queues that still ask for it, those too that are gone */
+    bool gone;         /* removed; there only for them */
 };
 
 /* A new virtual host with the predeclared exchanges (reference amqp-protocol 5.1). */
@@ -44,6 +55,9 @@ char *vhost_refuse(const struct spec *spec);
 
 /* There is such a one from now on, or it is so from now on.  True: that changes something. */
 bool vhost_put(struct broker *b, const struct spec *spec);
+
+/* broker_add_vhost_default() was never called. */
+void vhost_forget_defaults(struct broker *b);
 
 /* Takes its connections, all that is in it and itself away. */
 void vhost_remove(struct broker *b, struct vhost *v);

@@ -19,6 +19,8 @@ enum change_kind {
     CHANGE_REMOVE, /* there is none any more.  Queue: if_unused, if_empty; exchange: if_unused */
     CHANGE_PURGE,  /* DEFINE_QUEUE: what is ready in it is dropped */
     CHANGE_CANCEL, /* DEFINE_EXCHANGE: what it delays under that serial (the id of INSPECT_DELAYED) is dropped */
+    CHANGE_UPDATE, /* DEFINE_QUEUE: one that is there has these arguments from now on; flags do not count */
+    CHANGE_KINDS
 };
 
 /* What became of it.  The texts are those of AMQP and of reference operations 1.4, without a code's name. */

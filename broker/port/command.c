@@ -54,6 +54,7 @@ void command_drop(struct command *c)
     case RESET:
     case OPEN:
     case WINDOW:
+    case PACE:
     case CREDIT:
     case SETTLE:
     case RECOVER:

@@ -29,6 +29,7 @@ enum verb {
     RESET,  /* a stream ends, or its poison is taken off: what it has out is requeued, its consumers go.  Answered. */
     ECHO,   /* nothing but an answer in its turn.  Answered. */
     WINDOW, /* the client's socket has taken so many bytes of deliveries (message_window_cost) */
+    PACE,   /* it has published what SLOWED let it, and waits to be let more.  Answered by SLOWED. */
     DECLARE_EXCHANGE, /* spec.  Answered. */
     DELETE_EXCHANGE,  /* spec: name, if_unused.  Answered. */
     DECLARE_QUEUE,    /* spec.  Answered, with counts. */
@@ -58,10 +59,11 @@ enum verb {
 };
 
 enum outcome {
-    ACCEPTED, /* done with */
-    REQUEUED, /* back to its place in the queue */
-    REJECTED, /* dropped, or dead-lettered */
-    HELD,     /* settled by an open transaction: it stays out, and RECOVER leaves it alone, until COMMIT or ROLLBACK */
+    ACCEPTED,    /* done with */
+    REQUEUED,    /* back to its place in the queue, and not without a reason: it failed there, or who had it did */
+    HANDED_BACK, /* the same without one */
+    REJECTED,    /* dropped, or dead-lettered */
+    HELD, /* settled by an open transaction: it stays out, and RECOVER leaves it alone, until COMMIT or ROLLBACK */
 };
 
 /* What a connection may have out unwritten before deliveries to it pause, in message_window_cost() bytes. */

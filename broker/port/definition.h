@@ -8,13 +8,15 @@
  *   QUEUE             vhost, name, flags, arguments as declared, options
  *   BINDING           vhost, source, name and to_exchange, key, arguments as declared
  *   USER              name.  password_hash S (base64 text), hashing_algorithm S, tags A of S,
- *                     limits F: max-connections, max-channels, integers; negative: none
+ *                     limits F: max-connections, max-channels, max-publish-rate, max-publish-bytes-rate,
+ *                     integers; negative: none
  *   PERMISSION        vhost, name: the user.  configure S, write S, read S: patterns
  *   TOPIC_PERMISSION  vhost, name: the user, key: the exchange.  write S, read S
  *   PARAMETER         vhost (empty: a global one, whose type is empty), type: the component, name.  value: anything.
  *                     Policies have the component "policy", operator policies "operator_policy", both with the value
  *                     F: pattern S, definition F, priority integer, apply-to S; the limits of a virtual host
- *                     "vhost-limits" and the name "limits": max-connections, max-queues, integers
+ *                     "vhost-limits" and the name "limits": max-connections, max-queues, max-exchanges, max-bindings,
+ *                     max-queue-bytes, max-publish-rate, max-publish-bytes-rate, integers
  *
  * The key names the object among those of its class: its virtual host and name; of a binding all that makes it one. The
  * value is a version and everything that is needed to make it again.  Text is length-prefixed, numbers are big-endian.

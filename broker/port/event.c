@@ -36,6 +36,7 @@ void event_drop(struct event *e)
     case CONFIRMED:
     case REFUSED:
     case CANCELLED:
+    case SLOWED:
     case OVERDUE:
     case DETACHED:
         break;

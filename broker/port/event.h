@@ -29,6 +29,7 @@ enum happening {
     OVERDUE,   /* what it had has not been acknowledged in time and was requeued: a consumer, which is cancelled, or (no
                   consumer) the stream itself, which is to end */
     EXPELLED,  /* it is to go: its session says so to its client, and DETACHes */
+    SLOWED,    /* it publishes faster than it may: it is not read from now on; or it is again */
     DETACHED,  /* the last event for this client */
 };
 
@@ -106,6 +107,10 @@ struct event {
         struct {
             char *text; /* owned: what its client is told */
         } expelled;
+        struct {
+            bool is_slowed;
+            uint32_t publishes; /* it is not: how many before it asks again (PACE); 0: as many as it likes */
+        } slowed;
     };
 };
 

@@ -23,8 +23,9 @@ enum {
 #define MESSAGE_NO_EXPIRATION UINT64_MAX
 
 enum message_flag {
-    MESSAGE_PERSISTENT = 1 << 0,  /* delivery-mode is 2 */
-    MESSAGE_HAS_HEADERS = 1 << 1, /* there is a headers table, maybe empty */
+    MESSAGE_PERSISTENT = 1 << 0,      /* delivery-mode is 2 */
+    MESSAGE_HAS_HEADERS = 1 << 1,     /* there is a headers table, maybe empty */
+    MESSAGE_HAS_DEAD_LETTER = 1 << 4, /* with x-dead-letter-exchange or -routing-key: for its dead letter */
 };
 
 struct message_chunk {
@@ -48,6 +49,7 @@ struct message {
     uint64_t body_size;      /* as the content header announced */
     uint64_t body_filled;    /* how many of them are there */
     uint64_t expiration_ms;  /* relative, as published; MESSAGE_NO_EXPIRATION: none */
+    int64_t arrived_ms;      /* the model's own: when it came into its queues, instant.ms; perhaps before the start */
     struct message *body_of; /* shared: whose body this is; NULL: its own */
     struct message_chunk *more, *last_chunk; /* owned: the body beyond inline_size */
     uint8_t data[];                          /* exchange, routing key, properties, extra keys, inline body */

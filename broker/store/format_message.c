@@ -5,7 +5,7 @@
 enum message_bit { BIT_TRANSIENT = 1 << 0, BIT_REDELIVERED = 1 << 1 };
 
 static const unsigned KNOWN_BITS = BIT_TRANSIENT | BIT_REDELIVERED;
-static const unsigned KNOWN_FLAGS = MESSAGE_PERSISTENT | MESSAGE_HAS_HEADERS;
+static const unsigned KNOWN_FLAGS = MESSAGE_PERSISTENT | MESSAGE_HAS_HEADERS | MESSAGE_HAS_DEAD_LETTER;
 
 /* PLACE_NO_TTL and MESSAGE_NO_EXPIRATION are the highest number there is: one more is 0, which takes one byte. */
 static void write_limit(struct pen *p, uint64_t ms)

@@ -17,6 +17,8 @@ from broker import die_with_parent  # noqa: E402
 
 SCRIPTS = "/usr/lib/rabbitmq/lib"
 READY_S, ATTEMPTS = 90, 3
+PLUGINS = ("rabbitmq_management", "rabbitmq_consistent_hash_exchange", "rabbitmq_random_exchange",
+           "rabbitmq_recent_history_exchange", "rabbitmq_sharding")
 # What says which broker wrote a document, and nothing else.
 HEADERS = ("rabbit_version", "rabbitmq_version", "product_name", "product_version")
 # Of the node, not of what is in it.
@@ -58,7 +60,7 @@ class Peer:
         os.makedirs(folder, exist_ok=True)
         plugins, config, self.log = (os.path.join(folder, name) for name in ("plugins", "rabbitmq.conf", "log"))
         with open(plugins, "w", encoding="utf-8") as f:
-            f.write("[rabbitmq_management].\n")
+            f.write(f"[{','.join(PLUGINS)}].\n")
         with open(config, "w", encoding="utf-8") as f:
             f.write(f"management.tcp.port = {self.http_port}\nmanagement.tcp.ip = 127.0.0.1\n")
         environment = dict(os.environ, HOME=folder, RABBITMQ_NODENAME=node,

@@ -256,7 +256,7 @@ static struct changes *pick_changes(struct run *r)
 {
     struct changes *all = changes_create();
     for (unsigned n = 1 + pick(r, 3); n > 0; n--) {
-        enum definition_class what = (enum definition_class)pick(r, DEFINE_CLASSES);
+        enum definition_class what = (enum definition_class)pick(r, DEFINE_PART);
         enum change_kind kind = what == DEFINE_QUEUE ? (enum change_kind)pick(r, 3) : (enum change_kind)pick(r, 2);
         changes_add(all, kind, what, pick_object(r, what));
     }
@@ -335,6 +335,7 @@ static bool pick_command(struct run *r, unsigned client, unsigned stream, struct
         *c = (struct command){.verb = verb};
         return true;
     case WINDOW:
+    case PACE:
         *c = (struct command){.verb = verb, .window = {.bytes = pick(r, 256) * 64}};
         return true;
     case SUBSCRIBE:

@@ -403,6 +403,14 @@ static void carry_out_attach(struct run *r, struct command *c)
     done(r, c, c->spec);
 }
 
+/* It may publish so much before it asks again. */
+static void slow(struct run *r)
+{
+    struct event e = {.what = SLOWED};
+    e.slowed.publishes = pick(r, 4);
+    tell(r, &e);
+}
+
 static bool may_fail(enum verb verb)
 {
     switch (verb) {
@@ -425,6 +433,7 @@ static bool may_fail(enum verb verb)
     case RESET:
     case ECHO:
     case WINDOW:
+    case PACE:
     case UNSUBSCRIBE:
     case CREDIT:
     case SETTLE:
@@ -459,6 +468,9 @@ static void carry_out(struct run *r, struct command *c)
         break;
     case DETACH:
         carry_out_detach(r);
+        break;
+    case PACE:
+        slow(r);
         break;
     case WINDOW:
         r->window -= (int64_t)c->window.bytes;
@@ -513,7 +525,7 @@ static bool answer_one(struct run *r)
     if (r->first == r->last)
         return false;
     struct command c = r->queue[r->first++];
-    bool is_for_client = c.verb == ATTACH || c.verb == DETACH || c.verb == WINDOW;
+    bool is_for_client = c.verb == ATTACH || c.verb == DETACH || c.verb == WINDOW || c.verb == PACE;
     CHECK(r->is_attached || c.verb == ATTACH || c.verb == LOGIN); /* nothing before it, nothing after DETACH */
     if (!is_for_client && r->streams[c.from.stream].poisoned && c.verb != RESET)
         command_drop(&c);
@@ -541,6 +553,8 @@ static void deliver(struct run *r)
 static void lose_queue(struct run *r)
 {
     unsigned number = pick(r, pick(r, 8) == 0 ? CONSUMERS : 4);
+    if (r->is_attached && !r->consumers[number].is_there)
+        slow(r);
     if (!r->is_attached || !r->consumers[number].is_there)
         return;
     struct event e = {.what = CANCELLED, .to = {.stream = r->consumers[number].stream}};

@@ -1,19 +1,24 @@
-/* What an administrator says in a conversation: users, what they may do, virtual hosts.
+/* What an administrator says in a conversation: users, what they may do, virtual hosts, policies.
  *
  *     user ann configure="^ann-" write="^ann-" read="" tags=["impersonator"] limits={max-channels=I:2}
  *     permit ann write="^ann-"      permit ann topic="amq.topic" write="^{username}\\."      revoke ann
  *     vhost "v" max-queues=1        delete user ann                                          delete vhost "v"
+ *     policy "p" pattern="^q" definition={max-length=I:2} priority=1 apply-to="queues"       delete policy "p"
+ *     operator-policy "p" …         delete operator-policy "p"
+ *     change "q" arguments={x-max-length=I:2}
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/options.h"
 #include "broker/port/change.h"
 #include "broker/port/spec.h"
 #include "tests/talk/talk.h"
 
 enum { TABLE_ROOM = 8192 };
 
-static const char *const verbs[] = {"user", "permit", "revoke", "vhost", "delete"};
+static const char *const verbs[] = {"user",   "permit", "revoke",          "vhost",
+                                    "delete", "policy", "operator-policy", "change"};
 
 bool talk_is_desk(const char *word)
 {
@@ -92,7 +97,8 @@ static void add_user(struct changes *all, const struct words *w, struct bytes us
 
 static void add_vhost(struct changes *all, const struct words *w, struct bytes name)
 {
-    static const char *const keys[] = {"max-queues", "max-connections", NULL};
+    static const char *const keys[] = {"max-queues",      "max-connections",  "max-exchanges",          "max-bindings",
+                                       "max-queue-bytes", "max-publish-rate", "max-publish-bytes-rate", NULL};
     uint8_t room[TABLE_ROOM];
     struct pen p = pen_over(room, sizeof room);
     struct spec limits = {.vhost = name, .type = BYTES("vhost-limits"), .name = BYTES("limits")};
@@ -100,17 +106,66 @@ static void add_vhost(struct changes *all, const struct words *w, struct bytes n
     put_all_said(&p, w, keys);
     table_close(&p, mark);
     limits.arguments = pen_written(&p);
-    uint8_t flags[TABLE_ROOM];
-    struct pen f = pen_over(flags, sizeof flags);
+    uint8_t more[TABLE_ROOM];
+    struct pen facts = pen_over(more, sizeof more);
+    if (words_has(w, "default-queue-type"))
+        table_put_string(&facts, BYTES("default_queue_type"), words_bytes(w, "default-queue-type", (struct bytes){0}));
     if (words_has(w, "tracing"))
-        table_put_bool(&f, BYTES("tracing"), true);
-    add(all, CHANGE_PUT, DEFINE_VHOST, &(struct spec){.name = name, .arguments = pen_written(&f)});
+        table_put_bool(&facts, BYTES("tracing"), true);
+    add(all, CHANGE_PUT, DEFINE_VHOST, &(struct spec){.name = name, .arguments = pen_written(&facts)});
     add(all, CHANGE_PUT, DEFINE_PARAMETER, &limits);
+}
+
+static bool is_policy(struct bytes word)
+{
+    return bytes_equal(word, BYTES("policy")) || bytes_equal(word, BYTES("operator-policy"));
+}
+
+static struct spec policy_named(const struct words *w, struct bytes kind, struct bytes name)
+{
+    bool is_users = bytes_equal(kind, BYTES("policy"));
+    return (struct spec){
+        .vhost = vhost_said(w), .type = is_users ? BYTES("policy") : BYTES("operator_policy"), .name = name};
+}
+
+static void add_policy(struct changes *all, const struct words *w, struct bytes name)
+{
+    static const char *const keys[] = {"pattern", "definition", "priority", "apply-to", NULL};
+    uint8_t room[TABLE_ROOM];
+    struct pen p = pen_over(room, sizeof room);
+    uint8_t *mark = table_open(&p, BYTES("value"), 'F');
+    put_all_said(&p, w, keys);
+    table_close(&p, mark);
+    struct spec spec = policy_named(w, bytes_of_string(w->verb), name);
+    spec.arguments = pen_written(&p);
+    add(all, CHANGE_PUT, DEFINE_PARAMETER, &spec);
+}
+
+/* A queue's arguments, all of them. */
+static void add_arguments(struct changes *all, const struct words *w, struct bytes queue)
+{
+    uint8_t room[TABLE_ROOM];
+    struct pen p = pen_over(room, sizeof room);
+    const struct value *v = words_value(w, "arguments");
+    struct spec spec = {.vhost = vhost_said(w), .name = queue, .durable = true};
+    if (v != NULL)
+        value_put_inside(v, &p);
+    spec.arguments = pen_written(&p);
+    char *objection = options_read_queue(&spec, spec.vhost);
+    if (objection != NULL)
+        spec.objection = bytes_of_string(objection);
+    add(all, CHANGE_UPDATE, DEFINE_QUEUE, &spec);
+    free(objection);
 }
 
 static void add_removal(struct changes *all, const struct words *w)
 {
     bool is_vhost = bytes_equal(name_said(w, 0), BYTES("vhost"));
+    if (is_policy(name_said(w, 0))) {
+        const struct spec spec = policy_named(w, name_said(w, 0), name_said(w, 1));
+        add(all, CHANGE_REMOVE, DEFINE_PARAMETER, &spec);
+        return;
+    }
     add(all, CHANGE_REMOVE, is_vhost ? DEFINE_VHOST : DEFINE_USER, &(struct spec){.name = name_said(w, 1)});
 }
 
@@ -137,6 +192,10 @@ bool talk_say_desk(struct talk *t, const char *line)
         add_revocation(all, &w, name_said(&w, 0));
     else if (strcmp(w.verb, "vhost") == 0)
         add_vhost(all, &w, name_said(&w, 0));
+    else if (is_policy(bytes_of_string(w.verb)))
+        add_policy(all, &w, name_said(&w, 0));
+    else if (strcmp(w.verb, "change") == 0)
+        add_arguments(all, &w, name_said(&w, 0));
     else
         add_removal(all, &w);
     char *refusal = t->peer->alter(t->peer, all);

@@ -299,7 +299,12 @@ static void model_destroy(struct peer *p)
 struct peer *peer_model_create(const struct peer_options *options, bool trickle)
 {
     struct peer_model *m = alloc_zeroed(sizeof *m);
-    struct broker_config config = {.default_vhost = "/", .memory_high = options->memory_high};
+    struct broker_config config = {.default_vhost = "/",
+                                   .memory_high = options->memory_high,
+                                   .default_queue_type = options->default_queue_type,
+                                   .strict_queue_types = options->strict_queue_types,
+                                   .relaxed_redeclare = options->relaxed_redeclare,
+                                   .relaxed_quorum = options->relaxed_quorum};
     m->config = (struct session_config){
         .channel_max = options->channel_max,
         .frame_max = options->frame_max,

@@ -171,7 +171,8 @@ static void take_define(struct keepsake *k, struct record *r)
     bool is_durable_anyway = d->what != DEFINE_EXCHANGE && d->what != DEFINE_QUEUE;
     struct kept_definition *old = find_definition(k, d);
     CHECK(s != NULL && (is_durable_anyway || s->durable));
-    CHECK(old == NULL || d->what >= DEFINE_USER || d->what == DEFINE_VHOST); /* only those are changed */
+    bool is_same_queue = old != NULL && d->what == DEFINE_QUEUE && old->definition->queue == d->queue;
+    CHECK(old == NULL || d->what >= DEFINE_USER || d->what == DEFINE_VHOST || is_same_queue); /* they are changed */
     if (old != NULL)
         forget_definition(old);
     free(s);
@@ -179,7 +180,7 @@ static void take_define(struct keepsake *k, struct record *r)
     kept->definition = definition_create(d->what, d->queue, d->key, d->value);
     list_append(&k->definitions, &kept->in_store);
     if (d->what == DEFINE_QUEUE) {
-        CHECK(d->queue > 0 && find_queue(k, d->queue) == NULL);
+        CHECK(d->queue > 0 && (is_same_queue || find_queue(k, d->queue) == NULL));
         if (d->queue >= k->next_queue)
             k->next_queue = d->queue + 1;
     }

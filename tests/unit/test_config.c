@@ -186,11 +186,11 @@ TEST(the_last_setting_wins_and_says_so)
     config_destroy(c);
 }
 
-static void collect(void *arg, const char *last_word, const char *value, uint64_t number)
+static void collect(void *arg, const char *word, const char *value, uint64_t number)
 {
     (void)number;
     char *all = arg;
-    strcat(strcat(strcat(strcat(all, last_word), "="), value), " ");
+    strcat(strcat(strcat(strcat(all, word), "="), value), " ");
 }
 
 TEST(free_names_come_sorted)

@@ -182,7 +182,7 @@ TEST(what_is_cut_short_or_too_long_is_refused)
                            .type = BYTES("fanout"),
                            .arguments = some_arguments(&p),
                            .options = plain};
-    for (int what = DEFINE_VHOST; what < DEFINE_CLASSES; what++) {
+    for (int what = DEFINE_VHOST; what < DEFINE_PART; what++) {
         struct definition *d = definition_define((enum definition_class)what, 1, BYTES("v"), &s);
         assert_true(reads((enum definition_class)what, d->key, d->value));
         for (size_t n = 0; n < d->value.len; n++)
@@ -196,6 +196,31 @@ TEST(what_is_cut_short_or_too_long_is_refused)
         free(d);
     }
     assert_false(reads(DEFINE_CLASSES, BYTES(""), BYTES("")));
+}
+
+TEST(a_part_of_a_stream_comes_back)
+{
+    const struct definition_part p = {.queue = 7, .first = 1, .count = 2, .bytes = 3, .size = 4, .last_ms = UINT64_MAX};
+    struct definition *d = definition_of_part(&p, true), *gone = definition_of_part(&p, false);
+    struct definition_part back;
+    struct bytes vhost, name;
+    uint8_t copy[100] = {0};
+    assert_true(definition_read_part(7, d->key, d->value, &back));
+    assert_memory_equal(&back, &p, sizeof p);
+    assert_true(bytes_equal(d->key, gone->key));
+    assert_true(definition_read_key(DEFINE_PART, d->key, &vhost, &name));
+    assert_false(definition_read_part(8, d->key, d->value, &back)); /* another's */
+    assert_false(definition_read_part(7, d->key, gone->value, &back));
+    for (size_t n = 0; n < d->value.len; n++)
+        assert_false(definition_read_part(7, d->key, bytes_of(d->value.at, n), &back));
+    memcpy(copy, d->value.at, d->value.len);
+    assert_false(definition_read_part(7, d->key, bytes_of(copy, d->value.len + 1), &back));
+    assert_false(definition_read_part(7, bytes_of(d->key.at, d->key.len - 1), d->value, &back));
+    copy[0]++; /* another version */
+    assert_false(definition_read_part(7, d->key, bytes_of(copy, d->value.len), &back));
+    assert_false(reads(DEFINE_PART, d->key, d->value)); /* no spec says it */
+    free(d);
+    free(gone);
 }
 
 TEST(no_byte_that_is_changed_brings_it_down)
@@ -223,6 +248,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_administrators_make_keeps_its_table),
         cmocka_unit_test(a_key_is_of_one_thing_alone),
         cmocka_unit_test(what_is_cut_short_or_too_long_is_refused),
+        cmocka_unit_test(a_part_of_a_stream_comes_back),
         cmocka_unit_test(no_byte_that_is_changed_brings_it_down),
     };
     return unit_main("definition", tests, argc, argv);

@@ -289,9 +289,9 @@ TEST(tags_are_settled_in_order_and_as_asked)
     rig_send(r, 1, &(union method){.basic_reject = reject});
     expect_settled(r, 12, REJECTED);
     rig_send(r, 1, &(union method){.basic_nack = nack});
-    expect_settled(r, 11, REQUEUED);
-    expect_settled(r, 13, REQUEUED);
-    expect_settled(r, 14, REQUEUED);
+    expect_settled(r, 11, HANDED_BACK);
+    expect_settled(r, 13, HANDED_BACK);
+    expect_settled(r, 14, HANDED_BACK);
     ack(r, 0, true);
     expect_settled(r, 15, ACCEPTED);
     expect_settled(r, 16, ACCEPTED);
