@@ -19,6 +19,7 @@ struct peer_options {
     uint64_t memory_high;
     uint8_t default_queue_type; /* enum queue_type */
     bool strict_queue_types, relaxed_redeclare, relaxed_quorum;
+    bool has_events; /* the event exchange is there */
 };
 
 struct peer {
