@@ -11,6 +11,7 @@
 #include "broker/model/groups.h"
 #include "broker/model/letters.h"
 #include "broker/model/log.h"
+#include "broker/model/notice.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parameter.h"
 #include "broker/model/parked.h"
@@ -108,6 +109,8 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
         b->totals.queues += !spec->hidden;
     }
     b->topology_version += !spec->hidden;
+    if (!spec->is_reply && !spec->hidden && notice_is_on(b))
+        notice_queue(b, q, true);
     queue_touch(b, q);
     return q;
 }
@@ -797,6 +800,8 @@ void queue_delete(struct broker *b, struct queue *q)
     struct consumer *c;
     struct entry *e;
     CHECK(!q->gone);
+    if (!q->spec->is_reply && !q->spec->hidden && notice_is_on(b))
+        notice_queue(b, q, false);
     q->gone = true;
     letters_delete(b, q);
     list_each (bd, &q->bindings, struct binding, in_destination)
