@@ -103,6 +103,9 @@ static json_t *read_vhost(struct request *r)
         json_set(arguments, "default_queue_type", json_of_text(type));
     else if (type.at == NULL && old != NULL)
         json_set(arguments, "default_queue_type", json_incref(old));
+    const json_t *tracing = request_member(r, "tracing");
+    if (tracing != NULL ? json_is_true(tracing) : json_is_true(json_object_get(r->before, "tracing")))
+        json_set(arguments, "tracing", json_true());
     return arguments;
 }
 

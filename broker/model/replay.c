@@ -11,6 +11,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
+#include "broker/model/trace.h"
 #include "broker/port/load.h"
 #include "broker/port/message.h"
 #include "codec/properties.h"
@@ -160,9 +161,10 @@ static size_t count_loads(const struct replay *r)
 static uint64_t load_from(const struct replay *r)
 {
     size_t n = count_loads(r);
+    uint64_t first = log_first(r->queue->log), from = n > 0 ? r->loads[n - 1]->next : r->next;
     if (r->is_seeking)
         return r->low + (r->high - r->low) / 2;
-    return n > 0 ? r->loads[n - 1]->next : r->next;
+    return from > first ? from : first;
 }
 
 static bool wants_load(const struct replay *r)
@@ -329,7 +331,10 @@ static void deliver(struct broker *b, const struct replay *r, const struct found
     ev->delivered.consumer = c->number;
     ev->delivered.stamp = STAMP_OFFSET;
     ev->delivered.stamp_value = f->offset;
+    if (trace_is_on(c->outlet->vhost))
+        trace_delivered(b, s, f->msg, r->queue, false);
     ev->delivered.ticket = queue_send_out(b, e, c, s);
+    b->totals.messages_read++;
 }
 
 void replay_run(struct broker *b, struct replay *r)
