@@ -204,6 +204,7 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .heartbeat_s = (uint16_t)config_number(c, KEY_HEARTBEAT),
                     .max_message_size = config_number(c, KEY_MAX_MESSAGE_SIZE),
                     .handshake_timeout_ms = config_number(c, KEY_HANDSHAKE_TIMEOUT),
+                    .live_prefetch = config_number(c, KEY_LIVE_PREFETCH) != 0,
                     .product = config_text(c, KEY_PRODUCT),
                     .version = config_text(c, KEY_VERSION),
                     .broker_version = PACKAGE_VERSION,
@@ -373,9 +374,12 @@ static int serve_recovered(struct config *c, struct wiring *w, struct server_soc
 /* With the rights that it will have; takes over the sockets. */
 static int serve_data(struct config *c, struct wiring *w, struct server_sockets *sockets)
 {
-    const struct broker_config bc = broker_config_of(c);
+    struct broker_config bc = broker_config_of(c);
     struct recovery r;
+    char *node = host_node_name();
+    bc.node = node;
     int status = recovery_init(&r, config_text(c, KEY_DATA_DIR), &bc, fill_random);
+    free(node);
     if (status != 0) {
         server_unbind(sockets);
         return status;

@@ -47,6 +47,8 @@ static const char *verb_of(const struct change *c)
         return "purge";
     if (c->kind == CHANGE_UPDATE)
         return "update";
+    if (c->kind == CHANGE_CANCEL)
+        return "cancel delayed message of";
     if (c->kind == CHANGE_REMOVE)
         return "delete";
     return c->outcome == CHANGE_CHANGED ? "update" : "create";

@@ -150,8 +150,8 @@ static void remove_queue(struct broker *b, struct vhost *v, struct change *c)
     struct queue *q = vhost_find_queue(b, v, c->spec->name);
     if (q == NULL)
         return;
-    bool not_empty = c->spec->if_empty && q->ready_count + q->waiting.count + letters_count(q) > 0,
-         used = c->spec->if_unused && q->consumer_count > 0;
+    bool not_empty = c->spec->if_empty && q->ready_count + q->waiting.count + letters_count(q) > 0;
+    bool used = c->spec->if_unused && q->consumer_count > 0;
     if (q->owner != NULL) {
         skip(c, locked(q));
     } else if (not_empty || used) {

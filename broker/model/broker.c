@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/str.h"
 #include "broker/model/commands.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
@@ -18,6 +19,7 @@
 #include "broker/model/replay.h"
 #include "broker/model/rights.h"
 #include "broker/model/state.h"
+#include "broker/model/trace.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/load.h"
@@ -33,6 +35,7 @@ static void on_alarm(struct broker *b, struct wakeup *w)
 struct broker *broker_create(const struct broker_config *config)
 {
     struct broker *b = alloc_zeroed(sizeof *b);
+    b->node = str_copy(bytes_of_string(config->node != NULL ? config->node : ""));
     b->hash_seed = b->random = config->hash_seed;
     b->memory_high = config->memory_high;
     b->records = config->records;
@@ -63,6 +66,7 @@ struct broker *broker_create(const struct broker_config *config)
     list_init(&b->doomed);
     list_init(&b->stale);
     list_init(&b->vhost_defaults);
+    list_init(&b->traces);
     list_init(&b->resumed);
     route_init(&b->route);
     wakeup_init(&b->alarm_wakeup, on_alarm);
@@ -86,6 +90,7 @@ void broker_destroy(struct broker *b)
     deadletter_forget(b);
     letters_state_fini(b);
     peeks_fini(&b->peeks);
+    trace_drop_all(b);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
@@ -104,6 +109,7 @@ void broker_destroy(struct broker *b)
     heap_fini(&b->wakeups);
     route_fini(&b->route);
     free(b->outlets);
+    free(b->node);
     free(b);
 }
 
@@ -172,6 +178,8 @@ void broker_finish(struct broker *b)
             b->deaths_left--;
         } else if (letters_are_due(b)) {
             letters_sweep(b);
+        } else if (!list_is_empty(&b->traces)) {
+            trace_route_all(b);
         } else {
             return;
         }
@@ -240,6 +248,9 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
     case MOVE:
         command_move(b, c);
         return true;
+    case PREFETCH:
+        command_prefetch(b, c);
+        return true;
     case EXPEL:
         command_expel(b, c);
         return true;
@@ -282,6 +293,7 @@ static void (*const carry_out[])(struct broker *b, struct command *c, struct str
     [SUBSCRIBE] = command_subscribe,
     [UNSUBSCRIBE] = command_unsubscribe,
     [CREDIT] = command_credit,
+    [LIMIT] = command_limit,
     [GET] = command_get,
     [SETTLE] = command_settle,
     [RECOVER] = command_recover,

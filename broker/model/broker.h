@@ -21,6 +21,7 @@ enum { MODEL_DELIVERY_LIMIT = 20 };
 struct broker_config {
     const char *default_vhost; /* made at once, with its predeclared exchanges, and not remembered; NULL: none; borrowed
                                   during broker_create() */
+    const char *node;          /* what we are called, for traces; NULL: ""; borrowed during broker_create() */
     uint64_t hash_seed;        /* what names are hashed with; any number, unguessable where peers choose names */
     uint64_t memory_high; /* message bytes held that raise ALARM_MEMORY (see check_alarms() for its end); UINT64_MAX:
                              never */

@@ -64,14 +64,14 @@ void cold_count(struct broker *b, struct queue *q, uint64_t messages, uint64_t b
     q->cold.count += messages;
     q->cold.bytes += bytes;
     q->ready_count += messages;
-    q->ready_bytes += bytes;
+    queue_add_bytes(q, bytes);
     b->totals.messages_ready += messages;
 }
 
 static void uncount(struct broker *b, struct queue *q)
 {
     q->ready_count -= q->cold.count;
-    q->ready_bytes -= q->cold.bytes;
+    queue_take_bytes(q, q->cold.bytes);
     b->totals.messages_ready -= q->cold.count;
     q->cold.count = q->cold.bytes = 0;
 }
@@ -212,7 +212,6 @@ static uint64_t sum(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* When it came: the wall clock may have jumped since it was written, but it never stays longer than it may. */
 int64_t cold_arrival(const struct broker *b, const struct load_entry *le)
 {
     uint64_t age = b->now.wall_ms > le->written_ms ? b->now.wall_ms - le->written_ms : 0;

@@ -94,7 +94,7 @@ void cold_ask(struct broker *b);
 /* What was asked for has come.  Takes it over. */
 void cold_take_load(struct broker *b, struct load *l);
 
-/* When what was loaded had come, in instant.ms. */
+/* When it came: the wall clock may have jumped since it was written, but it never stays longer than it may. */
 int64_t cold_arrival(const struct broker *b, const struct load_entry *le);
 
 /* The queue is behind, or not any more. */

@@ -53,7 +53,7 @@ void queue_check(const struct broker *b, const struct queue *q)
         CHECK(c->queue == q && !c->gone);
         consumers++;
         /* P11: nothing waits while somebody could take it. */
-        CHECK(queue_head(q) == NULL || !consumer_can_take(c) ||
+        CHECK(queue_head(q) == NULL || q->is_paused || !consumer_can_take(c) ||
               (q->groups != NULL && groups_pick(q->groups, c) == NULL) || link_is_linked(&q->dirty) ||
               heap_has(&q->expiry.node));
     }
@@ -154,5 +154,6 @@ void broker_check(const struct broker *b)
     CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->resumed) && list_is_empty(&b->doomed));
     CHECK(b->queues_by_id.count == queues + hidden && (b->records || b->position == 0));
     CHECK(waiting == b->totals.messages_waiting);
-    CHECK(ready + out + waiting + b->totals.messages_delayed > 0 || deadletter_is_due(b) || b->totals.message_bytes == 0);
+    CHECK(ready + out + waiting + b->totals.messages_delayed > 0 || deadletter_is_due(b) ||
+          b->totals.message_bytes == 0);
 }

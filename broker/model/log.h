@@ -35,6 +35,7 @@ enum {
 
 struct log_part {
     uint64_t first;        /* offset of its first message */
+    uint64_t defined;      /* the one that its definition says, if it is closed */
     uint64_t count, bytes; /* that it holds, and of their bodies */
     uint64_t size;         /* what counts for limits: of all that came with them */
     uint64_t last_ms;      /* when its last one came, by the wall clock; LOG_UNKNOWN_MS */

@@ -185,12 +185,12 @@ bool peek_take_load(struct broker *b, struct load *l)
     struct inspection *to = c.inspection;
     const struct queue *q = queue_find_by_id(b, l->queue);
     uint64_t next = to->cursor;
-    for (uint32_t i = 0; i < l->n; i++) {
+    for (uint32_t i = 0; i < l->n && q != NULL; i++) {
         const struct load_entry *le = &l->entries[i];
         le->msg->arrived_ms = cold_arrival(b, le);
         put_row(to, &(struct shown){.msg = le->msg,
                                     .position = le->position,
-                                    .expires_ms = q != NULL ? left_until(b, queue_deadline(q, le->msg)) : PLACE_NO_TTL,
+                                    .expires_ms = left_until(b, queue_deadline(q, le->msg)),
                                     .deliveries = le->deliveries,
                                     .redelivered = le->redelivered});
         next = le->position + 1;

@@ -272,17 +272,16 @@ static bool applies(struct policy *p, unsigned class, struct bytes name)
     return match == PATTERN_MATCHES;
 }
 
-/* The first that applies.  is_known: `now` did when the object was last looked at (NULL: none did), so what ranks
- * before it and is not new does not. */
+/* The first that applies.  is_known: `now`, perhaps gone since, did when the object was last looked at (NULL: none
+ * did), so what ranks before it and is not new does not. */
 static struct policy *look(const struct list *all, bool is_known, struct policy *now, unsigned class, struct bytes name)
 {
     struct policy *p;
-    if (now != NULL && now->is_gone)
-        is_known = false;
     list_each (p, all, struct policy, in_vhost) {
         if (is_known && p == now)
             return now;
-        if ((!is_known || p->is_new) && applies(p, class, name))
+        bool does_not = is_known && !p->is_new && (now == NULL || ranks_before(p, now));
+        if (!does_not && applies(p, class, name))
             return p;
     }
     return NULL;

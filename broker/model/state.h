@@ -39,6 +39,7 @@ struct publishing {
 struct broker {
     struct instant now;      /* of this step */
     struct effects *effects; /* of this step; borrowed */
+    char *node;              /* owned: what we are called */
     uint64_t hash_seed;
     uint64_t memory_high;
 
@@ -77,6 +78,7 @@ struct broker {
     struct list dirty;   /* queues with something to look after before the command is over */
     struct list resumed; /* streams with commands that need not wait any more */
     struct list stale;   /* virtual hosts whose policies have changed */
+    struct list traces;  /* copies of messages that are still to be routed (trace.h) */
     struct list doomed;  /* exchanges that have lost their last binding and are to go */
 
     uint64_t topology_version; /* goes up with every change that routes may depend on */

@@ -52,8 +52,9 @@ static unsigned pick(struct run *r, unsigned kinds)
 
 static struct bytes pick_name(struct run *r)
 {
-    static const char *const names[] = {"a", "b", "c", "d", "e", "", "amq.topic", "amq.headers", ADDRESSES "00"};
-    return bytes_of_string(names[pick(r, 9)]);
+    static const char *const names[] = {
+        "a", "b", "c", "d", "e", "", "amq.topic", "amq.headers", ADDRESSES "00", "amq.rabbitmq.trace"};
+    return bytes_of_string(names[pick(r, 10)]);
 }
 
 static struct bytes pick_key(struct run *r)
@@ -230,8 +231,11 @@ static struct spec *pick_object(struct run *r, enum definition_class what)
         return with;
     }
     struct spec s = {.vhost = pick_vhost(r), .name = pick_user(r)};
-    if (what == DEFINE_VHOST)
+    if (what == DEFINE_VHOST) {
         s.name = s.vhost;
+        if (pick(r, 2) == 1)
+            table_put_bool(&p, BYTES("tracing"), true);
+    }
     if (what == DEFINE_PERMISSION || what == DEFINE_TOPIC_PERMISSION) {
         table_put_string(&p, BYTES("configure"), pick_pattern(r));
         table_put_string(&p, BYTES("write"), pick_pattern(r));

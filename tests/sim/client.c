@@ -227,15 +227,16 @@ static bool consumer_could_take(const struct sim_channel *ch, uint8_t number)
     return k->no_ack || (!full && !channel_full);
 }
 
-bool client_could_take(const struct client *c, uint8_t queue)
+void client_count_consumers(const struct client *c, uint8_t queue, unsigned *all, unsigned *hungry)
 {
-    bool could = false;
     for (unsigned i = 0; i < CHANNELS && c->state == CLIENT_OPEN; i++) {
         const struct sim_channel *ch = &c->channels[i];
-        for (uint8_t k = 0; ch->state == CHANNEL_IN_USE && k < CONSUMERS; k++)
-            if (ch->consumers[k].state == CONSUMER_LIVE && !ch->consumers[k].is_leaving &&
-                ch->consumers[k].queue == queue)
-                could |= consumer_could_take(ch, k);
+        for (uint8_t k = 0; ch->state == CHANNEL_IN_USE && k < CONSUMERS; k++) {
+            if (ch->consumers[k].state != CONSUMER_LIVE || ch->consumers[k].is_leaving ||
+                ch->consumers[k].queue != queue)
+                continue;
+            ++*all;
+            *hungry += consumer_could_take(ch, k);
+        }
     }
-    return could;
 }

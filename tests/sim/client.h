@@ -182,8 +182,8 @@ void client_note(struct client *c);
 /* The world is quiet: dies if an answer is still due. */
 void client_check_quiet(const struct client *c);
 
-/* Whether a consumer of that queue could take more. */
-bool client_could_take(const struct client *c, uint8_t queue);
+/* Adds how many consumers of that queue there are, and how many of them could take more. */
+void client_count_consumers(const struct client *c, uint8_t queue, unsigned *all, unsigned *hungry);
 
 /* --- shared by the three modules */
 void client_send(struct client *c, uint16_t channel, const union method *m);

@@ -8,7 +8,7 @@
 #include "tests/sim/marks.h"
 #include "tests/sim/verdict.h"
 
-enum { BODY_FRAME_MAX = 4000, HUGE_BODY = 200 * 1024 };
+enum { BODY_FRAME_MAX = 4000, HUGE_BODY = 200 * 1024, PRIORITIES = 7 /* more than any queue tells apart */ };
 
 static struct bytes queue_name(const struct client *c, uint8_t q)
 {
@@ -54,6 +54,7 @@ struct aim {
     struct bytes exchange, key;
     uint8_t targets[2];
     uint32_t ttl_ms;
+    uint8_t priority;
     bool mandatory, is_fault, is_transient;
 };
 
@@ -68,6 +69,10 @@ static void send_header(struct client *c, uint16_t channel, size_t length, const
         snprintf(expiration, sizeof expiration, "%u", aim->ttl_ms);
         props.flags |= PROPERTY_expiration;
         props.expiration = bytes_of_string(expiration);
+    }
+    if (aim->priority > 0) {
+        props.flags |= PROPERTY_priority;
+        props.priority = aim->priority;
     }
     pen_u16(&p, 60);
     pen_u16(&p, 0);
@@ -109,6 +114,7 @@ static uint32_t record_publish(struct client *c, struct sim_channel *ch, const s
     how.targets[1] = aim->targets[1];
     how.standing = in_vain || ch->mode == MODE_TX ? STANDING_NEVER : STANDING_SENT;
     how.is_transient = aim->is_transient;
+    how.priority = aim->priority;
     uint32_t message = ledger_publish(c->world.ledger, &how, *c->world.now);
     if (in_vain) {
         if (!aim->is_fault)
@@ -137,8 +143,8 @@ static void publish(struct client *c, struct sim_channel *ch, const struct aim *
                                                   .mandatory = aim->mandatory}});
     send_header(c, ch->number, length, aim);
     send_body(c, ch, message, length);
-    verdict_note("    message %u to '%.*s' '%.*s', %zu bytes", message, BYTES_ARG(aim->exchange), BYTES_ARG(aim->key),
-                 length);
+    verdict_note("    message %u to '%.*s' '%.*s', %zu bytes, priority %u", message, BYTES_ARG(aim->exchange),
+                 BYTES_ARG(aim->key), length, aim->priority);
 }
 
 static void act_publish(struct client *c, struct sim_channel *ch)
@@ -162,8 +168,10 @@ static void act_publish(struct client *c, struct sim_channel *ch)
     if (what == 4 && aim.targets[0] != Q_PASSING && aim.targets[0] != Q_WORK &&
         c->world.topology->queues[aim.targets[0]].max_length == 0)
         aim.ttl_ms = 1 + rng_below(r, 200);
-    for (unsigned n = 1 + (rng_one_in(r, 6) ? rng_below(r, 12) : 0); n > 0; n--)
+    for (unsigned n = 1 + (rng_one_in(r, 6) ? rng_below(r, 12) : 0); n > 0; n--) {
+        aim.priority = rng_one_in(r, 3) ? (uint8_t)rng_below(r, PRIORITIES) : 0;
         publish(c, ch, &aim);
+    }
 }
 
 /* --- settling */
@@ -420,6 +428,14 @@ static void put_arguments(struct pen *p, const struct sim_queue *q)
         table_put_string(p, BYTES("x-overflow"), BYTES("reject-publish"));
     if (q->ttl_ms > 0)
         table_put_i32(p, BYTES("x-message-ttl"), (int32_t)q->ttl_ms);
+    if (q->max_priority > 0)
+        table_put_i32(p, BYTES("x-max-priority"), q->max_priority);
+    if (q->is_single)
+        table_put_bool(p, BYTES("x-single-active-consumer"), true);
+    if (q->is_quorum)
+        table_put_string(p, BYTES("x-queue-type"), BYTES("quorum"));
+    if (q->has_return_limit)
+        table_put_i32(p, BYTES("x-delivery-limit"), (int32_t)q->return_limit);
     if (q->letters_exchange != NULL)
         table_put_string(p, BYTES("x-dead-letter-exchange"), bytes_of_string(q->letters_exchange));
     if (q->letters_key != NULL)

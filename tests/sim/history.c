@@ -44,6 +44,10 @@ static bool may_die_of(const struct sim_queue *q, struct bytes reason)
         mark_hit(MARK_letter_maxlen);
         return q->max_length > 0 && !q->refuses;
     }
+    if (bytes_equal(reason, BYTES("delivery_limit"))) {
+        mark_hit(MARK_letter_returned);
+        return q->has_return_limit;
+    }
     return false;
 }
 

@@ -36,7 +36,8 @@ struct copy {
     uint32_t tx;          /* the transaction that has settled it last; 0: none */
     uint32_t purge;       /* it was surely waiting when that one began … */
     unsigned purge_count; /* … and had been handed out so often */
-    unsigned count;       /* handings */
+    unsigned count;       /* handings … */
+    unsigned count_kept;  /* … which the broker cannot have forgotten */
     struct handing *out;  /* owned */
 };
 
@@ -217,6 +218,19 @@ static bool may_have_died(const struct ledger *l, const struct record *r, uint8_
            (!l->topology->queues[queue].refuses && ledger_was_overfull(l, queue));
 }
 
+/* It may have come back once too often. */
+static bool may_be_returned_to_death(const struct ledger *l, uint8_t queue, const struct copy *c)
+{
+    const struct sim_queue *q = &l->topology->queues[queue];
+    return q->has_return_limit && c->count > q->return_limit;
+}
+
+static unsigned level_of(const struct ledger *l, const struct record *r, uint8_t queue)
+{
+    unsigned max = l->topology->queues[queue].max_priority;
+    return r->how.priority < max ? r->how.priority : max;
+}
+
 /* Copy `generation` has been seen, so all before it have died; each must have had a cause. */
 static void bury_ancestors(struct ledger *l, uint32_t message, struct line *line, uint32_t generation, uint64_t now)
 {
@@ -225,7 +239,8 @@ static void bury_ancestors(struct ledger *l, uint32_t message, struct line *line
         uint8_t q = queue_after(l, line->target, g);
         struct copy *c = copy_of(line, g);
         bool rejected = c->fate == FATE_MAYBE_REJECTED || c->fate == FATE_REJECTED || c->fate == FATE_DEAD;
-        if (!c->is_unclear && !rejected && (c->fate == FATE_ACCEPTED || !may_have_died(l, r, q, g, now)))
+        if (!c->is_unclear && !rejected &&
+            (c->fate == FATE_ACCEPTED || !(may_have_died(l, r, q, g, now) || may_be_returned_to_death(l, q, c))))
             verdict_fail("message %u has a dead letter, but in %s nothing killed it (fate %d)", message,
                          l->topology->queues[q].name, (int)c->fate);
         if (c->fate != FATE_DEAD && generation >= 3)
@@ -247,28 +262,38 @@ static bool is_surely_waiting(const struct ledger *l, const struct record *r, co
     if (line->count == 0)
         return true;
     const struct copy *c = &line->copies[0];
-    return c->fate == FATE_WAITING && !c->may_vanish && !c->is_unclear && (c->count == 0 || c->is_proven);
+    return c->fate == FATE_WAITING && !c->may_vanish && !c->is_unclear && (c->count == 0 || c->is_proven) &&
+           !may_be_returned_to_death(l, q, c);
 }
 
-/* Publish order among one publisher's messages in one queue (reference 10.11). */
+/* Publish order among one publisher's messages of one priority in one queue (reference 10.11); and nobody's message of
+ * a higher priority waits (queue-features 4). */
 static void check_order(struct ledger *l, uint32_t message, uint8_t queue, bool is_first, uint64_t now)
 {
     const struct record *mine = &l->records[message];
+    unsigned own_level = level_of(l, mine, queue);
     /* It may have been dropped before the others left, and a crash has undone that. */
     bool was_dropped = message < l->suspected && may_have_died(l, mine, queue, 0, now);
     for (uint32_t m = 0; m < l->record_count; m++) {
         const struct record *r = &l->records[m];
-        if (r->how.publisher != mine->how.publisher || m == message)
+        unsigned level = level_of(l, r, queue);
+        /* A transaction's messages come one after the other, though all of them are sure when the first is seen. */
+        bool is_later_in_tx = r->tx != 0 && r->tx == mine->tx && m > message;
+        bool is_higher = level > own_level && !is_later_in_tx, is_ours = r->how.publisher == mine->how.publisher;
+        if (m == message || (!is_ours && !is_higher))
             continue;
         for (unsigned i = 0; i < 2; i++) {
             const struct line *line = &r->lines[i];
             if (line->target != queue)
                 continue;
-            if (m < message && is_surely_waiting(l, r, line, now))
-                verdict_fail("message %u left %s before %u, which was published first and waits there", message,
-                             l->topology->queues[queue].name, m);
-            if (m > message && !was_dropped && line->count > 0 &&
-                (is_first ? line->copies[0].count > 0 : line->copies[0].is_drained))
+            if (((m < message && level == own_level) || is_higher) && is_surely_waiting(l, r, line, now))
+                verdict_fail("message %u left %s before %u, which was published first or is of a higher priority and "
+                             "waits there",
+                             message, l->topology->queues[queue].name, m);
+            bool was_first = line->count > 0 && (is_first ? line->copies[0].count > 0 : line->copies[0].is_drained);
+            if (was_first && m > message && is_higher)
+                mark_hit(MARK_overtaken);
+            if (was_first && m > message && is_ours && level <= own_level && !was_dropped)
                 verdict_fail("message %u left %s before %u, which was published first", m,
                              l->topology->queues[queue].name, message);
         }
@@ -289,6 +314,9 @@ static void check_may_leave(const struct ledger *l, const struct handout *h, con
     if (h->redelivered != (c->count > 0) && !is_suspect && !is_reborn)
         verdict_fail("message %u left %s with redelivered=%d for time number %u", h->message, name, h->redelivered,
                      c->count + 1);
+    if (l->topology->queues[h->queue].has_return_limit && c->count_kept > l->topology->queues[h->queue].return_limit)
+        verdict_fail("message %u left %s for time number %u, and may come back %u times", h->message, name,
+                     c->count_kept + 1, l->topology->queues[h->queue].return_limit);
     if (c->fate == FATE_OUT && !c->requeue_asked && c->scope != NO_SCOPE && !l->scopes[c->scope])
         verdict_fail("message %u left %s while somebody else had it", h->message, name);
 }
@@ -409,6 +437,7 @@ void ledger_handed_out(struct ledger *l, const struct handout *h, uint64_t now)
     c->out = alloc_array(c->out, c->count + 1, sizeof *c->out);
     c->out[c->count++] =
         (struct handing){.serial = ++l->serial, .connection = h->connection, .redelivered = h->redelivered};
+    c->count_kept++;
     c->fate = h->no_ack ? FATE_ACCEPTED : FATE_OUT;
     c->position = l->position;
     c->is_proven = c->requeue_asked = false;
@@ -546,7 +575,7 @@ void ledger_purge_ends(struct ledger *l, uint8_t queue, uint32_t purge, uint64_t
             const struct line *line = &l->records[m].lines[i];
             struct copy *c = line->count > 0 ? &line->copies[0] : NULL;
             if (c == NULL || c->purge != purge || c->count != c->purge_count || c->fate != FATE_WAITING ||
-                may_have_died(l, &l->records[m], queue, 0, now))
+                may_have_died(l, &l->records[m], queue, 0, now) || may_be_returned_to_death(l, queue, c))
                 continue;
             c->fate = FATE_ACCEPTED;
             c->position = 0; /* the answer says so */
@@ -561,9 +590,11 @@ void ledger_position(struct ledger *l, uint64_t position)
     l->position = position;
 }
 
-static void copy_crash(struct copy *c, uint64_t durable)
+static void copy_crash(struct copy *c, uint64_t durable, bool is_clean)
 {
     bool is_kept = c->position <= durable;
+    if (!is_clean)
+        c->count_kept = 0;
     c->requeue_asked = false;
     c->scope = NO_SCOPE;
     switch (c->fate) {
@@ -590,13 +621,13 @@ static void copy_crash(struct copy *c, uint64_t durable)
     c->position = 0;
 }
 
-static void line_crash(struct line *line, uint64_t durable)
+static void line_crash(struct line *line, uint64_t durable, bool is_clean)
 {
     bool may_be_undone = false;
     for (uint32_t g = 0; g < line->count; g++) {
         struct copy *c = &line->copies[g];
         bool was_dead = c->fate == FATE_DEAD;
-        copy_crash(c, durable);
+        copy_crash(c, durable, is_clean);
         c->is_reborn |= may_be_undone;
         may_be_undone |= was_dead && c->fate != FATE_DEAD;
     }
@@ -612,7 +643,7 @@ void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean)
         r->position = 0;
         for (unsigned i = 0; i < 2; i++)
             if (r->lines[i].target != NO_QUEUE)
-                line_crash(&r->lines[i], durable);
+                line_crash(&r->lines[i], durable, is_clean);
     }
     for (uint32_t i = 0; i < l->tx_count; i++) {
         struct transaction *t = &l->txs[i];
@@ -656,7 +687,7 @@ static void account_for(struct ledger *l, uint32_t message, struct line *line, u
             l->topology->queues[q].is_passing)
             return;
         bool rejected = c->fate == FATE_REJECTED || c->fate == FATE_MAYBE_REJECTED || c->fate == FATE_DEAD;
-        if (!rejected && !may_have_died(l, r, q, g, now))
+        if (!rejected && !may_have_died(l, r, q, g, now) && !may_be_returned_to_death(l, q, c))
             verdict_fail("message %u is lost: it was in %s, and nobody took it (fate %d, handed out %u times)", message,
                          l->topology->queues[q].name, (int)c->fate, c->count);
         if (l->topology->queues[q].dead_to == NO_QUEUE) {

@@ -34,6 +34,7 @@ struct publishing {
     uint32_t ttl_ms;              /* the message's own; 0: none */
     enum standing standing;
     bool is_transient; /* it may vanish when the broker ends */
+    uint8_t priority;  /* as sent; 0: none */
 };
 
 /* Answers the message's number, which its body carries. */

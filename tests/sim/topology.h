@@ -19,6 +19,9 @@ enum sim_queue_id {
     Q_FADING,        /* messages expire and vanish */
     Q_WORK,          /* rejected messages go to Q_RETRY … */
     Q_RETRY,         /* … and come back when they expire */
+    Q_PRIOR,         /* priorities */
+    Q_SINGLE,        /* one consumer at a time */
+    Q_LIMITED,       /* a limit of returns, dead letters to Q_GRAVE; of type quorum, maybe */
     Q_GRAVE,
     Q_PASSING, /* auto-delete, deleted and declared again at any time: its messages may vanish */
     QUEUE_COUNT,
@@ -30,6 +33,9 @@ struct sim_queue {
     const char *letters_exchange, *letters_key; /* NULL: none */
     uint32_t ttl_ms, max_length;                /* 0: none */
     bool refuses;                               /* at max_length; else drops its head */
+    uint8_t max_priority;
+    bool is_single, is_quorum, has_return_limit;
+    uint32_t return_limit; /* has_return_limit: how often a message may come back */
     bool is_passing, is_durable;
     uint8_t dead_to; /* NO_QUEUE: nowhere */
 };

@@ -2,6 +2,7 @@
 #include "tests/unit/guest.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/map.h"
@@ -159,6 +160,7 @@ bool world_connect(struct world *w, unsigned client)
     conn->window = WINDOW_BYTES;
     conn->is_detached = false;
     conn->n_gets = 0;
+    memset(conn->told_to_end, 0, sizeof conn->told_to_end);
     conn->session = session_create(&w->config, (outlet_id){.slot = slot, .generation = conn->generation},
                                    &(struct session_peer){.name = "client -> sim", .is_loopback = true},
                                    &w->loops[conn->loop].outbox, w->now.ms);

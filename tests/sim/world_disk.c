@@ -168,6 +168,7 @@ static void begin_again(struct world *w, const struct broker_totals *was)
     ledger_position(w->ledger, 0);
     w->boot_ms = w->now.ms - rng_below(&w->rng, 1000);
     w->lives++;
+    w->active.connection = 0;
     w->alarms = 0;
     struct broker_totals t = broker_totals(w->broker);
     if (was != NULL && totals_differ(was, &t))

@@ -32,6 +32,39 @@ bool world_post(struct world *w, unsigned loop)
     return true;
 }
 
+/* A command that may end consumers. */
+static void spy_end(struct world *w, struct conn *conn, const struct command *c)
+{
+    CHECK(c->from.stream < STREAMS);
+    for (unsigned i = 0; i < STREAMS; i++)
+        if (c->verb == DETACH || (c->from.stream == i && (c->verb == UNSUBSCRIBE || c->verb == RESET)))
+            conn->told_to_end[i] = w->steps;
+}
+
+static bool may_be_over(const struct world *w)
+{
+    for (const struct conn *conn = w->conns; conn < w->conns + CONNS; conn++)
+        if (conn->session != NULL && conn->number == w->active.connection)
+            return conn->told_to_end[w->active.stream] >= w->active.since;
+    return true;
+}
+
+/* Only one consumer of it is given anything, until it ends (queue-features 5.4). */
+static void check_active(struct world *w, const struct conn *conn, const struct event *e)
+{
+    if (w->active.connection == conn->number && w->active.consumer == e->delivered.consumer)
+        return;
+    if (w->active.connection != 0 && !may_be_over(w))
+        verdict_fail("connection %u was given a message of single, whose active consumer is of connection %u",
+                     conn->number, w->active.connection);
+    if (w->active.connection != 0)
+        mark_hit(MARK_handed_over);
+    w->active.connection = conn->number;
+    w->active.consumer = e->delivered.consumer;
+    w->active.stream = e->to.stream;
+    w->active.since = w->steps;
+}
+
 /* What the model is about to be told, as far as the ledger must know it. */
 static void spy(struct world *w, const struct command *c)
 {
@@ -39,6 +72,7 @@ static void spy(struct world *w, const struct command *c)
         return; /* from nobody */
     struct conn *conn = &w->conns[c->from.outlet.slot];
     verdict_note("    model: verb %d of connection %u, stream %u", (int)c->verb, conn->number, c->from.stream);
+    spy_end(w, conn, c);
     if (c->verb == SUBSCRIBE && c->subscribe.consumer < NUMBERS)
         conn->queue_of[c->subscribe.consumer] =
             topology_find(&w->topology, c->subscribe.spec->name.at, c->subscribe.spec->name.len);
@@ -150,6 +184,8 @@ static void look_at(struct world *w, const struct event *e)
     struct conn *conn = &w->conns[e->to.outlet.slot];
     if (e->what == DELIVERED) {
         account_window(conn, e->delivered.msg);
+        if (conn->queue_of[e->delivered.consumer] == Q_SINGLE)
+            check_active(w, conn, e);
         handed_out(w, conn, e, conn->queue_of[e->delivered.consumer]);
     } else if (e->what == GOT) {
         handed_out(w, conn, e, take_get(conn, e, false));
@@ -174,6 +210,7 @@ void world_commands(struct world *w, struct command *commands, size_t n)
 {
     struct effects *e = &w->effects;
     struct instant now = {.ms = w->now.ms - w->boot_ms, .wall_ms = w->now.wall_ms};
+    w->steps++;
     for (size_t i = 0; i < n; i++)
         spy(w, &commands[i]);
     broker_step(w->broker, &now, commands, n, e);

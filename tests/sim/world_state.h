@@ -11,7 +11,7 @@
 #include "tests/sim/storage.h"
 #include "tests/sim/world.h"
 
-enum { NUMBERS = 4096 /* of consumers: the session's */ };
+enum { NUMBERS = 4096 /* of consumers: the session's */, STREAMS = 2 * CHANNELS /* new ones beside those that end */ };
 
 /* Which queue an answer to GET is from: that of the oldest command of its stream that is not answered. */
 struct asked_get {
@@ -25,11 +25,12 @@ struct conn {
     struct client *client;   /* borrowed; NULL once the socket is closed */
     uint32_t generation, number;
     unsigned loop;
-    struct buf in;             /* came out of the socket, not taken yet */
-    bool is_detached;          /* its last event has been sent */
-    int64_t window;            /* what the model may still send */
-    uint8_t queue_of[NUMBERS]; /* consumers' queues, by the session's number */
-    struct asked_get *gets;    /* owned: oldest first */
+    struct buf in;                 /* came out of the socket, not taken yet */
+    bool is_detached;              /* its last event has been sent */
+    int64_t window;                /* what the model may still send */
+    uint8_t queue_of[NUMBERS];     /* consumers' queues, by the session's number */
+    uint64_t told_to_end[STREAMS]; /* by stream: the last step in which something of it was */
+    struct asked_get *gets;        /* owned: oldest first */
     size_t n_gets;
 };
 
@@ -69,7 +70,13 @@ struct world {
     uint64_t position; /* records so far, of this broker */
     uint64_t boot_ms;  /* when it began */
     unsigned lives, alarms;
-    bool is_exact; /* all is durable: what was there is there again */
+    struct {
+        uint32_t connection, consumer; /* connection 0: none yet */
+        uint16_t stream;
+        uint64_t since; /* step */
+    } active;           /* of Q_SINGLE, which alone is given anything */
+    uint64_t steps;     /* of the model */
+    bool is_exact;      /* all is durable: what was there is there again */
 };
 /* The socket is closed, by whomever. */
 void world_close_socket(struct world *w, struct conn *conn);

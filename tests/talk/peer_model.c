@@ -312,6 +312,7 @@ struct peer *peer_model_create(const struct peer_options *options, bool trickle)
         .heartbeat_s = options->heartbeat_s,
         .max_message_size = options->max_message_size,
         .handshake_timeout_ms = 10000,
+        .live_prefetch = options->live_prefetch,
         .product = "RabbitMQ",
         .version = "3.13.7",
         .broker_version = "talk",
