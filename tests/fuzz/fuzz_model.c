@@ -52,9 +52,18 @@ static unsigned pick(struct run *r, unsigned kinds)
 
 static struct bytes pick_name(struct run *r)
 {
-    static const char *const names[] = {
-        "a", "b", "c", "d", "e", "", "amq.topic", "amq.headers", ADDRESSES "00", "amq.rabbitmq.trace"};
-    return bytes_of_string(names[pick(r, 10)]);
+    static const char *const names[] = {"a",
+                                        "b",
+                                        "c",
+                                        "d",
+                                        "e",
+                                        "",
+                                        "amq.topic",
+                                        "amq.headers",
+                                        ADDRESSES "00",
+                                        "amq.rabbitmq.trace",
+                                        "amq.rabbitmq.event"};
+    return bytes_of_string(names[pick(r, 11)]);
 }
 
 static struct bytes pick_key(struct run *r)
@@ -376,6 +385,9 @@ static bool pick_command(struct run *r, unsigned client, unsigned stream, struct
         *c = (struct command){.verb = verb, .subscribe = {.consumer = number}};
         return true;
     }
+    case LIMIT:
+        *c = (struct command){.verb = verb, .subscribe = {.consumer = pick(r, CONSUMERS), .limit = pick(r, 4)}};
+        return true;
     case CREDIT:
         *c = (struct command){.verb = verb, .credit = {.limit = pick(r, 4)}};
         return true;
@@ -445,7 +457,7 @@ static bool answer_load(struct run *r, bool at_once)
 
 static struct broker_config config_for(enum mode mode, uint64_t memory_high)
 {
-    struct broker_config c = {.default_vhost = "/", .hash_seed = 3, .memory_high = memory_high};
+    struct broker_config c = {.default_vhost = "/", .event_vhost = "/", .hash_seed = 3, .memory_high = memory_high};
     c.records = mode != MODE_PLAIN;
     if (mode == MODE_COLD) {
         c.window_bytes = 1;
