@@ -4,15 +4,19 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/str.h"
+#include "broker/model/access.h"
 #include "broker/model/commands.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
 #include "broker/model/exchange.h"
+#include "broker/model/notice.h"
 #include "broker/model/outlet.h"
 #include "broker/model/pace.h"
 #include "broker/model/parameter.h"
 #include "broker/model/parked.h"
 #include "broker/model/policy.h"
+#include "broker/model/post.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/replay.h"
@@ -33,15 +37,19 @@ static void on_alarm(struct broker *b, struct wakeup *w)
 struct broker *broker_create(const struct broker_config *config)
 {
     struct broker *b = alloc_zeroed(sizeof *b);
+    b->node = str_copy(bytes_of_string(config->node != NULL ? config->node : ""));
+    b->event_vhost = config->event_vhost != NULL ? str_copy(bytes_of_string(config->event_vhost)) : NULL;
     b->hash_seed = b->random = config->hash_seed;
     b->memory_high = config->memory_high;
     b->records = config->records;
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
     letters_state_init(&b->letters);
+    peeks_init(&b->peeks);
     log_state_init(&b->logs);
     b->connections_max = config->connections_max;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
+    b->ignores_client_deaths = config->ignores_client_deaths;
     b->delivery_limit = config->delivery_limit > 0 ? config->delivery_limit : MODEL_DELIVERY_LIMIT;
     b->default_queue_type = config->default_queue_type;
     b->strict_queue_types = config->strict_queue_types;
@@ -59,6 +67,7 @@ struct broker *broker_create(const struct broker_config *config)
     list_init(&b->fresh);
     list_init(&b->dirty);
     list_init(&b->doomed);
+    list_init(&b->posts);
     list_init(&b->stale);
     list_init(&b->vhost_defaults);
     list_init(&b->resumed);
@@ -82,7 +91,9 @@ void broker_destroy(struct broker *b)
         if (b->outlets[i] != NULL)
             outlet_delete(b, b->outlets[i]);
     deadletter_forget(b);
+    post_drop_all(b);
     letters_state_fini(b);
+    peeks_fini(&b->peeks);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
@@ -101,6 +112,8 @@ void broker_destroy(struct broker *b)
     heap_fini(&b->wakeups);
     route_fini(&b->route);
     free(b->outlets);
+    free(b->node);
+    free(b->event_vhost);
     free(b);
 }
 
@@ -169,6 +182,8 @@ void broker_finish(struct broker *b)
             b->deaths_left--;
         } else if (letters_are_due(b)) {
             letters_sweep(b);
+        } else if (!list_is_empty(&b->posts)) {
+            post_route_all(b);
         } else {
             return;
         }
@@ -237,6 +252,9 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
     case MOVE:
         command_move(b, c);
         return true;
+    case PREFETCH:
+        command_prefetch(b, c);
+        return true;
     case EXPEL:
         command_expel(b, c);
         return true;
@@ -244,6 +262,8 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
         detach(b, c, o);
         return true;
     case LOADED:
+        if (c->load->reader != 0 && peek_take_load(b, c->load))
+            return true;
         if (c->load->reader != 0)
             replay_take_load(b, c->load);
         else if (!dedup_take_load(b, c->load))
@@ -277,6 +297,7 @@ static void (*const carry_out[])(struct broker *b, struct command *c, struct str
     [SUBSCRIBE] = command_subscribe,
     [UNSUBSCRIBE] = command_unsubscribe,
     [CREDIT] = command_credit,
+    [LIMIT] = command_limit,
     [GET] = command_get,
     [SETTLE] = command_settle,
     [RECOVER] = command_recover,
@@ -298,6 +319,7 @@ static void carry_out_for_stream(struct broker *b, struct command *c, struct str
 static void broker_carry_out(struct broker *b, struct command *c)
 {
     struct outlet *o = outlet_find(b, c->from.outlet);
+    b->actor = o != NULL ? o->access->user : NULL;
     if (carry_out_for_client(b, c, o))
         return;
     if (o == NULL) {
@@ -310,6 +332,8 @@ static void broker_carry_out(struct broker *b, struct command *c)
     s->channel = c->from.channel;
     if (is_new && c->verb != RESET && !command_begins(b, c, s))
         return;
+    if (is_new && notice_is_on(b))
+        notice_channel(b, s, true);
     if (list_is_empty(&s->parked))
         carry_out_for_stream(b, c, s);
     else
@@ -390,6 +414,7 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
     for (size_t i = 0; i < n; i++) {
         broker_carry_out(b, &commands[i]);
         broker_finish(b);
+        b->actor = NULL;
         if (!list_is_empty(&b->resumed))
             broker_resume(b);
         if (!list_is_empty(&b->dedup.held))

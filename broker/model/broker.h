@@ -21,6 +21,8 @@ enum { MODEL_DELIVERY_LIMIT = 20 };
 struct broker_config {
     const char *default_vhost; /* made at once, with its predeclared exchanges, and not remembered; NULL: none; borrowed
                                   during broker_create() */
+    const char *node;          /* what we are called, for traces; NULL: ""; borrowed during broker_create() */
+    const char *event_vhost;   /* where the event exchange is (model/notice.h); NULL: there is none; likewise */
     uint64_t hash_seed;        /* what names are hashed with; any number, unguessable where peers choose names */
     uint64_t memory_high; /* message bytes held that raise ALARM_MEMORY (see check_alarms() for its end); UINT64_MAX:
                              never */
@@ -28,6 +30,7 @@ struct broker_config {
     uint64_t connections_max; /* open ones; 0: no limit */
 
     uint64_t consumer_timeout_ms; /* that queues have if they do not say; 0: none */
+    bool ignores_client_deaths;   /* an x-death that a client has sent is replaced when its message dies */
     uint64_t delivery_limit;      /* that quorum queues have if they do not say; 0: MODEL_DELIVERY_LIMIT */
 
     uint8_t

@@ -205,7 +205,7 @@ void log_append(struct broker *b, struct queue *q, struct message *m)
     p->last_ms = b->now.wall_ms;
     l->size += size;
     q->ready_count++;
-    q->ready_bytes += m->body_size;
+    queue_add_bytes(q, m->body_size);
     b->totals.messages_ready++;
     add_recent(b, l, m);
     shrink_recent(b, l);
@@ -232,7 +232,7 @@ static void drop_oldest_part(struct broker *b, struct queue *q)
     l->first_part++;
     l->size -= p.size;
     q->ready_count -= p.count;
-    q->ready_bytes -= p.bytes;
+    queue_take_bytes(q, p.bytes);
     b->totals.messages_ready -= p.count;
     while (l->n_recent > 0 && log_recent_first(l) < log_first(l))
         drop_recent(b, l);
@@ -294,7 +294,8 @@ uint64_t log_drop(struct broker *b, struct queue *q)
     l->first_part = l->n_parts = 0;
     l->size = 0;
     b->totals.messages_ready -= q->ready_count;
-    q->ready_count = q->ready_bytes = 0;
+    q->ready_count = 0;
+    queue_take_bytes(q, q->ready_bytes);
     wakeup_set(b, &l->aging, UINT64_MAX);
     list_remove(&l->suspended);
     return count;
@@ -415,7 +416,7 @@ void log_restore(struct broker *b, struct queue *q, uint64_t messages, uint64_t 
     for (size_t i = 0; i < l->n_parts; i++)
         l->size += l->parts[i].size;
     q->ready_count = messages;
-    q->ready_bytes = bytes;
+    queue_add_bytes(q, bytes - q->ready_bytes);
     b->totals.messages_ready += messages;
     l->milestones[LOG_MILESTONES - 1].before = next_position;
     wakeup_set(b, &l->aging, b->now.ms);

@@ -11,7 +11,9 @@
 #include "broker/model/groups.h"
 #include "broker/model/letters.h"
 #include "broker/model/log.h"
+#include "broker/model/notice.h"
 #include "broker/model/outlet.h"
+#include "broker/model/parameter.h"
 #include "broker/model/parked.h"
 #include "broker/model/policy.h"
 #include "broker/model/queue_stream.h"
@@ -107,6 +109,8 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
         b->totals.queues += !spec->hidden;
     }
     b->topology_version += !spec->hidden;
+    if (!spec->is_reply && !spec->hidden && notice_is_on(b))
+        notice_queue(b, q, true);
     queue_touch(b, q);
     return q;
 }
@@ -132,7 +136,7 @@ char *queue_describe(const struct queue *q)
 static void ready_count_add(struct broker *b, struct queue *q, const struct entry *e)
 {
     q->ready_count++;
-    q->ready_bytes += e->msg->body_size;
+    queue_add_bytes(q, e->msg->body_size);
     q->cold.warm_cost += message_cost(e->msg);
     b->totals.messages_ready++;
     if (q->groups != NULL)
@@ -151,7 +155,7 @@ static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
         groups_remove(b, q, e);
     ready_remove(&q->ready, e);
     q->ready_count--;
-    q->ready_bytes -= e->msg->body_size;
+    queue_take_bytes(q, e->msg->body_size);
     q->cold.warm_cost -= message_cost(e->msg);
     b->totals.messages_ready--;
     if (q->cold.count > 0)
@@ -293,6 +297,8 @@ static void queue_dispatch_groups(struct broker *b, struct queue *q)
 static void queue_dispatch(struct broker *b, struct queue *q)
 {
     struct consumer *c;
+    if (q->is_paused)
+        return;
     if (q->groups != NULL) {
         queue_dispatch_groups(b, q);
         return;
@@ -375,7 +381,8 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         return queue_refuse(b, q, msg);
     if (q->dedup != NULL)
         dedup_learn(b, q, msg, q->next_position);
-    struct consumer *c = q->ready_count == 0 && q->groups == NULL ? consumer_next(b, q) : NULL;
+    bool may_pass = q->ready_count == 0 && q->groups == NULL && !q->is_paused;
+    struct consumer *c = may_pass ? consumer_next(b, q) : NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;
@@ -635,6 +642,13 @@ static void on_overdue(struct broker *b, struct wakeup *t)
 /* --- consumers, leases
  * ----------------------------------------------------------------------------------------------*/
 
+void queue_set_paused(struct broker *b, struct queue *q, bool is_paused)
+{
+    q->is_paused = is_paused;
+    if (!is_paused)
+        queue_mark_dirty(b, q);
+}
+
 void queue_touch(struct broker *b, struct queue *q)
 {
     uint64_t expires = q->options.expires_ms;
@@ -686,9 +700,10 @@ static void redate(void *arg, struct entry *e)
 }
 
 /* A TTL is of all that is there (reference queue-features 2.2): of what is cold when it comes. */
-static void queue_redate(struct queue *q)
+static void queue_redate(struct broker *b, struct queue *q)
 {
     struct entry *e;
+    retry_redate(b, q);
     ready_each(&q->ready, redate, NULL);
     list_each (e, &q->out, struct entry, in_queue)
         redate(NULL, e);
@@ -700,8 +715,10 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     q->options = *options;
     complete_options(b, &q->options);
     if (has_other_ttl)
-        queue_redate(q);
+        queue_redate(b, q);
     set_pace(b, q);
+    dedup_refit(b, q);
+    groups_refit(b, q);
     wakeup_set(b, &q->lease, UINT64_MAX);
     queue_touch(b, q);
     if (!list_is_empty(&q->out))
@@ -710,10 +727,24 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     queue_mark_dirty(b, q);
 }
 
+/* Those whose state would have to be made anew, NULL: all are the same. */
+static const char *fixed_argument(const struct queue_options *is, const struct queue_options *to)
+{
+    if (is->deduplicates != to->deduplicates)
+        return "x-message-deduplication";
+    if (!bytes_equal(is->deduplication_header, to->deduplication_header))
+        return "x-deduplication-header";
+    if (is->cache_size != to->cache_size)
+        return "x-cache-size";
+    if (is->cache_ttl_ms != to->cache_ttl_ms)
+        return "x-cache-ttl";
+    return bytes_equal(is->group_header, to->group_header) ? NULL : "x-message-group-header";
+}
+
 char *queue_refuse_change(const struct queue *q, const struct spec *spec)
 {
     const struct queue_options *is = &q->spec->options, *to = &spec->options;
-    const char *what = NULL, *when = "";
+    const char *what = fixed_argument(is, to), *when = "";
     if (is->type != to->type && (is->type == QUEUE_STREAM || to->type == QUEUE_STREAM)) {
         what = "x-queue-type";
     } else if (is->max_priority != to->max_priority) {
@@ -739,6 +770,10 @@ void queue_change_arguments(struct broker *b, struct queue *q, const struct spec
     q->spec->exclusive = before->exclusive;
     q->spec->auto_delete = before->auto_delete;
     q->name = q->spec->name;
+    if (q->groups != NULL)
+        groups_move(q->groups, q);
+    if (q->dedup != NULL)
+        dedup_move(q->dedup, q);
     policy_apply_to_queue(b, q); /* anew: some are for one type of queue */
     free(before);                /* last: the options were views into it */
 }
@@ -765,6 +800,8 @@ void queue_delete(struct broker *b, struct queue *q)
     struct consumer *c;
     struct entry *e;
     CHECK(!q->gone);
+    if (!q->spec->is_reply && !q->spec->hidden && notice_is_on(b))
+        notice_queue(b, q, false);
     q->gone = true;
     letters_delete(b, q);
     list_each (bd, &q->bindings, struct binding, in_destination)
@@ -780,6 +817,8 @@ void queue_delete(struct broker *b, struct queue *q)
     parked_release(b, q);
     list_remove(&q->in_owner);
     list_remove(&q->dirty);
+    if (q->is_paused)
+        parameter_forget_pause(b, q->vhost->name, q->name);
     dedup_destroy(b, q->dedup);
     q->dedup = NULL;
     pace_fini(b, &q->pace);

@@ -11,6 +11,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
+#include "broker/model/trace.h"
 #include "broker/port/load.h"
 #include "broker/port/message.h"
 #include "codec/properties.h"
@@ -330,6 +331,8 @@ static void deliver(struct broker *b, const struct replay *r, const struct found
     ev->delivered.consumer = c->number;
     ev->delivered.stamp = STAMP_OFFSET;
     ev->delivered.stamp_value = f->offset;
+    if (trace_is_on(c->outlet->vhost))
+        trace_delivered(b, s, f->msg, r->queue, false);
     ev->delivered.ticket = queue_send_out(b, e, c, s);
     b->totals.messages_read++;
 }

@@ -18,20 +18,27 @@
 #include "broker/port/spec.h"
 #include "codec/table.h"
 
-static void predeclare(struct broker *b, struct vhost *v, struct bytes name, struct bytes type, bool internal)
+static struct exchange *predeclare(struct broker *b, struct vhost *v, struct bytes name, struct bytes type,
+                                   bool internal)
 {
     struct spec *spec = spec_create(&(struct spec){.name = name, .type = type, .durable = true, .internal = internal});
     struct exchange *x = exchange_create(b, v, spec);
-    if (name.len == 0)
-        v->default_exchange = x;
     free(spec);
+    return x;
+}
+
+static void read_spec(struct vhost *v, const struct spec *spec)
+{
+    struct field f;
+    v->spec = spec_create(spec);
+    v->name = v->spec->name;
+    v->is_traced = table_find(spec->arguments, BYTES("tracing"), &f) && f.type == 't' && f.boolean;
 }
 
 struct vhost *vhost_create(struct broker *b, const struct spec *spec)
 {
     struct vhost *v = alloc_zeroed(sizeof *v);
-    v->spec = spec_create(spec);
-    v->name = v->spec->name;
+    read_spec(v, spec);
     v->hash_seed = b->hash_seed;
     v->connections_max = v->queues_max = v->exchanges_max = v->bindings_max = v->queue_bytes_max = LIMIT_NONE;
     for (int kind = 0; kind < POLICY_KINDS; kind++)
@@ -45,13 +52,15 @@ struct vhost *vhost_create(struct broker *b, const struct spec *spec)
     map_init(&v->replies);
     map_init(&v->bindings);
     map_add(&b->vhosts, &v->in_broker, hash_bytes(v->name, b->hash_seed));
-    predeclare(b, v, BYTES(""), BYTES("direct"), false);
+    v->default_exchange = predeclare(b, v, BYTES(""), BYTES("direct"), false);
     predeclare(b, v, BYTES("amq.direct"), BYTES("direct"), false);
     predeclare(b, v, BYTES("amq.fanout"), BYTES("fanout"), false);
     predeclare(b, v, BYTES("amq.topic"), BYTES("topic"), false);
     predeclare(b, v, BYTES("amq.headers"), BYTES("headers"), false);
     predeclare(b, v, BYTES("amq.match"), BYTES("headers"), false);
-    predeclare(b, v, BYTES("amq.rabbitmq.trace"), BYTES("topic"), true);
+    v->trace = predeclare(b, v, BYTES("amq.rabbitmq.trace"), BYTES("topic"), true);
+    if (b->event_vhost != NULL && bytes_equal(v->name, bytes_of_string(b->event_vhost)))
+        b->notices = predeclare(b, v, BYTES("amq.rabbitmq.event"), BYTES("topic"), true);
     return v;
 }
 
@@ -118,6 +127,8 @@ void vhost_unpin(struct vhost *v)
 void vhost_destroy(struct broker *b, struct vhost *v)
 {
     struct map_node *n, *next;
+    if (b->notices != NULL && b->notices->vhost == v)
+        b->notices = NULL; /* nobody is left there to be told */
     vhost_pin(v);
     while (v->queues.count > 0) /* a map that shrinks under a walk may leave some for the next one */
         for (n = map_walk(&v->queues, NULL); n != NULL; n = next) {
@@ -137,7 +148,7 @@ void vhost_destroy(struct broker *b, struct vhost *v)
     map_fini(&v->topics);
     map_remove(&b->vhosts, &v->in_broker);
     pace_fini(b, &v->pace);
-    v->default_exchange = NULL;
+    v->default_exchange = v->trace = NULL;
     v->gone = true;
     vhost_unpin(v);
 }
@@ -160,8 +171,7 @@ bool vhost_put(struct broker *b, const struct spec *spec)
         return false;
     } else {
         free(v->spec);
-        v->spec = spec_create(spec);
-        v->name = v->spec->name;
+        read_spec(v, spec);
     }
     v->is_defined = true;
     remember_definition(b, RECORD_DEFINE, DEFINE_VHOST, v->spec);

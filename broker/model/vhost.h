@@ -24,6 +24,8 @@ struct vhost {
     struct map replies;                /* by address; owned by their consumers' clients (reply.h) */
     struct map bindings;               /* by what makes them one (reference amqp-protocol 5.7); owned */
     struct exchange *default_exchange; /* borrowed: the one without a name */
+    struct exchange *trace;            /* borrowed: amq.rabbitmq.trace */
+    bool is_traced;                    /* its definition says so: trace.h */
     struct spec *spec;                 /* owned: as it was defined (port/definition.h) */
     struct bytes name;                 /* in spec */
     bool is_defined;                   /* it was put, or restored; else it came with broker_create() */
@@ -31,7 +33,8 @@ struct vhost {
     struct map accesses, topics; /* access.h; owned */
     /* user.h, LIMIT_NONE; by the parameter vhost-limits: */
     uint64_t connections_max, queues_max, exchanges_max, bindings_max;
-    uint64_t queue_bytes_max; /* of bodies that are ready in all queues */
+    uint64_t queue_bytes;     /* of bodies that are ready in all queues … */
+    uint64_t queue_bytes_max; /* … and how many may be */
     uint64_t connections;
     struct list policies[POLICY_KINDS]; /* policy.h */
     struct link stale;                  /* on broker->stale: they have changed */
