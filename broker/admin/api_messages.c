@@ -61,6 +61,7 @@ static bool read_destination(struct request *r, struct move *m)
 /* ---- One command after the other.  r->number: how many it has moved, r->more: how many it may move. */
 
 static void move_more(struct request *r);
+static void delete_one(struct request *r);
 
 static json_t *result_of(const struct request *r)
 {
@@ -137,4 +138,56 @@ void queues_move(struct request *r)
     r->more = limit < MOVED_MAX ? (int64_t)limit : MOVED_MAX;
     r->move = move_create(&what);
     move_more(r);
+}
+
+/* ---- One message. */
+
+static void on_deleted(struct request *r, struct event *e)
+{
+    if (e->what != DONE) {
+        note_move_refused(r, e->failed.text);
+        if (e->failed.reason == NO_SUCH_QUEUE)
+            request_not_found(r);
+        else
+            request_answer_failure(r, e);
+        return;
+    }
+    struct move *m = r->move = e->done.move;
+    e->done.move = NULL;
+    if (m->stopped != NULL) {
+        note_move_refused(r, m->stopped);
+        request_refuse(r, "%s", m->stopped);
+    } else if (m->moved > 0) {
+        note_move(r, m, m->moved);
+        request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+    } else if (m->is_over) {
+        request_not_found(r);
+    } else if (r->idle++ > LOOK_AGAIN_MAX) {
+        request_fail(r, HTTP_STATUS_UNAVAILABLE, "not_available", "there are too many messages before it");
+    } else {
+        request_wait(r, LOOK_AGAIN_MS, delete_one);
+    }
+}
+
+static void delete_one(struct request *r)
+{
+    struct move *m = r->move;
+    r->move = NULL;
+    request_move(r, m, on_deleted);
+}
+
+void queues_delete_message(struct request *r)
+{
+    struct move what = {.to = MOVE_TO_NOTHING, .vhost = r->param[0], .queue = r->param[1], .limit = 1};
+    for (size_t i = 0; i < r->param[2].len; i++) {
+        uint8_t digit = r->param[2].at[i] - '0';
+        if (digit > 9 || what.position > INT64_MAX / 10 - 1) {
+            request_refuse(r, "the position is no number");
+            return;
+        }
+        what.position = what.position * 10 + digit;
+    }
+    what.end = what.position + 1;
+    r->move = move_create(&what);
+    delete_one(r);
 }

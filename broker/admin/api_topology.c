@@ -95,6 +95,48 @@ void exchanges_delete(struct request *r)
         request_alter(r, c, request_answer_change);
 }
 
+static json_t *shape_delayed(struct request *r, json_t *row)
+{
+    (void)r;
+    return row;
+}
+
+void exchanges_delayed(struct request *r)
+{
+    r->param[1] = topology_exchange(r->param[1]);
+    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_DELAYED, shape_delayed}},
+                                            .is_by_vhost = true,
+                                            .vhost = &r->param[0],
+                                            .name = &r->param[1]});
+}
+
+/* Digits alone. */
+static bool read_id(struct bytes text, uint64_t *id)
+{
+    enum { DIGITS_MAX = 18 };
+    *id = 0;
+    if (text.len == 0 || text.len > DIGITS_MAX)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9')
+            return false;
+        *id = *id * 10 + (uint64_t)(text.at[i] - '0');
+    }
+    return true;
+}
+
+void exchanges_cancel_delayed(struct request *r)
+{
+    struct spec spec = {.vhost = r->param[0], .name = topology_exchange(r->param[1])};
+    if (!read_id(r->param[2], &spec.serial)) {
+        request_not_found(r);
+        return;
+    }
+    struct changes *c = changes_create();
+    if (request_add_change(r, c, CHANGE_CANCEL, DEFINE_EXCHANGE, &spec, NULL))
+        request_alter(r, c, request_answer_change);
+}
+
 /* ---- Queues. */
 
 void queues_list(struct request *r)
@@ -223,4 +265,36 @@ void queues_purge(struct request *r)
     if (request_add_change(r, c, CHANGE_PURGE, DEFINE_QUEUE, &(struct spec){.vhost = r->param[0], .name = r->param[1]},
                            NULL))
         request_alter(r, c, request_answer_change);
+}
+
+/* ---- Pausing: a parameter, so that it outlives the broker. */
+
+static void on_paused(struct request *r, struct event *e)
+{
+    if (request_is_done(r, e))
+        request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+}
+
+static void set_paused(struct request *r)
+{
+    const struct spec spec = {.vhost = r->param[0], .type = BYTES("paused-queue"), .name = r->param[1]};
+    json_t *arguments = NULL;
+    if (r->more != 0) {
+        arguments = json_object();
+        json_set(arguments, "value", json_true());
+    }
+    struct changes *c = changes_create();
+    if (request_add_change(r, c, r->more != 0 ? CHANGE_PUT : CHANGE_REMOVE, DEFINE_PARAMETER, &spec, arguments))
+        request_alter(r, c, on_paused);
+}
+
+void queues_pause(struct request *r)
+{
+    r->more = 1;
+    fetch_to_go_on(r, INSPECT_QUEUES, &r->param[0], &r->param[1], set_paused);
+}
+
+void queues_resume(struct request *r)
+{
+    fetch_to_go_on(r, INSPECT_QUEUES, &r->param[0], &r->param[1], set_paused);
 }

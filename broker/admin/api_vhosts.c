@@ -65,6 +65,21 @@ static void on_put(struct request *r, struct event *e)
     request_answer_change(r, e);
 }
 
+static bool is_queue_type(struct bytes word)
+{
+    static const char *const words[] = {"classic",
+                                        "quorum",
+                                        "stream",
+                                        "undefined",
+                                        "rabbit_classic_queue",
+                                        "rabbit_quorum_queue",
+                                        "rabbit_stream_queue"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (bytes_equal(word, bytes_of_string(words[i])))
+            return true;
+    return word.len == 0;
+}
+
 /* What is absent stays as it is.  NULL: it was answered. */
 static json_t *read_vhost(struct request *r)
 {
@@ -72,6 +87,10 @@ static json_t *read_vhost(struct request *r)
     const json_t *tags = request_member(r, "tags");
     if (!request_text(r, "description", &description) || !request_text(r, "default_queue_type", &type))
         return NULL;
+    if (!is_queue_type(type)) {
+        request_refuse(r, "Unsupported default queue type '%.*s'", BYTES_ARG(type));
+        return NULL;
+    }
     json_t *all = tags != NULL ? fetch_tags(r, tags) : json_incref(json_object_get(r->before, "tags"));
     if (tags != NULL && all == NULL)
         return NULL;

@@ -47,6 +47,8 @@ static const char *verb_of(const struct change *c)
         return "purge";
     if (c->kind == CHANGE_UPDATE)
         return "update";
+    if (c->kind == CHANGE_CANCEL)
+        return "cancel delayed message of";
     if (c->kind == CHANGE_REMOVE)
         return "delete";
     return c->outcome == CHANGE_CHANGED ? "update" : "create";
@@ -144,12 +146,14 @@ static char *print_destination(const struct move *m)
         return str_format("queue '%.*s'", BYTES_ARG(m->key));
     if (m->to == MOVE_TO_EXCHANGE)
         return str_format("exchange '%.*s'", BYTES_ARG(m->exchange));
+    if (m->to == MOVE_TO_NOTHING)
+        return str_copy(BYTES("nowhere"));
     return str_copy(m->to == MOVE_TO_ORIGIN ? BYTES("x-death-origin") : BYTES("x-death-exchange"));
 }
 
 void note_move(const struct request *r, const struct move *m, uint64_t count)
 {
-    struct audit a = begin(r, "queue.move");
+    struct audit a = begin(r, m->to == MOVE_TO_NOTHING ? "queue.delete-message" : "queue.move");
     char *to = print_destination(m);
     a.kind = BYTES("queue");
     a.object = m->queue;

@@ -302,6 +302,14 @@ void request_expel(struct request *r, const struct spec *whom, uint32_t limit, a
     c->expel.limit = limit;
 }
 
+void request_prefetch(struct request *r, const struct spec *whom, uint16_t channel, uint32_t limit, answer_fn *then)
+{
+    struct command *c = request_ask(r, PREFETCH, then);
+    c->prefetch.spec = spec_create(whom);
+    c->prefetch.channel = channel;
+    c->prefetch.limit = limit;
+}
+
 void request_on_event(struct request *r, struct event *e)
 {
     answer_fn *then = r->on_answer;
@@ -415,7 +423,7 @@ void request_answer_change(struct request *r, struct event *e)
 
 void request_answer_failure(struct request *r, const struct event *e)
 {
-    if (e->failed.reason == NO_SUCH_VHOST && e->verb == INSPECT)
+    if ((e->failed.reason == NO_SUCH_VHOST || e->failed.reason == NO_SUCH_EXCHANGE) && e->verb == INSPECT)
         request_not_found(r);
     else if (e->failed.reason == NO_SUCH_VHOST)
         request_fail(r, HTTP_STATUS_NOT_FOUND, "not_found", "vhost_not_found");

@@ -59,7 +59,10 @@ static const struct listing {
              COLUMN("messages_ready"), COLUMN("messages_unacknowledged"))},
     {"list_exchanges", "exchanges/{vhost}", 2,
      COLUMNS(COLUMN("name"), COLUMN("type"), COLUMN("durable"), COLUMN("auto_delete"), COLUMN("internal"),
-             COLUMN_AS("arguments", NULL, KIND_TABLE), COLUMN("policy"), COLUMN("user_who_performed_action"))},
+             COLUMN_AS("arguments", NULL, KIND_TABLE), COLUMN("policy"), COLUMN("messages_delayed"),
+             COLUMN("user_who_performed_action"))},
+    {"list_delayed", "exchanges/{vhost}/{1}/delayed", 5,
+     COLUMNS(COLUMN("id"), COLUMN("exchange"), COLUMN("routing_key"), COLUMN("due_at"), COLUMN("bytes"))},
     {"list_bindings", "bindings/{vhost}", 6,
      COLUMNS(COLUMN_AT("source_name", "source"), COLUMN_AT("source_kind", "=exchange"),
              COLUMN_AT("destination_name", "destination"), COLUMN_AT("destination_kind", "destination_type"),
@@ -160,8 +163,8 @@ static int choose_columns(struct printing *p, const struct listing *l)
 static char *path_to(const struct printing *p, const struct listing *l)
 {
     char *copy = str_format("%s", l->path), *rest = copy, *names = str_format("%s", p->vhost != NULL ? "vhost" : "");
-    const char *segments[4] = {NULL, NULL, NULL, NULL};
-    for (unsigned i = 0; rest != NULL && i < 3; i++) {
+    const char *segments[5] = {NULL, NULL, NULL, NULL, NULL};
+    for (unsigned i = 0; rest != NULL && i < 4; i++) {
         segments[i] = strsep(&rest, "/");
         if (strcmp(segments[i], "{vhost}") == 0)
             segments[i] = ctl_vhost(p->c);
@@ -186,6 +189,8 @@ static char *path_to(const struct printing *p, const struct listing *l)
 
 static int say_missing(struct ctl *c, const struct listing *l)
 {
+    if (strstr(l->path, "exchanges/{vhost}/{1}") != NULL)
+        return ctl_fail(c, EX_UNAVAILABLE, "no exchange '%s' in vhost '%s'", c->args[0], ctl_vhost(c));
     if (strstr(l->path, "{vhost}") != NULL)
         return ctl_fail_bare(c, EX_DATAERR, "Virtual host '%s' does not exist", ctl_vhost(c));
     if (strstr(l->path, "{1}") != NULL)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/str.h"
 #include "broker/ctl/command.h"
 #include "broker/ctl/ctl.h"
 #include "broker/ctl/handlers.h"
@@ -38,7 +39,7 @@ static bool move_some(struct ctl *c, json_t *body, struct tally *t, int *status)
         json_object_set(body, "position", json_object_get(a.json, "position"));
         json_object_set(body, "end", json_object_get(a.json, "end"));
         if (stopped[0] != '\0')
-            t->stopped = json_dumps(json_object_get(a.json, "stopped"), JSON_ENCODE_ANY);
+            t->stopped = str_copy(bytes_of_string(stopped));
     }
     bool is_over = *status != 0 || json_is_true(json_object_get(a.json, "done"));
     answer_fini(&a);
@@ -115,4 +116,49 @@ int messages_move(struct ctl *c)
     if (body == NULL)
         return ctl_fail(c, EX_DATAERR, "a name is not UTF-8");
     return run(c, body);
+}
+
+/* --- one by one
+ * ----------------------------------------------------------------------------------------------------*/
+
+/* A page of what is there; false: that was the last, or it went wrong. */
+static bool peek_page(struct ctl *c, json_int_t *from, json_int_t *left, int *status)
+{
+    char offset[24], limit[24];
+    struct answer a;
+    snprintf(offset, sizeof offset, "%lld", (long long)*from);
+    snprintf(limit, sizeof limit, "%lld", (long long)*left);
+    char *path = path_query(path_of("queues", ctl_vhost(c), c->args[0], "messages"), "offset", offset);
+    *status = ctl_call(c, "GET", path_query(path, "limit", limit), NULL, &a);
+    if (*status == 0 && a.status == 404)
+        *status = ctl_fail(c, EX_UNAVAILABLE, "not_found");
+    else if (*status == 0)
+        *status = ctl_refused(c, &a);
+    const json_t *items = json_object_get(a.json, "items"), *next = json_object_get(a.json, "next");
+    for (size_t i = 0; *status == 0 && i < json_array_size(items); i++, --*left)
+        output_json(stdout, json_array_get(items, i));
+    bool goes_on = *status == 0 && *left > 0 && json_is_integer(next);
+    *from = json_integer_value(next);
+    answer_fini(&a);
+    return goes_on;
+}
+
+int messages_peek(struct ctl *c)
+{
+    json_int_t from = (json_int_t)options_number(c->options, OPTION_FROM, 0);
+    json_int_t left = c->n_args > 1 ? ctl_count(c->args[1]) : (json_int_t)options_number(c->options, OPTION_COUNT, 1);
+    int status;
+    if (left < 1 || from < 0)
+        return ctl_misused(c, EX_USAGE, "how many messages, and from which position, must be numbers");
+    while (peek_page(c, &from, &left, &status))
+        continue;
+    return status;
+}
+
+int messages_delete(struct ctl *c)
+{
+    if (ctl_count(c->args[1]) < 0)
+        return ctl_misused(c, EX_USAGE, "the position must be a number, as peek_queue shows it");
+    char *path = path_of("queues", ctl_vhost(c), c->args[0], "messages", c->args[1]);
+    return ctl_done(c, ctl_delete(c, path, EX_UNAVAILABLE, "not_found"));
 }

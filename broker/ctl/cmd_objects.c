@@ -47,6 +47,12 @@ int objects_delete_queue(struct ctl *c)
     return ctl_done(c, status);
 }
 
+int objects_cancel_delayed(struct ctl *c)
+{
+    const char *segments[] = {"exchanges", ctl_vhost(c), c->args[0], "delayed", c->args[1], NULL};
+    return ctl_done(c, ctl_delete(c, path_join(segments), EX_UNAVAILABLE, "not_found"));
+}
+
 int objects_purge_queue(struct ctl *c)
 {
     return ctl_done(

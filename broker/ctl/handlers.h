@@ -44,6 +44,7 @@ int parameters_clear_global(struct ctl *c);
 int parameters_set_cluster_name(struct ctl *c);
 
 int objects_delete_queue(struct ctl *c);
+int objects_cancel_delayed(struct ctl *c);
 int objects_purge_queue(struct ctl *c);
 int objects_create_queue(struct ctl *c);
 int objects_set_queue_arguments(struct ctl *c);
@@ -56,8 +57,11 @@ int objects_get(struct ctl *c);
 
 int messages_redrive(struct ctl *c);
 int messages_move(struct ctl *c);
+int messages_peek(struct ctl *c);
+int messages_delete(struct ctl *c);
 
 int connections_close(struct ctl *c);
+int connections_set_prefetch(struct ctl *c);
 int connections_close_all(struct ctl *c);
 int connections_close_user(struct ctl *c);
 

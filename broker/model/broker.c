@@ -45,9 +45,11 @@ struct broker *broker_create(const struct broker_config *config)
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
     letters_state_init(&b->letters);
+    peeks_init(&b->peeks);
     log_state_init(&b->logs);
     b->connections_max = config->connections_max;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
+    b->ignores_client_deaths = config->ignores_client_deaths;
     b->delivery_limit = config->delivery_limit > 0 ? config->delivery_limit : MODEL_DELIVERY_LIMIT;
     b->default_queue_type = config->default_queue_type;
     b->strict_queue_types = config->strict_queue_types;
@@ -89,8 +91,9 @@ void broker_destroy(struct broker *b)
         if (b->outlets[i] != NULL)
             outlet_delete(b, b->outlets[i]);
     deadletter_forget(b);
-    post_drop_all(b);
     letters_state_fini(b);
+    peeks_fini(&b->peeks);
+    post_drop_all(b);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
@@ -249,6 +252,9 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
     case MOVE:
         command_move(b, c);
         return true;
+    case PREFETCH:
+        command_prefetch(b, c);
+        return true;
     case EXPEL:
         command_expel(b, c);
         return true;
@@ -256,6 +262,8 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
         detach(b, c, o);
         return true;
     case LOADED:
+        if (c->load->reader != 0 && peek_take_load(b, c->load))
+            return true;
         if (c->load->reader != 0)
             replay_take_load(b, c->load);
         else if (!dedup_take_load(b, c->load))
@@ -289,6 +297,7 @@ static void (*const carry_out[])(struct broker *b, struct command *c, struct str
     [SUBSCRIBE] = command_subscribe,
     [UNSUBSCRIBE] = command_unsubscribe,
     [CREDIT] = command_credit,
+    [LIMIT] = command_limit,
     [GET] = command_get,
     [SETTLE] = command_settle,
     [RECOVER] = command_recover,

@@ -30,6 +30,7 @@ struct broker_config {
     uint64_t connections_max; /* open ones; 0: no limit */
 
     uint64_t consumer_timeout_ms; /* that queues have if they do not say; 0: none */
+    bool ignores_client_deaths;   /* an x-death that a client has sent is replaced when its message dies */
     uint64_t delivery_limit;      /* that quorum queues have if they do not say; 0: MODEL_DELIVERY_LIMIT */
 
     uint8_t
@@ -107,6 +108,7 @@ struct broker_totals {
     uint64_t queues, exchanges, bindings, consumers, outlets;
     uint64_t users, vhosts;
     uint64_t messages_ready, messages_out; /* ready: in memory or cold */
+    uint64_t messages_read;                /* those that are out of streams, where they are ready still */
     uint64_t messages_waiting;             /* to be ready again (retry.h) */
     uint64_t messages_delayed;             /* at exchanges (delayed.h) */
     uint64_t message_bytes; /* message_cost() of what is ready or out in memory, once, and of each place in a queue */

@@ -7,6 +7,7 @@
 #include "broker/model/commands.h"
 #include "broker/model/exchange.h"
 #include "broker/model/history.h"
+#include "broker/model/pick.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/route.h"
@@ -25,58 +26,6 @@ struct moving {
     struct exchange *exchange; /* NULL: each to where it came from */
     size_t places;             /* filled */
 };
-
-/* --- what comes next
- * -----------------------------------------------------------------------------------------------*/
-
-/* The first messages in memory from a position on, in the order in which they came. */
-struct picked {
-    struct entry *at[2 * MOVE_LOOKS_MAX];
-    unsigned n;
-    uint64_t below; /* only those before this position can be among the first */
-};
-
-static int by_position(const void *a, const void *b)
-{
-    const struct entry *const *x = a, *const *y = b;
-    return ((*x)->position > (*y)->position) - ((*x)->position < (*y)->position);
-}
-
-static void picked_cut(struct picked *p)
-{
-    qsort((void *)p->at, p->n, sizeof *p->at, by_position);
-    if (p->n < MOVE_LOOKS_MAX)
-        return;
-    p->n = MOVE_LOOKS_MAX;
-    p->below = p->at[p->n - 1]->position;
-}
-
-static void picked_add(struct picked *p, struct entry *e, uint64_t position)
-{
-    if (e->position < position || e->position >= p->below)
-        return;
-    p->at[p->n++] = e;
-    if (p->n == 2 * MOVE_LOOKS_MAX)
-        picked_cut(p);
-}
-
-/* What was out and came back may be many, in no order that could be walked: it is all looked at. */
-static void pick(const struct queue *q, uint64_t position, uint64_t end, struct picked *p)
-{
-    struct entry *e;
-    p->n = 0;
-    p->below = end;
-    for (size_t i = 0; i < q->ready.returned.count; i++)
-        picked_add(p, item_of(q->ready.returned.nodes[i], struct entry, in_returned), position);
-    for (unsigned level = 0; level <= ready_level_max(&q->ready); level++) {
-        list_each (e, ready_list(&q->ready, level), struct entry, in_queue) {
-            if (e->position >= p->below)
-                break;
-            picked_add(p, e, position);
-        }
-    }
-    picked_cut(p);
-}
 
 /* --- one message
  * ---------------------------------------------------------------------------------------------------*/
@@ -164,6 +113,13 @@ static bool move_one(struct moving *g, struct entry *e)
     struct last_death death = {0};
     struct queue *origin, *full, *const *queues = NULL;
     bool goes_back = g->exchange == NULL;
+    if (m->to == MOVE_TO_NOTHING) {
+        m->moved++;
+        m->bytes += e->msg->body_size;
+        queue_take_out(g->b, g->from, e);
+        entry_end(g->b, e);
+        return true;
+    }
     if (goes_back && !history_find_last(message_properties(e->msg), &death)) {
         m->kept++;
         return true;
@@ -213,7 +169,7 @@ static void move_some(struct moving *g)
     struct picked p;
     struct move *m = g->m;
     uint64_t limit = m->limit > 0 && m->limit < MOVES_MAX ? m->limit : MOVES_MAX;
-    pick(g->from, m->position, m->end, &p);
+    pick_next(g->from, m->position, m->end, &p);
     unsigned looked = 0;
     for (; looked < p.n && !is_enough(g, limit); looked++) {
         struct entry *e = p.at[looked];
@@ -224,7 +180,7 @@ static void move_some(struct moving *g)
             return;
         m->position = next;
     }
-    if (looked == p.n && p.n < MOVE_LOOKS_MAX)
+    if (looked == p.n && p.n < PICK_MAX)
         look_behind(g);
 }
 
@@ -257,7 +213,7 @@ static bool find_source(struct broker *b, const struct command *c, struct moving
 static bool find_destination(struct broker *b, const struct command *c, struct moving *g)
 {
     const struct move *m = c->move;
-    if (m->to == MOVE_TO_ORIGIN || m->to == MOVE_TO_ORIGIN_EXCHANGE)
+    if (m->to == MOVE_TO_ORIGIN || m->to == MOVE_TO_ORIGIN_EXCHANGE || m->to == MOVE_TO_NOTHING)
         return true;
     if (m->key.len > HISTORY_NAME_MAX)
         return fail(b, c, BAD_ARGUMENT, str_format("a routing key has at most %d bytes", HISTORY_NAME_MAX));

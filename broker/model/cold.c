@@ -64,14 +64,14 @@ void cold_count(struct broker *b, struct queue *q, uint64_t messages, uint64_t b
     q->cold.count += messages;
     q->cold.bytes += bytes;
     q->ready_count += messages;
-    q->ready_bytes += bytes;
+    queue_add_bytes(q, bytes);
     b->totals.messages_ready += messages;
 }
 
 static void uncount(struct broker *b, struct queue *q)
 {
     q->ready_count -= q->cold.count;
-    q->ready_bytes -= q->cold.bytes;
+    queue_take_bytes(q, q->cold.bytes);
     b->totals.messages_ready -= q->cold.count;
     q->cold.count = q->cold.bytes = 0;
 }
@@ -212,8 +212,7 @@ static uint64_t sum(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* When it came: the wall clock may have jumped since it was written, but it never stays longer than it may. */
-static int64_t arrival(const struct broker *b, const struct load_entry *le)
+int64_t cold_arrival(const struct broker *b, const struct load_entry *le)
 {
     uint64_t age = b->now.wall_ms > le->written_ms ? b->now.wall_ms - le->written_ms : 0;
     return (int64_t)b->now.ms - (int64_t)(age < INT64_MAX / 2 ? age : INT64_MAX / 2);
@@ -224,7 +223,7 @@ static void append(struct broker *b, struct queue *q, struct load_entry *le)
     struct entry *e = entry_create(b, q, le->msg);
     le->msg = NULL;
     e->position = le->position;
-    e->msg->arrived_ms = arrival(b, le);
+    e->msg->arrived_ms = cold_arrival(b, le);
     e->expires_at = queue_deadline(q, e->msg); /* by what the queue is like now, not when it came */
     e->deliveries = le->deliveries;
     e->redelivered = le->redelivered;

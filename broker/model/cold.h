@@ -20,6 +20,7 @@
 struct broker;
 struct broker_config;
 struct load;
+struct load_entry;
 struct message;
 struct queue;
 
@@ -92,6 +93,9 @@ void cold_ask(struct broker *b);
 
 /* What was asked for has come.  Takes it over. */
 void cold_take_load(struct broker *b, struct load *l);
+
+/* When it came: the wall clock may have jumped since it was written, but it never stays longer than it may. */
+int64_t cold_arrival(const struct broker *b, const struct load_entry *le);
 
 /* The queue is behind, or not any more. */
 void cold_set_behind(struct broker *b, struct queue *q, bool is_behind);

@@ -226,7 +226,7 @@ static void on_queue(void *arg, struct map_node *n)
     put_number(&row, "message_bytes_dlx", letters_bytes(q));
     put_number(&row, "consumers", q->consumer_count);
     put_text(&row, "type", bytes_of_string(queue_type_words[q->options.type]));
-    put_text(&row, "state", BYTES("running"));
+    put_text(&row, "state", q->is_paused ? BYTES("paused") : BYTES("running"));
     put_policies(&row, q->policies);
     if (q->owner != NULL)
         put_text(&row, "owner_pid", owner);
@@ -440,6 +440,7 @@ static void inspect(struct page *p)
     case INSPECT_QUEUES:
     case INSPECT_BINDINGS:
     case INSPECT_CONSUMERS:
+    case INSPECT_MESSAGES:
     case INSPECT_DELAYED:
         if (p->vhost != NULL)
             inspect_in_vhost(p);
@@ -462,6 +463,18 @@ static void inspect_delayed(struct broker *b, struct command *c, const struct pa
     inspection_destroy(p->to);
 }
 
+static void inspect_messages(struct broker *b, struct command *c, const struct page *p)
+{
+    struct queue *q = p->vhost != NULL && p->to->has_name ? vhost_find_queue(b, p->vhost, p->to->name) : NULL;
+    if (q != NULL) {
+        peek(b, c, q);
+        return;
+    }
+    broker_fail(b, c, NO_SUCH_QUEUE,
+                str_format("no queue '%.*s' in vhost '%.*s'", BYTES_ARG(p->to->name), BYTES_ARG(p->to->vhost)));
+    inspection_destroy(c->inspection);
+}
+
 void command_inspect(struct broker *b, struct command *c)
 {
     struct page p = {.b = b, .to = c->inspection};
@@ -476,6 +489,10 @@ void command_inspect(struct broker *b, struct command *c)
     }
     if (p.to->what == INSPECT_DELAYED) {
         inspect_delayed(b, c, &p);
+        return;
+    }
+    if (p.to->what == INSPECT_MESSAGES) {
+        inspect_messages(b, c, &p);
         return;
     }
     inspect(&p);

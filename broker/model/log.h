@@ -35,6 +35,7 @@ enum {
 
 struct log_part {
     uint64_t first;        /* offset of its first message */
+    uint64_t defined;      /* the one that its definition says, if it is closed */
     uint64_t count, bytes; /* that it holds, and of their bodies */
     uint64_t size;         /* what counts for limits: of all that came with them */
     uint64_t last_ms;      /* when its last one came, by the wall clock; LOG_UNKNOWN_MS */
@@ -55,7 +56,9 @@ struct log_recent {
 struct log {
     struct log_part *parts; /* owned; the last is being written, those before `first_part` are gone */
     size_t first_part, n_parts, parts_room;
-    uint64_t size; /* of all parts */
+    uint64_t size;   /* of all parts */
+    uint64_t *stale; /* owned: offsets of parts that are defined, and not there */
+    size_t n_stale;
 
     struct log_recent *recent; /* owned: a ring; the last is the newest message */
     size_t first_recent, n_recent, recent_room;

@@ -13,6 +13,7 @@
 #include "broker/model/log.h"
 #include "broker/model/notice.h"
 #include "broker/model/outlet.h"
+#include "broker/model/parameter.h"
 #include "broker/model/parked.h"
 #include "broker/model/policy.h"
 #include "broker/model/queue_stream.h"
@@ -135,7 +136,7 @@ char *queue_describe(const struct queue *q)
 static void ready_count_add(struct broker *b, struct queue *q, const struct entry *e)
 {
     q->ready_count++;
-    q->ready_bytes += e->msg->body_size;
+    queue_add_bytes(q, e->msg->body_size);
     q->cold.warm_cost += message_cost(e->msg);
     b->totals.messages_ready++;
     if (q->groups != NULL)
@@ -154,7 +155,7 @@ static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
         groups_remove(b, q, e);
     ready_remove(&q->ready, e);
     q->ready_count--;
-    q->ready_bytes -= e->msg->body_size;
+    queue_take_bytes(q, e->msg->body_size);
     q->cold.warm_cost -= message_cost(e->msg);
     b->totals.messages_ready--;
     if (q->cold.count > 0)
@@ -296,6 +297,8 @@ static void queue_dispatch_groups(struct broker *b, struct queue *q)
 static void queue_dispatch(struct broker *b, struct queue *q)
 {
     struct consumer *c;
+    if (q->is_paused)
+        return;
     if (q->groups != NULL) {
         queue_dispatch_groups(b, q);
         return;
@@ -378,7 +381,8 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         return queue_refuse(b, q, msg);
     if (q->dedup != NULL)
         dedup_learn(b, q, msg, q->next_position);
-    struct consumer *c = q->ready_count == 0 && q->groups == NULL ? consumer_next(b, q) : NULL;
+    bool may_pass = q->ready_count == 0 && q->groups == NULL && !q->is_paused;
+    struct consumer *c = may_pass ? consumer_next(b, q) : NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;
@@ -479,10 +483,12 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
     queue_end_out(b, e);
-    if (q->log != NULL) /* it was a receipt: whatever becomes of it, the message stays */
+    if (q->log != NULL) { /* it was a receipt: whatever becomes of it, the message stays */
         outcome = ACCEPTED;
-    else if (q->cold.count > 0)
+        b->totals.messages_read--;
+    } else if (q->cold.count > 0) {
         cold_look_again(b, q);
+    }
     switch (outcome) {
     case ACCEPTED:
         entry_end(b, e);
@@ -636,6 +642,13 @@ static void on_overdue(struct broker *b, struct wakeup *t)
 /* --- consumers, leases
  * ----------------------------------------------------------------------------------------------*/
 
+void queue_set_paused(struct broker *b, struct queue *q, bool is_paused)
+{
+    q->is_paused = is_paused;
+    if (!is_paused)
+        queue_mark_dirty(b, q);
+}
+
 void queue_touch(struct broker *b, struct queue *q)
 {
     uint64_t expires = q->options.expires_ms;
@@ -703,6 +716,8 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     if (has_other_ttl)
         queue_redate(q);
     set_pace(b, q);
+    dedup_refit(b, q);
+    groups_refit(b, q);
     wakeup_set(b, &q->lease, UINT64_MAX);
     queue_touch(b, q);
     if (!list_is_empty(&q->out))
@@ -783,6 +798,8 @@ void queue_delete(struct broker *b, struct queue *q)
     parked_release(b, q);
     list_remove(&q->in_owner);
     list_remove(&q->dirty);
+    if (q->is_paused)
+        parameter_forget_pause(b, q->vhost->name, q->name);
     dedup_destroy(b, q->dedup);
     q->dedup = NULL;
     pace_fini(b, &q->pace);

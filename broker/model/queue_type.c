@@ -25,7 +25,8 @@ static enum queue_type default_type(const struct broker *b, const struct vhost *
 {
     struct bytes word = table_find_string(v->spec->arguments, "default_queue_type");
     for (unsigned type = 0; queue_type_words[type] != NULL; type++)
-        if (bytes_equal(word, bytes_of_string(queue_type_words[type])))
+        if (bytes_equal(word, bytes_of_string(queue_type_words[type])) ||
+            bytes_equal(word, bytes_of_string(queue_type_module((enum queue_type)type)))) /* so RabbitMQ 3.13 exports */
             return (enum queue_type)type;
     return (enum queue_type)b->default_queue_type;
 }

@@ -195,7 +195,7 @@ void remember_trim(struct broker *b, const struct queue *q, uint64_t before)
 void remember_part(struct broker *b, enum record_kind kind, const struct queue *q, const struct log_part *p)
 {
     const struct definition_part part = {.queue = q->id,
-                                         .first = p->first,
+                                         .first = p->defined,
                                          .count = p->count,
                                          .bytes = p->bytes,
                                          .size = p->size,

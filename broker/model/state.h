@@ -13,6 +13,7 @@
 #include "broker/model/entry.h"
 #include "broker/model/letters.h"
 #include "broker/model/log_state.h"
+#include "broker/model/peek.h"
 #include "broker/model/route.h"
 #include "broker/model/wakeup.h"
 
@@ -54,6 +55,7 @@ struct broker {
     struct publishing publishing;
     struct cold_state cold;
     struct letters_state letters;
+    struct peeks peeks;
     struct log_state logs;
 
     struct map vhosts;          /* by name; owned */
@@ -62,7 +64,8 @@ struct broker {
     struct list vhost_defaults; /* what new virtual hosts get (vhost.c); owned */
     uint64_t last_serial;       /* of a user */
     uint64_t connections_max;
-    uint64_t consumer_timeout_ms;                               /* SPEC_NONE: none */
+    uint64_t consumer_timeout_ms; /* SPEC_NONE: none */
+    bool ignores_client_deaths;
     uint64_t delivery_limit;                                    /* of quorum queues that do not say */
     uint8_t default_queue_type;                                 /* enum queue_type */
     bool strict_queue_types, relaxed_redeclare, relaxed_quorum; /* broker.h */

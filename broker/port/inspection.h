@@ -41,16 +41,21 @@ enum inspection_kind {
                             prefetch_count global_prefetch_count confirm transactional (as soon as it has published so) */
     INSPECT_DELAYED,     /* of the exchange that is named: id vhost exchange published_to routing_key due_at (ms, by the
                             wall clock) bytes; in the order of publication */
+    INSPECT_MESSAGES,    /* of the queue that is named, what is ready: position exchange routing_key redelivered
+                            delivery_count expires_in (ms, if it does) payload_bytes payload (its first bytes) properties:
+                            S, as codec/properties.h encodes them; in the order in which they came.  The cursor is a
+                            position */
 };
 
 struct inspection {
     enum inspection_kind what;
     bool has_vhost, has_name; /* only of that virtual host, or name (of a connection: as the facts say; of a user's
-                                 permissions: the user; of a queue's bindings: the queue; DELAYED: the exchange, which
-                                 must be said) */
+                                 permissions: the user; of a queue's bindings: the queue; DELAYED: the exchange,
+                                 MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
                                  TOPIC_PERMISSIONS must say a vhost */
     uint64_t cursor;          /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
+    uint32_t limit;           /* MESSAGES: rows of a page; 0: as many as it holds */
     size_t n;                 /* rows in the answer … */
     uint8_t *rows;            /* … owned: each its length, 4 bytes big-endian, and a field table */
     size_t size, capacity;    /* bytes of rows */

@@ -16,7 +16,6 @@
 
 enum {
     MOVES_MAX = 256,          /* messages that one command moves */
-    MOVE_LOOKS_MAX = 1024,    /* that it looks at */
     MOVE_PLACES_MAX = 4096,   /* places in queues that it fills, and those of one message more */
     MOVE_KEPT_MAX = 64 << 10, /* that may stay in memory before what is behind them is looked at */
 };
@@ -26,6 +25,7 @@ enum move_to {
     MOVE_TO_EXCHANGE,        /* with `key` as routing key; without (at NULL) with the message's own */
     MOVE_TO_ORIGIN,          /* into the queue that the newest entry of x-death names, with the exchange and routing key
                                 that it had there; what has no such entry, or no such queue, stays */
+    MOVE_TO_NOTHING,         /* they are deleted */
     MOVE_TO_ORIGIN_EXCHANGE, /* published again to that exchange with those routing keys; what has no such entry, or
                                 would go nowhere, stays */
 };

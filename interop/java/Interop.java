@@ -40,19 +40,24 @@ public final class Interop {
             System.out.println("# " + String.valueOf(text).replace("\n", "\n# "));
         }
         for (StackTraceElement at : e.getStackTrace()) {
-            if (at.getClassName().matches("Basics|Deliveries|Features")) {
+            if (at.getClassName().matches("Basics|Deliveries|Features|Application")) {
                 System.out.println("# at " + at);
             }
         }
     }
 
     public static void main(String[] arguments) throws Exception {
-        String prefix = String.format("interop-java-%d-%06x-", ProcessHandle.current().pid(),
-                ThreadLocalRandom.current().nextInt(1 << 24));
         List<Scenario> scenarios = new ArrayList<>();
         scenarios.addAll(Basics.ALL);
         scenarios.addAll(Deliveries.ALL);
         scenarios.addAll(Features.ALL);
+        run("java", scenarios, arguments);
+    }
+
+    /** Runs those of the scenarios that are named, or all; ends the program. */
+    static void run(String client, List<Scenario> scenarios, String[] arguments) throws Exception {
+        String prefix = String.format("interop-%s-%d-%06x-", client, ProcessHandle.current().pid(),
+                ThreadLocalRandom.current().nextInt(1 << 24));
         if (arguments.length > 0) {
             scenarios.removeIf(s -> !List.of(arguments).contains(s.name()));
         }
@@ -62,6 +67,7 @@ public final class Interop {
         int failed = 0;
         for (Scenario s : scenarios) {
             Session t = new Session(prefix + s.name() + "-");
+            long began = System.nanoTime();
             Throwable why = within(SCENARIO_MS, s.body(), t);
             Throwable unclean = within(CLEANUP_MS, Session::cleanup, t);
             why = why == null ? unclean : why;
@@ -70,6 +76,9 @@ public final class Interop {
             if (why != null) {
                 failed++;
                 explain(why);
+            }
+            if (System.getenv("INTEROP_TIMES") != null) {
+                System.out.printf("# %.2f s%n", (System.nanoTime() - began) / 1e9);
             }
             System.out.flush();
         }

@@ -10,6 +10,7 @@ import time
 from tap import WAIT_S, check, equal
 
 START_S = 15  # for a worker to be ready
+STOP_S = 10  # to end when it is told to
 
 
 class Worker:
@@ -23,7 +24,7 @@ class Worker:
             [sys.executable, "-m", "celery", "-A", application, "worker", "--loglevel=INFO", "--hostname", self.name,
              *arguments],
             cwd=folder, stdout=self.log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1"})
         t.on_end(self.close)
         ends = time.monotonic() + START_S
         while f"{self.name} ready" not in self.text():
@@ -38,7 +39,12 @@ class Worker:
     def stop(self, errors_are_fine=False):
         """A warm shutdown: finishes and acknowledges what it has."""
         self.process.send_signal(signal.SIGTERM)
-        equal(self.process.wait(WAIT_S), 0, "the worker's exit status")
+        try:
+            equal(self.process.wait(STOP_S), 0, "the worker's exit status")
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # and says where it is
+            self.process.wait(WAIT_S)
+            raise AssertionError("the worker does not stop:\n" + self.text()[-5000:]) from None
         check(errors_are_fine or "Traceback" not in self.text(), "the worker had trouble:\n" + self.text()[-2000:])
 
     def kill(self):

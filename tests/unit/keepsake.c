@@ -135,9 +135,11 @@ uint64_t keepsake_queue(const struct keepsake *k, const char *name)
     list_each (d, &k->definitions, struct kept_definition, in_store) {
         const struct definition *at = d->definition;
         struct bytes vhost;
+        if (at->what != DEFINE_QUEUE)
+            continue;
         struct spec *s = definition_read_spec(at->what, at->key, at->value, &vhost);
         CHECK(s != NULL);
-        if (at->what == DEFINE_QUEUE && bytes_equal(s->name, bytes_of_string(name)))
+        if (bytes_equal(s->name, bytes_of_string(name)))
             id = at->queue;
         free(s);
     }
@@ -167,10 +169,14 @@ static void take_define(struct keepsake *k, struct record *r)
 {
     struct definition *d = r->definition;
     struct bytes vhost;
-    struct spec *s = definition_read_spec(d->what, d->key, d->value, &vhost);
+    struct definition_part part;
+    bool is_part = d->what == DEFINE_PART;
+    struct spec *s = is_part ? NULL : definition_read_spec(d->what, d->key, d->value, &vhost);
     bool is_durable_anyway = d->what != DEFINE_EXCHANGE && d->what != DEFINE_QUEUE;
     struct kept_definition *old = find_definition(k, d);
-    CHECK(s != NULL && (is_durable_anyway || s->durable));
+    CHECK(is_part ? definition_read_part(d->queue, d->key, d->value, &part)
+                  : s != NULL && (is_durable_anyway || s->durable));
+    CHECK(!is_part || old == NULL);
     bool is_same_queue = old != NULL && d->what == DEFINE_QUEUE && old->definition->queue == d->queue;
     CHECK(old == NULL || d->what >= DEFINE_USER || d->what == DEFINE_VHOST || is_same_queue); /* they are changed */
     if (old != NULL)
@@ -448,8 +454,7 @@ static void spell_place(FILE *to, struct place p, bool with_ttl)
 
 static void spell_definition(FILE *to, const struct definition *d)
 {
-    static const char *const classes[] = {"vhost", "exchange", "queue", "binding"};
-    fprintf(to, " %s", classes[d->what]);
+    fprintf(to, " %s", definition_word(d->what));
     if (d->what == DEFINE_QUEUE)
         fprintf(to, " %llu", (unsigned long long)d->queue);
     if (d->what == DEFINE_QUEUE && d->key.len == 0)

@@ -185,6 +185,28 @@ TEST(the_first_by_priority_and_name_applies_whatever_the_order_they_come_in)
     world_fini(&w);
 }
 
+TEST(a_policy_with_a_key_of_other_queues_does_not_apply_to_a_stream)
+{
+    uint8_t room[ROOM];
+    struct pen p = pen_over(room, sizeof room);
+    struct world w;
+    start(&w);
+    table_put_string(&p, BYTES("x-queue-type"), BYTES("stream"));
+    struct spec stream = {.durable = true, .arguments = pen_written(&p)};
+    queue_options_of_arguments(stream.arguments, &stream.options);
+    world_queue(&w, 0, "s", &stream);
+    world_forget(&w);
+    put_policy(&w, "policy", "ttl", "", 9,
+               (struct said[]){{"message-ttl", NULL, 5}, {"max-length-bytes", NULL, 9}, {0}});
+    put_policy(&w, "policy", "fits", "", 0, (struct said[]){{"max-age", "1h", 0}, {"max-length-bytes", NULL, 7}, {0}});
+    expect_names(&w, INSPECT_QUEUES, "s", "fits", "");
+    expect_names(&w, INSPECT_QUEUES, "q", "ttl", "");
+    put_policy(&w, "operator_policy", "o", "", 0, (struct said[]){{"max-length", NULL, 5}, {0}});
+    expect_names(&w, INSPECT_QUEUES, "s", "fits", "");
+    expect_names(&w, INSPECT_QUEUES, "q", "ttl", "o");
+    world_fini(&w);
+}
+
 /* Those that a change does not concern are not asked again, and those that come and go meanwhile agree with them. */
 TEST(whatever_changes_every_queue_has_what_a_new_one_would_have)
 {
@@ -298,6 +320,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(numbers_of_both_are_merged_by_the_rule_of_their_key),
         cmocka_unit_test(keys_of_one_alone_are_all_there_and_the_operators_words_count),
         cmocka_unit_test(the_first_by_priority_and_name_applies_whatever_the_order_they_come_in),
+        cmocka_unit_test(a_policy_with_a_key_of_other_queues_does_not_apply_to_a_stream),
         cmocka_unit_test(whatever_changes_every_queue_has_what_a_new_one_would_have),
         cmocka_unit_test(a_pattern_that_runs_into_its_limit_does_not_apply),
         cmocka_unit_test(policies_and_changed_arguments_are_there_after_a_restart),
