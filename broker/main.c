@@ -173,6 +173,8 @@ static struct broker_config broker_config_of(const struct config *c)
         .hash_seed = hash_seed,
         .memory_high = memory_high(c),
         .connections_max = config_number(c, KEY_CONNECTION_MAX),
+        .expires_at_head = config_number(c, KEY_TTL_EXPIRE_ANYWHERE) == 0,
+        .delays_anywhere = config_number(c, KEY_DELAY_ANY_EXCHANGE) != 0,
         .consumer_timeout_ms = config_number(c, KEY_CONSUMER_TIMEOUT),
         .delivery_limit = config_number(c, KEY_DEFAULT_DELIVERY_LIMIT),
         .default_queue_type = (uint8_t)config_number(c, KEY_DEFAULT_QUEUE_TYPE),

@@ -301,6 +301,8 @@ struct peer *peer_model_create(const struct peer_options *options, bool trickle)
     struct peer_model *m = alloc_zeroed(sizeof *m);
     struct broker_config config = {.default_vhost = "/",
                                    .memory_high = options->memory_high,
+                                   .expires_at_head = options->expires_at_head,
+                                   .delays_anywhere = options->delays_anywhere,
                                    .default_queue_type = options->default_queue_type,
                                    .strict_queue_types = options->strict_queue_types,
                                    .relaxed_redeclare = options->relaxed_redeclare,
