@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/str.h"
 #include "broker/ctl/command.h"
 #include "broker/ctl/ctl.h"
 #include "broker/ctl/handlers.h"
@@ -38,7 +39,7 @@ static bool move_some(struct ctl *c, json_t *body, struct tally *t, int *status)
         json_object_set(body, "position", json_object_get(a.json, "position"));
         json_object_set(body, "end", json_object_get(a.json, "end"));
         if (stopped[0] != '\0')
-            t->stopped = json_dumps(json_object_get(a.json, "stopped"), JSON_ENCODE_ANY);
+            t->stopped = str_copy(bytes_of_string(stopped));
     }
     bool is_over = *status != 0 || json_is_true(json_object_get(a.json, "done"));
     answer_fini(&a);

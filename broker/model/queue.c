@@ -11,6 +11,7 @@
 #include "broker/model/groups.h"
 #include "broker/model/letters.h"
 #include "broker/model/log.h"
+#include "broker/model/notice.h"
 #include "broker/model/outlet.h"
 #include "broker/model/parameter.h"
 #include "broker/model/parked.h"
@@ -108,6 +109,8 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
         b->totals.queues += !spec->hidden;
     }
     b->topology_version += !spec->hidden;
+    if (!spec->is_reply && !spec->hidden && notice_is_on(b))
+        notice_queue(b, q, true);
     queue_touch(b, q);
     return q;
 }
@@ -480,10 +483,12 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
     queue_end_out(b, e);
-    if (q->log != NULL) /* it was a receipt: whatever becomes of it, the message stays */
+    if (q->log != NULL) { /* it was a receipt: whatever becomes of it, the message stays */
         outcome = ACCEPTED;
-    else if (q->cold.count > 0)
+        b->totals.messages_read--;
+    } else if (q->cold.count > 0) {
         cold_look_again(b, q);
+    }
     switch (outcome) {
     case ACCEPTED:
         entry_end(b, e);
@@ -695,9 +700,10 @@ static void redate(void *arg, struct entry *e)
 }
 
 /* A TTL is of all that is there (reference queue-features 2.2): of what is cold when it comes. */
-static void queue_redate(struct queue *q)
+static void queue_redate(struct broker *b, struct queue *q)
 {
     struct entry *e;
+    retry_redate(b, q);
     ready_each(&q->ready, redate, NULL);
     list_each (e, &q->out, struct entry, in_queue)
         redate(NULL, e);
@@ -709,7 +715,7 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     q->options = *options;
     complete_options(b, &q->options);
     if (has_other_ttl)
-        queue_redate(q);
+        queue_redate(b, q);
     set_pace(b, q);
     dedup_refit(b, q);
     groups_refit(b, q);
@@ -721,10 +727,24 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     queue_mark_dirty(b, q);
 }
 
+/* Those whose state would have to be made anew, NULL: all are the same. */
+static const char *fixed_argument(const struct queue_options *is, const struct queue_options *to)
+{
+    if (is->deduplicates != to->deduplicates)
+        return "x-message-deduplication";
+    if (!bytes_equal(is->deduplication_header, to->deduplication_header))
+        return "x-deduplication-header";
+    if (is->cache_size != to->cache_size)
+        return "x-cache-size";
+    if (is->cache_ttl_ms != to->cache_ttl_ms)
+        return "x-cache-ttl";
+    return bytes_equal(is->group_header, to->group_header) ? NULL : "x-message-group-header";
+}
+
 char *queue_refuse_change(const struct queue *q, const struct spec *spec)
 {
     const struct queue_options *is = &q->spec->options, *to = &spec->options;
-    const char *what = NULL, *when = "";
+    const char *what = fixed_argument(is, to), *when = "";
     if (is->type != to->type && (is->type == QUEUE_STREAM || to->type == QUEUE_STREAM)) {
         what = "x-queue-type";
     } else if (is->max_priority != to->max_priority) {
@@ -750,6 +770,10 @@ void queue_change_arguments(struct broker *b, struct queue *q, const struct spec
     q->spec->exclusive = before->exclusive;
     q->spec->auto_delete = before->auto_delete;
     q->name = q->spec->name;
+    if (q->groups != NULL)
+        groups_move(q->groups, q);
+    if (q->dedup != NULL)
+        dedup_move(q->dedup, q);
     policy_apply_to_queue(b, q); /* anew: some are for one type of queue */
     free(before);                /* last: the options were views into it */
 }
@@ -776,6 +800,8 @@ void queue_delete(struct broker *b, struct queue *q)
     struct consumer *c;
     struct entry *e;
     CHECK(!q->gone);
+    if (!q->spec->is_reply && !q->spec->hidden && notice_is_on(b))
+        notice_queue(b, q, false);
     q->gone = true;
     letters_delete(b, q);
     list_each (bd, &q->bindings, struct binding, in_destination)

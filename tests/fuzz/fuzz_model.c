@@ -52,9 +52,18 @@ static unsigned pick(struct run *r, unsigned kinds)
 
 static struct bytes pick_name(struct run *r)
 {
-    static const char *const names[] = {
-        "a", "b", "c", "d", "e", "", "amq.topic", "amq.headers", ADDRESSES "00", "amq.rabbitmq.trace"};
-    return bytes_of_string(names[pick(r, 10)]);
+    static const char *const names[] = {"a",
+                                        "b",
+                                        "c",
+                                        "d",
+                                        "e",
+                                        "",
+                                        "amq.topic",
+                                        "amq.headers",
+                                        ADDRESSES "00",
+                                        "amq.rabbitmq.trace",
+                                        "amq.rabbitmq.event"};
+    return bytes_of_string(names[pick(r, 11)]);
 }
 
 static struct bytes pick_key(struct run *r)
@@ -445,7 +454,7 @@ static bool answer_load(struct run *r, bool at_once)
 
 static struct broker_config config_for(enum mode mode, uint64_t memory_high)
 {
-    struct broker_config c = {.default_vhost = "/", .hash_seed = 3, .memory_high = memory_high};
+    struct broker_config c = {.default_vhost = "/", .event_vhost = "/", .hash_seed = 3, .memory_high = memory_high};
     c.records = mode != MODE_PLAIN;
     if (mode == MODE_COLD) {
         c.window_bytes = 1;

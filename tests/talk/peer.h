@@ -20,6 +20,7 @@ struct peer_options {
     bool live_prefetch;
     uint8_t default_queue_type; /* enum queue_type */
     bool strict_queue_types, relaxed_redeclare, relaxed_quorum, ignores_client_deaths;
+    bool has_events; /* the event exchange is there */
 };
 
 struct peer {

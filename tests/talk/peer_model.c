@@ -300,6 +300,7 @@ struct peer *peer_model_create(const struct peer_options *options, bool trickle)
 {
     struct peer_model *m = alloc_zeroed(sizeof *m);
     struct broker_config config = {.default_vhost = "/",
+                                   .event_vhost = options->has_events ? "/" : NULL,
                                    .memory_high = options->memory_high,
                                    .default_queue_type = options->default_queue_type,
                                    .strict_queue_types = options->strict_queue_types,
