@@ -772,8 +772,6 @@ void queue_change_arguments(struct broker *b, struct queue *q, const struct spec
     q->name = q->spec->name;
     if (q->groups != NULL)
         groups_move(q->groups, q);
-    if (q->dedup != NULL)
-        dedup_move(q->dedup, q);
     policy_apply_to_queue(b, q); /* anew: some are for one type of queue */
     free(before);                /* last: the options were views into it */
 }
