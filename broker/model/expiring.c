@@ -176,7 +176,8 @@ bool expiring_asks(struct broker *b, struct queue *q)
     if (due == NULL || due->due_ms > (int64_t)b->now.ms || !is_to_be_read(q))
         return false;
     x->fetch_from = x->fetch_to = due->position;
-    schedule_widen(x->cold, (int64_t)b->now.ms, (unsigned)b->cold.window_messages, &x->fetch_from, &x->fetch_to);
+    if (!x->is_narrow)
+        schedule_widen(x->cold, (int64_t)b->now.ms, (unsigned)b->cold.window_messages, &x->fetch_from, &x->fetch_to);
     if (x->fetch_from < q->cold.from)
         x->fetch_from = q->cold.from;
     x->is_fetching = true;
@@ -205,6 +206,7 @@ void expiring_clean_cold(struct broker *b, struct queue *q)
 void expiring_take_load(struct broker *b, struct queue *q, struct load *l)
 {
     struct expiring *x = &q->expiring;
+    size_t before = x->cold != NULL ? x->cold->live : 0;
     x->is_fetching = false;
     for (uint32_t i = 0; i < l->n; i++) {
         struct load_entry *le = &l->entries[i];
@@ -227,6 +229,8 @@ void expiring_take_load(struct broker *b, struct queue *q, struct load *l)
         if (due->due_ms <= (int64_t)b->now.ms)
             schedule_remove(x->cold, due);
     }
+    /* Between those that are due others may lie: then only the next one is asked for. */
+    x->is_narrow = x->cold != NULL && x->cold->live == before;
 }
 
 void expiring_check(const struct broker *b, const struct queue *q)

@@ -29,6 +29,7 @@ struct expiring {
     struct schedule *cold;         /* owned: what is cold and out of order; NULL: nothing ever was */
     uint64_t fetch_from, fetch_to; /* positions that the load which is under way is to bring … */
     bool is_fetching;              /* … if it is for this */
+    bool is_narrow;                /* the load before brought none of them */
 };
 
 void expiring_init(struct expiring *x);
