@@ -360,6 +360,8 @@ static void queue_publish_cold(struct broker *b, struct queue *q, struct message
 {
     cold_add(b, q, msg, q->next_position++, ttl_left(b, queue_deadline(q, msg)));
     message_unref(msg);
+    if (q->groups != NULL)
+        cold_look(b, q); /* somebody may wait for another group */
     if (!link_is_linked(&q->dirty))
         queue_drop_head(b, q);
     queue_judge_behind(b, q);
