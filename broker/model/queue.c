@@ -729,24 +729,10 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     queue_mark_dirty(b, q);
 }
 
-/* Those whose state would have to be made anew, NULL: all are the same. */
-static const char *fixed_argument(const struct queue_options *is, const struct queue_options *to)
-{
-    if (is->deduplicates != to->deduplicates)
-        return "x-message-deduplication";
-    if (!bytes_equal(is->deduplication_header, to->deduplication_header))
-        return "x-deduplication-header";
-    if (is->cache_size != to->cache_size)
-        return "x-cache-size";
-    if (is->cache_ttl_ms != to->cache_ttl_ms)
-        return "x-cache-ttl";
-    return bytes_equal(is->group_header, to->group_header) ? NULL : "x-message-group-header";
-}
-
 char *queue_refuse_change(const struct queue *q, const struct spec *spec)
 {
     const struct queue_options *is = &q->spec->options, *to = &spec->options;
-    const char *what = fixed_argument(is, to), *when = "";
+    const char *what = NULL, *when = "";
     if (is->type != to->type && (is->type == QUEUE_STREAM || to->type == QUEUE_STREAM)) {
         what = "x-queue-type";
     } else if (is->max_priority != to->max_priority) {
@@ -772,10 +758,6 @@ void queue_change_arguments(struct broker *b, struct queue *q, const struct spec
     q->spec->exclusive = before->exclusive;
     q->spec->auto_delete = before->auto_delete;
     q->name = q->spec->name;
-    if (q->groups != NULL)
-        groups_move(q->groups, q);
-    if (q->dedup != NULL)
-        dedup_move(q->dedup, q);
     policy_apply_to_queue(b, q); /* anew: some are for one type of queue */
     free(before);                /* last: the options were views into it */
 }

@@ -385,6 +385,9 @@ static bool pick_command(struct run *r, unsigned client, unsigned stream, struct
         *c = (struct command){.verb = verb, .subscribe = {.consumer = number}};
         return true;
     }
+    case LIMIT:
+        *c = (struct command){.verb = verb, .subscribe = {.consumer = pick(r, CONSUMERS), .limit = pick(r, 4)}};
+        return true;
     case CREDIT:
         *c = (struct command){.verb = verb, .credit = {.limit = pick(r, 4)}};
         return true;
