@@ -167,12 +167,16 @@ static uint64_t memory_high(const struct config *c)
 
 static struct broker_config broker_config_of(const struct config *c)
 {
+    const char *events = config_text(c, KEY_EVENT_VHOST);
     uint64_t hash_seed;
     login_random(NULL, &hash_seed, sizeof hash_seed);
     return (struct broker_config){
         .hash_seed = hash_seed,
         .memory_high = memory_high(c),
+        .event_vhost = strcmp(events, "none") != 0 ? events : NULL,
         .connections_max = config_number(c, KEY_CONNECTION_MAX),
+        .expires_at_head = config_number(c, KEY_TTL_EXPIRE_ANYWHERE) == 0,
+        .delays_anywhere = config_number(c, KEY_DELAY_ANY_EXCHANGE) != 0,
         .consumer_timeout_ms = config_number(c, KEY_CONSUMER_TIMEOUT),
         .delivery_limit = config_number(c, KEY_DEFAULT_DELIVERY_LIMIT),
         .ignores_client_deaths = config_number(c, KEY_HONOUR_CLIENT_X_DEATH) == 0,

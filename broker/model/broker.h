@@ -22,12 +22,15 @@ struct broker_config {
     const char *default_vhost; /* made at once, with its predeclared exchanges, and not remembered; NULL: none; borrowed
                                   during broker_create() */
     const char *node;          /* what we are called, for traces; NULL: ""; borrowed during broker_create() */
+    const char *event_vhost;   /* where the event exchange is (model/notice.h); NULL: there is none; likewise */
     uint64_t hash_seed;        /* what names are hashed with; any number, unguessable where peers choose names */
     uint64_t memory_high; /* message bytes held that raise ALARM_MEMORY (see check_alarms() for its end); UINT64_MAX:
                              never */
 
     uint64_t connections_max; /* open ones; 0: no limit */
 
+    bool expires_at_head; /* what is overdue leaves a queue from its head only; else from wherever it is (expiring.h) */
+    bool delays_anywhere; /* every exchange delays what has an x-delay (delayed.h), not only those made for that */
     uint64_t consumer_timeout_ms; /* that queues have if they do not say; 0: none */
     bool ignores_client_deaths;   /* an x-death that a client has sent is replaced when its message dies */
     uint64_t delivery_limit;      /* that quorum queues have if they do not say; 0: MODEL_DELIVERY_LIMIT */

@@ -118,10 +118,10 @@ static bool find_targets(struct broker *b, struct command *c, struct stream *s, 
 /* Puts the message into all its queues.  Takes the reference.  False: one of them refused it. */
 static bool enqueue(struct broker *b, const struct stream *s, struct message *m, const struct targets *to)
 {
-    if (trace_is_on(s->outlet->vhost))
-        trace_published(b, s, m, to->queues, to->n);
     bool taken = true, is_some = to->n > 0;
     bool is_tx = dedup_begin(b, to->keys, to->queues, to->n);
+    if (trace_is_on(s->outlet->vhost))
+        trace_published(b, s, m, to->queues, to->n);
     remember_begin(b, m);
     for (size_t i = 0; i + 1 < to->n; i++)
         taken &= queue_publish(b, to->queues[i], message_ref(m));

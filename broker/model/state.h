@@ -17,7 +17,9 @@
 #include "broker/model/route.h"
 #include "broker/model/wakeup.h"
 
+struct exchange;
 struct stream;
+struct user;
 
 enum {
     DEATHS_PER_STEP = 1024,  /* dead letters that one step moves; the rest waits for the next */
@@ -37,12 +39,16 @@ struct publishing {
 };
 
 struct broker {
-    struct instant now;      /* of this step */
-    struct effects *effects; /* of this step; borrowed */
-    char *node;              /* owned: what we are called */
+    struct instant now;       /* of this step */
+    struct effects *effects;  /* of this step; borrowed */
+    char *node;               /* owned: what we are called */
+    char *event_vhost;        /* owned: where the event exchange is; NULL: nowhere */
+    struct exchange *notices; /* borrowed: that exchange, if there is that virtual host (notice.h) */
+    const struct user *actor; /* borrowed: whose command this is; NULL: nobody's, or an administrator's */
     uint64_t hash_seed;
     uint64_t memory_high;
 
+    bool expires_at_head, delays_anywhere; /* as configured */
     bool records, is_in_tx, is_shut_down;
     uint64_t position; /* records so far */
     uint64_t changed;  /* what the answer of this command waits for */
@@ -77,8 +83,8 @@ struct broker {
                             fan of queues is as deep as it is, not as wide */
     struct list dirty;   /* queues with something to look after before the command is over */
     struct list resumed; /* streams with commands that need not wait any more */
+    struct list posts;   /* what the broker itself publishes, still to be routed (post.h) */
     struct list stale;   /* virtual hosts whose policies have changed */
-    struct list traces;  /* copies of messages that are still to be routed (trace.h) */
     struct list doomed;  /* exchanges that have lost their last binding and are to go */
 
     uint64_t topology_version; /* goes up with every change that routes may depend on */

@@ -17,7 +17,7 @@ static struct bytes queue_name(const struct client *c, uint8_t q)
 
 static uint8_t any_queue(const struct client *c)
 {
-    if (c->world.likes_log && rng_one_in(c->world.rng, 2))
+    if (c->world.likes_log && rng_one_in(c->world.rng, 3))
         return Q_LOG;
     return (uint8_t)rng_below(c->world.rng, QUEUE_COUNT);
 }

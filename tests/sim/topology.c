@@ -38,7 +38,7 @@ void topology_init(struct topology *t, struct rng *r)
                 [Q_LOG] = {.name = "log",
                            .is_stream = true,
                            .segment_bytes = 1 + rng_below(r, 800),
-                           .keep_bytes = rng_one_in(r, 3) ? 500 + rng_below(r, 3000) : 0},
+                           .keep_bytes = rng_one_in(r, 3) ? 300 + rng_below(r, 1500) : 0},
             },
     };
     for (unsigned i = 0; i < QUEUE_COUNT; i++) {

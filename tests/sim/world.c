@@ -38,7 +38,7 @@ static void clients_init(struct world *w)
                                   .now = &w->now.ms,
                                   .publishers = &w->publishers,
                                   .is_heavy = rng_one_in(&w->rng, 12),
-                                  .likes_log = rng_one_in(&w->rng, 3),
+                                  .likes_log = rng_one_in(&w->rng, 4),
                                   .is_mixed = w->storage != NULL && !w->is_exact,
                                   .likes = w->storage != NULL ? (uint8_t)rng_below(&w->rng, 3) : MODE_PLAIN};
     for (unsigned i = 0; i <= CLIENTS; i++)
