@@ -109,6 +109,19 @@ void consume_fini(struct session *s)
 /* --- handlers ------------------------------------------------------------------------------------------------------
  */
 
+/* RabbitMQ leaves them as they are; frameworks that raise the prefetch while they consume wish it did not. */
+static void change_live_consumers(struct session *s, const struct channel *c)
+{
+    const struct consumer *k;
+    list_each (k, &c->consumers, const struct consumer, in_channel) {
+        if (k->is_leaving || k->is_reply)
+            continue;
+        struct command *limit = session_tell(s, c, LIMIT, 0);
+        limit->subscribe.consumer = k->number;
+        limit->subscribe.limit = c->prefetch;
+    }
+}
+
 struct error *consume_on_qos(struct session *s, struct channel *c, const union method *m)
 {
     const struct basic_qos *qos = &m->basic_qos;
@@ -118,6 +131,8 @@ struct error *consume_on_qos(struct session *s, struct channel *c, const union m
         c->prefetch = qos->prefetch_count;
     /* global=0 takes the channel's own limit off, whatever the count. */
     session_ask(s, c, CREDIT, m->id, 0)->credit.limit = qos->global ? qos->prefetch_count : 0;
+    if (!qos->global && s->config->live_prefetch)
+        change_live_consumers(s, c); /* behind the answer */
     return NULL;
 }
 

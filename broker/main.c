@@ -167,16 +167,19 @@ static uint64_t memory_high(const struct config *c)
 
 static struct broker_config broker_config_of(const struct config *c)
 {
+    const char *events = config_text(c, KEY_EVENT_VHOST);
     uint64_t hash_seed;
     login_random(NULL, &hash_seed, sizeof hash_seed);
     return (struct broker_config){
         .hash_seed = hash_seed,
         .memory_high = memory_high(c),
+        .event_vhost = strcmp(events, "none") != 0 ? events : NULL,
         .connections_max = config_number(c, KEY_CONNECTION_MAX),
         .expires_at_head = config_number(c, KEY_TTL_EXPIRE_ANYWHERE) == 0,
         .delays_anywhere = config_number(c, KEY_DELAY_ANY_EXCHANGE) != 0,
         .consumer_timeout_ms = config_number(c, KEY_CONSUMER_TIMEOUT),
         .delivery_limit = config_number(c, KEY_DEFAULT_DELIVERY_LIMIT),
+        .ignores_client_deaths = config_number(c, KEY_HONOUR_CLIENT_X_DEATH) == 0,
         .default_queue_type = (uint8_t)config_number(c, KEY_DEFAULT_QUEUE_TYPE),
         .strict_queue_types = config_number(c, KEY_STRICT_QUEUE_TYPES) != 0,
         .relaxed_redeclare = config_number(c, KEY_RELAXED_REDECLARE) != 0,
@@ -205,6 +208,7 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .heartbeat_s = (uint16_t)config_number(c, KEY_HEARTBEAT),
                     .max_message_size = config_number(c, KEY_MAX_MESSAGE_SIZE),
                     .handshake_timeout_ms = config_number(c, KEY_HANDSHAKE_TIMEOUT),
+                    .live_prefetch = config_number(c, KEY_LIVE_PREFETCH) != 0,
                     .product = config_text(c, KEY_PRODUCT),
                     .version = config_text(c, KEY_VERSION),
                     .broker_version = PACKAGE_VERSION,

@@ -204,3 +204,33 @@ void control_close_connections(struct request *r)
 {
     close_some(r);
 }
+
+/* ---- The prefetch of a consumer that runs. */
+
+static void on_prefetch(struct request *r, struct event *e)
+{
+    if (!request_is_done(r, e))
+        return;
+    if (e->done.messages == 0) {
+        request_not_found(r);
+        return;
+    }
+    log_info("admin", "%s has set the prefetch of consumer %s to %lld", r->actor,
+             json_string_value(request_member(r, "consumer_tag")), (long long)r->number);
+    request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+}
+
+void control_prefetch(struct request *r)
+{
+    struct spec whom = {0};
+    int64_t channel = -1;
+    r->number = -1;
+    if (!request_need_text(r, "connection", &whom.name) || !request_need_text(r, "consumer_tag", &whom.key) ||
+        !request_integer(r, "channel", &channel) || !request_integer(r, "prefetch_count", &r->number))
+        return;
+    if (channel < 1 || channel > UINT16_MAX || r->number < 0 || r->number > UINT16_MAX) {
+        request_refuse(r, "channel is 1 to 65535, prefetch_count 0 to 65535");
+        return;
+    }
+    request_prefetch(r, &whom, (uint16_t)channel, (uint32_t)r->number, on_prefetch);
+}

@@ -266,3 +266,35 @@ void queues_purge(struct request *r)
                            NULL))
         request_alter(r, c, request_answer_change);
 }
+
+/* ---- Pausing: a parameter, so that it outlives the broker. */
+
+static void on_paused(struct request *r, struct event *e)
+{
+    if (request_is_done(r, e))
+        request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+}
+
+static void set_paused(struct request *r)
+{
+    const struct spec spec = {.vhost = r->param[0], .type = BYTES("paused-queue"), .name = r->param[1]};
+    json_t *arguments = NULL;
+    if (r->more != 0) {
+        arguments = json_object();
+        json_set(arguments, "value", json_true());
+    }
+    struct changes *c = changes_create();
+    if (request_add_change(r, c, r->more != 0 ? CHANGE_PUT : CHANGE_REMOVE, DEFINE_PARAMETER, &spec, arguments))
+        request_alter(r, c, on_paused);
+}
+
+void queues_pause(struct request *r)
+{
+    r->more = 1;
+    fetch_to_go_on(r, INSPECT_QUEUES, &r->param[0], &r->param[1], set_paused);
+}
+
+void queues_resume(struct request *r)
+{
+    fetch_to_go_on(r, INSPECT_QUEUES, &r->param[0], &r->param[1], set_paused);
+}

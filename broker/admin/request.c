@@ -302,6 +302,14 @@ void request_expel(struct request *r, const struct spec *whom, uint32_t limit, a
     c->expel.limit = limit;
 }
 
+void request_prefetch(struct request *r, const struct spec *whom, uint16_t channel, uint32_t limit, answer_fn *then)
+{
+    struct command *c = request_ask(r, PREFETCH, then);
+    c->prefetch.spec = spec_create(whom);
+    c->prefetch.channel = channel;
+    c->prefetch.limit = limit;
+}
+
 void request_on_event(struct request *r, struct event *e)
 {
     answer_fn *then = r->on_answer;

@@ -128,6 +128,7 @@ void request_set_header(struct request *r, const char *name, const char *value);
 void request_alter(struct request *r, struct changes *c, answer_fn *then);
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then); /* takes it */
 void request_move(struct request *r, struct move *m, answer_fn *then);          /* takes it */
+void request_prefetch(struct request *r, const struct spec *whom, uint16_t channel, uint32_t limit, answer_fn *then);
 void request_expel(struct request *r, const struct spec *whom, uint32_t limit, answer_fn *then);
 
 /* Calls next when no other request that has asked for this is under way: for those that read, change and write back. */

@@ -84,3 +84,27 @@ int connections_close_all(struct ctl *c)
         ctl_tell(c, "Closed %ld connections", closed);
     return ctl_done(c, status);
 }
+
+static bool read_number(const char *text, long max, long *n)
+{
+    char *end = NULL;
+    *n = strtol(text, &end, 10);
+    return end != text && *end == '\0' && *n >= 0 && *n <= max;
+}
+
+int connections_set_prefetch(struct ctl *c)
+{
+    struct answer a;
+    long channel, count;
+    if (!read_number(c->args[1], UINT16_MAX, &channel) || !read_number(c->args[3], UINT16_MAX, &count))
+        return ctl_misused(c, EX_USAGE, "channel and count are numbers up to 65535");
+    json_t *body = json_pack("{s:s, s:i, s:s, s:i}", "connection", c->args[0], "channel", (int)channel, "consumer_tag",
+                             c->args[2], "prefetch_count", (int)count);
+    int status = ctl_call(c, "POST", path_of("millrace", "prefetch"), body, &a);
+    if (status == 0 && a.status == 404)
+        status = ctl_fail(c, EX_UNAVAILABLE, "there is no such consumer, or its prefetch cannot be changed");
+    else if (status == 0)
+        status = ctl_refused(c, &a);
+    answer_fini(&a);
+    return ctl_done(c, status);
+}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/str.h"
 #include "broker/ctl/command.h"
 #include "broker/ctl/ctl.h"
 #include "broker/ctl/handlers.h"
@@ -38,7 +39,7 @@ static bool move_some(struct ctl *c, json_t *body, struct tally *t, int *status)
         json_object_set(body, "position", json_object_get(a.json, "position"));
         json_object_set(body, "end", json_object_get(a.json, "end"));
         if (stopped[0] != '\0')
-            t->stopped = json_dumps(json_object_get(a.json, "stopped"), JSON_ENCODE_ANY);
+            t->stopped = str_copy(bytes_of_string(stopped));
     }
     bool is_over = *status != 0 || json_is_true(json_object_get(a.json, "done"));
     answer_fini(&a);
@@ -146,11 +147,12 @@ int messages_peek(struct ctl *c)
 {
     json_int_t from = (json_int_t)options_number(c->options, OPTION_FROM, 0);
     json_int_t left = c->n_args > 1 ? ctl_count(c->args[1]) : (json_int_t)options_number(c->options, OPTION_COUNT, 1);
-    int status;
+    int status = 0;
+    bool goes_on = true;
     if (left < 1 || from < 0)
         return ctl_misused(c, EX_USAGE, "how many messages, and from which position, must be numbers");
-    while (peek_page(c, &from, &left, &status))
-        continue;
+    while (goes_on)
+        goes_on = peek_page(c, &from, &left, &status);
     return status;
 }
 

@@ -61,6 +61,7 @@ int messages_peek(struct ctl *c);
 int messages_delete(struct ctl *c);
 
 int connections_close(struct ctl *c);
+int connections_set_prefetch(struct ctl *c);
 int connections_close_all(struct ctl *c);
 int connections_close_user(struct ctl *c);
 

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "broker/model/access.h"
 #include "broker/model/commands.h"
+#include "broker/model/notice.h"
 #include "broker/model/parameter.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
@@ -225,6 +226,19 @@ static void carry_out(struct broker *b, struct change *c)
         take_away(b, c, v);
 }
 
+/* Topology tells of itself, whoever makes it. */
+static void tell(struct broker *b, const struct change *c)
+{
+    bool is_topology = c->what == DEFINE_EXCHANGE || c->what == DEFINE_QUEUE || c->what == DEFINE_BINDING;
+    bool is_put = c->outcome == CHANGE_MADE || c->outcome == CHANGE_CHANGED;
+    bool tells_changes =
+        c->what == DEFINE_PARAMETER || c->what == DEFINE_PERMISSION || c->what == DEFINE_TOPIC_PERMISSION;
+    if (is_topology || !notice_is_on(b) || !(is_put || c->outcome == CHANGE_REMOVED))
+        return;
+    if (c->outcome != CHANGE_CHANGED || tells_changes)
+        notice_definition(b, c->what, c->spec, is_put);
+}
+
 void command_alter(struct broker *b, struct command *c)
 {
     struct changes *all = c->changes;
@@ -239,8 +253,10 @@ void command_alter(struct broker *b, struct command *c)
         return;
     }
     remember_tx_begin(b);
-    for (size_t i = 0; i < all->n; i++)
+    for (size_t i = 0; i < all->n; i++) {
         carry_out(b, &all->at[i]);
+        tell(b, &all->at[i]);
+    }
     broker_finish(b);
     remember_tx_end(b);
     b->changed = b->position; /* what was so already may have become so just now */

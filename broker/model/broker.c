@@ -5,21 +5,23 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/str.h"
+#include "broker/model/access.h"
 #include "broker/model/commands.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
 #include "broker/model/exchange.h"
+#include "broker/model/notice.h"
 #include "broker/model/outlet.h"
 #include "broker/model/pace.h"
 #include "broker/model/parameter.h"
 #include "broker/model/parked.h"
 #include "broker/model/policy.h"
+#include "broker/model/post.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/replay.h"
 #include "broker/model/rights.h"
 #include "broker/model/state.h"
-#include "broker/model/trace.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/load.h"
@@ -36,6 +38,7 @@ struct broker *broker_create(const struct broker_config *config)
 {
     struct broker *b = alloc_zeroed(sizeof *b);
     b->node = str_copy(bytes_of_string(config->node != NULL ? config->node : ""));
+    b->event_vhost = config->event_vhost != NULL ? str_copy(bytes_of_string(config->event_vhost)) : NULL;
     b->hash_seed = b->random = config->hash_seed;
     b->memory_high = config->memory_high;
     b->records = config->records;
@@ -48,6 +51,7 @@ struct broker *broker_create(const struct broker_config *config)
     b->expires_at_head = config->expires_at_head;
     b->delays_anywhere = config->delays_anywhere;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
+    b->ignores_client_deaths = config->ignores_client_deaths;
     b->delivery_limit = config->delivery_limit > 0 ? config->delivery_limit : MODEL_DELIVERY_LIMIT;
     b->default_queue_type = config->default_queue_type;
     b->strict_queue_types = config->strict_queue_types;
@@ -65,9 +69,9 @@ struct broker *broker_create(const struct broker_config *config)
     list_init(&b->fresh);
     list_init(&b->dirty);
     list_init(&b->doomed);
+    list_init(&b->posts);
     list_init(&b->stale);
     list_init(&b->vhost_defaults);
-    list_init(&b->traces);
     list_init(&b->resumed);
     route_init(&b->route);
     wakeup_init(&b->alarm_wakeup, on_alarm);
@@ -89,9 +93,9 @@ void broker_destroy(struct broker *b)
         if (b->outlets[i] != NULL)
             outlet_delete(b, b->outlets[i]);
     deadletter_forget(b);
+    post_drop_all(b);
     letters_state_fini(b);
     peeks_fini(&b->peeks);
-    trace_drop_all(b);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
@@ -111,6 +115,7 @@ void broker_destroy(struct broker *b)
     route_fini(&b->route);
     free(b->outlets);
     free(b->node);
+    free(b->event_vhost);
     free(b);
 }
 
@@ -179,8 +184,8 @@ void broker_finish(struct broker *b)
             b->deaths_left--;
         } else if (letters_are_due(b)) {
             letters_sweep(b);
-        } else if (!list_is_empty(&b->traces)) {
-            trace_route_all(b);
+        } else if (!list_is_empty(&b->posts)) {
+            post_route_all(b);
         } else {
             return;
         }
@@ -249,6 +254,9 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
     case MOVE:
         command_move(b, c);
         return true;
+    case PREFETCH:
+        command_prefetch(b, c);
+        return true;
     case EXPEL:
         command_expel(b, c);
         return true;
@@ -291,6 +299,7 @@ static void (*const carry_out[])(struct broker *b, struct command *c, struct str
     [SUBSCRIBE] = command_subscribe,
     [UNSUBSCRIBE] = command_unsubscribe,
     [CREDIT] = command_credit,
+    [LIMIT] = command_limit,
     [GET] = command_get,
     [SETTLE] = command_settle,
     [RECOVER] = command_recover,
@@ -312,6 +321,7 @@ static void carry_out_for_stream(struct broker *b, struct command *c, struct str
 static void broker_carry_out(struct broker *b, struct command *c)
 {
     struct outlet *o = outlet_find(b, c->from.outlet);
+    b->actor = o != NULL ? o->access->user : NULL;
     if (carry_out_for_client(b, c, o))
         return;
     if (o == NULL) {
@@ -324,6 +334,8 @@ static void broker_carry_out(struct broker *b, struct command *c)
     s->channel = c->from.channel;
     if (is_new && c->verb != RESET && !command_begins(b, c, s))
         return;
+    if (is_new && notice_is_on(b))
+        notice_channel(b, s, true);
     if (list_is_empty(&s->parked))
         carry_out_for_stream(b, c, s);
     else
@@ -404,6 +416,7 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
     for (size_t i = 0; i < n; i++) {
         broker_carry_out(b, &commands[i]);
         broker_finish(b);
+        b->actor = NULL;
         if (!list_is_empty(&b->resumed))
             broker_resume(b);
         if (!list_is_empty(&b->dedup.held))

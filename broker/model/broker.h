@@ -22,6 +22,7 @@ struct broker_config {
     const char *default_vhost; /* made at once, with its predeclared exchanges, and not remembered; NULL: none; borrowed
                                   during broker_create() */
     const char *node;          /* what we are called, for traces; NULL: ""; borrowed during broker_create() */
+    const char *event_vhost;   /* where the event exchange is (model/notice.h); NULL: there is none; likewise */
     uint64_t hash_seed;        /* what names are hashed with; any number, unguessable where peers choose names */
     uint64_t memory_high; /* message bytes held that raise ALARM_MEMORY (see check_alarms() for its end); UINT64_MAX:
                              never */
@@ -31,6 +32,7 @@ struct broker_config {
     bool expires_at_head; /* what is overdue leaves a queue from its head only; else from wherever it is (expiring.h) */
     bool delays_anywhere; /* every exchange delays what has an x-delay (delayed.h), not only those made for that */
     uint64_t consumer_timeout_ms; /* that queues have if they do not say; 0: none */
+    bool ignores_client_deaths;   /* an x-death that a client has sent is replaced when its message dies */
     uint64_t delivery_limit;      /* that quorum queues have if they do not say; 0: MODEL_DELIVERY_LIMIT */
 
     uint8_t
@@ -108,6 +110,7 @@ struct broker_totals {
     uint64_t queues, exchanges, bindings, consumers, outlets;
     uint64_t users, vhosts;
     uint64_t messages_ready, messages_out; /* ready: in memory or cold */
+    uint64_t messages_read;                /* those that are out of streams, where they are ready still */
     uint64_t messages_waiting;             /* to be ready again (retry.h) */
     uint64_t messages_delayed;             /* at exchanges (delayed.h) */
     uint64_t message_bytes; /* message_cost() of what is ready or out in memory, once, and of each place in a queue */

@@ -104,7 +104,7 @@ void command_echo(struct broker *b, struct command *c, struct stream *s)
 /* --- from a desk
  * ---------------------------------------------------------------------------------------------------*/
 
-static bool is_meant(const struct outlet *o, const struct spec *which)
+bool outlet_is_meant(const struct outlet *o, const struct spec *which)
 {
     struct field name;
     if (which->vhost.len > 0 && !bytes_equal(which->vhost, o->vhost->name))
@@ -122,7 +122,7 @@ void command_expel(struct broker *b, struct command *c)
     char *why = str_copy(which->objection);
     b->changed = 0;
     for (size_t i = 0; i < b->outlet_count && (c->expel.limit == 0 || n < c->expel.limit); i++) {
-        if (b->outlets[i] == NULL || !is_meant(b->outlets[i], which))
+        if (b->outlets[i] == NULL || !outlet_is_meant(b->outlets[i], which))
             continue;
         outlet_expel(b, b->outlets[i], why);
         n++;

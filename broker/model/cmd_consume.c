@@ -61,6 +61,43 @@ void command_unsubscribe(struct broker *b, struct command *c, struct stream *s)
     broker_done(b, c, c->subscribe.spec);
 }
 
+void command_limit(struct broker *b, struct command *c, struct stream *s)
+{
+    struct consumer *consumer = outlet_find_consumer(s->outlet, c->subscribe.consumer);
+    if (consumer != NULL && consumer->stream == s)
+        consumer_set_limit(b, consumer, c->subscribe.limit);
+}
+
+/* Its consumer of that tag, on the channel that its session calls so. */
+static struct consumer *find_on_channel(const struct outlet *o, uint16_t channel, struct bytes tag)
+{
+    struct consumer *c;
+    for (size_t i = 0; i < o->stream_count; i++) {
+        if (o->streams[i] == NULL || o->streams[i]->channel != channel)
+            continue;
+        list_each (c, &o->streams[i]->consumers, struct consumer, in_stream)
+            if (bytes_equal(c->tag, tag))
+                return c;
+    }
+    return NULL;
+}
+
+void command_prefetch(struct broker *b, struct command *c)
+{
+    const struct spec *which = c->prefetch.spec;
+    uint32_t n = 0;
+    b->changed = 0;
+    for (size_t i = 0; i < b->outlet_count; i++) {
+        const struct outlet *o = b->outlets[i];
+        struct consumer *consumer = NULL;
+        if (o != NULL && outlet_is_meant(o, which))
+            consumer = find_on_channel(o, c->prefetch.channel, which->key);
+        n += consumer != NULL && consumer_set_limit(b, consumer, c->prefetch.limit);
+    }
+    broker_finish(b);
+    broker_done(b, c, c->prefetch.spec)->done.messages = n;
+}
+
 void command_credit(struct broker *b, struct command *c, struct stream *s)
 {
     stream_set_credit(b, s, c->credit.limit);
@@ -80,8 +117,9 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
         return;
     }
     queue_touch(b, q);
-    struct entry *e = queue_has_head(b, q) ? queue_take(b, q) : NULL;
-    bool is_busy = e == NULL && queue_head(q) != NULL; /* all that is there is in others' groups */
+    struct entry *e = !q->is_paused && queue_has_head(b, q) ? queue_take(b, q) : NULL;
+    /* All that is there is in others' groups; or nobody gets anything. */
+    bool is_busy = e == NULL && (q->is_paused || queue_head(q) != NULL);
     if (e == NULL && q->ready_count > 0 && !is_busy) {
         parked_get(q, s, c);
         cold_look_again(b, q);

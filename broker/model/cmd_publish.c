@@ -118,10 +118,10 @@ static bool find_targets(struct broker *b, struct command *c, struct stream *s, 
 /* Puts the message into all its queues.  Takes the reference.  False: one of them refused it. */
 static bool enqueue(struct broker *b, const struct stream *s, struct message *m, const struct targets *to)
 {
-    if (trace_is_on(s->outlet->vhost))
-        trace_published(b, s, m, to->queues, to->n);
     bool taken = true, is_some = to->n > 0;
     bool is_tx = dedup_begin(b, to->keys, to->queues, to->n);
+    if (trace_is_on(s->outlet->vhost))
+        trace_published(b, s, m, to->queues, to->n);
     remember_begin(b, m);
     for (size_t i = 0; i + 1 < to->n; i++)
         taken &= queue_publish(b, to->queues[i], message_ref(m));
@@ -133,10 +133,22 @@ static bool enqueue(struct broker *b, const struct stream *s, struct message *m,
     return taken;
 }
 
+/* Would it be more than the virtual host may hold? */
+static bool quota_is_exceeded(const struct message *m, const struct targets *to)
+{
+    const struct vhost *v = to->n > 0 ? to->queues[0]->vhost : NULL;
+    return v != NULL && v->queue_bytes_max != LIMIT_NONE && v->queue_bytes + to->n * m->body_size > v->queue_bytes_max;
+}
+
 /* Routes and enqueues.  False: a queue refused it. */
 static bool publish(struct broker *b, struct command *c, const struct stream *s, const struct targets *to)
 {
     struct message *m = c->publish.msg;
+    if (quota_is_exceeded(m, to)) {
+        remember_begin(b, m);
+        message_unref(m);
+        return false;
+    }
     if (to->n == 0 && c->publish.mandatory && !(to->keys != NULL && to->keys->is_duplicate))
         broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
     return enqueue(b, s, m, to);
@@ -205,7 +217,11 @@ static bool commit_publish(struct broker *b, struct command *c, struct stream *s
         pace_publish(b, s->outlet, m, to.queues, to.n);
     if (n == 0 && c->publish.mandatory)
         broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
-    bool taken = enqueue(b, s, m, &to);
+    bool taken = !quota_is_exceeded(m, &to);
+    if (taken)
+        taken = enqueue(b, s, m, &to);
+    else
+        message_unref(m);
     for (size_t i = 0; i < to.n; i++)
         queue_bury(b, to.queues[i]);
     return taken;

@@ -64,14 +64,14 @@ void cold_count(struct broker *b, struct queue *q, uint64_t messages, uint64_t b
     q->cold.count += messages;
     q->cold.bytes += bytes;
     q->ready_count += messages;
-    q->ready_bytes += bytes;
+    queue_add_bytes(q, bytes);
     b->totals.messages_ready += messages;
 }
 
 static void uncount(struct broker *b, struct queue *q)
 {
     q->ready_count -= q->cold.count;
-    q->ready_bytes -= q->cold.bytes;
+    queue_take_bytes(q, q->cold.bytes);
     b->totals.messages_ready -= q->cold.count;
     q->cold.count = q->cold.bytes = 0;
 }
@@ -205,7 +205,7 @@ void cold_drop(struct broker *b, struct queue *q, uint64_t messages, uint64_t by
     c->count -= messages;
     c->bytes -= bytes;
     q->ready_count -= messages;
-    q->ready_bytes -= bytes;
+    queue_take_bytes(q, bytes);
     b->totals.messages_ready -= messages;
     if (c->count > 0)
         return;

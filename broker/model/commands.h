@@ -47,6 +47,8 @@ void command_rollback(struct broker *b, struct command *c, struct stream *s);
 /* cmd_consume.c */
 void command_subscribe(struct broker *b, struct command *c, struct stream *s);
 void command_unsubscribe(struct broker *b, struct command *c, struct stream *s);
+void command_limit(struct broker *b, struct command *c, struct stream *s);
+void command_prefetch(struct broker *b, struct command *c);
 void command_credit(struct broker *b, struct command *c, struct stream *s);
 void command_get(struct broker *b, struct command *c, struct stream *s);
 void command_settle(struct broker *b, struct command *c, struct stream *s);

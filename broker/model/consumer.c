@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "broker/model/groups.h"
+#include "broker/model/notice.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/replay.h"
@@ -87,12 +88,16 @@ struct consumer *consumer_create(struct broker *b, struct queue *q, struct strea
     queue_add_consumer(b, q, c);
     if (!link_is_linked(&c->waiting))
         consumer_place(b, c);
+    if (!q->spec->is_reply && notice_is_on(b))
+        notice_consumer(b, c, true);
     return c;
 }
 
 void consumer_delete(struct broker *b, struct consumer *c)
 {
     struct queue *q = c->queue;
+    if (!q->spec->is_reply && notice_is_on(b))
+        notice_consumer(b, c, false);
     list_remove(&c->waiting);
     groups_leave(c);
     list_remove(&c->in_stream);
@@ -149,6 +154,16 @@ void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e)
         list_remove(&c->waiting);
         ring_insert(c);
     }
+}
+
+bool consumer_set_limit(struct broker *b, struct consumer *c, uint32_t limit)
+{
+    if (c->no_ack || (limit == 0 && c->queue->options.type == QUEUE_STREAM))
+        return false;
+    c->limit = limit;
+    if (!link_is_linked(&c->waiting))
+        consumer_place(b, c); /* who may take less than it has is found out when it is its turn */
+    return true;
 }
 
 void consumer_charge(struct consumer *c)

@@ -63,6 +63,10 @@ void consumer_place(struct broker *b, struct consumer *c);
 /* Hands it an entry that is on no list. */
 void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e);
 
+/* How much it may have out from now on; what is out already stays.  False: this one's cannot be changed, because it
+ * does not acknowledge, or it reads a stream, which needs a limit. */
+bool consumer_set_limit(struct broker *b, struct consumer *c, uint32_t limit);
+
 /* One more, one fewer of its messages is out. */
 void consumer_charge(struct consumer *c);
 void consumer_release(struct broker *b, struct consumer *c);

@@ -65,7 +65,8 @@ static struct death_record record_of(const struct broker *b, const struct entry 
                                  .queue = e->queue->name,
                                  .death = e->death,
                                  .wall_ms = b->now.wall_ms,
-                                 .keeps_address = keeps_address};
+                                 .keeps_address = keeps_address,
+                                 .ignores_client = b->ignores_client_deaths};
 }
 
 struct message *deadletter_write(const struct broker *b, const struct entry *e, const struct exchange *x)

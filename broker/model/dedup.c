@@ -111,11 +111,16 @@ uint64_t dedup_count(const struct dedup *d)
 /* --- caches
  * ---------------------------------------------------------------------------------------------------------*/
 
+static struct bytes bytes_copy(struct bytes b)
+{
+    return bytes_of(str_copy(b), b.len);
+}
+
 static struct dedup *create(struct broker *b, struct vhost *v, struct bytes header)
 {
     struct dedup *d = alloc_zeroed(sizeof *d);
     d->vhost = v;
-    d->header = header.len > 0 ? header : BYTES("x-deduplication-header");
+    d->header = bytes_copy(header.len > 0 ? header : BYTES("x-deduplication-header"));
     d->secret[0] = hash_mix(b->hash_seed, b->next_queue_id);
     d->secret[1] = hash_mix(d->secret[0], b->hash_seed);
     d->ttl_ms = DEDUP_FOREVER;
@@ -132,7 +137,7 @@ static uint64_t size_said(uint64_t n)
 
 struct dedup *dedup_create_for_queue(struct broker *b, struct queue *q)
 {
-    const struct queue_options *o = &q->spec->options;
+    const struct queue_options *o = &q->options;
     if (!o->deduplicates || o->type == QUEUE_STREAM || q->spec->is_reply)
         return NULL;
     struct dedup *d = create(b, q->vhost, o->deduplication_header);
@@ -192,6 +197,7 @@ void dedup_destroy(struct broker *b, struct dedup *d)
     b->dedup.exchanges -= d->exchange != NULL;
     b->dedup.queues -= d->queue != NULL;
     map_fini(&d->keys);
+    free((void *)(uintptr_t)d->header.at);
     free(d);
 }
 
@@ -387,6 +393,35 @@ bool dedup_reads_key(struct dedup *d, const struct message *msg, uint64_t hash[2
     hash[0] = p.hash[0];
     hash[1] = p.hash[1];
     return true;
+}
+
+static void learn_ready(void *arg, struct entry *e)
+{
+    struct broker *b = arg;
+    if (e->queue->dedup->is_by_queue && !dedup_stops(b, e->queue, e->msg))
+        dedup_learn(b, e->queue, e->msg, e->position);
+}
+
+void dedup_refit(struct broker *b, struct queue *q)
+{
+    const struct queue_options *o = &q->options;
+    struct dedup *new = dedup_create_for_queue(b, q), *old = q->dedup;
+    struct entry *e;
+    if (new == NULL && old == NULL)
+        return;
+    if (new != NULL && old != NULL &&new->is_by_queue == old->is_by_queue &&bytes_equal(new->header, old->header)) {
+        old->size_max = new->size_max;
+        old->ttl_ms = o->cache_ttl_ms;
+        dedup_destroy(b, new);
+        return;
+    }
+    dedup_destroy(b, old);
+    q->dedup = new;
+    if (new == NULL)
+        return;
+    ready_each(&q->ready, learn_ready, b);
+    list_each (e, &q->out, struct entry, in_queue)
+        learn_ready(b, e);
 }
 
 /* --- invariants

@@ -30,7 +30,7 @@ struct key_store {
 struct dedup {
     struct map keys;
     struct list ages;
-    struct bytes header; /* in the owner's spec */
+    struct bytes header; /* owned */
     uint64_t size_max, ttl_ms;
     uint64_t secret[2];
     struct queue *queue;       /* borrowed: whose it is, either this … */

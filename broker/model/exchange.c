@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/str.h"
+#include "broker/model/notice.h"
 #include "broker/model/policy.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
@@ -54,12 +55,16 @@ struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct
     map_add(&v->exchanges, &x->in_vhost, hash_bytes(x->name, b->hash_seed));
     policy_apply_to_exchange(b, x);
     b->totals.exchanges++;
+    if (notice_is_on(b))
+        notice_exchange(b, x, true);
     return x;
 }
 
 void exchange_delete(struct broker *b, struct exchange *x)
 {
     struct binding *bd;
+    if (notice_is_on(b))
+        notice_exchange(b, x, false);
     list_remove(&x->doomed);
     list_each (bd, &x->outgoing, struct binding, in_source)
         binding_delete(b, bd);
@@ -149,6 +154,8 @@ struct binding *binding_create(struct broker *b, struct exchange *source, struct
     list_remove(&source->doomed);
     b->topology_version++;
     b->totals.bindings++;
+    if (notice_is_on(b))
+        notice_binding(b, bd, true);
     return bd;
 }
 
@@ -161,6 +168,8 @@ void binding_announce(struct broker *b, struct binding *bd)
 void binding_delete(struct broker *b, struct binding *bd)
 {
     struct exchange *source = bd->source;
+    if (notice_is_on(b))
+        notice_binding(b, bd, false);
     remember_binding(b, RECORD_UNDEFINE, bd);
     if (source->kind->unbind != NULL)
         source->kind->unbind(source, bd);

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/siphash.h"
+#include "base/str.h"
 #include "broker/model/consumer.h"
 #include "broker/model/queue.h"
 #include "broker/model/ready.h"
@@ -37,7 +38,7 @@ struct member {
 };
 
 struct groups {
-    struct bytes header; /* in the queue's spec */
+    struct bytes header; /* owned */
     uint64_t secret[2];
     struct map groups, members;
     struct heap free;    /* groups of which nothing is out, and something is ready */
@@ -46,11 +47,11 @@ struct groups {
 
 struct groups *groups_create(struct broker *b, const struct queue *q)
 {
-    const struct queue_options *o = &q->spec->options;
+    const struct queue_options *o = &q->options;
     if (o->group_header.len == 0 || o->type == QUEUE_STREAM || q->spec->is_reply || q->spec->hidden)
         return NULL;
     struct groups *g = alloc_zeroed(sizeof *g);
-    g->header = o->group_header;
+    g->header = bytes_of(str_copy(o->group_header), o->group_header.len);
     g->secret[0] = hash_mix(b->hash_seed, q->id);
     g->secret[1] = hash_mix(g->secret[0], b->hash_seed);
     map_init(&g->groups);
@@ -68,6 +69,7 @@ void groups_destroy(struct groups *g)
     map_fini(&g->groups);
     map_fini(&g->members);
     heap_fini(&g->free);
+    free((void *)(uintptr_t)g->header.at);
     free(g);
 }
 
@@ -136,7 +138,7 @@ static void group_free(struct groups *g, struct group *group)
 static void group_place(struct broker *b, struct queue *q, struct group *group)
 {
     struct groups *g = q->groups;
-    struct consumer *c = group->consumer;
+    struct consumer *c = group->consumer != NULL && !group->consumer->gone ? group->consumer : NULL;
     const struct heap_node *first = heap_top(&group->ready);
     group_take_away(group);
     if (first == NULL && group->out == 0) {
@@ -271,6 +273,51 @@ bool groups_want_more(const struct queue *q)
     uint64_t warm = q->ready_count - q->cold.count;
     return q->groups != NULL && heap_top(&q->groups->free) == NULL && !list_is_empty(&q->groups->waiting) &&
            warm < GROUPS_AHEAD_MESSAGES && q->cold.warm_cost < GROUPS_AHEAD_BYTES;
+}
+
+/* --- another header, or none
+ * ----------------------------------------------------------------------------------------*/
+
+struct refit {
+    struct broker *b;
+    struct queue *q;
+};
+
+static void add_ready(void *arg, struct entry *e)
+{
+    const struct refit *r = arg;
+    groups_add(r->b, r->q, e);
+}
+
+static void remove_ready(void *arg, struct entry *e)
+{
+    const struct refit *r = arg;
+    groups_remove(r->b, r->q, e);
+}
+
+void groups_refit(struct broker *b, struct queue *q)
+{
+    struct groups *new = groups_create(b, q), *old = q->groups;
+    struct refit r = {.b = b, .q = q};
+    struct entry *e;
+    bool is_same = new != NULL &&old != NULL &&bytes_equal(new->header, old->header);
+    if (is_same || new == old) {
+        groups_destroy(new);
+        return;
+    }
+    if (old != NULL) {
+        ready_each(&q->ready, remove_ready, &r);
+        list_each (e, &q->out, struct entry, in_queue)
+            groups_settle(b, q, e->msg);
+        consumer_wake_all(b, &old->waiting);
+        groups_destroy(old);
+    }
+    q->groups = new;
+    if (new == NULL)
+        return;
+    list_each (e, &q->out, struct entry, in_queue)
+        groups_send(b, q, e->msg, e->consumer);
+    ready_each(&q->ready, add_ready, &r);
 }
 
 /* --- invariants

@@ -32,6 +32,9 @@ enum { GROUPS_AHEAD_MESSAGES = 8192, GROUPS_AHEAD_BYTES = 8 << 20 };
 struct groups *groups_create(struct broker *b, const struct queue *q);
 void groups_destroy(struct groups *g); /* all has been removed; NULL is allowed */
 
+/* The queue's options have changed.  What consumers have out already of one group may be with several. */
+void groups_refit(struct broker *b, struct queue *q);
+
 /* An entry comes into queue->ready, leaves it. */
 void groups_add(struct broker *b, struct queue *q, struct entry *e);
 void groups_remove(struct broker *b, struct queue *q, struct entry *e);

@@ -226,7 +226,7 @@ static void on_queue(void *arg, struct map_node *n)
     put_number(&row, "message_bytes_dlx", letters_bytes(q));
     put_number(&row, "consumers", q->consumer_count);
     put_text(&row, "type", bytes_of_string(queue_type_words[q->options.type]));
-    put_text(&row, "state", BYTES("running"));
+    put_text(&row, "state", q->is_paused ? BYTES("paused") : BYTES("running"));
     put_policies(&row, q->policies);
     if (q->owner != NULL)
         put_text(&row, "owner_pid", owner);

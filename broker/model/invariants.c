@@ -53,7 +53,7 @@ void queue_check(const struct broker *b, const struct queue *q)
         CHECK(c->queue == q && !c->gone);
         consumers++;
         /* P11: nothing waits while somebody could take it. */
-        CHECK(queue_head(q) == NULL || !consumer_can_take(c) ||
+        CHECK(queue_head(q) == NULL || q->is_paused || !consumer_can_take(c) ||
               (q->groups != NULL && groups_pick(q->groups, c) == NULL) || link_is_linked(&q->dirty) ||
               heap_has(&q->expiry.node));
     }

@@ -205,7 +205,7 @@ void log_append(struct broker *b, struct queue *q, struct message *m)
     p->last_ms = b->now.wall_ms;
     l->size += size;
     q->ready_count++;
-    q->ready_bytes += m->body_size;
+    queue_add_bytes(q, m->body_size);
     b->totals.messages_ready++;
     add_recent(b, l, m);
     shrink_recent(b, l);
@@ -232,7 +232,7 @@ static void drop_oldest_part(struct broker *b, struct queue *q)
     l->first_part++;
     l->size -= p.size;
     q->ready_count -= p.count;
-    q->ready_bytes -= p.bytes;
+    queue_take_bytes(q, p.bytes);
     b->totals.messages_ready -= p.count;
     while (l->n_recent > 0 && log_recent_first(l) < log_first(l))
         drop_recent(b, l);
@@ -247,10 +247,23 @@ static uint64_t old_at(const struct queue *q)
     return last > UINT64_MAX - age ? UINT64_MAX : last + age;
 }
 
+/* As soon as there are records to say so. */
+static void forget_stale(struct broker *b, struct queue *q)
+{
+    struct log *l = q->log;
+    for (size_t i = 0; i < l->n_stale; i++)
+        remember_part(b, RECORD_UNDEFINE, q, &(struct log_part){.defined = l->stale[i]});
+    free(l->stale);
+    l->stale = NULL;
+    l->n_stale = 0;
+}
+
 void log_retain(struct broker *b, struct queue *q)
 {
     struct log *l = q->log;
     bool has_age = q->options.max_age_ms != SPEC_NONE, is_trimmed = false;
+    if (l->n_stale > 0)
+        forget_stale(b, q);
     while (count_parts(l) > 1 && (l->size > q->options.max_length_bytes || (has_age && old_at(q) < b->now.wall_ms))) {
         drop_oldest_part(b, q);
         is_trimmed = true;
@@ -267,6 +280,7 @@ void log_retain(struct broker *b, struct queue *q)
 void log_forget_parts(struct broker *b, struct queue *q)
 {
     const struct log *l = q->log;
+    forget_stale(b, q);
     for (size_t i = l->first_part; b->records && i + 1 < l->n_parts; i++)
         remember_part(b, RECORD_UNDEFINE, q, &l->parts[i]);
 }
@@ -280,7 +294,8 @@ uint64_t log_drop(struct broker *b, struct queue *q)
     l->first_part = l->n_parts = 0;
     l->size = 0;
     b->totals.messages_ready -= q->ready_count;
-    q->ready_count = q->ready_bytes = 0;
+    q->ready_count = 0;
+    queue_take_bytes(q, q->ready_bytes);
     wakeup_set(b, &l->aging, UINT64_MAX);
     list_remove(&l->suspended);
     return count;
@@ -293,6 +308,7 @@ void log_destroy(struct log *l)
     CHECK(list_is_empty(&l->replays) && l->n_recent == 0);
     message_unref(l->receipt);
     free(l->recent);
+    free(l->stale);
     free(l->parts);
     free(l);
 }
@@ -356,20 +372,32 @@ static void lose_messages(struct log *l, uint64_t messages, uint64_t bytes)
     }
 }
 
+/* What is said of messages that are not there: they were not written, for want of room, and what overtook them was. The
+ * part that ends too late is the one that is being written; those behind it were never. */
+static void drop_parts_beyond(struct log *l, uint64_t next_position, bool is_empty)
+{
+    while (l->n_parts > 0) {
+        const struct log_part *p = open_part(l);
+        if (!is_empty && p->first + p->count <= next_position)
+            return;
+        l->n_parts--;
+        if (!is_empty && p->first < next_position)
+            return;
+        l->stale = alloc_array(l->stale, l->n_stale + 1, sizeof *l->stale);
+        l->stale[l->n_stale++] = p->defined;
+    }
+}
+
 void log_restore(struct broker *b, struct queue *q, uint64_t messages, uint64_t bytes, uint64_t next_position)
 {
     struct log *l = q->log;
     uint64_t count = 0, size = 0, end = next_position - messages;
     q->next_position = next_position;
+    drop_parts_beyond(l, next_position, messages == 0);
     for (size_t i = 0; i < l->n_parts; i++) {
         count += l->parts[i].count;
         size += l->parts[i].bytes;
         end = l->parts[i].first + l->parts[i].count;
-    }
-    if (end > next_position || messages == 0) { /* they speak of something else */
-        l->n_parts = 0;
-        count = size = 0;
-        end = next_position - messages;
     }
     struct log_part *p = add_part(l, end);
     p->count = next_position - end;
@@ -380,8 +408,7 @@ void log_restore(struct broker *b, struct queue *q, uint64_t messages, uint64_t 
     p->last_ms = LOG_UNKNOWN_MS;
     if (messages > count) { /* some are older than all that is known of */
         p = oldest_part(l);
-        uint64_t older = messages - count < p->first ? messages - count : p->first;
-        p->first -= older;
+        p->first -= messages - count < p->first ? messages - count : p->first;
         p->count += messages - count;
         count = messages;
     }
@@ -389,11 +416,10 @@ void log_restore(struct broker *b, struct queue *q, uint64_t messages, uint64_t 
     for (size_t i = 0; i < l->n_parts; i++)
         l->size += l->parts[i].size;
     q->ready_count = messages;
-    q->ready_bytes = bytes;
+    queue_add_bytes(q, bytes - q->ready_bytes);
     b->totals.messages_ready += messages;
     l->milestones[LOG_MILESTONES - 1].before = next_position;
-    if (count_parts(l) > 1)
-        wakeup_set(b, &l->aging, b->now.ms);
+    wakeup_set(b, &l->aging, b->now.ms);
 }
 
 /* --- invariants

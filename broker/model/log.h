@@ -56,7 +56,9 @@ struct log_recent {
 struct log {
     struct log_part *parts; /* owned; the last is being written, those before `first_part` are gone */
     size_t first_part, n_parts, parts_room;
-    uint64_t size; /* of all parts */
+    uint64_t size;   /* of all parts */
+    uint64_t *stale; /* owned: offsets of parts that are defined, and not there */
+    size_t n_stale;
 
     struct log_recent *recent; /* owned: a ring; the last is the newest message */
     size_t first_recent, n_recent, recent_room;

@@ -90,10 +90,16 @@ static void write_counted_entry(struct pen *p, struct bytes old)
     table_close(p, entry);
 }
 
+/* What the message says has happened to it is a client's word, which does not count. */
+static bool is_foreign(const struct death_record *r)
+{
+    return r->ignores_client && r->msg->deaths == 0;
+}
+
 /* Writes x-death; answers how many of its entries are the broker's own. */
 static uint16_t write_history(struct pen *p, const struct death_record *r, const struct properties *props)
 {
-    struct bytes history = history_of(props->headers);
+    struct bytes history = is_foreign(r) ? (struct bytes){0} : history_of(props->headers);
     struct field same, f;
     unsigned at = 0, i = 0, own = r->msg->deaths;
     uint8_t *array = table_open(p, BYTES("x-death"), 'A');
@@ -120,7 +126,8 @@ static uint16_t write_history(struct pen *p, const struct death_record *r, const
 static bool is_rewritten(const struct death_record *r, struct bytes key)
 {
     return bytes_equal(key, BYTES("x-death")) || bytes_start_with(key, BYTES("x-last-death-")) ||
-           (!r->keeps_address && history_is_address(key));
+           (!r->keeps_address && history_is_address(key)) ||
+           (is_foreign(r) && bytes_start_with(key, BYTES("x-first-death-")));
 }
 
 static void write_death(struct pen *p, const struct death_record *r, bool first)
@@ -145,7 +152,7 @@ uint16_t obituary_write(const struct death_record *r, struct bytes *out)
         if (!is_rewritten(r, f.key))
             table_put_field(&p, &f);
     uint16_t own = write_history(&p, r, &props);
-    if (!table_find(props.headers, BYTES("x-first-death-reason"), &f))
+    if (is_foreign(r) || !table_find(props.headers, BYTES("x-first-death-reason"), &f))
         write_death(&p, r, true);
     write_death(&p, r, false);
     CHECK(!p.full);

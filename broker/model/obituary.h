@@ -15,6 +15,7 @@ struct death_record {
     enum death death;          /* why */
     uint64_t wall_ms;          /* when */
     bool keeps_address;        /* the message's own dead-letter headers stay */
+    bool ignores_client;       /* a history that is not the broker's own does not count (1.7) */
 };
 
 /* The word for it in x-death: rejected, expired, maxlen, delivery_limit. */

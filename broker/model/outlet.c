@@ -8,6 +8,7 @@
 #include "broker/model/access.h"
 #include "broker/model/consumer.h"
 #include "broker/model/exchange.h"
+#include "broker/model/notice.h"
 #include "broker/model/pace.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
@@ -40,6 +41,8 @@ struct outlet *outlet_create(struct broker *b, outlet_id id, struct access *a, c
     list_init(&o->stalled);
     b->outlets[id.slot] = o;
     b->totals.outlets++;
+    if (notice_is_on(b))
+        notice_connection(b, o, true);
     return o;
 }
 
@@ -121,6 +124,8 @@ void stream_release_held(struct broker *b, struct stream *s)
 void stream_delete(struct broker *b, struct stream *s)
 {
     struct consumer *c;
+    if (s->has_begun && notice_is_on(b))
+        notice_channel(b, s, false);
     parked_drop(s);
     list_each (c, &s->consumers, struct consumer, in_stream)
         consumer_delete(b, c);
@@ -160,6 +165,8 @@ void outlet_delete(struct broker *b, struct outlet *o)
     list_each (q, &o->exclusive_queues, struct queue, in_owner)
         queue_delete(b, q);
     exchange_delete_doomed(b);
+    if (notice_is_on(b))
+        notice_connection(b, o, false);
     b->outlets[o->id.slot] = NULL;
     b->totals.outlets--;
     o->access->user->connections--;

@@ -85,6 +85,9 @@ void outlet_expel(struct broker *b, struct outlet *o, const char *why);
 
 struct outlet *outlet_find(const struct broker *b, outlet_id id);
 
+/* Is it one of those that a desk's command names: connection, user (source), virtual host; empty: any? */
+bool outlet_is_meant(const struct outlet *o, const struct spec *which);
+
 /* How many streams all outlets of its user have. */
 uint64_t outlet_count_streams(const struct outlet *o);
 

@@ -6,6 +6,7 @@
 #include "base/pattern.h"
 #include "base/str.h"
 #include "broker/model/policy.h"
+#include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
 #include "broker/model/user.h"
@@ -81,6 +82,30 @@ void parameter_apply_limits(struct broker *b, struct vhost *v)
     pace_look_again(b);
 }
 
+static bool is_pause(const struct spec *spec)
+{
+    return bytes_equal(spec->type, BYTES("paused-queue"));
+}
+
+/* A queue of that name is paused if the parameter says true. */
+static void apply_pause(struct broker *b, const struct spec *spec, bool is_there)
+{
+    struct field value;
+    struct vhost *v = vhost_find(b, spec->vhost);
+    struct queue *q = v != NULL ? vhost_find_queue(b, v, spec->name) : NULL;
+    bool is_true =
+        is_there && table_find(spec->arguments, BYTES("value"), &value) && value.type == 't' && value.boolean;
+    if (q != NULL && q->is_paused != is_true)
+        queue_set_paused(b, q, is_true);
+}
+
+void parameter_forget_pause(struct broker *b, struct bytes vhost, struct bytes queue)
+{
+    struct parameter *p = parameter_find(b, vhost, BYTES("paused-queue"), queue);
+    if (p != NULL)
+        parameter_remove(b, p);
+}
+
 /* What depends on it looks again.  p->spec is as it is now; NULL: it goes. */
 static void parameter_changed(struct broker *b, struct parameter *p, const struct spec *spec)
 {
@@ -103,6 +128,8 @@ bool parameter_put(struct broker *b, const struct spec *spec)
     free(p->spec);
     p->spec = spec_create(spec);
     parameter_changed(b, p, spec);
+    if (is_pause(spec))
+        apply_pause(b, p->spec, true);
     remember_definition(b, RECORD_DEFINE, DEFINE_PARAMETER, p->spec);
     return true;
 }
@@ -122,6 +149,8 @@ void parameter_remove(struct broker *b, struct parameter *p)
     p->spec = NULL;
     map_remove(&b->parameters, &p->in_broker);
     parameter_changed(b, p, spec);
+    if (is_pause(spec))
+        apply_pause(b, spec, false);
     free(spec);
     free(p);
 }

@@ -33,4 +33,7 @@ void parameter_free(struct broker *b, struct parameter *p);        /* and nothin
 
 /* Reads the limits that were set for a virtual host. */
 void parameter_apply_limits(struct broker *b, struct vhost *v);
+
+/* The queue goes that was paused. */
+void parameter_forget_pause(struct broker *b, struct bytes vhost, struct bytes queue);
 #endif

@@ -11,7 +11,9 @@
 #include "broker/model/groups.h"
 #include "broker/model/letters.h"
 #include "broker/model/log.h"
+#include "broker/model/notice.h"
 #include "broker/model/outlet.h"
+#include "broker/model/parameter.h"
 #include "broker/model/parked.h"
 #include "broker/model/policy.h"
 #include "broker/model/queue_stream.h"
@@ -108,6 +110,8 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
         b->totals.queues += !spec->hidden;
     }
     b->topology_version += !spec->hidden;
+    if (!spec->is_reply && !spec->hidden && notice_is_on(b))
+        notice_queue(b, q, true);
     queue_touch(b, q);
     return q;
 }
@@ -133,7 +137,7 @@ char *queue_describe(const struct queue *q)
 static void ready_count_add(struct broker *b, struct queue *q, const struct entry *e)
 {
     q->ready_count++;
-    q->ready_bytes += e->msg->body_size;
+    queue_add_bytes(q, e->msg->body_size);
     q->cold.warm_cost += message_cost(e->msg);
     b->totals.messages_ready++;
     if (q->groups != NULL)
@@ -154,7 +158,7 @@ static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
     expiring_remove(q, e);
     ready_remove(&q->ready, e);
     q->ready_count--;
-    q->ready_bytes -= e->msg->body_size;
+    queue_take_bytes(q, e->msg->body_size);
     q->cold.warm_cost -= message_cost(e->msg);
     b->totals.messages_ready--;
     if (q->cold.count > 0)
@@ -303,6 +307,8 @@ static void queue_dispatch_groups(struct broker *b, struct queue *q)
 static void queue_dispatch(struct broker *b, struct queue *q)
 {
     struct consumer *c;
+    if (q->is_paused)
+        return;
     if (q->groups != NULL) {
         queue_dispatch_groups(b, q);
         return;
@@ -389,7 +395,8 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         return queue_refuse(b, q, msg);
     if (q->dedup != NULL)
         dedup_learn(b, q, msg, q->next_position);
-    struct consumer *c = q->ready_count == 0 && q->groups == NULL ? consumer_next(b, q) : NULL;
+    bool may_pass = q->ready_count == 0 && q->groups == NULL && !q->is_paused;
+    struct consumer *c = may_pass ? consumer_next(b, q) : NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;
@@ -491,10 +498,12 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
     queue_end_out(b, e);
-    if (q->log != NULL) /* it was a receipt: whatever becomes of it, the message stays */
+    if (q->log != NULL) { /* it was a receipt: whatever becomes of it, the message stays */
         outcome = ACCEPTED;
-    else if (q->cold.count > 0)
+        b->totals.messages_read--;
+    } else if (q->cold.count > 0) {
         cold_look_again(b, q);
+    }
     switch (outcome) {
     case ACCEPTED:
         entry_end(b, e);
@@ -648,6 +657,13 @@ static void on_overdue(struct broker *b, struct wakeup *t)
 /* --- consumers, leases
  * ----------------------------------------------------------------------------------------------*/
 
+void queue_set_paused(struct broker *b, struct queue *q, bool is_paused)
+{
+    q->is_paused = is_paused;
+    if (!is_paused)
+        queue_mark_dirty(b, q);
+}
+
 void queue_touch(struct broker *b, struct queue *q)
 {
     uint64_t expires = q->options.expires_ms;
@@ -699,9 +715,10 @@ static void redate(void *arg, struct entry *e)
 }
 
 /* A TTL is of all that is there (reference queue-features 2.2): of what is cold when it comes. */
-static void queue_redate(struct queue *q)
+static void queue_redate(struct broker *b, struct queue *q)
 {
     struct entry *e;
+    retry_redate(b, q);
     ready_each(&q->ready, redate, NULL);
     list_each (e, &q->out, struct entry, in_queue)
         redate(NULL, e);
@@ -713,10 +730,12 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     q->options = *options;
     complete_options(b, &q->options);
     if (has_other_ttl) {
-        queue_redate(q);
+        queue_redate(b, q);
         expiring_begin_anew(b, q);
     }
     set_pace(b, q);
+    dedup_refit(b, q);
+    groups_refit(b, q);
     wakeup_set(b, &q->lease, UINT64_MAX);
     queue_touch(b, q);
     if (!list_is_empty(&q->out))
@@ -781,6 +800,8 @@ void queue_delete(struct broker *b, struct queue *q)
     struct consumer *c;
     struct entry *e;
     CHECK(!q->gone);
+    if (!q->spec->is_reply && !q->spec->hidden && notice_is_on(b))
+        notice_queue(b, q, false);
     q->gone = true;
     letters_delete(b, q);
     list_each (bd, &q->bindings, struct binding, in_destination)
@@ -796,6 +817,8 @@ void queue_delete(struct broker *b, struct queue *q)
     parked_release(b, q);
     list_remove(&q->in_owner);
     list_remove(&q->dirty);
+    if (q->is_paused)
+        parameter_forget_pause(b, q->vhost->name, q->name);
     dedup_destroy(b, q->dedup);
     q->dedup = NULL;
     pace_fini(b, &q->pace);

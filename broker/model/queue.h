@@ -20,6 +20,7 @@
 #include "broker/model/pace.h"
 #include "broker/model/ready.h"
 #include "broker/model/state.h"
+#include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
 struct consumer;
@@ -100,6 +101,7 @@ struct queue {
     struct wakeup overdue; /* consumer timeout: fires no later than the first of those that are out is due */
     struct wakeup retry;   /* the first of those that wait is ready again */
     uint64_t unused_since;
+    bool is_paused;        /* nobody is given anything; by the parameter paused-queue */
     struct groups *groups; /* owned; NULL: a message's group means nothing */
     struct dedup *dedup;   /* owned; NULL: it takes duplicates */
     struct pace pace;      /* x-max-publish-rate */
@@ -109,6 +111,22 @@ struct queue {
  */
 struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
                            uint64_t id);
+
+/* So many bytes of bodies are ready, or not any more: in it, and in its virtual host. */
+static inline void queue_add_bytes(struct queue *q, uint64_t bytes)
+{
+    q->ready_bytes += bytes;
+    q->vhost->queue_bytes += bytes;
+}
+
+static inline void queue_take_bytes(struct queue *q, uint64_t bytes)
+{
+    q->ready_bytes -= bytes;
+    q->vhost->queue_bytes -= bytes;
+}
+
+/* Nobody is given anything from now on, or is again. */
+void queue_set_paused(struct broker *b, struct queue *q, bool is_paused);
 
 struct queue *queue_find_by_id(const struct broker *b, uint64_t id);
 

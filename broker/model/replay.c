@@ -161,9 +161,10 @@ static size_t count_loads(const struct replay *r)
 static uint64_t load_from(const struct replay *r)
 {
     size_t n = count_loads(r);
+    uint64_t first = log_first(r->queue->log), from = n > 0 ? r->loads[n - 1]->next : r->next;
     if (r->is_seeking)
         return r->low + (r->high - r->low) / 2;
-    return n > 0 ? r->loads[n - 1]->next : r->next;
+    return from > first ? from : first;
 }
 
 static bool wants_load(const struct replay *r)
@@ -333,6 +334,7 @@ static void deliver(struct broker *b, const struct replay *r, const struct found
     if (trace_is_on(c->outlet->vhost))
         trace_delivered(b, s, f->msg, r->queue, false);
     ev->delivered.ticket = queue_send_out(b, e, c, s);
+    b->totals.messages_read++;
 }
 
 void replay_run(struct broker *b, struct replay *r)

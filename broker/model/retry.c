@@ -88,6 +88,17 @@ bool retry_takes(struct broker *b, struct queue *q, struct entry *e, bool has_fa
     return true;
 }
 
+void retry_redate(struct broker *b, struct queue *q)
+{
+    for (size_t i = 0; i < q->waiting.count; i++) { /* a node that rises passes none that is still to come */
+        struct entry *e = item_of(q->waiting.nodes[i], struct entry, in_returned);
+        e->expires_at = queue_deadline(q, e->msg);
+        if (e->expires_at < e->in_returned.key)
+            heap_set(&q->waiting, &e->in_returned, e->expires_at);
+    }
+    watch(b, q);
+}
+
 uint64_t retry_purge(struct broker *b, struct queue *q)
 {
     uint64_t n = 0;

@@ -26,6 +26,9 @@ uint64_t retry_delay(const struct queue_options *o, unsigned deliveries, bool ha
 /* An entry on no list has come back.  True: it waits from now on. */
 bool retry_takes(struct broker *b, struct queue *q, struct entry *e, bool has_failed);
 
+/* The queue's TTL has changed: who waits and is to expire sooner now is ready by then. */
+void retry_redate(struct broker *b, struct queue *q);
+
 /* All that wait come to their end; answers how many. */
 uint64_t retry_purge(struct broker *b, struct queue *q);
 

@@ -101,6 +101,8 @@ static const struct need *needs_of(enum verb verb)
     case INSPECT:
     case MOVE:
     case EXPEL:
+    case PREFETCH:
+    case LIMIT:
         return nothing;
     }
     return nothing;

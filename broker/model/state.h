@@ -17,7 +17,9 @@
 #include "broker/model/route.h"
 #include "broker/model/wakeup.h"
 
+struct exchange;
 struct stream;
+struct user;
 
 enum {
     DEATHS_PER_STEP = 1024,  /* dead letters that one step moves; the rest waits for the next */
@@ -37,9 +39,12 @@ struct publishing {
 };
 
 struct broker {
-    struct instant now;      /* of this step */
-    struct effects *effects; /* of this step; borrowed */
-    char *node;              /* owned: what we are called */
+    struct instant now;       /* of this step */
+    struct effects *effects;  /* of this step; borrowed */
+    char *node;               /* owned: what we are called */
+    char *event_vhost;        /* owned: where the event exchange is; NULL: nowhere */
+    struct exchange *notices; /* borrowed: that exchange, if there is that virtual host (notice.h) */
+    const struct user *actor; /* borrowed: whose command this is; NULL: nobody's, or an administrator's */
     uint64_t hash_seed;
     uint64_t memory_high;
 
@@ -60,7 +65,8 @@ struct broker {
     struct list vhost_defaults; /* what new virtual hosts get (vhost.c); owned */
     uint64_t last_serial;       /* of a user */
     uint64_t connections_max;
-    uint64_t consumer_timeout_ms;                               /* SPEC_NONE: none */
+    uint64_t consumer_timeout_ms; /* SPEC_NONE: none */
+    bool ignores_client_deaths;
     uint64_t delivery_limit;                                    /* of quorum queues that do not say */
     uint8_t default_queue_type;                                 /* enum queue_type */
     bool strict_queue_types, relaxed_redeclare, relaxed_quorum; /* broker.h */
@@ -77,8 +83,8 @@ struct broker {
                             fan of queues is as deep as it is, not as wide */
     struct list dirty;   /* queues with something to look after before the command is over */
     struct list resumed; /* streams with commands that need not wait any more */
+    struct list posts;   /* what the broker itself publishes, still to be routed (post.h) */
     struct list stale;   /* virtual hosts whose policies have changed */
-    struct list traces;  /* copies of messages that are still to be routed (trace.h) */
     struct list doomed;  /* exchanges that have lost their last binding and are to go */
 
     uint64_t topology_version; /* goes up with every change that routes may depend on */

@@ -6,8 +6,8 @@
 #include "base/check.h"
 #include "broker/model/access.h"
 #include "broker/model/outlet.h"
+#include "broker/model/post.h"
 #include "broker/model/queue.h"
-#include "broker/model/remember.h"
 #include "broker/model/route.h"
 #include "broker/model/state.h"
 #include "broker/model/user.h"
@@ -17,13 +17,6 @@
 #include "codec/table.h"
 
 enum { KEY_MAX = 255, FACTS_MAX = 16 * 1024 /* names and what is around them; the lists and the headers aside */ };
-
-/* A copy on its way to the exchange. */
-struct copy {
-    struct link in_traces;
-    struct vhost *vhost; /* pinned */
-    struct message *msg; /* shared */
-};
 
 /* --- what a copy says
  * -----------------------------------------------------------------------------------------------*/
@@ -141,11 +134,8 @@ static void send_later(struct broker *b, struct vhost *v, const char *kind, stru
                                 .flags = MESSAGE_HAS_HEADERS};
     if (spec.routing_key.len > KEY_MAX)
         spec.routing_key.len = KEY_MAX;
-    struct copy *c = alloc(sizeof *c);
-    c->vhost = v;
-    c->msg = message_create_with_body(&spec, (struct message *)(uintptr_t)m); /* but for its references, as it is */
-    vhost_pin(v);
-    list_append(&b->traces, &c->in_traces);
+    /* But for its references, m stays as it is. */
+    post_later(b, v->trace, message_create_with_body(&spec, (struct message *)(uintptr_t)m));
     free(encoded);
 }
 
@@ -181,37 +171,4 @@ void trace_delivered(struct broker *b, const struct stream *s, const struct mess
     CHECK(!p.full);
     send_later(b, s->outlet->vhost, "deliver.", q->name, pen_written(&p), m);
     free(facts);
-}
-
-static void copy_free(struct copy *c)
-{
-    list_remove(&c->in_traces);
-    message_unref(c->msg);
-    vhost_unpin(c->vhost);
-    free(c);
-}
-
-static void route_copy(struct broker *b, const struct copy *c)
-{
-    struct routing routing = {.key = message_key(c->msg), .msg = c->msg};
-    const struct route *route = route_message(b, c->vhost->trace, &routing);
-    remember_begin(b, c->msg);
-    for (size_t i = 0; i < route->n; i++)
-        queue_publish(b, route->queues[i], message_ref(c->msg));
-}
-
-void trace_route_all(struct broker *b)
-{
-    while (!list_is_empty(&b->traces)) {
-        struct copy *c = item_of(b->traces.ring.next, struct copy, in_traces);
-        if (!c->vhost->gone)
-            route_copy(b, c);
-        copy_free(c);
-    }
-}
-
-void trace_drop_all(struct broker *b)
-{
-    while (!list_is_empty(&b->traces))
-        copy_free(item_of(b->traces.ring.next, struct copy, in_traces));
 }

@@ -36,8 +36,4 @@ void trace_published(struct broker *b, const struct stream *s, const struct mess
                      size_t n);
 void trace_delivered(struct broker *b, const struct stream *s, const struct message *m, const struct queue *q,
                      bool redelivered);
-
-/* Routes what is still to be, in the order it came; drops it. */
-void trace_route_all(struct broker *b);
-void trace_drop_all(struct broker *b);
 #endif

@@ -59,6 +59,8 @@ struct vhost *vhost_create(struct broker *b, const struct spec *spec)
     predeclare(b, v, BYTES("amq.headers"), BYTES("headers"), false);
     predeclare(b, v, BYTES("amq.match"), BYTES("headers"), false);
     v->trace = predeclare(b, v, BYTES("amq.rabbitmq.trace"), BYTES("topic"), true);
+    if (b->event_vhost != NULL && bytes_equal(v->name, bytes_of_string(b->event_vhost)))
+        b->notices = predeclare(b, v, BYTES("amq.rabbitmq.event"), BYTES("topic"), true);
     return v;
 }
 
@@ -125,6 +127,8 @@ void vhost_unpin(struct vhost *v)
 void vhost_destroy(struct broker *b, struct vhost *v)
 {
     struct map_node *n, *next;
+    if (b->notices != NULL && b->notices->vhost == v)
+        b->notices = NULL; /* nobody is left there to be told */
     vhost_pin(v);
     while (v->queues.count > 0) /* a map that shrinks under a walk may leave some for the next one */
         for (n = map_walk(&v->queues, NULL); n != NULL; n = next) {

@@ -33,7 +33,8 @@ struct vhost {
     struct map accesses, topics; /* access.h; owned */
     /* user.h, LIMIT_NONE; by the parameter vhost-limits: */
     uint64_t connections_max, queues_max, exchanges_max, bindings_max;
-    uint64_t queue_bytes_max; /* of bodies that are ready in all queues */
+    uint64_t queue_bytes;     /* of bodies that are ready in all queues … */
+    uint64_t queue_bytes_max; /* … and how many may be */
     uint64_t connections;
     struct list policies[POLICY_KINDS]; /* policy.h */
     struct link stale;                  /* on broker->stale: they have changed */

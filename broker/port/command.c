@@ -47,6 +47,9 @@ void command_drop(struct command *c)
     case MOVE:
         move_destroy(c->move);
         break;
+    case PREFETCH:
+        free(c->prefetch.spec);
+        break;
     case EXPEL:
         free(c->expel.spec);
         break;
@@ -55,6 +58,7 @@ void command_drop(struct command *c)
     case OPEN:
     case WINDOW:
     case PACE:
+    case LIMIT:
     case CREDIT:
     case SETTLE:
     case RECOVER:

@@ -40,6 +40,7 @@ enum verb {
     PUBLISH,          /* not answered, but may FAIL; CONFIRMED or REFUSED if it asks for that; RETURNED if mandatory */
     SUBSCRIBE,        /* spec: name is the queue.  Answered; deliveries follow the answer. */
     UNSUBSCRIBE,      /* spec may be given to have it back.  Answered, also if there is no such consumer. */
+    LIMIT,            /* another limit for a consumer, which may be gone.  Not answered. */
     CREDIT,           /* how much the stream's consumers together may have out; 0: no limit.  Answered. */
     GET,              /* spec: name, no_ack.  Answered by GOT or EMPTY. */
     SETTLE,           /* not answered; a ticket that is not out any more is no error */
@@ -51,11 +52,13 @@ enum verb {
               before it begins.  Answered by DONE, also if there is no such user. */
     OPEN,  /* the user's channels are counted: a stream begins.  Answered. */
     /* From a desk (ids.h), which has no streams, and is never poisoned. */
-    ALTER,   /* changes: all or none of them.  Answered: DONE with what became of each, FAILED if one is wrong. */
-    INSPECT, /* inspection: a page of a list.  Answered. */
-    MOVE,    /* move: a few messages from a queue to where it says.  Answered. */
-    EXPEL,   /* spec: name of a connection, source a user, vhost; empty: any; objection is what its client is told.
-                limit: of how many at most, 0: all.  Answered: messages is how many. */
+    ALTER,    /* changes: all or none of them.  Answered: DONE with what became of each, FAILED if one is wrong. */
+    INSPECT,  /* inspection: a page of a list.  Answered. */
+    MOVE,     /* move: a few messages from a queue to where it says.  Answered. */
+    PREFETCH, /* spec: name of a connection, key the tag of a consumer; channel; limit.  Answered: messages is how many
+                 consumers have it now. */
+    EXPEL,    /* spec: name of a connection, source a user, vhost; empty: any; objection is what its client is told.
+                 limit: of how many at most, 0: all.  Answered: messages is how many. */
 };
 
 enum outcome {
@@ -92,7 +95,12 @@ struct command {
             struct spec *spec; /* moves, and back */
             uint32_t consumer; /* the session's number for it, dense from 0, free again after its end */
             uint32_t limit;    /* how much it may have out; 0: no limit */
-        } subscribe;           /* and UNSUBSCRIBE */
+        } subscribe;           /* and UNSUBSCRIBE; LIMIT without spec */
+        struct {
+            struct spec *spec; /* moves, and back */
+            uint32_t limit;
+            uint16_t channel;
+        } prefetch;
         struct {
             uint32_t limit;
         } credit;

@@ -17,6 +17,7 @@
  *                     F: pattern S, definition F, priority integer, apply-to S; the limits of a virtual host
  *                     "vhost-limits" and the name "limits": max-connections, max-queues, max-exchanges, max-bindings,
  *                     max-queue-bytes, max-publish-rate, max-publish-bytes-rate, integers
+ *                     A queue that is paused: the component "paused-queue", the queue's name, the value true
  *
  * The key names the object among those of its class: its virtual host and name; of a binding all that makes it one. The
  * value is a version and everything that is needed to make it again.  Text is length-prefixed, numbers are big-endian.

@@ -356,11 +356,8 @@ public final class Application {
         Session.refused(406, "x-message-ttl", () -> Session.channel(c).queueDeclare(name, true, false, false,
                 with(STREAM, "x-message-ttl", 1000)));
         Session.refused(406, "consumer prefetch count is not set", () -> Session.consume(Session.channel(c), q, "", false));
-        Session.refused(406, "x-stream-offset", () -> {
-            Channel wrong = Session.channel(c);
-            wrong.basicQos(1);
-            wrong.basicConsume(q, false, "", false, false, Map.of("x-stream-offset", "soon"), new Session.Inbox(wrong));
-        });
+        Session.refused(406, "x-stream-offset", () -> Session.channel(c).basicConsume(t.queue(Session.channel(c)), false, "",
+                false, false, Map.of("x-stream-offset", "first"), new Session.Inbox(ch)));
         t.alive(c);
     }
 
@@ -469,6 +466,7 @@ public final class Application {
             ch.basicAck(inbox.next("after", false).number(), false);
             inbox.quiet();
             Session.readySoon(out, work, 0);
+            c.close(); // before the relay
         }
     }
 

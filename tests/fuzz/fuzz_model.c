@@ -17,6 +17,7 @@
 #include "broker/port/change.h"
 #include "broker/port/inspection.h"
 #include "broker/port/message.h"
+#include "broker/port/move.h"
 #include "broker/port/queue_options.h"
 #include "codec/table.h"
 #include "tests/unit/keepsake.h"
@@ -51,9 +52,18 @@ static unsigned pick(struct run *r, unsigned kinds)
 
 static struct bytes pick_name(struct run *r)
 {
-    static const char *const names[] = {
-        "a", "b", "c", "d", "e", "", "amq.topic", "amq.headers", ADDRESSES "00", "amq.rabbitmq.trace"};
-    return bytes_of_string(names[pick(r, 10)]);
+    static const char *const names[] = {"a",
+                                        "b",
+                                        "c",
+                                        "d",
+                                        "e",
+                                        "",
+                                        "amq.topic",
+                                        "amq.headers",
+                                        ADDRESSES "00",
+                                        "amq.rabbitmq.trace",
+                                        "amq.rabbitmq.event"};
+    return bytes_of_string(names[pick(r, 11)]);
 }
 
 static struct bytes pick_key(struct run *r)
@@ -99,6 +109,7 @@ static struct spec *pick_spec(struct run *r)
     unsigned kind = pick(r, 32);
     s.options.max_priority = kind & 1 ? (uint8_t)(kind * 8) : 0;
     s.options.single_active_consumer = kind & 2;
+    s.options.at_least_once = kind & 8;
     s.options.type = kind & 4 && s.durable && !s.exclusive && !s.auto_delete ? QUEUE_QUORUM : QUEUE_CLASSIC;
     if (s.options.expires_ms == 0)
         s.options.expires_ms = 1;
@@ -263,12 +274,35 @@ static struct changes *pick_changes(struct run *r)
     return all;
 }
 
+static struct move *pick_move(struct run *r)
+{
+    const struct move m = {.to = (enum move_to)pick(r, MOVE_TO_ORIGIN_EXCHANGE + 1),
+                           .vhost = pick_vhost(r),
+                           .queue = pick_name(r),
+                           .exchange = pick_name(r),
+                           .key = pick(r, 3) == 1 ? (struct bytes){0} : pick_key(r),
+                           .drops_history = pick(r, 2) == 1,
+                           .limit = pick(r, 3),
+                           .position = pick(r, 4),
+                           .end = pick(r, 3) * 4};
+    return move_create(&m);
+}
+
+static struct command pick_look(struct run *r)
+{
+    struct bytes vhost = pick_vhost(r), name = pick_name(r);
+    struct inspection *i = inspection_create(INSPECT_MESSAGES, &vhost, &name);
+    i->cursor = pick(r, 4);
+    i->limit = pick(r, 4);
+    return (struct command){.verb = INSPECT, .inspection = i};
+}
+
 static void step(struct run *r, struct command *c, size_t n);
 
 static void administer(struct run *r)
 {
     struct command c = {.verb = ALTER};
-    unsigned what = pick(r, 8);
+    unsigned what = pick(r, 10);
     if (what == 0) {
         struct spec which = {.source = pick_user(r), .objection = BYTES("because")};
         c = (struct command){.verb = EXPEL, .expel = {.spec = spec_create(&which), .limit = pick(r, 3)}};
@@ -276,6 +310,10 @@ static void administer(struct run *r)
         struct bytes vhost = pick_vhost(r);
         enum inspection_kind kind = (enum inspection_kind)pick(r, INSPECT_CHANNELS + 1);
         c = (struct command){.verb = INSPECT, .inspection = inspection_create(kind, &vhost, NULL)};
+    } else if (what == 2) {
+        c = pick_look(r);
+    } else if (what == 3) {
+        c = (struct command){.verb = MOVE, .move = pick_move(r)};
     } else {
         c.changes = pick_changes(r);
     }
@@ -347,6 +385,9 @@ static bool pick_command(struct run *r, unsigned client, unsigned stream, struct
         *c = (struct command){.verb = verb, .subscribe = {.consumer = number}};
         return true;
     }
+    case LIMIT:
+        *c = (struct command){.verb = verb, .subscribe = {.consumer = pick(r, CONSUMERS), .limit = pick(r, 4)}};
+        return true;
     case CREDIT:
         *c = (struct command){.verb = verb, .credit = {.limit = pick(r, 4)}};
         return true;
@@ -416,7 +457,7 @@ static bool answer_load(struct run *r, bool at_once)
 
 static struct broker_config config_for(enum mode mode, uint64_t memory_high)
 {
-    struct broker_config c = {.default_vhost = "/", .hash_seed = 3, .memory_high = memory_high};
+    struct broker_config c = {.default_vhost = "/", .event_vhost = "/", .hash_seed = 3, .memory_high = memory_high};
     c.records = mode != MODE_PLAIN;
     if (mode == MODE_COLD) {
         c.window_bytes = 1;

@@ -435,6 +435,7 @@ static bool may_fail(enum verb verb)
     case WINDOW:
     case PACE:
     case UNSUBSCRIBE:
+    case LIMIT:
     case CREDIT:
     case SETTLE:
     case RECOVER:
@@ -444,6 +445,7 @@ static bool may_fail(enum verb verb)
     case INSPECT:
     case MOVE:
     case EXPEL:
+    case PREFETCH:
         break;
     }
     return false;
@@ -457,6 +459,7 @@ static void carry_out(struct run *r, struct command *c)
     case INSPECT:
     case MOVE:
     case EXPEL:
+    case PREFETCH:
         CHECK(c->verb == LOGIN); /* no session says that */
         break;
     case LOGIN:
@@ -498,6 +501,8 @@ static void carry_out(struct run *r, struct command *c)
         break;
     case SETTLE:
         CHECK(c->settle.ticket.slot > 0 && c->settle.ticket.slot <= r->tickets);
+        break;
+    case LIMIT:
         break;
     case CREDIT:
     case RECOVER:

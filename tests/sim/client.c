@@ -240,3 +240,17 @@ void client_count_consumers(const struct client *c, uint8_t queue, unsigned *all
         }
     }
 }
+
+bool client_log_waits(const struct client *c, uint64_t end)
+{
+    for (unsigned i = 0; i < CHANNELS && c->state == CLIENT_OPEN; i++) {
+        const struct sim_channel *ch = &c->channels[i];
+        for (uint8_t k = 0; ch->state == CHANNEL_IN_USE && k < CONSUMERS; k++) {
+            const struct sim_consumer *consumer = &ch->consumers[k];
+            if (consumer->state == CONSUMER_LIVE && !consumer->is_leaving && consumer->queue == Q_LOG &&
+                consumer->next < end && consumer_could_take(ch, k))
+                return true;
+        }
+    }
+    return false;
+}

@@ -17,6 +17,7 @@
 #include "tests/sim/buf.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/rng.h"
+#include "tests/sim/scroll.h"
 #include "tests/sim/topology.h"
 
 enum { CHANNELS = 3, CONSUMERS = 6, NO_CONSUMER = 0xff, BODY_HEAD = 16, NOTES = 3, NOTE_DETAIL = 0x10000 };
@@ -30,6 +31,7 @@ struct sim_consumer {
     bool no_ack;
     bool is_leaving; /* cancel was sent, and not answered */
     uint32_t limit;  /* 0: none */
+    uint64_t next;   /* of Q_LOG: the offset that comes next; UINT64_MAX: not known yet */
 };
 
 /* A delivery that is not settled, or settled in a transaction that is still open. */
@@ -124,10 +126,12 @@ enum client_state {
 struct client_world {
     struct rng *rng;
     struct ledger *ledger;
+    struct scroll *scroll;
     const struct topology *topology;
     const uint64_t *now;
     uint32_t *publishers; /* handed out so far */
     bool is_heavy;        /* large bodies */
+    bool likes_log;       /* Q_LOG is used more than others */
     bool is_mixed;        /* some messages are transient */
     uint8_t likes;        /* enum channel_mode: what most channels become */
 };
@@ -175,6 +179,8 @@ void client_ask_get(struct client *c, uint8_t queue);
 void client_declare_all(struct client *c);
 void client_declare_passing(struct client *c);
 void client_purge(struct client *c, uint8_t queue);
+void client_read_log(struct client *c);   /* all of Q_LOG */
+void client_delete_log(struct client *c); /* and what reads it */
 
 /* Takes a step with some note, or looks whether it is as it should be: on the second channel, which is for this. */
 void client_note(struct client *c);
@@ -183,6 +189,9 @@ void client_note(struct client *c);
 void client_check_quiet(const struct client *c);
 
 /* Adds how many consumers of that queue there are, and how many of them could take more. */
+/* Whether a consumer of Q_LOG could take more, and waits for what is before that offset. */
+bool client_log_waits(const struct client *c, uint64_t end);
+
 void client_count_consumers(const struct client *c, uint8_t queue, unsigned *all, unsigned *hungry);
 
 /* --- shared by the three modules */

@@ -17,6 +17,8 @@ static struct bytes queue_name(const struct client *c, uint8_t q)
 
 static uint8_t any_queue(const struct client *c)
 {
+    if (c->world.likes_log && rng_one_in(c->world.rng, 3))
+        return Q_LOG;
     return (uint8_t)rng_below(c->world.rng, QUEUE_COUNT);
 }
 
@@ -269,6 +271,31 @@ static void act_recover(struct client *c, struct sim_channel *ch)
 
 /* --- consuming */
 
+/* Where a consumer of the stream begins.  False: it may not, without a limit. */
+static bool choose_offset(struct client *c, const struct sim_channel *ch, struct sim_consumer *consumer, struct pen *p)
+{
+    struct rng *r = c->world.rng;
+    bool keeps_all = c->world.topology->queues[Q_LOG].keep_bytes == 0;
+    if (ch->prefetch == 0) {
+        consumer->state = CONSUMER_NONE;
+        return false;
+    }
+    consumer->no_ack = false;
+    consumer->limit = ch->prefetch;
+    consumer->next = UINT64_MAX;
+    uint32_t what = rng_below(r, 4);
+    if (what == 0) {
+        table_put_string(p, BYTES("x-stream-offset"), BYTES("first"));
+        consumer->next = keeps_all ? 0 : UINT64_MAX;
+    } else if (what == 1) {
+        consumer->next = rng_below(r, 40);
+        table_put_i64(p, BYTES("x-stream-offset"), (int64_t)consumer->next);
+    } else if (what == 2) {
+        table_put_string(p, BYTES("x-stream-offset"), BYTES("last"));
+    }
+    return true;
+}
+
 static void act_consume(struct client *c, struct sim_channel *ch)
 {
     struct rng *r = c->world.rng;
@@ -281,8 +308,10 @@ static void act_consume(struct client *c, struct sim_channel *ch)
         return;
     *consumer = (struct sim_consumer){.state = CONSUMER_ASKED, .queue = any_queue(c), .no_ack = rng_one_in(r, 5)};
     consumer->limit = consumer->no_ack ? 0 : ch->prefetch;
+    if (consumer->queue == Q_LOG && !choose_offset(c, ch, consumer, &p))
+        return;
     snprintf(consumer->tag, sizeof consumer->tag, "c%u-%u", k, ch->tags_made++);
-    if (rng_one_in(r, 4))
+    if (consumer->queue != Q_LOG && rng_one_in(r, 4))
         table_put_i32(&p, BYTES("x-priority"), (int32_t)rng_below(r, 3) - 1);
     if (consumer->queue == Q_PASSING)
         channel_risks(c, ch);
@@ -321,6 +350,8 @@ static void ask_get(struct client *c, struct sim_channel *ch, uint8_t queue, boo
 static void act_get(struct client *c, struct sim_channel *ch)
 {
     uint8_t queue = any_queue(c);
+    if (queue == Q_LOG) /* which is no way to read it */
+        return;
     if (queue == Q_PASSING)
         channel_risks(c, ch);
     ask_get(c, ch, queue, rng_one_in(c->world.rng, 4));
@@ -434,6 +465,12 @@ static void put_arguments(struct pen *p, const struct sim_queue *q)
         table_put_bool(p, BYTES("x-single-active-consumer"), true);
     if (q->is_quorum)
         table_put_string(p, BYTES("x-queue-type"), BYTES("quorum"));
+    if (q->is_stream) {
+        table_put_string(p, BYTES("x-queue-type"), BYTES("stream"));
+        table_put_i32(p, BYTES("x-stream-max-segment-size-bytes"), (int32_t)q->segment_bytes);
+    }
+    if (q->keep_bytes > 0)
+        table_put_i32(p, BYTES("x-max-length-bytes"), (int32_t)q->keep_bytes);
     if (q->has_return_limit)
         table_put_i32(p, BYTES("x-delivery-limit"), (int32_t)q->return_limit);
     if (q->letters_exchange != NULL)
@@ -475,8 +512,9 @@ static void purge(struct client *c, struct sim_channel *ch, uint8_t queue)
 
 static void act_purge(struct client *c, struct sim_channel *ch)
 {
-    if (rng_one_in(c->world.rng, 6) && !ch->is_doomed && !c->is_doomed)
-        purge(c, ch, any_queue(c));
+    uint8_t queue = any_queue(c);
+    if (rng_one_in(c->world.rng, 6) && !ch->is_doomed && !c->is_doomed && queue != Q_LOG)
+        purge(c, ch, queue);
 }
 
 static void act_delete(struct client *c, struct sim_channel *ch)
@@ -640,4 +678,38 @@ void client_declare_passing(struct client *c)
 void client_purge(struct client *c, uint8_t queue)
 {
     purge(c, &c->channels[0], queue);
+}
+
+void client_read_log(struct client *c)
+{
+    struct sim_channel *ch = &c->channels[0];
+    struct sim_consumer *k = &ch->consumers[0];
+    uint8_t room[64];
+    struct pen p = pen_over(room, sizeof room);
+    table_put_string(&p, BYTES("x-stream-offset"), BYTES("first"));
+    *k = (struct sim_consumer){.state = CONSUMER_ASKED, .queue = Q_LOG, .limit = UINT16_MAX, .tag = "all"};
+    k->next = c->world.topology->queues[Q_LOG].keep_bytes == 0 ? 0 : UINT64_MAX;
+    client_send(c, ch->number, &(union method){.basic_qos = {.id = METHOD_basic_qos, .prefetch_count = UINT16_MAX}});
+    ch->limit_before = ch->limit = 0;
+    ch->qos_pending++;
+    channel_expect(ch, METHOD_basic_qos_ok, 0, false);
+    client_send(c, ch->number,
+                &(union method){.basic_consume = {.id = METHOD_basic_consume,
+                                                  .queue = queue_name(c, Q_LOG),
+                                                  .consumer_tag = bytes_of_string(k->tag),
+                                                  .arguments = pen_written(&p)}});
+    channel_expect(ch, METHOD_basic_consume_ok, 0, true);
+}
+
+void client_delete_log(struct client *c)
+{
+    struct sim_channel *ch = &c->channels[0];
+    ch->consumers[0].is_leaving = true;
+    client_send(c, ch->number,
+                &(union method){.basic_cancel = {.id = METHOD_basic_cancel,
+                                                 .consumer_tag = bytes_of_string(ch->consumers[0].tag)}});
+    channel_expect(ch, METHOD_basic_cancel_ok, 0, true);
+    client_send(c, ch->number,
+                &(union method){.queue_delete = {.id = METHOD_queue_delete, .queue = queue_name(c, Q_LOG)}});
+    channel_expect(ch, METHOD_queue_delete_ok, 0, true);
 }

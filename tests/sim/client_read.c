@@ -129,7 +129,12 @@ static void on_message(struct client *c, struct sim_channel *ch)
     h->generation = history_count(buf_view(&ch->properties));
     if (h->generation > 0)
         history_check(c->world.topology, h->queue, buf_view(&ch->properties));
-    struct hold hold = ledger_received(c->world.ledger, h, ch->scope);
+    struct hold hold = {.message = h->message, .queue = h->queue, .serial = UINT64_MAX};
+    if (h->queue == Q_LOG)
+        scroll_read(c->world.scroll, h->message, scroll_offset(buf_view(&ch->properties)),
+                    &ch->consumers[ch->arriving_consumer].next, *c->world.now);
+    else
+        hold = ledger_received(c->world.ledger, h, ch->scope);
     verdict_note("client %u.%u has message %u of %s, tag %llu%s", c->number, ch->number, h->message,
                  c->world.topology->queues[h->queue].name, (unsigned long long)ch->arriving_tag,
                  h->redelivered ? ", again" : "");

@@ -465,6 +465,20 @@ void ledger_connection_ends(const struct ledger *l, uint32_t connection)
                 mark_hit(MARK_no_ack_lost);
 }
 
+void ledger_read_in_log(struct ledger *l, uint32_t message, uint64_t now)
+{
+    line_find(l, message, Q_LOG, 0);
+    if (l->records[message].how.standing == STANDING_NEVER)
+        verdict_fail("message %u is in the stream though it never was published", message);
+    if (l->records[message].tx != 0)
+        tx_happened(l, l->records[message].tx, now);
+}
+
+const struct publishing *ledger_publishing(const struct ledger *l, uint32_t message)
+{
+    return message < l->record_count ? &l->records[message].how : NULL;
+}
+
 /* Whether what was read may be this handing out. */
 static bool fits(const struct handing *o, const struct handout *h)
 {
@@ -718,7 +732,7 @@ void ledger_verdict(struct ledger *l, uint64_t now)
             continue;
         for (unsigned i = 0; i < 2; i++) {
             struct line *line = &r->lines[i];
-            if (line->target == NO_QUEUE)
+            if (line->target == NO_QUEUE || line->target == Q_LOG) /* see scroll_verdict() */
                 continue;
             account_for(l, m, line, now);
             if (l->topology->queues[line->target].max_length > 0 && r->how.ttl_ms == 0 && copy_of(line, 0)->count == 0)

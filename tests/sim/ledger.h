@@ -102,6 +102,13 @@ void ledger_position(struct ledger *l, uint64_t position);
 /* The broker ends; a prefix of its records is kept that is at least this long.  is_clean: in an orderly way. */
 void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean);
 
+/* A client has read it in the stream: dies if it never was published.  What is in a stream stays there, so nothing else
+ * is said of it. */
+void ledger_read_in_log(struct ledger *l, uint32_t message, uint64_t now);
+
+/* What is known of a message; NULL: there is none of that number. */
+const struct publishing *ledger_publishing(const struct ledger *l, uint32_t message);
+
 /* The message came back as unroutable: dies unless that is possible. */
 void ledger_returned(const struct ledger *l, uint32_t message);
 

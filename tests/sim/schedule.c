@@ -80,6 +80,16 @@ static void calm(struct world *w)
     world_settle(w);
 }
 
+/* Who reads the stream has read what is there, or is at its limit. */
+static void audit_log(struct world *w)
+{
+    struct client *auditor = world_client(w, AUDITOR);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (auditor->world.topology->queues[Q_LOG].keep_bytes == 0 &&
+            client_log_waits(world_client(w, i), auditor->seen_counts[Q_LOG]))
+            verdict_fail("client %u waits for what is in the stream", i);
+}
+
 static void audit_queue(struct world *w, uint8_t q)
 {
     struct client *auditor = world_client(w, AUDITOR);
@@ -112,8 +122,9 @@ static void rest(struct world *w)
             client_ask_passive(auditor, q);
     world_settle(w);
     for (uint8_t q = 0; q < QUEUE_COUNT; q++)
-        if (q != Q_PASSING)
+        if (q != Q_PASSING && q != Q_LOG)
             audit_queue(w, q);
+    audit_log(w);
 }
 
 /* --- a step */
@@ -313,6 +324,18 @@ static void drain(struct world *w)
     }
 }
 
+/* Reads the stream from its first message on; then it goes. */
+static void unroll(struct world *w)
+{
+    struct client *auditor = world_client(w, AUDITOR);
+    client_ask_passive(auditor, Q_LOG);
+    client_read_log(auditor);
+    world_settle(w);
+    scroll_verdict(world_scroll(w), auditor->seen_counts[Q_LOG]);
+    client_delete_log(auditor);
+    world_settle(w);
+}
+
 static void finish(struct world *w)
 {
     struct client *auditor = world_client(w, AUDITOR);
@@ -323,6 +346,7 @@ static void finish(struct world *w)
     if (world_connections(w) > 0)
         verdict_fail("%u connections never ended", world_connections(w));
     drain(w);
+    unroll(w);
     world_check_empty(w);
     ledger_verdict(world_ledger(w), world_now(w));
     auditor->wants_to_drop = true;

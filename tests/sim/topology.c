@@ -35,6 +35,10 @@ void topology_init(struct topology *t, struct rng *r)
                                .return_limit = rng_below(r, 4)},
                 [Q_GRAVE] = {.name = "grave"},
                 [Q_PASSING] = {.name = "passing", .is_passing = true},
+                [Q_LOG] = {.name = "log",
+                           .is_stream = true,
+                           .segment_bytes = 1 + rng_below(r, 800),
+                           .keep_bytes = rng_one_in(r, 3) ? 300 + rng_below(r, 1500) : 0},
             },
     };
     for (unsigned i = 0; i < QUEUE_COUNT; i++) {

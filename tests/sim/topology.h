@@ -24,6 +24,7 @@ enum sim_queue_id {
     Q_LIMITED,       /* a limit of returns, dead letters to Q_GRAVE; of type quorum, maybe */
     Q_GRAVE,
     Q_PASSING, /* auto-delete, deleted and declared again at any time: its messages may vanish */
+    Q_LOG,     /* a stream */
     QUEUE_COUNT,
     NO_QUEUE = 0xff
 };
@@ -36,8 +37,9 @@ struct sim_queue {
     uint8_t max_priority;
     bool is_single, is_quorum, has_return_limit;
     uint32_t return_limit; /* has_return_limit: how often a message may come back */
-    bool is_passing, is_durable;
-    uint8_t dead_to; /* NO_QUEUE: nowhere */
+    bool is_passing, is_durable, is_stream;
+    uint32_t segment_bytes, keep_bytes; /* is_stream; keep_bytes 0: it keeps everything */
+    uint8_t dead_to;                    /* NO_QUEUE: nowhere */
 };
 
 struct topology {

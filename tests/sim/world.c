@@ -33,10 +33,12 @@ static void clients_init(struct world *w)
 {
     struct client_world shared = {.rng = &w->rng,
                                   .ledger = w->ledger,
+                                  .scroll = w->scroll,
                                   .topology = &w->topology,
                                   .now = &w->now.ms,
                                   .publishers = &w->publishers,
                                   .is_heavy = rng_one_in(&w->rng, 12),
+                                  .likes_log = rng_one_in(&w->rng, 4),
                                   .is_mixed = w->storage != NULL && !w->is_exact,
                                   .likes = w->storage != NULL ? (uint8_t)rng_below(&w->rng, 3) : MODE_PLAIN};
     for (unsigned i = 0; i <= CLIENTS; i++)
@@ -62,6 +64,7 @@ struct world *world_create(uint64_t seed, bool has_disk, bool check)
     w->lives = 1;
     topology_init(&w->topology, &w->rng);
     w->ledger = ledger_create(&w->topology);
+    w->scroll = scroll_create(&w->topology, w->ledger);
     w->now = (struct instant){.ms = 1000, .wall_ms = UINT64_C(1700000000000)};
     w->broker_config = (struct broker_config){.default_vhost = "/", .hash_seed = seed, .memory_high = UINT64_MAX};
     if (has_disk)
@@ -109,6 +112,7 @@ void world_destroy(struct world *w)
     broker_destroy(w->broker);
     storage_destroy(w->storage);
     ledger_destroy(w->ledger);
+    scroll_destroy(w->scroll);
     free(w);
 }
 
@@ -120,6 +124,11 @@ struct rng *world_rng(struct world *w)
 struct ledger *world_ledger(struct world *w)
 {
     return w->ledger;
+}
+
+struct scroll *world_scroll(struct world *w)
+{
+    return w->scroll;
 }
 
 struct client *world_client(struct world *w, unsigned number)

@@ -25,6 +25,7 @@ void world_destroy(struct world *w);
 
 struct rng *world_rng(struct world *w);
 struct ledger *world_ledger(struct world *w);
+struct scroll *world_scroll(struct world *w);
 struct client *world_client(struct world *w, unsigned number); /* AUDITOR too */
 uint64_t world_now(const struct world *w);
 

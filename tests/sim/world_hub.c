@@ -109,7 +109,8 @@ static void handed_out(struct world *w, struct conn *conn, const struct event *e
     verdict_note("    model: message %u of %s goes to connection %u", h.message, w->topology.queues[queue].name,
                  conn->number);
     w->trace = hash_mix(w->trace, (uint64_t)h.message << 32 | (uint64_t)queue << 8 | h.redelivered);
-    ledger_handed_out(w->ledger, &h, w->now.ms);
+    if (queue != Q_LOG) /* which keeps it: see scroll.h */
+        ledger_handed_out(w->ledger, &h, w->now.ms);
 }
 
 /* Takes the oldest GET of the event's stream, or (is_reset) all up to the RESET that is answered. */

@@ -50,6 +50,7 @@ struct world {
     struct rng rng, names;
     struct topology topology;
     struct ledger *ledger; /* owned */
+    struct scroll *scroll; /* owned */
     struct client clients[CLIENTS + 1];
     struct conn conns[CONNS];
     struct conn *of_client[CLIENTS + 1]; /* NULL: none */

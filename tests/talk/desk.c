@@ -3,6 +3,7 @@
  *     user ann configure="^ann-" write="^ann-" read="" tags=["impersonator"] limits={max-channels=I:2}
  *     permit ann write="^ann-"      permit ann topic="amq.topic" write="^{username}\\."      revoke ann
  *     vhost "v" max-queues=1        delete user ann                                          delete vhost "v"
+ *     pause "q"                     resume "q"
  *     policy "p" pattern="^q" definition={max-length=I:2} priority=1 apply-to="queues"       delete policy "p"
  *     operator-policy "p" …         delete operator-policy "p"
  *     change "q" arguments={x-max-length=I:2}
@@ -17,8 +18,8 @@
 
 enum { TABLE_ROOM = 8192 };
 
-static const char *const verbs[] = {"user",   "permit", "revoke",          "vhost",
-                                    "delete", "policy", "operator-policy", "change"};
+static const char *const verbs[] = {"user",   "permit",          "revoke", "vhost", "delete",
+                                    "policy", "operator-policy", "change", "pause", "resume"};
 
 bool talk_is_desk(const char *word)
 {
@@ -116,6 +117,16 @@ static void add_vhost(struct changes *all, const struct words *w, struct bytes n
     add(all, CHANGE_PUT, DEFINE_PARAMETER, &limits);
 }
 
+static void add_pause(struct changes *all, const struct words *w, bool is_paused)
+{
+    uint8_t room[TABLE_ROOM];
+    struct pen p = pen_over(room, sizeof room);
+    table_put_bool(&p, BYTES("value"), true);
+    const struct spec spec = {
+        .vhost = vhost_said(w), .type = BYTES("paused-queue"), .name = name_said(w, 0), .arguments = pen_written(&p)};
+    add(all, is_paused ? CHANGE_PUT : CHANGE_REMOVE, DEFINE_PARAMETER, &spec);
+}
+
 static bool is_policy(struct bytes word)
 {
     return bytes_equal(word, BYTES("policy")) || bytes_equal(word, BYTES("operator-policy"));
@@ -192,6 +203,8 @@ bool talk_say_desk(struct talk *t, const char *line)
         add_revocation(all, &w, name_said(&w, 0));
     else if (strcmp(w.verb, "vhost") == 0)
         add_vhost(all, &w, name_said(&w, 0));
+    else if (strcmp(w.verb, "pause") == 0 || strcmp(w.verb, "resume") == 0)
+        add_pause(all, &w, strcmp(w.verb, "pause") == 0);
     else if (is_policy(bytes_of_string(w.verb)))
         add_policy(all, &w, name_said(&w, 0));
     else if (strcmp(w.verb, "change") == 0)

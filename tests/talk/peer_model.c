@@ -300,11 +300,13 @@ struct peer *peer_model_create(const struct peer_options *options, bool trickle)
 {
     struct peer_model *m = alloc_zeroed(sizeof *m);
     struct broker_config config = {.default_vhost = "/",
+                                   .event_vhost = options->has_events ? "/" : NULL,
                                    .memory_high = options->memory_high,
                                    .expires_at_head = options->expires_at_head,
                                    .delays_anywhere = options->delays_anywhere,
                                    .default_queue_type = options->default_queue_type,
                                    .strict_queue_types = options->strict_queue_types,
+                                   .ignores_client_deaths = options->ignores_client_deaths,
                                    .relaxed_redeclare = options->relaxed_redeclare,
                                    .relaxed_quorum = options->relaxed_quorum};
     m->config = (struct session_config){
@@ -313,6 +315,7 @@ struct peer *peer_model_create(const struct peer_options *options, bool trickle)
         .heartbeat_s = options->heartbeat_s,
         .max_message_size = options->max_message_size,
         .handshake_timeout_ms = 10000,
+        .live_prefetch = options->live_prefetch,
         .product = "RabbitMQ",
         .version = "3.13.7",
         .broker_version = "talk",

@@ -240,10 +240,10 @@ TEST(where_it_need_not_arrive_any_more_it_is_dropped)
     publish(&p, "q", 0, 10);
     reject(&p, "q", 10);
     serve(&p);
-    struct queue_options options = find(&p, "q")->options;
-    options.at_least_once = false;
+    struct queue_options o = find(&p, "q")->options;
+    o.at_least_once = false;
     p.w.broker->effects = &p.w.effects; /* as in a step */
-    queue_change_options(p.w.broker, find(&p, "q"), &options);
+    queue_change_options(p.w.broker, find(&p, "q"), &o);
     broker_step(p.w.broker, &p.w.now, NULL, 0, &p.w.effects);
     assert_int_equal(letters_count(find(&p, "q")), 0);
     serve(&p);

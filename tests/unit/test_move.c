@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "broker/port/inspection.h"
 #include "broker/port/message.h"
 #include "broker/port/move.h"
 #include "broker/port/queue_options.h"
@@ -88,7 +89,7 @@ static struct queue_options dying(const char *dead)
     return o;
 }
 
-static void publish_to(struct pair *p, const char *exchange, const char *key, unsigned number)
+static void publish_with(struct pair *p, const char *exchange, const char *key, unsigned number, uint8_t priority)
 {
     char body[16];
     snprintf(body, sizeof body, "%u", number);
@@ -97,10 +98,16 @@ static void publish_to(struct pair *p, const char *exchange, const char *key, un
                                                               .properties = bytes_of("\0\0", 2),
                                                               .body_size = strlen(body),
                                                               .flags = MESSAGE_PERSISTENT,
+                                                              .priority = priority,
                                                               .expiration_ms = MESSAGE_NO_EXPIRATION});
     message_fill(m, bytes_of_string(body));
     world_do(&p->w, (struct command){.verb = PUBLISH, .publish = {.msg = m}}, 0, 0);
     world_forget(&p->w);
+}
+
+static void publish_to(struct pair *p, const char *exchange, const char *key, unsigned number)
+{
+    publish_with(p, exchange, key, number, 0);
 }
 
 static void publish(struct pair *p, const char *queue, unsigned from, unsigned to)
@@ -418,6 +425,152 @@ TEST(what_cannot_be_is_refused)
     pair_fini(&p);
 }
 
+TEST(of_a_priority_queue_they_go_in_the_order_in_which_they_came)
+{
+    struct pair p;
+    struct queue_options o = plain;
+    pair_init(&p);
+    o.max_priority = 3;
+    queue(&p, "a", o);
+    queue(&p, "b", plain);
+    queue(&p, "c", o);
+    for (uint8_t i = 0; i < 3; i++)
+        publish_with(&p, "", "a", i, i);
+    publish(&p, "a", 3, 4);
+    assert_int_equal(move_all(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")}).moved, 4);
+    assert_int_equal(
+        move_all(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("b"), .key = BYTES("c"), .end = 4}).moved, 4);
+    world_consume(&p.w, 1, "c", 0, 0, true);
+    const char *const order[] = {"2", "1", "0", "3"}; /* and there by their priorities again */
+    for (unsigned i = 0; i < 4; i++)
+        world_expect_delivery(&p.w, 0, order[i], false);
+    pair_fini(&p);
+}
+
+TEST(into_a_stream_they_go_and_out_of_it_they_do_not)
+{
+    struct pair p;
+    struct queue_options o = plain;
+    pair_init(&p);
+    o.type = QUEUE_STREAM;
+    queue(&p, "a", plain);
+    queue(&p, "s", o);
+    publish(&p, "a", 0, 3);
+    assert_int_equal(move_all(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("s")}).moved, 3);
+    assert_int_equal(count(&p, "s"), 3);
+    assert_int_equal(count(&p, "a"), 0);
+    expect_failure(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("s"), .key = BYTES("a")}, BAD_ARGUMENT);
+    pair_fini(&p);
+}
+
+TEST(one_message_is_deleted_by_its_position)
+{
+    struct pair p;
+    pair_init(&p);
+    queue(&p, "a", plain);
+    publish(&p, "a", 0, 10);
+    for (uint64_t position = 8; position > 6; position--) { /* they are cold */
+        struct sum s = move_all(
+            &p, (struct move){.to = MOVE_TO_NOTHING, .queue = BYTES("a"), .position = position, .end = position + 1});
+        assert_int_equal(s.moved, 1);
+        assert_int_equal(s.kept, 0);
+    }
+    restart(&p);
+    serve(&p);
+    assert_int_equal(count(&p, "a"), 8);
+    const unsigned left[] = {0, 1, 2, 3, 4, 5, 6, 9};
+    for (unsigned i = 0; i < 8; i++, serve(&p)) {
+        struct message *m = world_get(&p.w, "a");
+        assert_int_equal(message_body(m, 0).at[0], '0' + left[i]);
+        message_unref(m);
+        world_forget(&p.w);
+    }
+    pair_fini(&p);
+}
+
+TEST(an_alarm_stops_it)
+{
+    struct pair p;
+    pair_init(&p);
+    queue(&p, "a", plain);
+    queue(&p, "b", plain);
+    publish(&p, "a", 0, 2);
+    broker_set_alarm(p.w.broker, ALARM_DISK, true);
+    struct sum s = move_all(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")});
+    assert_int_equal(s.moved, 0);
+    assert_non_null(strstr(s.stopped, "alarm"));
+    free(s.stopped);
+    pair_fini(&p);
+}
+
+/* --- looking without touching */
+
+/* A page: the numbers of its bodies, one after the other. */
+static uint64_t look(struct pair *p, uint64_t cursor, uint32_t limit, char *numbers)
+{
+    struct bytes vhost = BYTES("/"), name = BYTES("a"), row;
+    struct inspection *i = inspection_create(INSPECT_MESSAGES, &vhost, &name);
+    struct field f;
+    i->cursor = cursor;
+    i->limit = limit;
+    struct command c = {.verb = INSPECT, .inspection = i, .cookie = p->w.cookie++};
+    c.from = (struct origin){.outlet = {.slot = 3, .generation = DESK_GENERATION}};
+    broker_step(p->w.broker, &p->w.now, &c, 1, &p->w.effects);
+    serve(p);
+    const struct event *e = &p->w.effects.events[p->w.effects.n - 1];
+    CHECK(e->what == DONE && e->verb == INSPECT);
+    i = e->done.inspection;
+    for (size_t at = 0; inspection_next(i, &at, &row);) {
+        CHECK(table_check(row, TABLE_DEPTH_MAX) && table_find(row, BYTES("payload"), &f));
+        *numbers++ = (char)f.bytes.at[0];
+    }
+    *numbers = '\0';
+    cursor = i->cursor;
+    world_forget(&p->w);
+    return cursor;
+}
+
+TEST(who_looks_sees_all_and_leaves_no_trace)
+{
+    struct pair p;
+    char numbers[32], more[32];
+    pair_init(&p);
+    queue(&p, "a", plain);
+    publish(&p, "a", 0, 10);
+    take(&p);
+    uint64_t next = look(&p, 0, 3, numbers);
+    assert_string_equal(numbers, "012");
+    for (size_t n = 3; next != 0; n += strlen(more)) {
+        next = look(&p, next, 4, more);
+        CHECK(n + strlen(more) < sizeof numbers);
+        memcpy(numbers + n, more, strlen(more) + 1);
+    }
+    assert_string_equal(numbers, "0123456789");
+    assert_int_equal(p.w.effects.records.n, 0);
+    world_consume(&p.w, 1, "a", 0, 0, true);
+    serve(&p);
+    for (unsigned i = 0; i < 10; i++)
+        world_expect_delivery(&p.w, 0, (const char[]){(char)('0' + i), '\0'}, false);
+    pair_fini(&p);
+}
+
+TEST(a_broker_may_end_while_somebody_looks)
+{
+    struct pair p;
+    struct bytes vhost = BYTES("/"), name = BYTES("a");
+    pair_init(&p);
+    queue(&p, "a", plain);
+    publish(&p, "a", 0, 10);
+    struct inspection *i = inspection_create(INSPECT_MESSAGES, &vhost, &name);
+    i->cursor = 9;
+    struct command c = {.verb = INSPECT, .inspection = i};
+    c.from = (struct origin){.outlet = {.slot = 3, .generation = DESK_GENERATION}};
+    broker_step(p.w.broker, &p.w.now, &c, 1, &p.w.effects);
+    take(&p);
+    world_fini(&p.w);
+    keepsake_fini(&p.k);
+}
+
 /* --- to an exchange */
 
 TEST(to_an_exchange_every_message_goes_with_its_own_key_or_with_that_one)
@@ -657,6 +810,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_overdue_dies_and_does_not_move),
         cmocka_unit_test(a_consumer_there_gets_it_at_once),
         cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(of_a_priority_queue_they_go_in_the_order_in_which_they_came),
+        cmocka_unit_test(into_a_stream_they_go_and_out_of_it_they_do_not),
+        cmocka_unit_test(one_message_is_deleted_by_its_position),
+        cmocka_unit_test(an_alarm_stops_it),
+        cmocka_unit_test(who_looks_sees_all_and_leaves_no_trace),
+        cmocka_unit_test(a_broker_may_end_while_somebody_looks),
         cmocka_unit_test(to_an_exchange_every_message_goes_with_its_own_key_or_with_that_one),
         cmocka_unit_test(where_nothing_would_arrive_nothing_goes),
         cmocka_unit_test(one_full_queue_of_several_keeps_the_message_out_of_all),

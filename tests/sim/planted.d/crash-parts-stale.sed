@@ -1,0 +1,4 @@
+# file: broker/model/log.c
+# program: sim-crash
+# what: parts of a stream that were defined too early stay defined
+s/p->last_ms = LOG_UNKNOWN_MS;/p->last_ms = LOG_UNKNOWN_MS; l->n_stale = 0;/
