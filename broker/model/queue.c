@@ -374,6 +374,8 @@ static void queue_publish_cold(struct broker *b, struct queue *q, struct message
     message_unref(msg);
     if (deadline != ENTRY_NEVER)
         queue_watch_head(b, q);
+    if (q->groups != NULL)
+        cold_look(b, q); /* somebody may wait for another group */
     if (!link_is_linked(&q->dirty))
         queue_drop_head(b, q);
     queue_judge_behind(b, q);

@@ -111,6 +111,15 @@ static struct spec *pick_spec(struct run *r)
     s.options.single_active_consumer = kind & 2;
     s.options.at_least_once = kind & 8;
     s.options.type = kind & 4 && s.durable && !s.exclusive && !s.auto_delete ? QUEUE_QUORUM : QUEUE_CLASSIC;
+    if (kind & 16) {
+        unsigned what = pick(r, 8);
+        s.options.deduplicates = what & 1;
+        s.options.cache_ttl_ms = what & 2 ? pick_limit(r) : SPEC_NONE;
+        s.options.cache_size = what & 2 ? 1 + what : SPEC_NONE;
+        if (what & 4)
+            s.options.group_header = BYTES("g");
+        s.options.publish_rate = what == 7 ? 1 : SPEC_NONE;
+    }
     if (s.options.expires_ms == 0)
         s.options.expires_ms = 1;
     if (pick(r, 2) == 1) {
@@ -121,6 +130,10 @@ static struct spec *pick_spec(struct run *r)
     }
     if (pick(r, 4) == 1)
         table_put_string(&p, BYTES("alternate-exchange"), pick_name(r));
+    if (pick(r, 4) == 1) {
+        table_put_bool(&p, BYTES("x-message-deduplication"), true);
+        table_put_i64(&p, BYTES("x-cache-size"), 1 + pick(r, 3));
+    }
     if (pick(r, 4) == 1)
         table_put_string(&p, BYTES("x-match"), pick(r, 2) == 1 ? BYTES("any") : BYTES("all"));
     if (pick(r, 8) == 1)
@@ -134,15 +147,20 @@ static struct spec *pick_spec(struct run *r)
 static struct message *pick_message(struct run *r)
 {
     static const uint8_t cc[] = {0, 0, 0, 1, 'b', 0, 0, 0, 1, 'c'};
-    unsigned size = pick(r, 8);
+    static const uint8_t keyed[] = "\x20\0\0\0\0\x25\x16x-deduplication-headerS\0\0\0\x01k\x01gS\0\0\0\x01v";
+    unsigned size = pick(r, 8), key = pick(r, 8);
+    uint8_t properties[sizeof keyed - 1];
+    memcpy(properties, keyed, sizeof properties);
+    properties[34] = (uint8_t)('a' + key);
+    properties[sizeof properties - 1] = (uint8_t)('0' + key % 3);
     struct message *m = message_create(&(struct message_spec){
         .exchange = pick_name(r),
         .routing_key = pick_key(r),
-        .properties = bytes_of("\0\0", 2),
+        .properties = key > 0 ? bytes_of(properties, sizeof properties) : bytes_of("\0\0", 2),
         .extra_keys = pick(r, 4) == 1 ? bytes_of(cc, sizeof cc) : (struct bytes){0},
         .cc_count = 1,
         .body_size = size,
-        .flags = size % 3 != 0 ? MESSAGE_PERSISTENT : 0,
+        .flags = (size % 3 != 0 ? MESSAGE_PERSISTENT : 0) | (key > 0 ? MESSAGE_HAS_HEADERS : 0),
         .priority = (uint8_t)(size * 40),
         .expiration_ms = pick(r, 3) == 1 ? pick_limit(r) : MESSAGE_NO_EXPIRATION,
     });
@@ -226,10 +244,43 @@ static void put_limit(struct run *r, struct pen *p, const char *table, const cha
     table_close(p, mark);
 }
 
+/* A policy of either kind; its numbers are few, so that they collide. */
+static void put_policy(struct run *r, struct pen *p, struct spec *s)
+{
+    static const char *const keys[] = {"message-ttl",    "expires",          "max-length",   "max-length-bytes",
+                                       "delivery-limit", "consumer-timeout", "max-priority", "delayed-retry-min"};
+    static const char *const kinds[] = {"all", "queues", "exchanges", "classic_queues", "quorum_queues", "streams"};
+    static const char *const overflows[] = {"drop-head", "reject-publish", "reject-publish-dlx"};
+    s->type = pick(r, 2) == 1 ? BYTES("policy") : BYTES("operator_policy");
+    s->name = pick_key(r);
+    uint8_t *value = table_open(p, BYTES("value"), 'F');
+    table_put_string(p, BYTES("pattern"), pick_pattern(r));
+    table_put_i64(p, BYTES("priority"), pick(r, 3));
+    table_put_string(p, BYTES("apply-to"), bytes_of_string(kinds[pick(r, 6)]));
+    uint8_t *definition = table_open(p, BYTES("definition"), 'F');
+    for (unsigned n = pick(r, 3); n > 0; n--)
+        table_put_i64(p, bytes_of_string(keys[pick(r, 8)]), 1 + pick(r, 20));
+    if (pick(r, 4) == 1)
+        table_put_string(p, BYTES("overflow"), bytes_of_string(overflows[pick(r, 3)]));
+    if (pick(r, 4) == 1)
+        table_put_string(p, pick(r, 2) == 1 ? BYTES("dead-letter-exchange") : BYTES("alternate-exchange"),
+                         pick_name(r));
+    if (pick(r, 4) == 1)
+        table_put_bool(p, BYTES("message-deduplication"), true);
+    if (pick(r, 4) == 1)
+        table_put_string(p, BYTES("message-group-header"), pick_key(r));
+    table_close(p, definition);
+    table_close(p, value);
+}
+static const char *const limits_of_users[] = {"max-connections", "max-channels", "max-publish-rate",
+                                              "max-publish-bytes-rate"};
+static const char *const limits_of_vhosts[] = {"max-connections", "max-queues",      "max-exchanges",
+                                               "max-bindings",    "max-queue-bytes", "max-publish-rate"};
+
 /* An object of that class, as an administrator might put it; buf keeps its table. */
 static struct spec *pick_object(struct run *r, enum definition_class what)
 {
-    uint8_t buf[256];
+    uint8_t buf[1024];
     struct pen p = pen_over(buf, sizeof buf);
     if (what == DEFINE_EXCHANGE || what == DEFINE_QUEUE || what == DEFINE_BINDING) {
         struct spec *s = pick_spec(r);
@@ -253,11 +304,18 @@ static struct spec *pick_object(struct run *r, enum definition_class what)
     if (what == DEFINE_TOPIC_PERMISSION)
         s.key = BYTES("amq.topic");
     if (what == DEFINE_USER)
-        put_limit(r, &p, "limits", pick(r, 2) == 1 ? "max-connections" : "max-channels");
-    if (what == DEFINE_PARAMETER) {
+        put_limit(r, &p, "limits", limits_of_users[pick(r, 4)]);
+    unsigned parameter = what == DEFINE_PARAMETER ? pick(r, 6) : 0;
+    if (parameter > 1) {
+        put_policy(r, &p, &s);
+    } else if (parameter == 1) {
+        s.type = BYTES("paused-queue");
+        s.name = pick_name(r);
+        table_put_bool(&p, BYTES("value"), true);
+    } else if (what == DEFINE_PARAMETER) {
         s.type = BYTES("vhost-limits");
         s.name = BYTES("limits");
-        put_limit(r, &p, "value", pick(r, 2) == 1 ? "max-connections" : "max-queues");
+        put_limit(r, &p, "value", limits_of_vhosts[pick(r, 6)]);
     }
     s.arguments = pen_written(&p);
     return spec_create(&s);
@@ -268,7 +326,8 @@ static struct changes *pick_changes(struct run *r)
     struct changes *all = changes_create();
     for (unsigned n = 1 + pick(r, 3); n > 0; n--) {
         enum definition_class what = (enum definition_class)pick(r, DEFINE_PART);
-        enum change_kind kind = what == DEFINE_QUEUE ? (enum change_kind)pick(r, 3) : (enum change_kind)pick(r, 2);
+        static const enum change_kind kinds[] = {CHANGE_PUT, CHANGE_REMOVE, CHANGE_PURGE, CHANGE_UPDATE};
+        enum change_kind kind = kinds[pick(r, what == DEFINE_QUEUE ? 4 : 2)];
         changes_add(all, kind, what, pick_object(r, what));
     }
     return all;
