@@ -175,6 +175,8 @@ static struct broker_config broker_config_of(const struct config *c)
         .memory_high = memory_high(c),
         .event_vhost = strcmp(events, "none") != 0 ? events : NULL,
         .connections_max = config_number(c, KEY_CONNECTION_MAX),
+        .expires_at_head = config_number(c, KEY_TTL_EXPIRE_ANYWHERE) == 0,
+        .delays_anywhere = config_number(c, KEY_DELAY_ANY_EXCHANGE) != 0,
         .consumer_timeout_ms = config_number(c, KEY_CONSUMER_TIMEOUT),
         .delivery_limit = config_number(c, KEY_DEFAULT_DELIVERY_LIMIT),
         .ignores_client_deaths = config_number(c, KEY_HONOUR_CLIENT_X_DEATH) == 0,

@@ -147,11 +147,12 @@ int messages_peek(struct ctl *c)
 {
     json_int_t from = (json_int_t)options_number(c->options, OPTION_FROM, 0);
     json_int_t left = c->n_args > 1 ? ctl_count(c->args[1]) : (json_int_t)options_number(c->options, OPTION_COUNT, 1);
-    int status;
+    int status = 0;
+    bool goes_on = true;
     if (left < 1 || from < 0)
         return ctl_misused(c, EX_USAGE, "how many messages, and from which position, must be numbers");
-    while (peek_page(c, &from, &left, &status))
-        continue;
+    while (goes_on)
+        goes_on = peek_page(c, &from, &left, &status);
     return status;
 }
 

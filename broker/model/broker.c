@@ -48,6 +48,8 @@ struct broker *broker_create(const struct broker_config *config)
     peeks_init(&b->peeks);
     log_state_init(&b->logs);
     b->connections_max = config->connections_max;
+    b->expires_at_head = config->expires_at_head;
+    b->delays_anywhere = config->delays_anywhere;
     b->consumer_timeout_ms = config->consumer_timeout_ms > 0 ? config->consumer_timeout_ms : SPEC_NONE;
     b->ignores_client_deaths = config->ignores_client_deaths;
     b->delivery_limit = config->delivery_limit > 0 ? config->delivery_limit : MODEL_DELIVERY_LIMIT;

@@ -29,6 +29,8 @@ struct broker_config {
 
     uint64_t connections_max; /* open ones; 0: no limit */
 
+    bool expires_at_head; /* what is overdue leaves a queue from its head only; else from wherever it is (expiring.h) */
+    bool delays_anywhere; /* every exchange delays what has an x-delay (delayed.h), not only those made for that */
     uint64_t consumer_timeout_ms; /* that queues have if they do not say; 0: none */
     bool ignores_client_deaths;   /* an x-death that a client has sent is replaced when its message dies */
     uint64_t delivery_limit;      /* that quorum queues have if they do not say; 0: MODEL_DELIVERY_LIMIT */

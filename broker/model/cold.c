@@ -108,6 +108,7 @@ void cold_purge(struct broker *b, struct queue *q)
     if (q->dedup != NULL)
         dedup_forget_from(b, q, c->from);
     uncount(b, q);
+    expiring_forget_cold(q);
     c->late_count = c->late_bytes = 0;
     c->from = q->next_position;
     c->is_stale = c->is_loading;
@@ -180,6 +181,38 @@ void cold_feed(struct broker *b)
     list_prepend_all(&b->cold.wanting, &b->cold.starved);
 }
 
+static void begin_load(struct broker *b, struct queue *q)
+{
+    q->cold.is_loading = true;
+    q->cold.late_count = q->cold.late_bytes = 0;
+    q->cold.late_from = q->next_position;
+    b->cold.loads++;
+}
+
+void cold_fetch(struct broker *b, struct queue *q, uint64_t position, uint64_t messages_max)
+{
+    uint64_t most = b->cold.window_messages;
+    begin_load(b, q);
+    remember_load_from(b, q->id, position, at_most(messages_max < most ? messages_max : most, UINT32_MAX),
+                       at_most(b->cold.window_queue_bytes, UINT32_MAX));
+}
+
+void cold_drop(struct broker *b, struct queue *q, uint64_t messages, uint64_t bytes)
+{
+    struct cold *c = &q->cold;
+    messages = messages < c->count ? messages : c->count;
+    bytes = bytes < c->bytes && messages < c->count ? bytes : c->bytes;
+    c->count -= messages;
+    c->bytes -= bytes;
+    q->ready_count -= messages;
+    q->ready_bytes -= bytes;
+    b->totals.messages_ready -= messages;
+    if (c->count > 0)
+        return;
+    list_remove(&c->wanting);
+    cold_set_behind(b, q, false);
+}
+
 void cold_ask(struct broker *b)
 {
     struct cold_state *s = &b->cold;
@@ -194,10 +227,9 @@ void cold_ask(struct broker *b)
             list_append(&s->starved, &q->cold.wanting);
             continue;
         }
-        q->cold.is_loading = true;
-        q->cold.late_count = q->cold.late_bytes = 0;
-        q->cold.late_from = q->next_position;
-        s->loads++;
+        if (expiring_asks(b, q))
+            continue;
+        begin_load(b, q);
         bool scant = is_scant(b, q);
         remember_load(b, q,
                       at_most(s->window_messages, !scant        ? UINT32_MAX
@@ -218,7 +250,7 @@ int64_t cold_arrival(const struct broker *b, const struct load_entry *le)
     return (int64_t)b->now.ms - (int64_t)(age < INT64_MAX / 2 ? age : INT64_MAX / 2);
 }
 
-static void append(struct broker *b, struct queue *q, struct load_entry *le)
+struct entry *cold_entry(struct broker *b, struct queue *q, struct load_entry *le)
 {
     struct entry *e = entry_create(b, q, le->msg);
     le->msg = NULL;
@@ -228,7 +260,7 @@ static void append(struct broker *b, struct queue *q, struct load_entry *le)
     e->deliveries = le->deliveries;
     e->redelivered = le->redelivered;
     e->stored = true;
-    queue_append(b, q, e);
+    return e;
 }
 
 /* What is left of `count` when `taken` are not cold any more and `late` cannot have been among them. */
@@ -263,7 +295,7 @@ static void fill(struct broker *b, struct queue *q, struct load *l)
         next = le->position + 1;
         if (le->position >= c->late_from)
             not_late(c, le->msg->body_size);
-        append(b, q, le);
+        queue_append(b, q, cold_entry(b, q, le));
     }
     /* One that has not moved on would be asked for again, for ever. */
     bool is_end = l->is_end || (l->n == 0 && l->next <= c->from);
@@ -282,7 +314,9 @@ void cold_take_load(struct broker *b, struct load *l)
         delayed_take_load(b, q, l);
     } else if (q != NULL && q->cold.is_loading) {
         q->cold.is_loading = false;
-        if (!q->cold.is_stale)
+        if (q->expiring.is_fetching)
+            expiring_take_load(b, q, l);
+        else if (!q->cold.is_stale)
             fill(b, q, l);
         q->cold.is_stale = false;
         queue_mark_dirty(b, q);

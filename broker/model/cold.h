@@ -19,7 +19,9 @@
 
 struct broker;
 struct broker_config;
+struct entry;
 struct load;
+struct load_entry;
 struct load_entry;
 struct message;
 struct queue;
@@ -90,6 +92,15 @@ void cold_feed(struct broker *b);
 
 /* Asks for what is wanted: once a step, when all else is done. */
 void cold_ask(struct broker *b);
+
+/* Asks for so many at or behind a position, at once: they are cold until somebody takes them (expiring.h). */
+void cold_fetch(struct broker *b, struct queue *q, uint64_t position, uint64_t messages_max);
+
+/* So many of the cold ones are gone, wherever they were. */
+void cold_drop(struct broker *b, struct queue *q, uint64_t messages, uint64_t bytes);
+
+/* An entry, on no list, for what was loaded, whose message it takes. */
+struct entry *cold_entry(struct broker *b, struct queue *q, struct load_entry *le);
 
 /* What was asked for has come.  Takes it over. */
 void cold_take_load(struct broker *b, struct load *l);

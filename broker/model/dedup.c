@@ -150,12 +150,6 @@ struct dedup *dedup_create_for_queue(struct broker *b, struct queue *q)
     return d;
 }
 
-void dedup_move(struct dedup *d, const struct queue *q)
-{
-    if (q->spec->options.deduplication_header.len > 0)
-        d->header = q->spec->options.deduplication_header;
-}
-
 static bool is_of_type(const struct spec *spec)
 {
     return bytes_equal(spec->type, BYTES("x-message-deduplication"));

@@ -95,8 +95,6 @@ struct dedup *dedup_create_for_queue(struct broker *b, struct queue *q);
 /* The queue's options have changed.  One that begins to deduplicate learns from what it has in memory; what is cold is
  * news to it. */
 void dedup_refit(struct broker *b, struct queue *q);
-/* The queue's declaration was replaced by another that says the same. */
-void dedup_move(struct dedup *d, const struct queue *q);
 void dedup_destroy(struct broker *b, struct dedup *d); /* NULL is allowed */
 
 /* --- exchanges.  A round begins; the exchange on the way says whether the message is new to it: what is not goes no

@@ -341,6 +341,8 @@ bool dedup_take_load(struct broker *b, struct load *l)
     struct key_store *s = b->dedup.loads > 0 ? store_find(b, l->queue) : NULL;
     struct queue *q = b->dedup.loads > 0 && s == NULL ? queue_find_by_id(b, l->queue) : NULL;
     struct dedup *d = s != NULL ? s->cache : q != NULL ? q->dedup : NULL;
+    if (s == NULL && d != NULL && !d->is_by_queue)
+        return false; /* what it learns from is its store: this is the queue's own */
     bool is_orphan = s != NULL && d == NULL;
     if (!is_orphan && (d == NULL || !d->is_loading))
         return false;

@@ -35,12 +35,17 @@ struct entry {
         struct heap_node in_returned; /* RETURNED, WAITING */
         struct link in_stream;        /* OUT */
     };
-    struct message *msg;       /* shared */
-    struct queue *queue;       /* borrowed; a dying entry has pinned it, though it may be deleted */
-    uint64_t position;         /* its place in the queue, for ever */
-    uint64_t expires_at;       /* instant.ms; ENTRY_NEVER */
-    struct consumer *consumer; /* OUT: with whom; NULL: fetched by GET */
-    struct stream *stream;     /* OUT */
+    struct message *msg; /* shared */
+    struct queue *queue; /* borrowed; a dying entry has pinned it, though it may be deleted */
+    uint64_t position;   /* its place in the queue, for ever */
+    uint64_t expires_at; /* instant.ms; ENTRY_NEVER */
+    union {
+        struct {
+            struct consumer *consumer; /* OUT: with whom; NULL: fetched by GET */
+            struct stream *stream;     /* OUT */
+        };
+        struct heap_node in_expiring; /* READY, RETURNED, if is_expiring: in queue->expiring */
+    };
     union {
         uint32_t ticket_slot; /* OUT */
         enum death death;     /* DYING */
@@ -51,6 +56,7 @@ struct entry {
     bool redelivered : 1;
     bool held : 1;   /* OUT: a transaction has settled it */
     bool stored : 1; /* there is a record of it */
+    bool is_expiring : 1;
 };
 
 /* Entries come from slabs and go back to a free list. */

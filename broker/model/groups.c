@@ -61,11 +61,6 @@ struct groups *groups_create(struct broker *b, const struct queue *q)
     return g;
 }
 
-void groups_move(struct groups *g, const struct queue *q)
-{
-    g->header = q->spec->options.group_header;
-}
-
 void groups_destroy(struct groups *g)
 {
     if (g == NULL)

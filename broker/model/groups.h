@@ -30,8 +30,6 @@ enum { GROUPS_AHEAD_MESSAGES = 8192, GROUPS_AHEAD_BYTES = 8 << 20 };
 
 /* What its declaration asks for, or NULL. */
 struct groups *groups_create(struct broker *b, const struct queue *q);
-/* The queue's declaration was replaced by another with the same header. */
-void groups_move(struct groups *g, const struct queue *q);
 void groups_destroy(struct groups *g); /* all has been removed; NULL is allowed */
 
 /* The queue's options have changed.  What consumers have out already of one group may be with several. */

@@ -57,8 +57,11 @@ unsigned history_read_keys(struct bytes more_keys, uint8_t *to, size_t room, str
             pen_longstr(&p, key.bytes);
             n++;
         }
-    *keys = p.full ? (struct bytes){0} : pen_written(&p);
-    return p.full ? 0 : n;
+    *keys = (struct bytes){0};
+    if (p.full)
+        return 0;
+    *keys = pen_written(&p);
+    return n;
 }
 
 static bool is_history(struct bytes key)

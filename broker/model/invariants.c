@@ -68,6 +68,7 @@ void queue_check(const struct broker *b, const struct queue *q)
         cold_check(b, q, ready.messages, ready.cost);
     }
     retry_check(b, q);
+    expiring_check(b, q);
     CHECK(list_is_empty(&q->parked) || (queue_head(q) == NULL && q->cold.count > 0));
     CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);

@@ -308,8 +308,12 @@ void letters_sweep(struct broker *b)
     struct queue *box;
     b->letters.version = b->topology_version;
     b->letters.swept_ms = b->now.ms;
+    unsigned n = 0;
     list_each (box, &b->letters.boxes, struct queue, in_letters)
-        queue_mark_dirty(b, box);
+        if (n++ < LETTERS_SWEPT)
+            queue_mark_dirty(b, box);
+        else
+            wakeup_set(b, &box->expiry, b->now.ms + n / LETTERS_SWEPT);
 }
 
 void letters_find_room(struct broker *b, struct queue *q)

@@ -26,6 +26,7 @@ struct vhost;
 enum {
     LETTERS_RETRY_MS = 5000, /* between two attempts that nothing else has caused */
     LETTERS_SWEEP_MS = 100,  /* topology changes are looked at no more often … */
+    LETTERS_SWEPT = 64,      /* boxes a millisecond */
     LETTERS_LOOKED = 32,     /* letters that are tried at once, though those before them cannot go */
 };
 

@@ -190,7 +190,7 @@ bool peek_take_load(struct broker *b, struct load *l)
         le->msg->arrived_ms = cold_arrival(b, le);
         put_row(to, &(struct shown){.msg = le->msg,
                                     .position = le->position,
-                                    .expires_ms = q != NULL ? left_until(b, queue_deadline(q, le->msg)) : PLACE_NO_TTL,
+                                    .expires_ms = left_until(b, queue_deadline(q, le->msg)),
                                     .deliveries = le->deliveries,
                                     .redelivered = le->redelivered});
         next = le->position + 1;

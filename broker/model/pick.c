@@ -12,7 +12,7 @@ static int by_position(const void *a, const void *b)
 
 static void picked_cut(struct picked *p)
 {
-    qsort((void *)p->at, p->n, sizeof *p->at, by_position);
+    qsort((void *)p->at, p->n, sizeof(struct entry *), by_position);
     if (p->n < PICK_MAX)
         return;
     p->n = PICK_MAX;
@@ -28,18 +28,18 @@ static void picked_add(struct picked *p, struct entry *e, uint64_t position)
         picked_cut(p);
 }
 
-void pick_next(const struct queue *q, uint64_t position, uint64_t end, struct picked *p)
+void pick_next(const struct queue *q, uint64_t from, uint64_t end, struct picked *p)
 {
     struct entry *e;
     p->n = 0;
     p->below = end;
     for (size_t i = 0; i < q->ready.returned.count; i++)
-        picked_add(p, item_of(q->ready.returned.nodes[i], struct entry, in_returned), position);
+        picked_add(p, item_of(q->ready.returned.nodes[i], struct entry, in_returned), from);
     for (unsigned level = 0; level <= ready_level_max(&q->ready); level++) {
         list_each (e, ready_list(&q->ready, level), struct entry, in_queue) {
             if (e->position >= p->below)
                 break;
-            picked_add(p, e, position);
+            picked_add(p, e, from);
         }
     }
     picked_cut(p);

@@ -426,6 +426,11 @@ static void merge_words(struct queue_options *o, const struct policy_pair *pair)
         o->retry_type = p->retry_type;
     if (o->retry_growth == RETRY_LINEAR)
         o->retry_growth = p->retry_growth;
+    o->deduplicates |= p->deduplicates;
+    if (o->deduplication_header.len == 0)
+        o->deduplication_header = p->deduplication_header;
+    if (o->group_header.len == 0)
+        o->group_header = p->group_header;
 }
 
 void policy_merge_options(const struct queue_options *declared, const struct policy_pair *pair,
@@ -449,6 +454,8 @@ void policy_merge_options(const struct queue_options *declared, const struct pol
     out->retry_max_ms = given_or(out->retry_max_ms, p->retry_max_ms);
     out->max_age_ms = given_or(p->max_age_ms, out->max_age_ms);
     out->segment_bytes = given_or(p->segment_bytes, out->segment_bytes);
+    out->cache_size = given_or(out->cache_size, p->cache_size);
+    out->cache_ttl_ms = given_or(out->cache_ttl_ms, p->cache_ttl_ms);
     out->publish_rate = least(out->publish_rate, p->publish_rate);
     merge_words(out, pair);
 }

@@ -83,6 +83,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     pace_init(&q->pace);
     ready_init(&q->ready, spec->options.max_priority);
     retry_init(q);
+    expiring_init(&q->expiring);
     list_init(&q->out);
     list_init(&q->consumers);
     list_init(&q->ring);
@@ -147,12 +148,14 @@ void queue_append(struct broker *b, struct queue *q, struct entry *e)
 {
     ready_append(&q->ready, e);
     ready_count_add(b, q, e);
+    expiring_append(b, q, e);
 }
 
 static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
 {
     if (q->groups != NULL)
         groups_remove(b, q, e);
+    expiring_remove(q, e);
     ready_remove(&q->ready, e);
     q->ready_count--;
     queue_take_bytes(q, e->msg->body_size);
@@ -180,30 +183,37 @@ static void queue_die(struct broker *b, struct entry *e, enum death death)
     list_append(&b->fresh, &e->in_queue);
 }
 
-/* Makes sure that somebody looks when the head is overdue.  The timer may fire too early, never too late. */
+/* Makes sure that somebody looks when something is overdue.  The timer may fire too early, never too late. */
 static void queue_watch_head(struct broker *b, struct queue *q)
 {
-    struct entry *head = queue_head(q);
-    if (head == NULL || head->expires_at == ENTRY_NEVER)
+    uint64_t next = expiring_next(b, q);
+    if (next == ENTRY_NEVER)
         return;
-    if (!heap_has(&q->expiry.node) || head->expires_at < q->expiry.node.key)
-        wakeup_set(b, &q->expiry, head->expires_at);
+    if (!heap_has(&q->expiry.node) || next < q->expiry.node.key)
+        wakeup_set(b, &q->expiry, next);
+}
+
+void queue_expire_cold(struct broker *b, struct queue *q, struct entry *e)
+{
+    (void)q;
+    queue_die(b, e, DEATH_EXPIRED);
 }
 
 void queue_expire(struct broker *b, struct queue *q)
 {
-    struct entry *head;
-    for (unsigned n = 0; (head = queue_head(q)) != NULL && head->expires_at <= b->now.ms; n++) {
+    struct entry *next;
+    for (unsigned n = 0; (next = expiring_first(b, q)) != NULL && next->expires_at <= b->now.ms; n++) {
         if (n == EXPIRED_PER_STEP) {
             wakeup_set(b, &q->expiry, b->now.ms);
             return;
         }
-        queue_withdraw(b, q, head);
-        queue_die(b, head, DEATH_EXPIRED);
+        queue_withdraw(b, q, next);
+        queue_die(b, next, DEATH_EXPIRED);
         q->cold.is_expiring = true;
     }
-    if (head != NULL)
+    if (queue_head(q) != NULL)
         q->cold.is_expiring = false;
+    expiring_clean_cold(b, q);
 }
 
 bool queue_has_head(struct broker *b, struct queue *q)
@@ -358,8 +368,12 @@ static uint64_t ttl_left(const struct broker *b, uint64_t deadline)
 
 static void queue_publish_cold(struct broker *b, struct queue *q, struct message *msg)
 {
-    cold_add(b, q, msg, q->next_position++, ttl_left(b, queue_deadline(q, msg)));
+    uint64_t deadline = queue_deadline(q, msg);
+    expiring_add_cold(b, q, q->next_position, deadline, msg->body_size);
+    cold_add(b, q, msg, q->next_position++, ttl_left(b, deadline));
     message_unref(msg);
+    if (deadline != ENTRY_NEVER)
+        queue_watch_head(b, q);
     if (!link_is_linked(&q->dirty))
         queue_drop_head(b, q);
     queue_judge_behind(b, q);
@@ -460,6 +474,7 @@ void queue_readmit(struct broker *b, struct queue *q, struct entry *e)
 {
     ready_return(&q->ready, e);
     ready_count_add(b, q, e);
+    expiring_return(b, q, e);
     queue_mark_dirty(b, q);
 }
 
@@ -716,8 +731,10 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     bool has_other_ttl = options->message_ttl_ms != q->options.message_ttl_ms;
     q->options = *options;
     complete_options(b, &q->options);
-    if (has_other_ttl)
+    if (has_other_ttl) {
         queue_redate(b, q);
+        expiring_begin_anew(b, q);
+    }
     set_pace(b, q);
     dedup_refit(b, q);
     groups_refit(b, q);
@@ -729,24 +746,10 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     queue_mark_dirty(b, q);
 }
 
-/* Those whose state would have to be made anew, NULL: all are the same. */
-static const char *fixed_argument(const struct queue_options *is, const struct queue_options *to)
-{
-    if (is->deduplicates != to->deduplicates)
-        return "x-message-deduplication";
-    if (!bytes_equal(is->deduplication_header, to->deduplication_header))
-        return "x-deduplication-header";
-    if (is->cache_size != to->cache_size)
-        return "x-cache-size";
-    if (is->cache_ttl_ms != to->cache_ttl_ms)
-        return "x-cache-ttl";
-    return bytes_equal(is->group_header, to->group_header) ? NULL : "x-message-group-header";
-}
-
 char *queue_refuse_change(const struct queue *q, const struct spec *spec)
 {
     const struct queue_options *is = &q->spec->options, *to = &spec->options;
-    const char *what = fixed_argument(is, to), *when = "";
+    const char *what = NULL, *when = "";
     if (is->type != to->type && (is->type == QUEUE_STREAM || to->type == QUEUE_STREAM)) {
         what = "x-queue-type";
     } else if (is->max_priority != to->max_priority) {
@@ -772,10 +775,6 @@ void queue_change_arguments(struct broker *b, struct queue *q, const struct spec
     q->spec->exclusive = before->exclusive;
     q->spec->auto_delete = before->auto_delete;
     q->name = q->spec->name;
-    if (q->groups != NULL)
-        groups_move(q->groups, q);
-    if (q->dedup != NULL)
-        dedup_move(q->dedup, q);
     policy_apply_to_queue(b, q); /* anew: some are for one type of queue */
     free(before);                /* last: the options were views into it */
 }
@@ -787,6 +786,7 @@ static void queue_free(struct queue *q)
 {
     CHECK(q->pins == 0 && list_is_empty(&q->out) && list_is_empty(&q->parked));
     ready_fini(&q->ready);
+    expiring_fini(&q->expiring);
     groups_destroy(q->groups);
     log_destroy(q->log);
     policy_pair_unref(q->policies);

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "broker/model/entry.h"
+#include "broker/model/expiring.h"
 #include "broker/model/pace.h"
 #include "broker/model/ready.h"
 #include "broker/model/state.h"
@@ -93,7 +94,9 @@ struct queue {
     uint8_t letters_looks;    /* of a box: how many are tried next that cannot go */
     bool is_awaited;          /* it has refused a letter that waits for room here */
 
-    struct wakeup expiry;  /* of its head: fires no later than that is due; of a box: when to try again */
+    struct expiring expiring; /* what expires out of order (expiring.h) */
+    struct wakeup expiry;  /* of its head, or of what is in expiring: fires no later than that is due; of a box: when to
+                              try again */
     struct wakeup lease;   /* x-expires */
     struct wakeup overdue; /* consumer timeout: fires no later than the first of those that are out is due */
     struct wakeup retry;   /* the first of those that wait is ready again */
@@ -176,6 +179,9 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
 
 /* An entry that is out comes to its end. */
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome);
+
+/* An entry that was cold, and is on no list, has expired. */
+void queue_expire_cold(struct broker *b, struct queue *q, struct entry *e);
 
 /* An entry that has waited is ready, at its old place. */
 void queue_readmit(struct broker *b, struct queue *q, struct entry *e);

@@ -134,7 +134,7 @@ const struct route *route_message(struct broker *b, struct exchange *x, struct r
     visit(b, r, x);
     for (size_t i = 0; i < r->walk_n; i++) {
         struct exchange *at = r->walk[i];
-        if (at->delays && route_delayed(b, at, message, r))
+        if ((at->delays || b->delays_anywhere) && route_delayed(b, at, message, r))
             continue;
         r->is_fleeting |= at->dedup != NULL;
         if (at->dedup != NULL && !message->is_held && !dedup_visit(b, at->dedup, message->msg))

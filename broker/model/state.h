@@ -48,6 +48,7 @@ struct broker {
     uint64_t hash_seed;
     uint64_t memory_high;
 
+    bool expires_at_head, delays_anywhere; /* as configured */
     bool records, is_in_tx, is_shut_down;
     uint64_t position; /* records so far */
     uint64_t changed;  /* what the answer of this command waits for */

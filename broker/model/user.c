@@ -104,6 +104,8 @@ bool user_put(struct broker *b, const struct spec *spec)
 
 void user_free(struct broker *b, struct user *u)
 {
+    if (b->actor == u)
+        b->actor = NULL;
     map_remove(&b->users, &u->in_broker);
     pace_fini(b, &u->pace);
     free(u->spec);

@@ -155,7 +155,8 @@ class RabbitMq(Broker):
 
     settings become its configuration file, which has the same keys; port 0 in a listener is a free one here too."""
     SCRIPTS = "/usr/lib/rabbitmq/lib"
-    PLUGINS = ("rabbitmq_auth_mechanism_ssl",)
+    PLUGINS = ("rabbitmq_auth_mechanism_ssl", "rabbitmq_consistent_hash_exchange", "rabbitmq_random_exchange",
+               "rabbitmq_recent_history_exchange")
 
     def configure(self):
         lines, self.places, self.port = [], [], 0

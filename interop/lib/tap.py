@@ -11,7 +11,7 @@ A client registers a function for each scenario it can express, and a reason for
     suite.run()
 
 A function gets a Scenario: names that are its own and are deleted afterwards, and what must be closed when it ends.
-It may be a coroutine.  It fails by raising, or by taking longer than LIMIT_S.  A name in scenarios.txt that is
+It may be a coroutine.  It fails by raising anything but Skipped, or by taking longer than LIMIT_S.  A name in scenarios.txt that is
 neither registered nor skipped fails, so nothing is left out silently.
 """
 
@@ -132,6 +132,10 @@ def text(value):
     return value.decode() if isinstance(value, (bytes, bytearray)) else value
 
 
+class Skipped(Exception):
+    """Raised by a scenario that finds that it cannot be held here, with why."""
+
+
 class TimedOut(BaseException):
     """Not an Exception, so that no library swallows it."""
 
@@ -198,13 +202,15 @@ class Suite:
 
     def run_one(self, number, name):
         t = Scenario(self.prefix, name)
-        problems = []
+        problems, skipped = [], []
         started = time.monotonic()
         for step in (lambda: self.functions[name](t), lambda: close_all(t), lambda: self.clean(t)):
             problem = attempt(step)
-            if problem:
+            if isinstance(problem, Skipped):
+                skipped.append(problem)
+            elif problem:
                 problems.append(problem)
-        say(f"{'not ok' if problems else 'ok'} {number} - {name}")
+        say(f"{'not ok' if problems else 'ok'} {number} - {name}" + "".join(f" # SKIP {why}" for why in skipped))
         for problem in problems:
             for line in problem.splitlines():
                 say(f"# {line}")
@@ -230,13 +236,15 @@ def close_all(t):
 
 
 def attempt(step):
-    """Runs step within LIMIT_S; answers what went wrong, or None."""
+    """Runs step within LIMIT_S; answers what went wrong, a Skipped, or None."""
     signal.alarm(LIMIT_S)
     try:
         result = step()
         if inspect.isawaitable(result):
             loop().run_until_complete(result)
         return None
+    except Skipped as why:
+        return why
     except (Exception, TimedOut) as error:  # pylint: disable=broad-except
         return f"{type(error).__name__}: {error}\n{where(error)}"
     finally:

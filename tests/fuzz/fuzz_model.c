@@ -226,10 +226,39 @@ static void put_limit(struct run *r, struct pen *p, const char *table, const cha
     table_close(p, mark);
 }
 
+/* A policy of either kind; its numbers are few, so that they collide. */
+static void put_policy(struct run *r, struct pen *p, struct spec *s)
+{
+    static const char *const keys[] = {"message-ttl",    "expires",          "max-length",   "max-length-bytes",
+                                       "delivery-limit", "consumer-timeout", "max-priority", "delayed-retry-min"};
+    static const char *const kinds[] = {"all", "queues", "exchanges", "classic_queues", "quorum_queues", "streams"};
+    static const char *const overflows[] = {"drop-head", "reject-publish", "reject-publish-dlx"};
+    s->type = pick(r, 2) == 1 ? BYTES("policy") : BYTES("operator_policy");
+    s->name = pick_key(r);
+    uint8_t *value = table_open(p, BYTES("value"), 'F');
+    table_put_string(p, BYTES("pattern"), pick_pattern(r));
+    table_put_i64(p, BYTES("priority"), pick(r, 3));
+    table_put_string(p, BYTES("apply-to"), bytes_of_string(kinds[pick(r, 6)]));
+    uint8_t *definition = table_open(p, BYTES("definition"), 'F');
+    for (unsigned n = pick(r, 3); n > 0; n--)
+        table_put_i64(p, bytes_of_string(keys[pick(r, 8)]), 1 + pick(r, 20));
+    if (pick(r, 4) == 1)
+        table_put_string(p, BYTES("overflow"), bytes_of_string(overflows[pick(r, 3)]));
+    if (pick(r, 4) == 1)
+        table_put_string(p, pick(r, 2) == 1 ? BYTES("dead-letter-exchange") : BYTES("alternate-exchange"),
+                         pick_name(r));
+    if (pick(r, 4) == 1)
+        table_put_bool(p, BYTES("message-deduplication"), true);
+    if (pick(r, 4) == 1)
+        table_put_string(p, BYTES("message-group-header"), pick_key(r));
+    table_close(p, definition);
+    table_close(p, value);
+}
+
 /* An object of that class, as an administrator might put it; buf keeps its table. */
 static struct spec *pick_object(struct run *r, enum definition_class what)
 {
-    uint8_t buf[256];
+    uint8_t buf[1024];
     struct pen p = pen_over(buf, sizeof buf);
     if (what == DEFINE_EXCHANGE || what == DEFINE_QUEUE || what == DEFINE_BINDING) {
         struct spec *s = pick_spec(r);
@@ -254,7 +283,9 @@ static struct spec *pick_object(struct run *r, enum definition_class what)
         s.key = BYTES("amq.topic");
     if (what == DEFINE_USER)
         put_limit(r, &p, "limits", pick(r, 2) == 1 ? "max-connections" : "max-channels");
-    if (what == DEFINE_PARAMETER) {
+    if (what == DEFINE_PARAMETER && pick(r, 4) > 0) {
+        put_policy(r, &p, &s);
+    } else if (what == DEFINE_PARAMETER) {
         s.type = BYTES("vhost-limits");
         s.name = BYTES("limits");
         put_limit(r, &p, "value", pick(r, 2) == 1 ? "max-connections" : "max-queues");
@@ -268,7 +299,8 @@ static struct changes *pick_changes(struct run *r)
     struct changes *all = changes_create();
     for (unsigned n = 1 + pick(r, 3); n > 0; n--) {
         enum definition_class what = (enum definition_class)pick(r, DEFINE_PART);
-        enum change_kind kind = what == DEFINE_QUEUE ? (enum change_kind)pick(r, 3) : (enum change_kind)pick(r, 2);
+        static const enum change_kind kinds[] = {CHANGE_PUT, CHANGE_REMOVE, CHANGE_PURGE, CHANGE_UPDATE};
+        enum change_kind kind = kinds[pick(r, what == DEFINE_QUEUE ? 4 : 2)];
         changes_add(all, kind, what, pick_object(r, what));
     }
     return all;
@@ -385,6 +417,9 @@ static bool pick_command(struct run *r, unsigned client, unsigned stream, struct
         *c = (struct command){.verb = verb, .subscribe = {.consumer = number}};
         return true;
     }
+    case LIMIT:
+        *c = (struct command){.verb = verb, .subscribe = {.consumer = pick(r, CONSUMERS), .limit = pick(r, 4)}};
+        return true;
     case CREDIT:
         *c = (struct command){.verb = verb, .credit = {.limit = pick(r, 4)}};
         return true;

@@ -100,7 +100,7 @@ static void audit_queue(struct world *w, uint8_t q)
         client_count_consumers(world_client(w, i), q, &consumers, &hungry);
     if (hungry > 0)
         mark_hit(MARK_quiet_check);
-    if (is_single && ready > 0 && hungry > 0)
+    if (is_single && consumers > 1)
         mark_hit(MARK_single_waits);
     /* Which of them is active cannot be known from outside: if all could take more, it could. */
     if (ready > 0 && (is_single ? hungry == consumers && hungry > 0 : hungry > 0))

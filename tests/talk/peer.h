@@ -18,6 +18,7 @@ struct peer_options {
     uint64_t max_message_size;
     uint64_t memory_high;
     bool live_prefetch;
+    bool expires_at_head, delays_anywhere;
     uint8_t default_queue_type; /* enum queue_type */
     bool strict_queue_types, relaxed_redeclare, relaxed_quorum, ignores_client_deaths;
     bool has_events; /* the event exchange is there */

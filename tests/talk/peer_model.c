@@ -302,6 +302,8 @@ struct peer *peer_model_create(const struct peer_options *options, bool trickle)
     struct broker_config config = {.default_vhost = "/",
                                    .event_vhost = options->has_events ? "/" : NULL,
                                    .memory_high = options->memory_high,
+                                   .expires_at_head = options->expires_at_head,
+                                   .delays_anywhere = options->delays_anywhere,
                                    .default_queue_type = options->default_queue_type,
                                    .strict_queue_types = options->strict_queue_types,
                                    .ignores_client_deaths = options->ignores_client_deaths,

@@ -417,6 +417,8 @@ static bool talk_find_broker(struct talk *t, struct peer_options *o)
         o->relaxed_redeclare |= words_integer(&w, "relaxed-redeclare", 0) != 0;
         o->ignores_client_deaths |= words_integer(&w, "honour-client-x-death", 1) == 0;
         o->has_events |= words_integer(&w, "events", 0) != 0;
+        o->expires_at_head |= words_integer(&w, "expires-at-head", 0) != 0;
+        o->delays_anywhere |= words_integer(&w, "delays-anywhere", 0) != 0;
         o->relaxed_quorum |= words_integer(&w, "relaxed-quorum", 0) != 0;
     }
     return found;

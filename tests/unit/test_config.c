@@ -206,6 +206,67 @@ TEST(free_names_come_sorted)
     config_destroy(c);
 }
 
+static void collect_numbers(void *arg, const char *word, const char *value, uint64_t number)
+{
+    char *all = arg;
+    (void)value;
+    sprintf(all + strlen(all), "%s=%llu ", word, (unsigned long long)number);
+}
+
+TEST(a_free_word_in_the_middle_names_what_belongs_together)
+{
+    struct config *c = read_text("default_policies.operator.small.max_length = 5\n"
+                                 "default_policies.operator.large.max_length = 7\n"
+                                 "default_policies.operator.large.expires = 1h30m\n"
+                                 "default_policies.operator.small.message_ttl = 1500\n"
+                                 "default_policies.operator.large.max_length_bytes = 1MB\n");
+    assert_silent(c);
+    char all[128] = "";
+    config_each(c, KEY_OPERATOR_LENGTH, collect_numbers, all);
+    assert_string_equal(all, "large=7 small=5 ");
+    all[0] = '\0';
+    config_each(c, KEY_OPERATOR_EXPIRES, collect_numbers, all);
+    config_each(c, KEY_OPERATOR_TTL, collect_numbers, all);
+    config_each(c, KEY_OPERATOR_BYTES, collect_numbers, all);
+    assert_string_equal(all, "large=5400000 small=1500 large=1048576 ");
+    config_destroy(c);
+}
+
+TEST(durations_have_units)
+{
+    static const char *const wrong[] = {"", "1x", "h", "1h5", "-1s", "1.5s", "99999999999999s", "20000d"};
+    static const struct {
+        const char *text;
+        uint64_t ms;
+    } right[] = {{"1", 1}, {"10ms", 10}, {"1d", 86400000}, {"2w", 1209600000}, {"1h1m1s1ms", 3661001}};
+    char text[128];
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        char all[64] = "", expected[64];
+        snprintf(text, sizeof text, "default_policies.operator.x.expires = %s", right[i].text);
+        snprintf(expected, sizeof expected, "x=%llu ", (unsigned long long)right[i].ms);
+        struct config *c = read_text(text);
+        config_each(c, KEY_OPERATOR_EXPIRES, collect_numbers, all);
+        assert_string_equal(all, expected);
+        config_destroy(c);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        snprintf(text, sizeof text, "default_policies.operator.x.expires = %s", wrong[i]);
+        struct config *c = read_text(text);
+        assert_int_equal(config_errors(c), 1);
+        config_destroy(c);
+    }
+}
+
+TEST(the_type_of_queues_that_say_none)
+{
+    assert_number("", KEY_DEFAULT_QUEUE_TYPE, 0);
+    assert_number("default_queue_type = quorum", KEY_DEFAULT_QUEUE_TYPE, 1);
+    assert_number("default_queue_type = stream", KEY_DEFAULT_QUEUE_TYPE, 2);
+    struct config *c = read_text("default_queue_type = mirrored");
+    assert_int_equal(config_errors(c), 1);
+    config_destroy(c);
+}
+
 TEST(the_environment_fills_in)
 {
     setenv("MILLRACE_TEST_NAME", "bob", 1);
@@ -280,6 +341,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_has_no_effect_is_said),
         cmocka_unit_test(the_last_setting_wins_and_says_so),
         cmocka_unit_test(free_names_come_sorted),
+        cmocka_unit_test(a_free_word_in_the_middle_names_what_belongs_together),
+        cmocka_unit_test(durations_have_units),
+        cmocka_unit_test(the_type_of_queues_that_say_none),
         cmocka_unit_test(the_environment_fills_in),
         cmocka_unit_test(a_file_that_is_not_there_is_an_error),
         cmocka_unit_test(the_table_shows_where_values_come_from_but_no_password),

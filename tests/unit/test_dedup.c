@@ -391,6 +391,28 @@ TEST(a_queue_with_a_ttl_keeps_keys_of_its_own)
     pair_fini(&p);
 }
 
+TEST(a_queue_with_a_ttl_loads_its_messages_and_its_keys)
+{
+    struct pair p;
+    pair_init(&p);
+    deduplicating_queue(&p, 1000000);
+    publish_many(&p, 0, 100);
+    crash(&p);
+    world_do(&p.w, (struct command){.verb = ECHO}, 9, 0); /* both are asked for at once */
+    serve(&p);
+    world_attach(&p.w, 0);
+    publish_many(&p, 0, 100);
+    assert_int_equal(count(&p), 100);
+    for (unsigned i = 0; i < 100; i++) {
+        struct message *m = world_get(&p.w, "q");
+        assert_non_null(m);
+        message_unref(m);
+        serve(&p);
+    }
+    assert_int_equal(count(&p), 0);
+    pair_fini(&p);
+}
+
 TEST(nobody_is_let_in_before_all_is_learned)
 {
     struct pair p;
@@ -455,6 +477,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_out_when_all_is_purged_stays_known),
         cmocka_unit_test(keys_of_messages_that_cannot_be_read_are_forgotten),
         cmocka_unit_test(a_queue_with_a_ttl_keeps_keys_of_its_own),
+        cmocka_unit_test(a_queue_with_a_ttl_loads_its_messages_and_its_keys),
         cmocka_unit_test(nobody_is_let_in_before_all_is_learned),
         cmocka_unit_test(a_queue_that_goes_while_it_learns_is_no_trouble),
     };
