@@ -7,6 +7,7 @@
 #include "base/pattern.h"
 #include "broker/model/exchange.h"
 #include "broker/model/queue.h"
+#include "broker/model/queue_change.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
 #include "broker/port/queue_options.h"
