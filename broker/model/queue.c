@@ -374,6 +374,8 @@ static void queue_publish_cold(struct broker *b, struct queue *q, struct message
     message_unref(msg);
     if (deadline != ENTRY_NEVER)
         queue_watch_head(b, q);
+    if (q->groups != NULL)
+        cold_look(b, q); /* somebody may wait for another group */
     if (!link_is_linked(&q->dirty))
         queue_drop_head(b, q);
     queue_judge_behind(b, q);
@@ -497,6 +499,8 @@ static void queue_return(struct broker *b, struct entry *e, bool has_failed)
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
+    if (q->log != NULL)
+        queue_stream_settled(b, e);
     queue_end_out(b, e);
     if (q->log != NULL) { /* it was a receipt: whatever becomes of it, the message stays */
         outcome = ACCEPTED;
