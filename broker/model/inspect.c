@@ -322,7 +322,7 @@ static void put_connection(const struct page *p, const struct outlet *o)
     put_text(&row, "user", o->access->user->name);
     put_number(&row, "channels", channels);
     put_number(&row, "connected_at", o->since_ms);
-    put_text(&row, "state", BYTES("running"));
+    put_text(&row, "state", o->slow.is_slowed ? BYTES("flow") : BYTES("running"));
     pen_bytes(&row, o->facts->arguments);
     row_close(p, &row);
 }
