@@ -499,6 +499,8 @@ static void queue_return(struct broker *b, struct entry *e, bool has_failed)
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
+    if (q->log != NULL)
+        queue_stream_settled(b, e);
     queue_end_out(b, e);
     if (q->log != NULL) { /* it was a receipt: whatever becomes of it, the message stays */
         outcome = ACCEPTED;

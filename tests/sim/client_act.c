@@ -468,8 +468,10 @@ static void put_arguments(struct pen *p, const struct sim_queue *q)
 {
     if (q->max_length > 0)
         table_put_i32(p, BYTES("x-max-length"), (int32_t)q->max_length);
-    if (q->refuses)
+    if (q->refuses || q->must_arrive)
         table_put_string(p, BYTES("x-overflow"), BYTES("reject-publish"));
+    if (q->must_arrive)
+        table_put_string(p, BYTES("x-dead-letter-strategy"), BYTES("at-least-once"));
     if (q->ttl_ms > 0)
         table_put_i32(p, BYTES("x-message-ttl"), (int32_t)q->ttl_ms);
     if (q->max_priority > 0)

@@ -43,9 +43,12 @@ void topology_init(struct topology *t, struct rng *r)
             },
     };
     for (unsigned i = 0; i < QUEUE_COUNT; i++) {
-        t->queues[i].is_durable = !t->queues[i].is_passing;
-        if (t->queues[i].letters_exchange == NULL)
-            t->queues[i].dead_to = NO_QUEUE;
+        struct sim_queue *q = &t->queues[i];
+        q->is_durable = !q->is_passing;
+        if (q->letters_exchange == NULL)
+            q->dead_to = NO_QUEUE;
+        else
+            q->must_arrive = q->max_length == 0 && rng_one_in(r, 2);
     }
 }
 
