@@ -49,8 +49,9 @@ app.conf.update(
     worker_prefetch_multiplier=int(os.environ.get("INTEROP_PREFETCH", "1")),
     worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=True,
-    broker_connection_retry=False,
-    broker_connection_max_retries=0,
+    broker_connection_retry="INTEROP_RECONNECT" in os.environ,
+    broker_connection_max_retries=100 if "INTEROP_RECONNECT" in os.environ else 0,
+    broker_transport_options={"confirm_publish": True},
 )
 
 
