@@ -99,6 +99,14 @@ static void on_cipher(void *arg, const char *name, const char *value, uint64_t n
     l->ciphers[l->tls.n_ciphers++] = value;
 }
 
+static void on_sni(void *arg, const char *name, const char *value, uint64_t number)
+{
+    (void)name, (void)number;
+    struct listeners *l = arg;
+    l->snis = alloc_array((void *)l->snis, l->tls.n_snis + 1, sizeof(char *));
+    l->snis[l->tls.n_snis++] = value;
+}
+
 static void read_tls(struct listeners *l, const struct config *c)
 {
     struct reading r = {.l = l};
@@ -126,6 +134,8 @@ static void read_tls(struct listeners *l, const struct config *c)
     };
     config_each(c, KEY_TLS_CIPHERS, on_cipher, l);
     l->tls.ciphers = l->ciphers;
+    config_each(c, KEY_TLS_SNI, on_sni, l);
+    l->tls.snis = l->snis;
 }
 
 /* ---- All of it. */
@@ -144,6 +154,7 @@ void listeners_fini(struct listeners *l)
 {
     free(l->all);
     free((void *)l->ciphers);
+    free((void *)l->snis);
     free(l->proxies);
 }
 

@@ -29,6 +29,7 @@ char *definitions_describe(const struct change *c)
                           BYTES_ARG(s->name), BYTES_ARG(s->key), BYTES_ARG(s->vhost));
     case DEFINE_PARAMETER:
     case DEFINE_PART:
+    case DEFINE_BOOKMARK:
     case DEFINE_CLASSES:
         break;
     }

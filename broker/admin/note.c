@@ -35,6 +35,7 @@ static struct bytes kind_of(const struct change *c)
             return BYTES("policy");
         return bytes_equal(c->spec->type, BYTES("operator_policy")) ? BYTES("operator-policy") : BYTES("parameter");
     case DEFINE_PART:
+    case DEFINE_BOOKMARK:
     case DEFINE_CLASSES:
         break;
     }

@@ -96,6 +96,7 @@ static char *refuse_content(const struct change *c, enum reason *why)
     case DEFINE_BINDING:
         return alter_refuse_topology(c, why);
     case DEFINE_PART:
+    case DEFINE_BOOKMARK:
     case DEFINE_CLASSES:
         break;
     }

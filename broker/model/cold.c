@@ -205,7 +205,7 @@ void cold_drop(struct broker *b, struct queue *q, uint64_t messages, uint64_t by
     c->count -= messages;
     c->bytes -= bytes;
     q->ready_count -= messages;
-    q->ready_bytes -= bytes;
+    queue_take_bytes(q, bytes);
     b->totals.messages_ready -= messages;
     if (c->count > 0)
         return;

@@ -11,7 +11,8 @@
 #include "broker/model/state.h"
 #include "broker/port/load.h"
 
-enum { POSITION_BITS = 20 }; /* of a key: those of the same time go in the order in which they came */
+/* Of a key: those of the same time go in the order in which they would be delivered, as far as these bits say. */
+enum { RANK_BITS = 20, LEVEL_BITS = 8 };
 
 void expiring_init(struct expiring *x)
 {
@@ -30,15 +31,17 @@ void expiring_fini(struct expiring *x)
 /* --- in memory
  * ------------------------------------------------------------------------------------------------------*/
 
-static uint64_t key_of(const struct entry *e)
+static uint64_t key_of(const struct queue *q, const struct entry *e)
 {
-    return e->expires_at << POSITION_BITS | (e->position & ((UINT64_C(1) << POSITION_BITS) - 1));
+    unsigned bits = q->ready.levels != NULL ? RANK_BITS - LEVEL_BITS : RANK_BITS;
+    uint64_t level = q->ready.levels != NULL ? UINT8_MAX - ready_level(&q->ready, e->msg) : 0;
+    return e->expires_at << RANK_BITS | level << bits | (e->position & ((UINT64_C(1) << bits) - 1));
 }
 
 static void add(struct queue *q, struct entry *e)
 {
     heap_node_init(&e->in_expiring);
-    heap_add(&q->expiring.heap, &e->in_expiring, key_of(e));
+    heap_add(&q->expiring.heap, &e->in_expiring, key_of(q, e));
     e->is_expiring = true;
 }
 
@@ -83,7 +86,7 @@ struct entry *expiring_first(const struct broker *b, const struct queue *q)
     if (q->ready.levels != NULL || list_is_empty(&q->ready.list))
         return late;
     struct entry *first = item_of(q->ready.list.ring.next, struct entry, in_queue);
-    return late == NULL || key_of(first) < key_of(late) ? first : late;
+    return late == NULL || key_of(q, first) < key_of(q, late) ? first : late;
 }
 
 static void put_in(void *arg, struct entry *e)
@@ -238,7 +241,7 @@ void expiring_check(const struct broker *b, const struct queue *q)
     const struct expiring *x = &q->expiring;
     for (size_t i = 0; i < x->heap.count; i++) {
         const struct entry *e = item_of(x->heap.nodes[i], struct entry, in_expiring);
-        CHECK(e->is_expiring && e->queue == q && x->heap.nodes[i]->key == key_of(e));
+        CHECK(e->is_expiring && e->queue == q && x->heap.nodes[i]->key == key_of(q, e));
         CHECK(e->state == ENTRY_READY || e->state == ENTRY_RETURNED);
     }
     CHECK(!x->is_fetching || q->cold.is_loading);

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "broker/model/bookmark.h"
 #include "broker/model/entry.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
@@ -24,6 +25,11 @@ static void on_aging(struct broker *b, struct wakeup *t)
     queue_mark_dirty(b, item_of(t, struct log, aging)->queue);
 }
 
+static void on_saving(struct broker *b, struct wakeup *t)
+{
+    bookmark_save_all(b, item_of(t, struct log, saving)->queue);
+}
+
 struct log *log_create(struct broker *b, struct queue *q)
 {
     struct log *l = alloc_zeroed(sizeof *l);
@@ -32,6 +38,8 @@ struct log *log_create(struct broker *b, struct queue *q)
     list_init(&l->replays);
     link_init(&l->suspended);
     wakeup_init(&l->aging, on_aging);
+    list_init(&l->bookmarks);
+    wakeup_init(&l->saving, on_saving);
     l->receipt = message_create(&(struct message_spec){.expiration_ms = MESSAGE_NO_EXPIRATION});
     return l;
 }
@@ -281,6 +289,7 @@ void log_forget_parts(struct broker *b, struct queue *q)
 {
     const struct log *l = q->log;
     forget_stale(b, q);
+    bookmark_forget_all(b, q);
     for (size_t i = l->first_part; b->records && i + 1 < l->n_parts; i++)
         remember_part(b, RECORD_UNDEFINE, q, &l->parts[i]);
 }
@@ -297,6 +306,7 @@ uint64_t log_drop(struct broker *b, struct queue *q)
     q->ready_count = 0;
     queue_take_bytes(q, q->ready_bytes);
     wakeup_set(b, &l->aging, UINT64_MAX);
+    wakeup_set(b, &l->saving, UINT64_MAX);
     list_remove(&l->suspended);
     return count;
 }
@@ -306,6 +316,7 @@ void log_destroy(struct log *l)
     if (l == NULL)
         return;
     CHECK(list_is_empty(&l->replays) && l->n_recent == 0);
+    bookmark_free_all(l->queue);
     message_unref(l->receipt);
     free(l->recent);
     free(l->stale);

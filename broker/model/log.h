@@ -71,8 +71,11 @@ struct log {
     } milestones[LOG_MILESTONES];
     struct log_stamp last; /* of the newest message */
 
-    struct list replays;     /* all readers */
-    struct wakeup aging;     /* when the first part may be too old */
+    struct list replays;   /* all readers */
+    struct wakeup aging;   /* when the first part may be too old */
+    struct list bookmarks; /* owned: all */
+    uint64_t n_bookmarks;
+    struct wakeup saving;    /* when those that have moved are recorded */
     struct message *receipt; /* shared: stands for what is out in entries, which keep no messages here */
     struct link suspended;   /* on log_state.suspended */
     struct queue *queue;     /* borrowed */

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/str.h"
+#include "broker/model/bookmark.h"
 #include "broker/model/consumer.h"
 #include "broker/model/log.h"
 #include "broker/model/offset.h"
@@ -72,6 +73,10 @@ static char *refuse_consumer(const struct queue *q, const struct spec *spec, uin
         why = replay_filter_read(spec->arguments, &filter);
         key = "x-stream-filter";
     }
+    if (why == NULL) {
+        bookmark_is_wanted(spec->arguments, &why);
+        key = "x-stream-automatic-offset-tracking";
+    }
     if (why == NULL)
         return NULL;
     char *text = refuse_argument(q, key, ": ", why);
@@ -97,6 +102,12 @@ void queue_stream_begin(struct broker *b, struct queue *q, struct consumer *c)
     char *why = offset_read(c->arguments, b->now.wall_ms, &from);
     CHECK(why == NULL);
     c->replay = replay_create(b, q, c, &from);
+}
+
+void queue_stream_settled(struct broker *b, const struct entry *e)
+{
+    if (e->consumer != NULL && e->consumer->replay != NULL)
+        bookmark_settled(b, e->consumer->replay, e->position);
 }
 
 const struct queue_kind queue_stream = {

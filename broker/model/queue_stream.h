@@ -7,6 +7,9 @@
 
 extern const struct queue_kind queue_stream;
 
+/* A message that is out comes to its end, whatever the outcome. */
+void queue_stream_settled(struct broker *b, const struct entry *e);
+
 /* The consumer has just been made: it begins to read. */
 void queue_stream_begin(struct broker *b, struct queue *q, struct consumer *c);
 #endif

@@ -1,6 +1,7 @@
 #include "broker/model/remember.h"
 
 #include "base/check.h"
+#include "broker/model/bookmark.h"
 #include "broker/model/cold.h"
 #include "broker/model/exchange.h"
 #include "broker/model/log.h"
@@ -202,6 +203,13 @@ void remember_part(struct broker *b, enum record_kind kind, const struct queue *
                                          .last_ms = p->last_ms};
     if (b->records)
         remember(b, kind)->definition = definition_of_part(&part, kind == RECORD_DEFINE);
+}
+
+void remember_bookmark(struct broker *b, enum record_kind kind, const struct queue *q, const struct bookmark *m)
+{
+    if (b->records)
+        remember(b, kind)->definition =
+            definition_of_bookmark(q->id, bytes_of(m->tag, m->tag_len), m->next, kind == RECORD_DEFINE);
 }
 
 void remember_read(struct broker *b, const struct queue *q, uint64_t from, uint64_t reader, uint32_t messages_max,

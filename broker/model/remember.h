@@ -16,6 +16,7 @@
 #include "broker/port/record.h"
 
 struct binding;
+struct bookmark;
 struct exchange;
 struct log_part;
 struct outlet;
@@ -75,6 +76,9 @@ void remember_trim(struct broker *b, const struct queue *q, uint64_t before);
 
 /* A part of a stream's log is closed, or gone.  kind as above. */
 void remember_part(struct broker *b, enum record_kind kind, const struct queue *q, const struct log_part *p);
+
+/* How far a reader of a stream is.  kind as above. */
+void remember_bookmark(struct broker *b, enum record_kind kind, const struct queue *q, const struct bookmark *m);
 
 /* A reader of a stream asks for messages from an offset on. */
 void remember_read(struct broker *b, const struct queue *q, uint64_t from, uint64_t reader, uint32_t messages_max,

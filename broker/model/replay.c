@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/str.h"
+#include "broker/model/bookmark.h"
 #include "broker/model/consumer.h"
 #include "broker/model/entry.h"
 #include "broker/model/log.h"
@@ -119,6 +120,9 @@ struct replay *replay_create(struct broker *b, struct queue *q, struct consumer 
     char *refusal = replay_filter_read(c->arguments, &r->filter);
     CHECK(refusal == NULL);
     begin(r, from);
+    if (bookmark_is_wanted(c->arguments, &refusal))
+        bookmark_open(b, r, c->tag);
+    CHECK(refusal == NULL);
     queue_mark_dirty(b, q);
     return r;
 }
@@ -142,6 +146,7 @@ static void drop_load(struct broker *b, struct replay *r)
 
 void replay_destroy(struct broker *b, struct replay *r)
 {
+    bookmark_close(b, r);
     while (r->loads[0] != NULL)
         drop_load(b, r);
     list_remove(&r->in_log);

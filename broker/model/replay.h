@@ -54,6 +54,9 @@ struct replay {
     bool is_loading;
     uint64_t load_end; /* what is being loaded: from there on the log did not go when it was asked for */
 
+    struct bookmark *bookmark; /* borrowed; NULL: it has none */
+    uint64_t settled_to;       /* with one: the highest offset that its consumer has settled, plus one */
+
     bool is_seeking; /* it begins with the first message that is not older than this, between low and high */
     uint64_t seek_ms, low, high;
 };

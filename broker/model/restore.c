@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "broker/model/access.h"
+#include "broker/model/bookmark.h"
 #include "broker/model/broker.h"
 #include "broker/model/cold.h"
 #include "broker/model/delayed.h"
@@ -154,6 +155,7 @@ static bool restore_in_vhost(struct broker *b, enum definition_class what, struc
     case DEFINE_USER:
     case DEFINE_PARAMETER:
     case DEFINE_PART:
+    case DEFINE_BOOKMARK:
     case DEFINE_CLASSES:
         break;
     }
@@ -186,6 +188,8 @@ bool broker_restore_definition(struct broker *b, enum definition_class what, uin
     CHECK(b->position == 0);
     if (what == DEFINE_PART)
         return log_restore_part(b, queue, key, value);
+    if (what == DEFINE_BOOKMARK)
+        return bookmark_restore(b, queue, key, value);
     struct spec *spec = definition_read_spec(what, key, value, &vhost);
     if (spec == NULL)
         return false;

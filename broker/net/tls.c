@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "broker/net/sni.h"
 
 enum { KEY_NAME_BYTES = 16, KEY_BYTES = 32, SESSION_SECONDS = 3600, DAY_SECONDS = 86400 };
 
@@ -41,6 +42,7 @@ struct ticket_key {
 struct tls {
     atomic_uint holders;
     SSL_CTX *context;                /* owned */
+    struct sni *sni;                 /* owned; NULL: there is one certificate for all names */
     const struct tls_config *config; /* borrowed */
     time_t expiry;
     pthread_mutex_t lock;
@@ -349,6 +351,23 @@ static int on_ticket(SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *ciphe
     return result;
 }
 
+static int on_name(SSL *ssl, int *alert, void *arg)
+{
+    (void)alert;
+    const struct tls *t = arg;
+    return sni_choose(t->sni, ssl) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static bool load_names(struct tls *t, const struct tls_config *c, char **error)
+{
+    if (c->n_snis == 0)
+        return true;
+    t->sni = sni_create(c->snis, c->n_snis, c->password, error);
+    SSL_CTX_set_tlsext_servername_callback(t->context, on_name);
+    SSL_CTX_set_tlsext_servername_arg(t->context, t);
+    return t->sni != NULL;
+}
+
 static void set_sessions(SSL_CTX *context, const struct tls_config *c)
 {
     static const uint8_t id[] = "millrace amqp";
@@ -415,7 +434,8 @@ struct tls *tls_create(const struct tls_config *config, char **error)
     set_verification(context, config);
     if (choose_ciphers(context, config, error) && load_parameters(context, config, error) &&
         load_certificate(t, config, error) && load_key(context, config, error) &&
-        load_authorities(context, config, error) && load_lists(context, config, error)) {
+        load_authorities(context, config, error) && load_lists(context, config, error) &&
+        load_names(t, config, error)) {
         ERR_clear_error();
         return t;
     }
@@ -434,6 +454,7 @@ void tls_unref(struct tls *t)
     if (t == NULL || atomic_fetch_sub(&t->holders, 1) > 1)
         return;
     SSL_CTX_free(t->context);
+    sni_destroy(t->sni);
     pthread_mutex_destroy(&t->lock);
     OPENSSL_cleanse(t->keys, sizeof t->keys);
     free(t);

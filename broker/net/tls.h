@@ -35,6 +35,8 @@ struct tls_config {
     const char *certfile;   /* PEM: our certificate, and what is between it and a root */
     const char *keyfile;    /* PEM; NULL: it is in certfile */
     const char *password;   /* the key's */
+    const char *const *snis; /* PEM: certificates with their keys, for clients that ask for other names (sni.h) */
+    unsigned n_snis;
     bool verify_peer;       /* ask for a certificate, and refuse one that is not good */
     bool needs_certificate; /* … and who has none (fail_if_no_peer_cert) */
     unsigned depth;         /* certificates between a peer's and a trusted one */

@@ -211,7 +211,7 @@ struct spec *definition_read_spec(enum definition_class what, struct bytes key, 
 {
     struct spec s = {0};
     struct cursor c = cursor_over(value);
-    if ((unsigned)what >= DEFINE_CLASSES || what == DEFINE_PART)
+    if ((unsigned)what >= DEFINE_CLASSES || what == DEFINE_PART || what == DEFINE_BOOKMARK)
         return NULL;
     read_value(&c, what, &s, vhost);
     if (c.bad || cursor_left(&c) > 0 || !key_fits(what, key, *vhost, &s))
@@ -247,12 +247,39 @@ bool definition_read_part(uint64_t queue, struct bytes key, struct bytes value, 
     return is_known && named == queue && !k.bad && !v.bad && cursor_left(&k) == 0 && cursor_left(&v) == 0;
 }
 
+struct definition *definition_of_bookmark(uint64_t queue, struct bytes tag, uint64_t next, bool with_value)
+{
+    uint8_t key[sizeof queue + DEFINITION_NAME_MAX], value[1 + sizeof next];
+    struct pen k = pen_over(key, sizeof key), v = pen_over(value, sizeof value);
+    pen_u64(&k, queue);
+    pen_bytes(&k, tag);
+    pen_u8(&v, DEFINITION_VERSION);
+    pen_u64(&v, next);
+    return definition_create(DEFINE_BOOKMARK, queue, pen_written(&k), with_value ? pen_written(&v) : (struct bytes){0});
+}
+
+bool definition_read_bookmark(uint64_t queue, struct bytes key, struct bytes value, struct bytes *tag, uint64_t *next)
+{
+    struct cursor k = cursor_over(key), v = cursor_over(value);
+    uint64_t named = cursor_u64(&k);
+    bool is_known = cursor_u8(&v) == DEFINITION_VERSION;
+    *next = cursor_u64(&v);
+    *tag = cursor_take(&k, cursor_left(&k));
+    return is_known && named == queue && !k.bad && !v.bad && cursor_left(&v) == 0 && tag->len <= DEFINITION_NAME_MAX;
+}
+
 bool definition_read_key(enum definition_class what, struct bytes key, struct bytes *vhost, struct bytes *name)
 {
     struct cursor c = cursor_over(key);
     if (what == DEFINE_PART) {
         *vhost = *name = (struct bytes){0};
         return key.len == PART_KEY_BYTES;
+    }
+    if (what == DEFINE_BOOKMARK) {
+        uint64_t queue = cursor_u64(&c);
+        *vhost = (struct bytes){0};
+        *name = cursor_take(&c, cursor_left(&c));
+        return !c.bad && queue != 0;
     }
     *vhost = cursor_longstr(&c);
     *name = *vhost;
@@ -278,6 +305,7 @@ const char *definition_word(enum definition_class what)
         [DEFINE_TOPIC_PERMISSION] = "topic permission",
         [DEFINE_PARAMETER] = "parameter",
         [DEFINE_PART] = "part of a stream",
+        [DEFINE_BOOKMARK] = "offset of a reader",
     };
     return (unsigned)what < DEFINE_CLASSES ? words[what] : "unknown";
 }

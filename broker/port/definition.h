@@ -56,6 +56,11 @@ struct definition_part {
 struct definition *definition_of_part(const struct definition_part *p, bool with_value);
 bool definition_read_part(uint64_t queue, struct bytes key, struct bytes value, struct definition_part *out);
 
+/* How far the reader of a stream with this tag has read: BOOKMARK, likewise.  Its key is the queue's number and the
+ * tag, its value a version and the next offset. */
+struct definition *definition_of_bookmark(uint64_t queue, struct bytes tag, uint64_t next, bool with_value);
+bool definition_read_bookmark(uint64_t queue, struct bytes key, struct bytes value, struct bytes *tag, uint64_t *next);
+
 /* "vhost", "exchange", "topic permission", …: for people. */
 const char *definition_word(enum definition_class what);
 

@@ -38,7 +38,8 @@ enum definition_class {
     DEFINE_PERMISSION,
     DEFINE_TOPIC_PERMISSION,
     DEFINE_PARAMETER,
-    DEFINE_PART, /* of a stream's log */
+    DEFINE_PART,     /* of a stream's log */
+    DEFINE_BOOKMARK, /* of a reader of a stream */
     DEFINE_CLASSES
 };
 

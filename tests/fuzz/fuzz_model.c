@@ -19,6 +19,7 @@
 #include "broker/port/message.h"
 #include "broker/port/move.h"
 #include "broker/port/queue_options.h"
+#include "codec/properties.h"
 #include "codec/table.h"
 #include "tests/unit/keepsake.h"
 
@@ -32,6 +33,7 @@ struct run {
     struct effects effects;
     struct instant now;
     struct keepsake keepsake;
+    bool is_cold; /* MODE_COLD */
     uint64_t steps;
     bool attached[CLIENTS];
     bool consuming[CLIENTS][CONSUMERS];
@@ -81,9 +83,17 @@ static uint64_t pick_limit(struct run *r)
 /* A declaration with some arguments; buf keeps its table. */
 static struct spec *pick_spec(struct run *r)
 {
-    static const char *const types[] = {"direct",           "fanout",         "topic",          "headers",
-                                        "nonsense",         "x-random",       "x-local-random", "x-consistent-hash",
-                                        "x-recent-history", "x-modulus-hash", "x-random"};
+    static const char *const types[] = {"direct",
+                                        "fanout",
+                                        "topic",
+                                        "headers",
+                                        "nonsense",
+                                        "x-random",
+                                        "x-local-random",
+                                        "x-consistent-hash",
+                                        "x-recent-history",
+                                        "x-modulus-hash",
+                                        "x-delayed-message"};
     uint8_t buf[256];
     struct pen p = pen_over(buf, sizeof buf);
     unsigned flags = pick(r, 256);
@@ -120,6 +130,11 @@ static struct spec *pick_spec(struct run *r)
             s.options.group_header = BYTES("g");
         s.options.publish_rate = what == 7 ? 1 : SPEC_NONE;
     }
+    if (pick(r, 4) == 1) {
+        s.options.retry_type = (uint8_t)pick(r, RETRY_RETURNED + 1);
+        s.options.retry_growth = (uint8_t)pick(r, RETRY_EXPONENTIAL + 1);
+        s.options.retry_min_ms = pick_limit(r);
+    }
     if (s.options.expires_ms == 0)
         s.options.expires_ms = 1;
     if (pick(r, 2) == 1) {
@@ -136,6 +151,8 @@ static struct spec *pick_spec(struct run *r)
     }
     if (pick(r, 4) == 1)
         table_put_string(&p, BYTES("x-match"), pick(r, 2) == 1 ? BYTES("any") : BYTES("all"));
+    if (bytes_equal(s.type, BYTES("x-delayed-message")))
+        table_put_string(&p, BYTES("x-delayed-type"), bytes_of_string(types[pick(r, 8)]));
     if (pick(r, 8) == 1)
         table_put_i64(&p, BYTES("x-recent-history-length"), pick(r, 4));
     if (pick(r, 8) == 1)
@@ -144,8 +161,19 @@ static struct spec *pick_spec(struct run *r)
     return spec_create(&s);
 }
 
+/* Its properties, in buf. */
+static struct bytes pick_delay(struct run *r, uint8_t *buf, size_t room)
+{
+    uint8_t table[32];
+    struct pen headers = pen_over(table, sizeof table), p = pen_over(buf, room);
+    table_put_i32(&headers, BYTES("x-delay"), (int32_t)pick(r, 256) - 16);
+    properties_encode(&p, &(struct properties){.flags = PROPERTY_headers, .headers = pen_written(&headers)});
+    return pen_written(&p);
+}
+
 static struct message *pick_message(struct run *r)
 {
+    uint8_t delayed[64];
     static const uint8_t cc[] = {0, 0, 0, 1, 'b', 0, 0, 0, 1, 'c'};
     static const uint8_t keyed[] = "\x20\0\0\0\0\x25\x16x-deduplication-headerS\0\0\0\x01k\x01gS\0\0\0\x01v";
     unsigned size = pick(r, 8), key = pick(r, 8);
@@ -153,10 +181,13 @@ static struct message *pick_message(struct run *r)
     memcpy(properties, keyed, sizeof properties);
     properties[34] = (uint8_t)('a' + key);
     properties[sizeof properties - 1] = (uint8_t)('0' + key % 3);
+    struct bytes some = key == 7  ? pick_delay(r, delayed, sizeof delayed)
+                        : key > 0 ? bytes_of(properties, sizeof properties)
+                                  : bytes_of("\0\0", 2);
     struct message *m = message_create(&(struct message_spec){
         .exchange = pick_name(r),
         .routing_key = pick_key(r),
-        .properties = key > 0 ? bytes_of(properties, sizeof properties) : bytes_of("\0\0", 2),
+        .properties = some,
         .extra_keys = pick(r, 4) == 1 ? bytes_of(cc, sizeof cc) : (struct bytes){0},
         .cc_count = 1,
         .body_size = size,
@@ -173,7 +204,7 @@ static struct message *pick_message(struct run *r)
 static struct command pick_settle(struct run *r)
 {
     ticket t = r->ticket_count > 0 ? r->tickets[pick(r, r->ticket_count)] : (ticket){pick(r, 9), pick(r, 3)};
-    return (struct command){.verb = SETTLE, .settle = {.ticket = t, .outcome = (enum outcome)pick(r, 3)}};
+    return (struct command){.verb = SETTLE, .settle = {.ticket = t, .outcome = (enum outcome)pick(r, HELD)}};
 }
 
 static struct command pick_commit(struct run *r)
@@ -328,7 +359,12 @@ static struct changes *pick_changes(struct run *r)
         enum definition_class what = (enum definition_class)pick(r, DEFINE_PART);
         static const enum change_kind kinds[] = {CHANGE_PUT, CHANGE_REMOVE, CHANGE_PURGE, CHANGE_UPDATE};
         enum change_kind kind = kinds[pick(r, what == DEFINE_QUEUE ? 4 : 2)];
-        changes_add(all, kind, what, pick_object(r, what));
+        struct spec *spec = pick_object(r, what);
+        if (what == DEFINE_EXCHANGE && pick(r, 4) == 1) {
+            kind = CHANGE_CANCEL;
+            spec->serial = pick(r, 8);
+        }
+        changes_add(all, kind, what, spec);
     }
     return all;
 }
@@ -350,7 +386,8 @@ static struct move *pick_move(struct run *r)
 static struct command pick_look(struct run *r)
 {
     struct bytes vhost = pick_vhost(r), name = pick_name(r);
-    struct inspection *i = inspection_create(INSPECT_MESSAGES, &vhost, &name);
+    bool is_delayed = r->is_cold && pick(r, 2) == 1; /* it waits for loads, where there are records */
+    struct inspection *i = inspection_create(is_delayed ? INSPECT_DELAYED : INSPECT_MESSAGES, &vhost, &name);
     i->cursor = pick(r, 4);
     i->limit = pick(r, 4);
     return (struct command){.verb = INSPECT, .inspection = i};
@@ -539,7 +576,7 @@ static void restart(struct run *r)
     keepsake_restore(&r->keepsake, r->broker);
     for (uint64_t q = 1; q < r->keepsake.next_queue; q++)
         kept += keepsake_count(&r->keepsake, q);
-    CHECK(broker_totals(r->broker).messages_ready == kept);
+    CHECK(broker_totals(r->broker).messages_ready + broker_totals(r->broker).messages_delayed == kept);
     broker_check(r->broker);
     step(r, NULL, 0);
     for (unsigned i = 0; i < RESTART_LOADS && answer_load(r, true); i++)
@@ -555,6 +592,7 @@ static uint64_t play(const uint8_t *data, size_t size, enum mode mode)
     r->now = (struct instant){.ms = 1, .wall_ms = 1};
     effects_init(&r->effects);
     keepsake_init(&r->keepsake);
+    r->is_cold = mode == MODE_COLD;
     struct broker_config config = config_for(mode, pick(r, 2) == 1 ? 2000 : UINT64_MAX);
     r->broker = broker_create(&config);
     let_guest_in(r);

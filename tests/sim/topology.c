@@ -33,6 +33,7 @@ void topology_init(struct topology *t, struct rng *r)
                                .is_quorum = rng_one_in(r, 2),
                                .has_return_limit = true,
                                .return_limit = rng_below(r, 4)},
+                [Q_LATE] = {.name = "late"},
                 [Q_GRAVE] = {.name = "grave"},
                 [Q_PASSING] = {.name = "passing", .is_passing = true},
                 [Q_LOG] = {.name = "log",
@@ -42,9 +43,12 @@ void topology_init(struct topology *t, struct rng *r)
             },
     };
     for (unsigned i = 0; i < QUEUE_COUNT; i++) {
-        t->queues[i].is_durable = !t->queues[i].is_passing;
-        if (t->queues[i].letters_exchange == NULL)
-            t->queues[i].dead_to = NO_QUEUE;
+        struct sim_queue *q = &t->queues[i];
+        q->is_durable = !q->is_passing;
+        if (q->letters_exchange == NULL)
+            q->dead_to = NO_QUEUE;
+        else
+            q->must_arrive = q->max_length == 0 && rng_one_in(r, 2);
     }
 }
 

@@ -22,12 +22,15 @@ enum sim_queue_id {
     Q_PRIOR,         /* priorities */
     Q_SINGLE,        /* one consumer at a time */
     Q_LIMITED,       /* a limit of returns, dead letters to Q_GRAVE; of type quorum, maybe */
+    Q_LATE,          /* behind the exchange "later", which delays messages */
     Q_GRAVE,
     Q_PASSING, /* auto-delete, deleted and declared again at any time: its messages may vanish */
     Q_LOG,     /* a stream */
     QUEUE_COUNT,
     NO_QUEUE = 0xff
 };
+
+enum { DELAY_MAX_MS = 300 }; /* of "later" */
 
 struct sim_queue {
     const char *name;
@@ -38,6 +41,7 @@ struct sim_queue {
     bool is_single, is_quorum, has_return_limit;
     uint32_t return_limit; /* has_return_limit: how often a message may come back */
     bool is_passing, is_durable, is_stream;
+    bool must_arrive; /* its dead letters go at least once */
     uint32_t segment_bytes, keep_bytes; /* is_stream; keep_bytes 0: it keeps everything */
     uint8_t dead_to;                    /* NO_QUEUE: nowhere */
 };

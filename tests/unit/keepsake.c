@@ -170,12 +170,15 @@ static void take_define(struct keepsake *k, struct record *r)
     struct definition *d = r->definition;
     struct bytes vhost;
     struct definition_part part;
-    bool is_part = d->what == DEFINE_PART;
-    struct spec *s = is_part ? NULL : definition_read_spec(d->what, d->key, d->value, &vhost);
+    struct bytes tag;
+    uint64_t next;
+    bool is_part = d->what == DEFINE_PART, is_bookmark = d->what == DEFINE_BOOKMARK;
+    struct spec *s = is_part || is_bookmark ? NULL : definition_read_spec(d->what, d->key, d->value, &vhost);
     bool is_durable_anyway = d->what != DEFINE_EXCHANGE && d->what != DEFINE_QUEUE;
     struct kept_definition *old = find_definition(k, d);
-    CHECK(is_part ? definition_read_part(d->queue, d->key, d->value, &part)
-                  : s != NULL && (is_durable_anyway || s->durable));
+    CHECK(is_part       ? definition_read_part(d->queue, d->key, d->value, &part)
+          : is_bookmark ? definition_read_bookmark(d->queue, d->key, d->value, &tag, &next)
+                        : s != NULL && (is_durable_anyway || s->durable));
     CHECK(!is_part || old == NULL);
     bool is_same_queue = old != NULL && d->what == DEFINE_QUEUE && old->definition->queue == d->queue;
     CHECK(old == NULL || d->what >= DEFINE_USER || d->what == DEFINE_VHOST || is_same_queue); /* they are changed */

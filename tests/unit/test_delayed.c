@@ -93,8 +93,7 @@ static void restart(struct pair *p, uint64_t down_ms)
     world_forget(&p->w);
 }
 
-/* Persistent or not: that must not matter. */
-static void publish(struct pair *p, unsigned number, int64_t delay_ms)
+static void publish_as(struct pair *p, unsigned number, int64_t delay_ms, uint8_t flags)
 {
     uint8_t table[64], properties[128];
     char body[16];
@@ -106,10 +105,16 @@ static void publish(struct pair *p, unsigned number, int64_t delay_ms)
                                                               .routing_key = BYTES("k"),
                                                               .properties = pen_written(&out),
                                                               .body_size = strlen(body),
-                                                              .flags = MESSAGE_HAS_HEADERS,
+                                                              .flags = MESSAGE_HAS_HEADERS | flags,
                                                               .expiration_ms = MESSAGE_NO_EXPIRATION});
     message_fill(m, bytes_of_string(body));
     world_do(&p->w, (struct command){.verb = PUBLISH, .publish = {.msg = m, .confirm = true}}, 0, 0);
+}
+
+/* Persistent or not: that must not matter. */
+static void publish(struct pair *p, unsigned number, int64_t delay_ms)
+{
+    publish_as(p, number, delay_ms, 0);
 }
 
 static unsigned got(struct pair *p)
@@ -470,6 +475,90 @@ TEST(ten_years_are_not_too_long)
     pair_fini(&p);
 }
 
+/* --- all of it at once */
+
+enum { ALL = 400 };
+
+/* What is to become of each message: by the wall clock. */
+struct account {
+    uint64_t due[ALL];
+    bool is_cancelled[ALL];
+    unsigned n;
+};
+
+static void drain(struct pair *p, const struct account *a)
+{
+    unsigned expected = 0, before = 0;
+    for (unsigned i = 0; i < a->n; i++)
+        expected += !a->is_cancelled[i];
+    for (unsigned n = 0; n < expected; n++) {
+        serve(p);
+        unsigned number = got(p);
+        assert_in_range(number, 0, a->n - 1);
+        assert_false(a->is_cancelled[number]);
+        if (n > 0) /* by time, and of the same time by number */
+            assert_true(a->due[before] < a->due[number] || (a->due[before] == a->due[number] && before < number));
+        before = number;
+    }
+    assert_null(world_get(&p->w, "q"));
+    assert_int_equal(delayed(p), 0);
+}
+
+static void cancel_any(struct pair *p, struct account *a, uint64_t id)
+{
+    enum change_outcome outcome = cancel(p, id);
+    if (outcome == CHANGE_REMOVED) {
+        assert_in_range(id, 0, a->n - 1);
+        assert_false(a->is_cancelled[id]);
+        a->is_cancelled[id] = true;
+    } else if (outcome == CHANGE_NOTHING) { /* it is there already, or has gone */
+        assert_true(id >= a->n || a->is_cancelled[id] || a->due[id] <= p->w.now.wall_ms);
+    }
+}
+
+/* Publishes, cancels, waits, restarts, with loads that come late; nothing is lost, nothing comes twice, all in order.
+ */
+static void run(uint64_t random, uint32_t window_messages, uint32_t window_bytes)
+{
+    struct pair p;
+    struct account a = {0};
+    pair_init(&p, window_messages);
+    p.config.window_queue_bytes = window_bytes;
+    restart(&p, 0);
+    for (unsigned step = 0; step < 3 * ALL; step++) {
+        random = random * 6364136223846793005U + 1442695040888963407U;
+        unsigned what = (unsigned)(random >> 59), how_long = (unsigned)(random >> 32) % 300;
+        if (what < 14 && a.n < ALL) {
+            a.due[a.n] = p.w.now.wall_ms + how_long + 1;
+            publish_as(&p, a.n++, how_long + 1, MESSAGE_PERSISTENT);
+        } else if (what < 20) {
+            world_wait(&p.w, how_long / 10);
+        } else if (what < 22) {
+            cancel_any(&p, &a, (random >> 40) % (a.n + 2));
+        } else if (what == 22 && step % 4 == 0) {
+            restart(&p, how_long);
+        } else if (what < 27) {
+            serve(&p);
+        }
+        take(&p); /* records of one instant at a time */
+    }
+    world_forget(&p.w);
+    world_wait(&p.w, 1000);
+    drain(&p, &a);
+    assert_int_equal(keepsake_count(&p.k, 2), 0);
+    pair_fini(&p);
+}
+
+TEST(nothing_is_lost_and_nothing_comes_twice)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        run(seed, 0, 0);
+        run(seed, 8, 0);
+        run(seed, 8, 2000);
+        run(seed, 64, 1);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +575,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_not_known_yet_cannot_be_cancelled),
         cmocka_unit_test(a_list_under_way_is_answered_when_its_exchange_goes),
         cmocka_unit_test(ten_years_are_not_too_long),
+        cmocka_unit_test(nothing_is_lost_and_nothing_comes_twice),
     };
     return unit_main("delayed", tests, argc, argv);
 }

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "broker/model/bookmark.h"
 #include "broker/model/log.h"
 #include "broker/model/queue.h"
 #include "broker/model/replay.h"
@@ -718,6 +719,100 @@ TEST(a_restored_part_that_is_nonsense_is_refused)
     pair_fini(&p);
 }
 
+/* A part that overtook its messages, for want of room: the one that is being written, or none. */
+TEST(parts_of_messages_that_never_came_are_taken_back)
+{
+    struct pair p;
+    pair_init(&p);
+    declare(&p);
+    publish(&p, 0, 5);
+    const uint64_t firsts[] = {0, 10, 15};
+    for (size_t i = 0; i < 3; i++) {
+        const struct definition_part part = {.queue = 1, .first = firsts[i], .count = 5 + 5 * (i == 0), .bytes = 500};
+        struct sheaf *to = &p.w.effects.records;
+        sheaf_add(to, RECORD_DEFINE)->definition = definition_of_part(&part, true);
+        to->last = p.k.position + i + 1;
+    }
+    restart(&p);
+    take(&p);
+    world_wait(&p.w, 1);
+    take(&p);
+    assert_int_equal(keepsake_definitions(&p.k, DEFINE_PART), 1); /* it is replaced when the part is closed */
+    assert_int_equal(totals(&p).messages_ready, 5);
+    publish(&p, 5, 40);
+    restart(&p);
+    consume_at(&p, 1, "first", 1000);
+    serve(&p);
+    expect_offsets(&p, 1, 0, 40);
+    pair_fini(&p);
+}
+
+/* --- bookmarks */
+
+static void consume_tracked(struct pair *p, unsigned client, const char *tag, unsigned limit)
+{
+    uint8_t buf[100];
+    struct pen table = pen_over(buf, sizeof buf);
+    table_put_string(&table, BYTES("x-stream-offset"), BYTES("first"));
+    table_put_bool(&table, BYTES("x-stream-automatic-offset-tracking"), true);
+    struct spec *spec = spec_create(&(struct spec){.name = BYTES("s"),
+                                                   .key = bytes_of_string(tag),
+                                                   .arguments = pen_written(&table),
+                                                   .options = {.consumer_timeout_ms = SPEC_NONE}});
+    world_do(&p->w, (struct command){.verb = SUBSCRIBE, .subscribe = {.spec = spec, .limit = limit}}, client, 0);
+    serve(p);
+}
+
+TEST(a_tracked_reader_goes_on_where_it_stopped_after_a_crash_too)
+{
+    struct pair p;
+    ticket tickets[10];
+    pair_init(&p);
+    declare(&p);
+    publish(&p, 0, 30);
+    consume_tracked(&p, 1, "me", 10);
+    for (unsigned i = 0; i < 10; i++)
+        tickets[i] = expect_offset(&p, 1, i)->delivered.ticket;
+    for (unsigned i = 0; i < 7; i++)
+        if (i != 4)
+            world_settle(&p.w, 1, tickets[i], ACCEPTED);
+    assert_int_equal(keepsake_definitions(&p.k, DEFINE_BOOKMARK), 0);
+    world_wait(&p.w, BOOKMARK_MS);
+    take(&p);
+    assert_int_equal(keepsake_definitions(&p.k, DEFINE_BOOKMARK), 1);
+    restart(&p);
+    consume_tracked(&p, 1, "me", 100);
+    expect_offsets(&p, 1, 4, 30);
+    consume_tracked(&p, 2, "you", 100);
+    expect_offsets(&p, 2, 0, 30);
+    world_do(&p.w, (struct command){.verb = DELETE_QUEUE, .spec = spec_create(&(struct spec){.name = BYTES("s")})}, 0,
+             0);
+    take(&p);
+    assert_int_equal(keepsake_definitions(&p.k, DEFINE_BOOKMARK), 0);
+    pair_fini(&p);
+}
+
+TEST(bookmarks_are_not_more_than_can_be_counted)
+{
+    struct pair p;
+    pair_init(&p);
+    declare(&p);
+    publish(&p, 0, 1);
+    for (unsigned i = 0; i < BOOKMARKS_MAX + 20; i++) {
+        char tag[20];
+        snprintf(tag, sizeof tag, "t%u", i);
+        world_forget(&p.w);
+        consume_tracked(&p, 1, tag, 1);
+        settle(&p, 1, expect_offset(&p, 1, 0));
+        cancel(&p, 1);
+        take(&p);
+    }
+    assert_int_equal(keepsake_definitions(&p.k, DEFINE_BOOKMARK), BOOKMARKS_MAX);
+    restart(&p);
+    assert_int_equal(stream(&p)->log->n_bookmarks, BOOKMARKS_MAX);
+    pair_fini(&p);
+}
+
 /* --- without a store */
 
 TEST(without_records_all_of_it_is_in_memory)
@@ -763,6 +858,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_became_too_old_meanwhile_goes_after_a_restart),
         cmocka_unit_test(a_crash_while_parts_go_leaves_messages_that_are_read_and_go_later),
         cmocka_unit_test(a_restored_part_that_is_nonsense_is_refused),
+        cmocka_unit_test(parts_of_messages_that_never_came_are_taken_back),
+        cmocka_unit_test(a_tracked_reader_goes_on_where_it_stopped_after_a_crash_too),
+        cmocka_unit_test(bookmarks_are_not_more_than_can_be_counted),
         cmocka_unit_test(without_records_all_of_it_is_in_memory),
     };
     return unit_main("log", tests, argc, argv);

@@ -4,6 +4,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -73,6 +74,59 @@ TEST(each_file_that_cannot_be_read_is_named)
     c.crl_check = CRL_CHECK_PEER;
     c.crlfile = "/nowhere";
     assert_wrong(&c, "ssl_options.crlfile invalid", words);
+    rig_down(&r);
+}
+
+/* A file with a certificate for that name and its key. */
+static void write_identity(const struct rig *r, const char *file, const char *name, bool has_its_own_key)
+{
+    char san[64];
+    snprintf(san, sizeof san, "DNS:%s", name);
+    struct somebody who = cert_make(&(struct cert_wish){.subject = "CN=one of many", .san = san}, &r->ca);
+    FILE *f = fopen(certs_write(r->folder, file, &who.x, 1), "ae");
+    assert_non_null(f);
+    PEM_write_PrivateKey(f, has_its_own_key ? who.key : r->ca.key, NULL, NULL, 0, NULL, NULL);
+    fclose(f);
+    cert_drop(&who);
+}
+
+static bool is_shown(struct tls *t, SSL_CTX *client, const char *asked, const char *shown)
+{
+    struct hands h;
+    hands_shake_with(&h, t, client, NULL, asked);
+    const X509 *x = h.is_done ? SSL_get0_peer_certificate(h.client) : NULL;
+    bool is_it = x != NULL && X509_check_host((X509 *)(uintptr_t)x, shown, 0, 0, NULL) == 1;
+    hands_drop(&h);
+    return is_it;
+}
+
+TEST(who_asks_for_a_name_is_shown_the_certificate_that_has_it)
+{
+    struct rig r;
+    rig_up(&r);
+    char a[512], b[512];
+    write_identity(&r, "a.pem", "a.example", true);
+    write_identity(&r, "b.pem", "*.b.example", true);
+    snprintf(a, sizeof a, "%s", certs_path(r.folder, "a.pem"));
+    snprintf(b, sizeof b, "%s", certs_path(r.folder, "b.pem"));
+    const char *files[] = {a, b};
+    struct tls_config c = r.config;
+    c.snis = files;
+    c.n_snis = 2;
+    struct tls *t = must_create(&c);
+    SSL_CTX *client = rig_client(&r, NULL);
+    assert_true(is_shown(t, client, NULL, "localhost"));
+    assert_true(is_shown(t, client, "localhost", "localhost"));
+    assert_true(is_shown(t, client, "a.example", "a.example"));
+    assert_true(is_shown(t, client, "x.b.example", "y.b.example"));
+    assert_true(is_shown(t, client, "nobody.example", "localhost"));
+    SSL_CTX_free(client);
+    tls_unref(t);
+    write_identity(&r, "a.pem", "a.example", false);
+    assert_wrong(&c, "a.pem", "the private key does not belong to the certificate");
+    files[1] = "/nowhere.pem";
+    write_identity(&r, "a.pem", "a.example", true);
+    assert_wrong(&c, "ssl_options.sni: /nowhere.pem", "No such file");
     rig_down(&r);
 }
 
@@ -615,6 +669,7 @@ int main(int argc, char **argv)
     log_set_level(LOG_NO_LEVEL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_file_that_cannot_be_read_is_named),
+        cmocka_unit_test(who_asks_for_a_name_is_shown_the_certificate_that_has_it),
         cmocka_unit_test(each_file_that_is_something_else_is_named),
         cmocka_unit_test(keys_that_do_not_fit_or_can_be_seen_are_refused),
         cmocka_unit_test(an_encrypted_key_needs_its_password),

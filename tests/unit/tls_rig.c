@@ -55,12 +55,19 @@ static bool is_waiting(SSL *ssl, int n)
 
 void hands_shake(struct hands *h, struct tls *t, SSL_CTX *client, SSL_SESSION *session)
 {
+    hands_shake_with(h, t, client, session, NULL);
+}
+
+void hands_shake_with(struct hands *h, struct tls *t, SSL_CTX *client, SSL_SESSION *session, const char *name)
+{
     *h = (struct hands){0};
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, h->fds) == 0);
     h->server = tls_open(t, h->fds[0]);
     h->client = SSL_new(client);
     SSL_set_fd(h->client, h->fds[1]);
     SSL_set_connect_state(h->client);
+    if (name != NULL)
+        SSL_set_tlsext_host_name(h->client, name);
     if (session != NULL)
         SSL_set_session(h->client, session);
     int a = 0, b = 0;

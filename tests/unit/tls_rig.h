@@ -28,6 +28,8 @@ struct hands {
 
 /* Shakes hands; session: to be resumed, or NULL. */
 void hands_shake(struct hands *h, struct tls *t, SSL_CTX *client, SSL_SESSION *session);
+/* The same, and the client asks for that host name. */
+void hands_shake_with(struct hands *h, struct tls *t, SSL_CTX *client, SSL_SESSION *session, const char *name);
 void hands_drop(struct hands *h);
 
 /* What the client may come back with, for SSL_SESSION_free(); reads the tickets that the server has sent. */
