@@ -5,6 +5,7 @@
 #include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
 #include "broker/model/queue.h"
+#include "broker/model/queue_change.h"
 #include "broker/model/queue_type.h"
 #include "broker/model/remember.h"
 #include "broker/model/resource.h"

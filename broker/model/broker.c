@@ -369,7 +369,8 @@ static void check_alarms(struct broker *b)
 {
     bool is_set = b->alarms != 0;
     uint64_t limit = is_set ? b->memory_high - b->memory_high / ALARM_GAP : b->memory_high;
-    bool is_over = b->totals.message_bytes + b->bytes_outside + b->history_bytes + b->dedup.bytes > limit;
+    bool is_over =
+        b->totals.message_bytes + b->bytes_outside + b->history_bytes + b->dedup.bytes + b->groups_bytes > limit;
     if (is_set && !is_over && b->now.ms < b->alarm_ms + ALARM_MS) {
         wakeup_set(b, &b->alarm_wakeup, b->alarm_ms + ALARM_MS);
     } else if (is_over != is_set) {

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "broker/model/active.h"
 #include "broker/model/groups.h"
 #include "broker/model/notice.h"
 #include "broker/model/outlet.h"
@@ -21,7 +22,7 @@ static bool limit_is_reached(const struct consumer *c)
 
 bool consumer_can_take(const struct consumer *c)
 {
-    return queue_serves(c->queue, c) && !limit_is_reached(c) && (c->no_ack || !stream_is_starved(c->stream)) &&
+    return active_may_serve(c->queue, c) && !limit_is_reached(c) && (c->no_ack || !stream_is_starved(c->stream)) &&
            c->outlet->window > 0;
 }
 
@@ -48,7 +49,7 @@ static void ring_insert(struct consumer *c)
 void consumer_place(struct broker *b, struct consumer *c)
 {
     CHECK(c->stream != NULL);
-    if (limit_is_reached(c) || !queue_serves(c->queue, c))
+    if (limit_is_reached(c) || !active_may_serve(c->queue, c))
         return;
     if (!c->no_ack && stream_is_starved(c->stream)) {
         list_append(&c->stream->starved, &c->waiting);
@@ -179,7 +180,7 @@ void consumer_release(struct broker *b, struct consumer *c)
     if (c->stream != NULL)
         stream_release(b, c->stream);
     if (c->out == 0 && !c->gone && c->queue->retiring == c)
-        queue_retired(b, c);
+        active_retire(b, c);
     if (!c->gone && !link_is_linked(&c->waiting))
         consumer_place(b, c);
     else if (c->gone && c->out == 0)

@@ -100,7 +100,7 @@ static struct group *group_find(const struct groups *g, const uint64_t hash[2])
     return NULL;
 }
 
-static struct group *group_of(struct groups *g, const struct message *msg)
+static struct group *group_of(struct broker *b, struct groups *g, const struct message *msg)
 {
     uint64_t hash[2];
     bool is_single = !read_hash(g, msg, hash);
@@ -108,6 +108,7 @@ static struct group *group_of(struct groups *g, const struct message *msg)
     if (group != NULL)
         return group;
     group = alloc_zeroed(sizeof *group);
+    b->groups_bytes += sizeof *group;
     group->is_single = is_single;
     heap_node_init(&group->place);
     heap_init(&group->ready);
@@ -125,8 +126,9 @@ static void group_take_away(struct group *group)
     group->in = NULL;
 }
 
-static void group_free(struct groups *g, struct group *group)
+static void group_free(struct broker *b, struct groups *g, struct group *group)
 {
+    b->groups_bytes -= sizeof *group;
     if (!group->is_single)
         map_remove(&g->groups, &group->in_groups);
     heap_fini(&group->ready);
@@ -142,7 +144,7 @@ static void group_place(struct broker *b, struct queue *q, struct group *group)
     const struct heap_node *first = heap_top(&group->ready);
     group_take_away(group);
     if (first == NULL && group->out == 0) {
-        group_free(g, group);
+        group_free(b, g, group);
         return;
     }
     if (first == NULL || (group->out > 0 && c == NULL))
@@ -163,7 +165,8 @@ static void group_place(struct broker *b, struct queue *q, struct group *group)
 void groups_add(struct broker *b, struct queue *q, struct entry *e)
 {
     struct member *m = alloc(sizeof *m);
-    *m = (struct member){.group = group_of(q->groups, e->msg), .entry = e};
+    b->groups_bytes += sizeof *m;
+    *m = (struct member){.group = group_of(b, q->groups, e->msg), .entry = e};
     map_add(&q->groups->members, &m->in_members, hash_mix(e->position, 0));
     heap_node_init(&m->in_group);
     heap_add(&m->group->ready, &m->in_group, ready_rank(&q->ready, e));
@@ -187,6 +190,7 @@ void groups_remove(struct broker *b, struct queue *q, struct entry *e)
     bool was_first = heap_top(&group->ready) == &m->in_group;
     heap_remove(&group->ready, &m->in_group);
     map_remove(&q->groups->members, &m->in_members);
+    b->groups_bytes -= sizeof *m;
     free(m);
     if (was_first)
         group_place(b, q, group);
@@ -200,7 +204,7 @@ void groups_send(struct broker *b, struct queue *q, const struct message *msg, s
     uint64_t hash[2];
     if (!read_hash(q->groups, msg, hash))
         return;
-    struct group *group = group_of(q->groups, msg);
+    struct group *group = group_of(b, q->groups, msg);
     group->out++;
     group->consumer = c;
     group_place(b, q, group);

@@ -90,14 +90,16 @@ static void on_vhost(void *arg, struct map_node *n)
     struct field value;
     struct pen row =
         row_open(p, v->name.len + v->spec->arguments.len + (limits != NULL ? limits->spec->arguments.len : 0));
-    uint64_t ready = 0, out = 0;
+    uint64_t ready = 0, out = 0, all = 0;
     for (struct map_node *m = map_walk(&v->queues, NULL); m != NULL; m = map_walk(&v->queues, m)) {
-        ready += item_of(m, struct queue, in_vhost)->ready_count;
-        out += item_of(m, struct queue, in_vhost)->out_count;
+        const struct queue *q = item_of(m, struct queue, in_vhost);
+        ready += q->ready_count;
+        out += q->out_count;
+        all += q->ready_count + (q->log != NULL ? 0 : q->out_count);
     }
     put_text(&row, "name", v->name);
     pen_bytes(&row, v->spec->arguments);
-    put_number(&row, "messages", ready + out);
+    put_number(&row, "messages", all);
     put_number(&row, "messages_ready", ready);
     put_number(&row, "messages_unacknowledged", out);
     if (limits != NULL && table_find(limits->spec->arguments, BYTES("value"), &value) && value.type == 'F')
@@ -216,7 +218,9 @@ static void on_queue(void *arg, struct map_node *n)
     put_flag(&row, "auto_delete", q->spec->auto_delete);
     put_flag(&row, "exclusive", q->owner != NULL);
     put_table(&row, "arguments", q->spec->arguments);
-    put_number(&row, "messages", q->ready_count + q->out_count + q->waiting.count);
+    /* What is out of a stream is in it still. */
+    uint64_t out = q->log != NULL ? 0 : q->out_count;
+    put_number(&row, "messages", q->ready_count + out + q->waiting.count);
     put_number(&row, "messages_ready", q->ready_count);
     if (q->options.retry_type != RETRY_DISABLED || q->waiting.count > 0)
         put_number(&row, "messages_delayed", q->waiting.count);
@@ -322,7 +326,7 @@ static void put_connection(const struct page *p, const struct outlet *o)
     put_text(&row, "user", o->access->user->name);
     put_number(&row, "channels", channels);
     put_number(&row, "connected_at", o->since_ms);
-    put_text(&row, "state", BYTES("running"));
+    put_text(&row, "state", o->slow.is_slowed ? BYTES("flow") : BYTES("running"));
     pen_bytes(&row, o->facts->arguments);
     row_close(p, &row);
 }
@@ -362,7 +366,7 @@ static void inspect_totals(const struct page *p)
     put_number(&row, "channels", channels);
     put_number(&row, "messages_ready", t->messages_ready);
     put_number(&row, "messages_unacknowledged", t->messages_out);
-    put_number(&row, "messages", t->messages_ready + t->messages_out);
+    put_number(&row, "messages", t->messages_ready + t->messages_out - t->messages_read);
     put_number(&row, "vhosts", p->b->vhosts.count);
     put_number(&row, "users", p->b->users.count);
     row_close(p, &row);

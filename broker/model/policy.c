@@ -7,6 +7,7 @@
 #include "base/pattern.h"
 #include "broker/model/exchange.h"
 #include "broker/model/queue.h"
+#include "broker/model/queue_change.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
 #include "broker/port/queue_options.h"
@@ -217,7 +218,7 @@ static struct policy *keeper_of(const struct policy_pair *p)
 
 static struct bytes definition_of(const struct policy *p)
 {
-    return p == NULL ? (struct bytes){0} : p->definition;
+    return p != NULL ? p->definition : (struct bytes){0};
 }
 
 /* Another hold on the pair of these two; NULL if there is neither. */

@@ -42,10 +42,11 @@ static void route_one(struct broker *b, const struct post *p)
         queue_publish(b, route->queues[i], message_ref(p->msg));
 }
 
+/* One may cause the next, a copy of an event's delivery: that comes with the next call. */
 void post_route_all(struct broker *b)
 {
-    while (!list_is_empty(&b->posts)) {
-        struct post *p = item_of(b->posts.ring.next, struct post, in_posts);
+    struct post *p;
+    list_each (p, &b->posts, struct post, in_posts) {
         if (!p->vhost->gone)
             route_one(b, p);
         post_free(p);
@@ -54,6 +55,7 @@ void post_route_all(struct broker *b)
 
 void post_drop_all(struct broker *b)
 {
-    while (!list_is_empty(&b->posts))
-        post_free(item_of(b->posts.ring.next, struct post, in_posts));
+    struct post *p;
+    list_each (p, &b->posts, struct post, in_posts)
+        post_free(p);
 }

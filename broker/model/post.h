@@ -10,7 +10,7 @@ struct message;
 /* Takes the reference. */
 void post_later(struct broker *b, struct exchange *x, struct message *m);
 
-/* Routes what is still to be, in the order it came; drops it. */
+/* Routes what is still to be, in the order it came, which may leave more to be; drops it. */
 void post_route_all(struct broker *b);
 void post_drop_all(struct broker *b);
 #endif

@@ -1,10 +1,12 @@
 #include "broker/model/queue.h"
+#include "broker/model/queue_change.h"
 
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/str.h"
+#include "broker/model/active.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
 #include "broker/model/exchange.h"
@@ -13,6 +15,7 @@
 #include "broker/model/log.h"
 #include "broker/model/notice.h"
 #include "broker/model/outlet.h"
+#include "broker/model/overdue.h"
 #include "broker/model/parameter.h"
 #include "broker/model/parked.h"
 #include "broker/model/policy.h"
@@ -25,11 +28,6 @@
 
 /* unused_since of a queue that was restored: nobody could have used it yet. */
 #define LEASE_NOT_BEGUN UINT64_MAX
-
-enum { OVERDUE_PER_STEP = 1024 }; /* deliveries of one queue that are taken back at once */
-
-static void on_overdue(struct broker *b, struct wakeup *t);
-static void queue_watch_overdue(struct broker *b, struct queue *q, const struct consumer *c);
 
 static void on_expiry(struct broker *b, struct wakeup *t)
 {
@@ -48,20 +46,6 @@ static void on_lease(struct broker *b, struct wakeup *t)
         wakeup_set(b, &q->lease, end);
     else
         queue_delete(b, q);
-}
-
-/* What is so where nobody says otherwise. */
-static void complete_options(const struct broker *b, struct queue_options *o)
-{
-    if (o->type == QUEUE_QUORUM && !o->has_delivery_limit)
-        o->delivery_limit = b->delivery_limit;
-}
-
-/* A rate of 0 is none: nobody makes a queue that nobody may publish to. */
-static void set_pace(struct broker *b, struct queue *q)
-{
-    uint64_t rate = q->options.publish_rate;
-    pace_set(b, &q->pace, rate > 0 ? rate : PACE_NONE, PACE_NONE);
 }
 
 struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
@@ -91,9 +75,9 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     cold_init(&q->cold);
     wakeup_init(&q->expiry, on_expiry);
     wakeup_init(&q->lease, on_lease);
-    wakeup_init(&q->overdue, on_overdue);
+    overdue_init(q);
     q->options = q->spec->options;
-    complete_options(b, &q->options);
+    queue_complete_options(b, &q->options);
     link_init(&q->in_letters);
     q->kind = q->options.type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
     if (q->kind == &queue_stream)
@@ -102,7 +86,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     q->groups = groups_create(b, q);
     if (!spec->is_reply && !spec->hidden && policy_are_any(v))
         policy_apply_to_queue(b, q);
-    set_pace(b, q);
+    queue_set_pace(b, q);
     if (!spec->hidden)
         map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
@@ -441,7 +425,7 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
     e->consumer = c;
     e->stream = s;
     e->out_since = (uint32_t)b->now.ms;
-    queue_watch_overdue(b, q, c);
+    overdue_watch(b, q, c);
     if (q->groups != NULL)
         groups_send(b, q, e->msg, c);
     remember_entry(b, RECORD_DELIVER, e);
@@ -547,117 +531,6 @@ static uint64_t ordinary_purge(struct broker *b, struct queue *q)
     return count;
 }
 
-/* --- single active consumer
- * -----------------------------------------------------------------------------------------*/
-
-/* Who has waited longest among those of the highest priority takes over. */
-static void queue_choose_active(struct broker *b, struct queue *q)
-{
-    struct consumer *c, *best = NULL;
-    list_each (c, &q->consumers, struct consumer, in_queue)
-        if (best == NULL || c->priority > best->priority)
-            best = c;
-    q->active = best;
-    if (best != NULL && q->retiring == NULL)
-        consumer_place(b, best);
-}
-
-/* The consumer is new.  On a quorum queue one of higher priority takes over when what the other has out is settled. */
-static void queue_consider_active(struct queue *q, struct consumer *c)
-{
-    struct consumer *before = q->active;
-    bool displaces = before != NULL && q->options.type == QUEUE_QUORUM && c->priority > before->priority;
-    if (before != NULL && !displaces)
-        return;
-    q->active = c;
-    if (!displaces)
-        return;
-    list_remove(&before->waiting);
-    if (q->retiring == NULL && before->out > 0)
-        q->retiring = before;
-}
-
-void queue_retired(struct broker *b, struct consumer *c)
-{
-    struct queue *q = c->queue;
-    q->retiring = NULL;
-    if (!q->gone && q->active != NULL && q->active != c && !link_is_linked(&q->active->waiting))
-        consumer_place(b, q->active);
-}
-
-bool queue_serves(const struct queue *q, const struct consumer *c)
-{
-    return !q->options.single_active_consumer || (q->active == c && q->retiring == NULL);
-}
-
-/* --- what is out for too long
- * ---------------------------------------------------------------------------------------*/
-
-static uint64_t timeout_of(const struct broker *b, const struct queue *q, const struct consumer *c)
-{
-    uint64_t ms = c != NULL && c->timeout_ms != SPEC_NONE ? c->timeout_ms : q->options.consumer_timeout_ms;
-    if (ms == SPEC_NONE)
-        ms = b->consumer_timeout_ms;
-    return ms == 0 ? SPEC_NONE : ms;
-}
-
-static uint32_t out_for_ms(const struct broker *b, const struct entry *e)
-{
-    return (uint32_t)b->now.ms - e->out_since;
-}
-
-static void queue_watch_overdue(struct broker *b, struct queue *q, const struct consumer *c)
-{
-    uint64_t timeout = timeout_of(b, q, c);
-    if (timeout != SPEC_NONE && (!heap_has(&q->overdue.node) || b->now.ms + timeout < q->overdue.node.key))
-        wakeup_set(b, &q->overdue, b->now.ms + timeout);
-}
-
-static void tell_overdue(struct broker *b, const struct stream *s, const struct consumer *c, uint64_t timeout_ms)
-{
-    struct event *e = broker_tell(b, OVERDUE, stream_origin(s));
-    e->after = s->after;
-    e->overdue.timeout_ms = timeout_ms;
-    e->overdue.has_consumer = c != NULL;
-    if (c != NULL)
-        e->overdue.consumer = c->number;
-}
-
-/* One delivery was not settled in time: it comes back, and whoever had it is told, once. */
-static void queue_take_back(struct broker *b, struct entry *e, uint64_t timeout_ms)
-{
-    struct consumer *c = e->consumer;
-    if (c == NULL) {
-        tell_overdue(b, e->stream, NULL, timeout_ms);
-    } else if (!c->gone) {
-        tell_overdue(b, e->stream, c, timeout_ms);
-        consumer_delete(b, c);
-    }
-    queue_settle(b, e, REQUEUED);
-}
-
-static void on_overdue(struct broker *b, struct wakeup *t)
-{
-    struct queue *q = item_of(t, struct queue, overdue);
-    struct entry *e;
-    uint64_t next = UINT64_MAX;
-    unsigned n = 0;
-    list_each (e, &q->out, struct entry, in_queue) {
-        uint64_t timeout = timeout_of(b, q, e->consumer), out_ms = out_for_ms(b, e);
-        if (timeout == SPEC_NONE || e->held)
-            continue;
-        uint64_t due = out_ms >= timeout ? b->now.ms : b->now.ms + timeout - out_ms;
-        if (due <= b->now.ms && n++ < OVERDUE_PER_STEP)
-            queue_take_back(b, e, timeout);
-        else if (due < next)
-            next = due;
-        if (next <= b->now.ms)
-            break;
-    }
-    wakeup_set(b, &q->overdue, next);
-    queue_mark_dirty(b, q);
-}
-
 /* --- consumers, leases
  * ----------------------------------------------------------------------------------------------*/
 
@@ -690,7 +563,7 @@ void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c)
         q->exclusive_consumer = c;
     b->totals.consumers += !q->spec->is_reply;
     if (q->options.single_active_consumer)
-        queue_consider_active(q, c);
+        active_consider(q, c);
     queue_mark_dirty(b, q);
 }
 
@@ -702,83 +575,14 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
     if (q->exclusive_consumer == c)
         q->exclusive_consumer = NULL;
     if (q->retiring == c)
-        queue_retired(b, c);
+        active_retire(b, c);
     if (q->active == c && !q->gone)
-        queue_choose_active(b, q);
+        active_choose(b, q);
     if (q->consumer_count == 0) {
         queue_touch(b, q);
         if (q->spec->auto_delete)
             queue_mark_dirty(b, q);
     }
-}
-
-static void redate(void *arg, struct entry *e)
-{
-    (void)arg;
-    e->expires_at = queue_deadline(e->queue, e->msg);
-}
-
-/* A TTL is of all that is there (reference queue-features 2.2): of what is cold when it comes. */
-static void queue_redate(struct broker *b, struct queue *q)
-{
-    struct entry *e;
-    retry_redate(b, q);
-    ready_each(&q->ready, redate, NULL);
-    list_each (e, &q->out, struct entry, in_queue)
-        redate(NULL, e);
-}
-
-void queue_change_options(struct broker *b, struct queue *q, const struct queue_options *options)
-{
-    bool has_other_ttl = options->message_ttl_ms != q->options.message_ttl_ms;
-    q->options = *options;
-    complete_options(b, &q->options);
-    if (has_other_ttl) {
-        queue_redate(b, q);
-        expiring_begin_anew(b, q);
-    }
-    set_pace(b, q);
-    dedup_refit(b, q);
-    groups_refit(b, q);
-    wakeup_set(b, &q->lease, UINT64_MAX);
-    queue_touch(b, q);
-    if (!list_is_empty(&q->out))
-        wakeup_set(b, &q->overdue, b->now.ms);
-    letters_judge(b, q);
-    queue_mark_dirty(b, q);
-}
-
-char *queue_refuse_change(const struct queue *q, const struct spec *spec)
-{
-    const struct queue_options *is = &q->spec->options, *to = &spec->options;
-    const char *what = NULL, *when = "";
-    if (is->type != to->type && (is->type == QUEUE_STREAM || to->type == QUEUE_STREAM)) {
-        what = "x-queue-type";
-    } else if (is->max_priority != to->max_priority) {
-        what = "x-max-priority";
-    } else if (is->single_active_consumer != to->single_active_consumer &&
-               (q->consumer_count > 0 || q->retiring != NULL)) {
-        what = "x-single-active-consumer";
-        when = " while it has consumers";
-    }
-    if (what == NULL)
-        return NULL;
-    char *name = queue_describe(q);
-    char *text = str_format("arg '%s' of %s cannot be changed%s", what, name, when);
-    free(name);
-    return text;
-}
-
-void queue_change_arguments(struct broker *b, struct queue *q, const struct spec *spec)
-{
-    struct spec *before = q->spec;
-    q->spec = spec_create(spec);
-    q->spec->durable = before->durable;
-    q->spec->exclusive = before->exclusive;
-    q->spec->auto_delete = before->auto_delete;
-    q->name = q->spec->name;
-    policy_apply_to_queue(b, q); /* anew: some are for one type of queue */
-    free(before);                /* last: the options were views into it */
 }
 
 /* --- the end

@@ -145,13 +145,6 @@ static inline struct entry *queue_head(const struct queue *q)
     return ready_head(&q->ready);
 }
 
-/* Its options are these from now on; what follows from that, at once. */
-void queue_change_options(struct broker *b, struct queue *q, const struct queue_options *options);
-
-/* It is as if it had been declared so; flags do not count.  refuse: NULL, or why that cannot be, on the heap. */
-char *queue_refuse_change(const struct queue *q, const struct spec *spec);
-void queue_change_arguments(struct broker *b, struct queue *q, const struct spec *spec);
-
 /* When the message, which is in that queue or comes into it, has to go; ENTRY_NEVER. */
 uint64_t queue_deadline(const struct queue *q, const struct message *msg);
 
@@ -198,12 +191,6 @@ void queue_touch(struct broker *b, struct queue *q);
 /* The consumer is on the queue's list from now on; or is not any more, which may be the end of an auto-delete queue. */
 void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c);
 void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c);
-
-/* May the consumer be given anything?  Of a queue with a single active consumer only that one may. */
-bool queue_serves(const struct queue *q, const struct consumer *c);
-
-/* Who was to settle what it had out, before another becomes active, has done so. */
-void queue_retired(struct broker *b, struct consumer *c);
 
 /* The queue wants looking after before the command is over. */
 void queue_mark_dirty(struct broker *b, struct queue *q);

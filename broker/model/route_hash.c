@@ -60,9 +60,9 @@ static char *hash_refuse(const struct spec *spec)
     bool has_header = find_header(spec->arguments, &header), has_property = find_property(spec->arguments, &property);
     if (has_header && has_property)
         return str_copy(BYTES("hash-header and hash-property are mutually exclusive"));
-    if ((has_header && header.type != 'S') || (has_property && property.type != 'S'))
-        return str_format("invalid type '%s' for arg '%s' in exchange '%.*s'",
-                          field_type_name(has_header ? header.type : property.type),
+    const struct field *given = has_header ? &header : &property;
+    if ((has_header || has_property) && given->type != 'S')
+        return str_format("invalid type '%s' for arg '%s' in exchange '%.*s'", field_type_name(given->type),
                           has_header ? "hash-header" : "hash-property", BYTES_ARG(spec->name));
     if (has_property && property_of(property.bytes) == PROPERTIES)
         return str_format("Unsupported property: %.*s", BYTES_ARG(property.bytes));

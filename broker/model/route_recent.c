@@ -48,9 +48,8 @@ static void recent_init(struct broker *b, struct exchange *x)
     x->history = h;
 }
 
-static void forget_oldest(struct broker *b, struct history *h)
+static void forget(struct broker *b, struct history *h, struct kept *k)
 {
-    struct kept *k = item_of(h->kept.ring.next, struct kept, in_history);
     uint64_t cost = message_cost(k->msg);
     h->n--;
     h->bytes -= cost;
@@ -62,8 +61,9 @@ static void forget_oldest(struct broker *b, struct history *h)
 
 static void recent_fini(struct broker *b, struct exchange *x)
 {
-    while (x->history->n > 0)
-        forget_oldest(b, x->history);
+    struct kept *k;
+    list_each (k, &x->history->kept, struct kept, in_history)
+        forget(b, x->history, k);
     free(x->history);
 }
 
@@ -75,11 +75,13 @@ uint64_t recent_bytes(const struct exchange *x)
 static void keep(struct broker *b, struct history *h, const struct message *m)
 {
     uint64_t cost = message_cost(m), limit = b->memory_high / RECENT_SHARE;
-    while (h->n > 0 && (h->n >= h->max || b->history_bytes + cost > limit))
-        forget_oldest(b, h);
+    struct kept *k;
+    list_each (k, &h->kept, struct kept, in_history)
+        if (h->n >= h->max || b->history_bytes + cost > limit)
+            forget(b, h, k);
     if (b->history_bytes + cost > limit)
         return;
-    struct kept *k = alloc(sizeof *k);
+    k = alloc(sizeof *k);
     k->msg = message_ref((struct message *)(uintptr_t)m); /* it stays as it is: but for its references */
     list_append(&h->kept, &k->in_history);
     h->n++;

@@ -101,7 +101,8 @@ struct broker {
     uint64_t alarm_ms;          /* when the memory alarm last changed */
     struct wakeup alarm_wakeup; /* when they may clear */
     struct dedup_state dedup;
-    uint64_t paces; /* users, virtual hosts and queues that have a rate (pace.h) */
+    uint64_t groups_bytes; /* of memory that queues with message groups take for them */
+    uint64_t paces;        /* users, virtual hosts and queues that have a rate (pace.h) */
     struct broker_totals totals;
 };
 

@@ -55,16 +55,16 @@ static size_t body_length(const struct client *c)
 struct aim {
     struct bytes exchange, key;
     uint8_t targets[2];
-    uint32_t ttl_ms;
+    uint32_t ttl_ms, delay_ms;
     uint8_t priority;
     bool mandatory, is_fault, is_transient;
 };
 
 static void send_header(struct client *c, uint16_t channel, size_t length, const struct aim *aim)
 {
-    uint8_t room[256];
+    uint8_t room[256], headers_room[32];
     char expiration[16];
-    struct pen p = pen_over(room, sizeof room);
+    struct pen p = pen_over(room, sizeof room), h = pen_over(headers_room, sizeof headers_room);
     struct properties props = {.flags = PROPERTY_delivery_mode, .delivery_mode = aim->is_transient ? 1 : 2};
     uint8_t *mark = frame_open(&p, FRAME_HEADER, channel);
     if (aim->ttl_ms > 0) {
@@ -75,6 +75,11 @@ static void send_header(struct client *c, uint16_t channel, size_t length, const
     if (aim->priority > 0) {
         props.flags |= PROPERTY_priority;
         props.priority = aim->priority;
+    }
+    if (aim->delay_ms > 0) {
+        table_put_i32(&h, BYTES("x-delay"), (int32_t)aim->delay_ms);
+        props.flags |= PROPERTY_headers;
+        props.headers = pen_written(&h);
     }
     pen_u16(&p, 60);
     pen_u16(&p, 0);
@@ -117,6 +122,7 @@ static uint32_t record_publish(struct client *c, struct sim_channel *ch, const s
     how.standing = in_vain || ch->mode == MODE_TX ? STANDING_NEVER : STANDING_SENT;
     how.is_transient = aim->is_transient;
     how.priority = aim->priority;
+    how.delay_ms = aim->delay_ms;
     uint32_t message = ledger_publish(c->world.ledger, &how, *c->world.now);
     if (in_vain) {
         if (!aim->is_fault)
@@ -155,6 +161,7 @@ static void act_publish(struct client *c, struct sim_channel *ch)
     struct aim aim = {.targets = {NO_QUEUE, NO_QUEUE}, .mandatory = rng_one_in(r, 4)};
     aim.is_transient = c->world.is_mixed && rng_one_in(r, 4);
     unsigned what = rng_below(r, 24);
+    bool delays = false;
     if (what == 0) {
         aim.key = BYTES("nowhere");
     } else if (what <= 3) {
@@ -162,16 +169,22 @@ static void act_publish(struct client *c, struct sim_channel *ch)
         aim.targets[0] = Q_PLAIN;
         aim.targets[1] = Q_TWIN;
         mark_hit(MARK_both_copies);
+    } else if (what <= 5) {
+        aim.exchange = BYTES("later");
+        aim.targets[0] = Q_LATE;
+        aim.key = queue_name(c, Q_LATE);
+        delays = true;
     } else {
         aim.targets[0] = any_queue(c);
         aim.key = queue_name(c, aim.targets[0]);
     }
     /* A message that expires in Q_WORK and then in Q_RETRY would have gone in a circle, and vanishes. */
-    if (what == 4 && aim.targets[0] != Q_PASSING && aim.targets[0] != Q_WORK &&
+    if (what == 6 && aim.targets[0] != Q_PASSING && aim.targets[0] != Q_WORK &&
         c->world.topology->queues[aim.targets[0]].max_length == 0)
         aim.ttl_ms = 1 + rng_below(r, 200);
     for (unsigned n = 1 + (rng_one_in(r, 6) ? rng_below(r, 12) : 0); n > 0; n--) {
         aim.priority = rng_one_in(r, 3) ? (uint8_t)rng_below(r, PRIORITIES) : 0;
+        aim.delay_ms = delays ? rng_below(r, DELAY_MAX_MS) : 0;
         publish(c, ch, &aim);
     }
 }
@@ -648,6 +661,20 @@ void client_ask_get(struct client *c, uint8_t queue)
     ask_get(c, &c->channels[0], queue, true);
 }
 
+static void declare_later(struct client *c, struct sim_channel *ch)
+{
+    uint8_t room[64];
+    struct pen p = pen_over(room, sizeof room);
+    table_put_string(&p, BYTES("x-delayed-type"), BYTES("direct"));
+    client_send(c, ch->number,
+                &(union method){.exchange_declare = {.id = METHOD_exchange_declare,
+                                                     .exchange = BYTES("later"),
+                                                     .durable = true,
+                                                     .type = BYTES("x-delayed-message"),
+                                                     .arguments = pen_written(&p)}});
+    channel_expect(ch, METHOD_exchange_declare_ok, 0, true);
+}
+
 void client_declare_all(struct client *c)
 {
     static const uint8_t fanned[] = {Q_PLAIN, Q_TWIN};
@@ -661,8 +688,15 @@ void client_declare_all(struct client *c)
                                                          .type = BYTES("fanout")}});
         channel_expect(ch, METHOD_exchange_declare_ok, 0, true);
     }
+    declare_later(c, ch);
     for (uint8_t q = 0; q < QUEUE_COUNT; q++)
         declare(c, ch, q, false);
+    client_send(c, ch->number,
+                &(union method){.queue_bind = {.id = METHOD_queue_bind,
+                                               .queue = queue_name(c, Q_LATE),
+                                               .exchange = BYTES("later"),
+                                               .routing_key = queue_name(c, Q_LATE)}});
+    channel_expect(ch, METHOD_queue_bind_ok, 0, true);
     for (unsigned i = 0; i < 3; i++) {
         client_send(c, ch->number,
                     &(union method){.queue_bind = {.id = METHOD_queue_bind,

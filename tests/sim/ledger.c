@@ -52,6 +52,7 @@ struct record {
     uint64_t sent_at, sure_at;
     uint64_t position; /* it is on record from here on, if it is sure */
     uint32_t tx;       /* in which it was published; 0: none */
+    uint32_t crashes;  /* before it */
     struct line lines[2];
 };
 
@@ -133,7 +134,7 @@ uint32_t ledger_publish(struct ledger *l, const struct publishing *p, uint64_t n
 {
     uint32_t m = l->record_count++;
     l->records = alloc_array(l->records, l->record_count, sizeof *l->records);
-    l->records[m] = (struct record){.how = *p, .sent_at = now, .sure_at = UINT64_MAX};
+    l->records[m] = (struct record){.how = *p, .sent_at = now, .sure_at = UINT64_MAX, .crashes = l->crashes};
     for (unsigned i = 0; i < 2; i++) {
         l->records[m].lines[i].target = p->targets[i];
         if (p->targets[i] == NO_QUEUE)
@@ -282,22 +283,41 @@ static void check_order(struct ledger *l, uint32_t message, uint8_t queue, bool 
         bool is_higher = level > own_level && !is_later_in_tx, is_ours = r->how.publisher == mine->how.publisher;
         if (m == message || (!is_ours && !is_higher))
             continue;
+        bool is_due_first = m < message && r->how.delay_ms <= mine->how.delay_ms;
+        bool is_due_last = m > message && r->how.delay_ms >= mine->how.delay_ms;
         for (unsigned i = 0; i < 2; i++) {
             const struct line *line = &r->lines[i];
             if (line->target != queue)
                 continue;
-            if (((m < message && level == own_level) || is_higher) && is_surely_waiting(l, r, line, now))
+            if (((is_due_first && level == own_level) || is_higher) && is_surely_waiting(l, r, line, now))
                 verdict_fail("message %u left %s before %u, which was published first or is of a higher priority and "
                              "waits there",
                              message, l->topology->queues[queue].name, m);
             bool was_first = line->count > 0 && (is_first ? line->copies[0].count > 0 : line->copies[0].is_drained);
             if (was_first && m > message && is_higher)
                 mark_hit(MARK_overtaken);
-            if (was_first && m > message && is_ours && level <= own_level && !was_dropped)
+            if (was_first && m > message && is_ours && !is_due_last)
+                mark_hit(MARK_delay_overtaken);
+            if (was_first && is_due_last && is_ours && level <= own_level && !was_dropped)
                 verdict_fail("message %u left %s before %u, which was published first", m,
                              l->topology->queues[queue].name, message);
         }
     }
+}
+
+/* Never too early (queue-features 9.9). */
+static void check_delay(const struct ledger *l, uint32_t message, bool is_first, uint64_t now)
+{
+    const struct record *r = &l->records[message];
+    if (r->how.delay_ms == 0)
+        return;
+    if (now < r->sent_at + r->how.delay_ms)
+        verdict_fail("message %u came %llu ms too early", message,
+                     (unsigned long long)(r->sent_at + r->how.delay_ms - now));
+    if (is_first)
+        mark_hit(MARK_delayed);
+    if (is_first && r->crashes < l->crashes)
+        mark_hit(MARK_delayed_kept);
 }
 
 /* --- handing out */
@@ -424,6 +444,7 @@ void ledger_handed_out(struct ledger *l, const struct handout *h, uint64_t now)
         if (ttl > 0 && r->sure_at != UINT64_MAX && r->sure_at + ttl <= now)
             verdict_fail("message %u left %s though it had expired", h->message, l->topology->queues[h->queue].name);
         check_order(l, h->message, h->queue, c->count == 0, now);
+        check_delay(l, h->message, c->count == 0, now);
     }
     if (r->tx != 0)
         tx_happened(l, r->tx, now);
@@ -569,7 +590,8 @@ uint32_t ledger_purge_begins(struct ledger *l, uint8_t queue, uint64_t now)
     for (uint32_t m = 0; m < l->record_count; m++)
         for (unsigned i = 0; i < 2; i++) {
             struct line *line = &l->records[m].lines[i];
-            if (line->target != queue || !is_surely_waiting(l, &l->records[m], line, now))
+            if (line->target != queue || l->records[m].how.delay_ms > 0 || /* maybe it comes later */
+                !is_surely_waiting(l, &l->records[m], line, now))
                 continue;
             struct copy *c = copy_of(line, 0);
             c->purge = purge;
@@ -635,9 +657,9 @@ static void copy_crash(struct copy *c, uint64_t durable, bool is_clean)
     c->position = 0;
 }
 
-static void line_crash(struct line *line, uint64_t durable, bool is_clean)
+static void line_crash(struct line *line, bool was_delayed, uint64_t durable, bool is_clean)
 {
-    bool may_be_undone = false;
+    bool may_be_undone = was_delayed && line->count > 0 && line->copies[0].position > durable; /* its coming */
     for (uint32_t g = 0; g < line->count; g++) {
         struct copy *c = &line->copies[g];
         bool was_dead = c->fate == FATE_DEAD;
@@ -657,7 +679,7 @@ void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean)
         r->position = 0;
         for (unsigned i = 0; i < 2; i++)
             if (r->lines[i].target != NO_QUEUE)
-                line_crash(&r->lines[i], durable, is_clean);
+                line_crash(&r->lines[i], r->how.delay_ms > 0, durable, is_clean);
     }
     for (uint32_t i = 0; i < l->tx_count; i++) {
         struct transaction *t = &l->txs[i];

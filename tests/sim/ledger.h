@@ -35,6 +35,7 @@ struct publishing {
     enum standing standing;
     bool is_transient; /* it may vanish when the broker ends */
     uint8_t priority;  /* as sent; 0: none */
+    uint32_t delay_ms; /* it comes into its queue so much later */
 };
 
 /* Answers the message's number, which its body carries. */

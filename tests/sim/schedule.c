@@ -345,6 +345,8 @@ static void finish(struct world *w)
     world_settle(w);
     if (world_connections(w) > 0)
         verdict_fail("%u connections never ended", world_connections(w));
+    world_pass(w, DELAY_MAX_MS);
+    world_settle(w);
     drain(w);
     unroll(w);
     world_check_empty(w);

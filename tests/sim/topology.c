@@ -33,6 +33,7 @@ void topology_init(struct topology *t, struct rng *r)
                                .is_quorum = rng_one_in(r, 2),
                                .has_return_limit = true,
                                .return_limit = rng_below(r, 4)},
+                [Q_LATE] = {.name = "late"},
                 [Q_GRAVE] = {.name = "grave"},
                 [Q_PASSING] = {.name = "passing", .is_passing = true},
                 [Q_LOG] = {.name = "log",

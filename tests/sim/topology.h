@@ -22,12 +22,15 @@ enum sim_queue_id {
     Q_PRIOR,         /* priorities */
     Q_SINGLE,        /* one consumer at a time */
     Q_LIMITED,       /* a limit of returns, dead letters to Q_GRAVE; of type quorum, maybe */
+    Q_LATE,          /* behind the exchange "later", which delays messages */
     Q_GRAVE,
     Q_PASSING, /* auto-delete, deleted and declared again at any time: its messages may vanish */
     Q_LOG,     /* a stream */
     QUEUE_COUNT,
     NO_QUEUE = 0xff
 };
+
+enum { DELAY_MAX_MS = 300 }; /* of "later" */
 
 struct sim_queue {
     const char *name;

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "broker/model/letters.h"
 #include "broker/model/queue.h"
+#include "broker/model/queue_change.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
 #include "broker/port/message.h"
