@@ -179,6 +179,12 @@ static void purge_queue(struct broker *b, struct vhost *v, struct change *c)
     if (q != NULL && q->owner != NULL) {
         skip(c, locked(q));
     } else if (q != NULL) {
+        enum reason reason;
+        char *why = q->kind->refuse(q, PURGE_QUEUE, c->spec, 0, &reason);
+        if (why != NULL) {
+            skip(c, why);
+            return;
+        }
         c->count = queue_purge(b, q);
         c->outcome = CHANGE_REMOVED;
     }
