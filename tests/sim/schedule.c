@@ -336,6 +336,19 @@ static void unroll(struct world *w)
     world_settle(w);
 }
 
+/* All that waits at "later" comes, and what is surely there not a moment too late. */
+static void await_delayed(struct world *w)
+{
+    uint64_t due = ledger_last_due(world_ledger(w)), now = world_now(w);
+    world_pass(w, due > now ? due - now : 0);
+    world_settle(w);
+    ledger_drains(world_ledger(w));
+    drain_queue(w, Q_LATE);
+    ledger_check_due(world_ledger(w), world_now(w));
+    world_pass(w, DELAY_MAX_MS);
+    world_settle(w);
+}
+
 static void finish(struct world *w)
 {
     struct client *auditor = world_client(w, AUDITOR);
@@ -345,8 +358,7 @@ static void finish(struct world *w)
     world_settle(w);
     if (world_connections(w) > 0)
         verdict_fail("%u connections never ended", world_connections(w));
-    world_pass(w, DELAY_MAX_MS);
-    world_settle(w);
+    await_delayed(w);
     drain(w);
     unroll(w);
     world_check_empty(w);
