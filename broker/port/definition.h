@@ -53,7 +53,7 @@ struct definition_part {
 };
 
 /* The caller owns it; without a value it is one to undefine it. */
-struct definition *definition_of_part(const struct definition_part *p, bool with_value);
+struct definition *definition_of_part(const struct definition_part *d, bool with_value);
 bool definition_read_part(uint64_t queue, struct bytes key, struct bytes value, struct definition_part *out);
 
 /* How far the reader of a stream with this tag has read: BOOKMARK, likewise.  Its key is the queue's number and the
