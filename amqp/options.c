@@ -17,7 +17,7 @@ enum rule {
     TEXT,
     TEXT_OR_TRUE,
     DURATION,                   /* "7D" */
-    NEEDS_DEAD_LETTER_EXCHANGE, /* a text, and that argument too */
+    NEEDS_DEAD_LETTER_EXCHANGE, /* a text that can be a routing key, and that argument too */
 };
 
 /* Of which types of queue it is. */
@@ -179,6 +179,8 @@ static char *check(const struct option *o, const struct field *f, struct bytes a
     case NEEDS_DEAD_LETTER_EXCHANGE:
         if (f->type == 'S' && !table_find(arguments, BYTES("x-dead-letter-exchange"), &exchange))
             return str_copy(BYTES("routing_key_but_no_dlx_defined"));
+        if (f->type == 'S' && f->bytes.len > ROUTING_KEY_MAX)
+            return str_copy(BYTES("routing_key_too_long"));
         return check_type(f, 'S');
     }
     return NULL;

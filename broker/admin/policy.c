@@ -6,6 +6,7 @@
 #include "base/pattern.h"
 #include "base/str.h"
 #include "broker/admin/json.h"
+#include "broker/port/queue_options.h"
 
 enum { PRINT_MAX = 200 }; /* bytes of a value in a text */
 
@@ -13,6 +14,7 @@ enum { PRINT_MAX = 200 }; /* bytes of a value in a text */
 enum rule {
     INTEGER, /* low or more */
     TEXT,
+    KEY,  /* a text that can be a routing key */
     WORD, /* one of the words */
     BOOLEAN,
     ANY, /* means nothing here: whatever */
@@ -42,7 +44,7 @@ static const struct key keys[] = {
     {.name = "max-length-bytes", .what = "maximum length in bytes", .rule = INTEGER, .is_operators = true},
     {.name = "overflow", .what = "overflow value", .rule = WORD, .words = overflows, .is_operators = true},
     {.name = "dead-letter-exchange", .what = "dead letter exchange name", .rule = TEXT},
-    {.name = "dead-letter-routing-key", .what = "dead letter routing key", .rule = TEXT},
+    {.name = "dead-letter-routing-key", .what = "dead letter routing key", .rule = KEY},
     {.name = "dead-letter-strategy", .what = "dead letter strategy", .rule = WORD, .words = strategies},
     {.name = "delivery-limit", .what = "delivery limit", .rule = INTEGER, .low = INT64_MIN, .is_operators = true},
     {.name = "consumer-timeout", .what = "consumer timeout", .rule = INTEGER},
@@ -122,6 +124,8 @@ static bool fits(const struct key *k, const json_t *value)
         return json_is_integer(value) && json_integer_value(value) >= k->low;
     case TEXT:
         return json_is_string(value);
+    case KEY:
+        return json_is_string(value) && json_text(value).len <= ROUTING_KEY_MAX;
     case WORD:
         return json_is_string(value) && is_among(json_text(value), k->words);
     case BOOLEAN:

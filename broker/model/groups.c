@@ -205,8 +205,9 @@ void groups_send(struct broker *b, struct queue *q, const struct message *msg, s
     if (!read_hash(q->groups, msg, hash))
         return;
     struct group *group = group_of(b, q->groups, msg);
+    /* Several have some of it, from before it was a group: nobody gets more until all is settled. */
+    group->consumer = group->out == 0 || group->consumer == c ? c : NULL;
     group->out++;
-    group->consumer = c;
     group_place(b, q, group);
 }
 

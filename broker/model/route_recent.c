@@ -44,7 +44,7 @@ static void recent_init(struct broker *b, struct exchange *x)
     list_init(&h->kept);
     h->max = RECENT_LENGTH;
     if (table_find(x->spec->arguments, BYTES("x-recent-history-length"), &f))
-        h->max = (uint64_t)f.integer;
+        h->max = f.integer < RECENT_LENGTH_MAX ? (uint64_t)f.integer : RECENT_LENGTH_MAX;
     x->history = h;
 }
 
@@ -75,13 +75,11 @@ uint64_t recent_bytes(const struct exchange *x)
 static void keep(struct broker *b, struct history *h, const struct message *m)
 {
     uint64_t cost = message_cost(m), limit = b->memory_high / RECENT_SHARE;
-    struct kept *k;
-    list_each (k, &h->kept, struct kept, in_history)
-        if (h->n >= h->max || b->history_bytes + cost > limit)
-            forget(b, h, k);
+    while (h->n > 0 && (h->n >= h->max || b->history_bytes + cost > limit))
+        forget(b, h, item_of(h->kept.ring.next, struct kept, in_history));
     if (b->history_bytes + cost > limit)
         return;
-    k = alloc(sizeof *k);
+    struct kept *k = alloc(sizeof *k);
     k->msg = message_ref((struct message *)(uintptr_t)m); /* it stays as it is: but for its references */
     list_append(&h->kept, &k->in_history);
     h->n++;

@@ -8,9 +8,10 @@
 struct exchange;
 
 enum {
-    RECENT_LENGTH = 20, /* messages, where no x-recent-history-length is given */
-    RECENT_SHARE = 8,   /* all histories together may hold this part of the memory that raises the alarm: the oldest
-                           messages of an exchange go sooner than its length says, or none are kept */
+    RECENT_LENGTH = 20,        /* messages, where no x-recent-history-length is given */
+    RECENT_LENGTH_MAX = 10000, /* … and at most: a new binding is given all of them in one step */
+    RECENT_SHARE = 8, /* all histories together may hold this part of the memory that raises the alarm: the oldest
+                         messages of an exchange go sooner than its length says, or none are kept */
 };
 
 /* message_cost() of what it keeps. */

@@ -122,7 +122,10 @@ static void read_texts(const struct source *s, struct queue_options *o)
 {
     struct bytes text;
     o->has_dead_letter_exchange = find_text(s, "dead-letter-exchange", &o->dead_letter_exchange);
-    o->has_dead_letter_routing_key = find_text(s, "dead-letter-routing-key", &o->dead_letter_routing_key);
+    o->has_dead_letter_routing_key =
+        find_text(s, "dead-letter-routing-key", &text) && text.len <= ROUTING_KEY_MAX; /* longer ones are refused */
+    if (o->has_dead_letter_routing_key)
+        o->dead_letter_routing_key = text;
     find_text(s, "deduplication-header", &o->deduplication_header);
     if (!find_text(s, "message-group-header", &o->group_header) && find_true(s, "message-group-header"))
         o->group_header = BYTES("JMSXGroupID");

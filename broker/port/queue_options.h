@@ -13,6 +13,9 @@
 #include "base/bytes.h"
 #include "broker/port/spec.h"
 
+/* Bytes of a routing key, for which the wire has an octet. */
+enum { ROUTING_KEY_MAX = 255 };
+
 /* Nothing given. */
 #define QUEUE_OPTIONS_NONE                                                                                             \
     {                                                                                                                  \

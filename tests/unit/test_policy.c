@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "broker/admin/json.h"
+#include "broker/port/queue_options.h"
 #include "tests/unit/unit.h"
 
 static json_t *parse(const char *text)
@@ -63,6 +64,24 @@ TEST(what_is_wrong_is_said_in_rabbitmqs_words)
     expect("[]", false, "definition should be an object, actually was []");
 }
 
+TEST(a_dead_letters_key_fits_a_routing_key)
+{
+    char definition[400] = "{\"dead-letter-routing-key\":\"";
+    size_t at = strlen(definition);
+    memset(definition + at, 'k', ROUTING_KEY_MAX);
+    memcpy(definition + at + ROUTING_KEY_MAX, "\"}", 3);
+    expect(definition, false, NULL);
+    memcpy(definition + at + ROUTING_KEY_MAX, "k\"}", 4);
+    char *text = str_format("{\"pattern\":\"^q\",\"definition\":%s}", definition);
+    json_t *value = parse(text);
+    char *wrong = policy_check(value, false);
+    assert_non_null(wrong);
+    assert_non_null(strstr(wrong, "is not a valid dead letter routing key"));
+    free(wrong);
+    json_decref(value);
+    free(text);
+}
+
 TEST(a_pattern_is_one)
 {
     char *wrong;
@@ -117,9 +136,13 @@ TEST(limits_are_numbers)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_people_set_is_right), cmocka_unit_test(what_is_wrong_is_said_in_rabbitmqs_words),
-        cmocka_unit_test(a_pattern_is_one),         cmocka_unit_test(priority_and_scope_are_judged),
-        cmocka_unit_test(operators_may_set_less),   cmocka_unit_test(limits_are_numbers),
+        cmocka_unit_test(what_people_set_is_right),
+        cmocka_unit_test(what_is_wrong_is_said_in_rabbitmqs_words),
+        cmocka_unit_test(a_dead_letters_key_fits_a_routing_key),
+        cmocka_unit_test(a_pattern_is_one),
+        cmocka_unit_test(priority_and_scope_are_judged),
+        cmocka_unit_test(operators_may_set_less),
+        cmocka_unit_test(limits_are_numbers),
     };
     return unit_main("policy", tests, argc, argv);
 }

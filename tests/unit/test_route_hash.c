@@ -235,6 +235,21 @@ TEST(histories_have_a_share_of_memory_and_no_more)
     world_fini(&w);
 }
 
+/* A new binding is given them in one step, and a publisher does not look at all of them. */
+TEST(a_history_has_an_end_whatever_length_it_is_to_have)
+{
+    struct world w;
+    recent(&w, "x", INT64_MAX, UINT64_MAX);
+    for (unsigned i = 0; i < RECENT_LENGTH_MAX + 5; i++) {
+        publish_large(&w, "x", false);
+        world_forget(&w);
+    }
+    world_queue(&w, 0, "q", NULL);
+    world_bind(&w, "q", "x", "");
+    assert_int_equal(count(&w, "q"), RECENT_LENGTH_MAX);
+    world_fini(&w);
+}
+
 TEST(what_a_new_binding_is_given_is_as_durable_as_any_message)
 {
     struct world w;
@@ -261,6 +276,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(of_two_weights_the_first_counts),
         cmocka_unit_test(chance_is_even),
         cmocka_unit_test(histories_have_a_share_of_memory_and_no_more),
+        cmocka_unit_test(a_history_has_an_end_whatever_length_it_is_to_have),
         cmocka_unit_test(what_a_new_binding_is_given_is_as_durable_as_any_message),
     };
     return unit_main("route_hash", tests, argc, argv);
