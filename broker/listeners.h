@@ -14,7 +14,7 @@ struct listeners {
     bool has_tls; /* one of them */
     struct tls_config tls;
     const char **ciphers; /* owned: what tls refers to */
-    const char **snis; /* owned array: the files of tls.snis */
+    const char **snis;    /* owned array: the files of tls.snis */
     bool has_proxy;
     struct address_range *proxies; /* owned */
     unsigned n_proxies;

@@ -48,16 +48,22 @@ static bool is_reserved(struct bytes name)
     return name.len == 0 || bytes_start_with(name, BYTES("amq."));
 }
 
+/* Owned: why x, NULL if there is none, cannot be as spec says; NULL if it can. */
+static char *refuse_exchange(const struct vhost *v, const struct exchange *x, const struct spec *spec)
+{
+    if (x != NULL)
+        return exchange_differs(x, spec);
+    if (is_reserved(spec->name))
+        return str_format("exchange name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(spec->name));
+    return resource_refuse_exchange(v, spec->name);
+}
+
 static void put_exchange(struct broker *b, struct vhost *v, struct change *c)
 {
     struct exchange *x = vhost_find_exchange(b, v, c->spec->name);
-    char *difference = x != NULL ? exchange_differs(x, c->spec) : NULL;
-    if (difference != NULL) {
-        skip(c, difference);
-    } else if (x == NULL && is_reserved(c->spec->name)) {
-        skip(c, str_format("exchange name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(c->spec->name)));
-    } else if (x == NULL && (difference = resource_refuse_exchange(v, c->spec->name)) != NULL) {
-        skip(c, difference);
+    char *refusal = refuse_exchange(v, x, c->spec);
+    if (refusal != NULL) {
+        skip(c, refusal);
     } else if (x == NULL) {
         x = exchange_create(b, v, c->spec);
         remember_exchange(b, RECORD_DEFINE, x);
@@ -173,6 +179,12 @@ static void purge_queue(struct broker *b, struct vhost *v, struct change *c)
     if (q != NULL && q->owner != NULL) {
         skip(c, locked(q));
     } else if (q != NULL) {
+        enum reason reason;
+        char *why = q->kind->refuse(q, PURGE_QUEUE, c->spec, 0, &reason);
+        if (why != NULL) {
+            skip(c, why);
+            return;
+        }
         c->count = queue_purge(b, q);
         c->outcome = CHANGE_REMOVED;
     }

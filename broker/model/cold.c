@@ -200,8 +200,9 @@ void cold_fetch(struct broker *b, struct queue *q, uint64_t position, uint64_t m
 void cold_drop(struct broker *b, struct queue *q, uint64_t messages, uint64_t bytes)
 {
     struct cold *c = &q->cold;
-    messages = messages < c->count ? messages : c->count;
-    bytes = bytes < c->bytes && messages < c->count ? bytes : c->bytes;
+    bool takes_all = messages >= c->count;
+    messages = takes_all ? c->count : messages;
+    bytes = takes_all || bytes > c->bytes ? c->bytes : bytes;
     c->count -= messages;
     c->bytes -= bytes;
     q->ready_count -= messages;

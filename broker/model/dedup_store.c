@@ -49,10 +49,9 @@ static void store_free(struct broker *b, struct key_store *s)
 void dedup_state_fini(struct broker *b)
 {
     struct map_node *n;
-    struct command c;
-    while (!list_is_empty(&b->dedup.held)) {
-        struct held *h = item_of(b->dedup.held.ring.next, struct held, in_held);
-        c = h->attach;
+    struct held *h;
+    list_each (h, &b->dedup.held, struct held, in_held) {
+        struct command c = h->attach;
         list_remove(&h->in_held);
         free(h);
         command_drop(&c);

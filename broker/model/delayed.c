@@ -455,7 +455,7 @@ static void drop_all(struct broker *b, struct schedule *s)
 static uint64_t purge(struct broker *b, struct queue *q)
 {
     struct delayed *d = q->delayed;
-    uint64_t count = d->count;
+    uint64_t n = d->count;
     CHECK(q->gone);
     d->exchange->waiting = NULL;
     delayed_list_forget(b, d);
@@ -466,7 +466,7 @@ static uint64_t purge(struct broker *b, struct queue *q)
     list_remove(&q->cold.wanting);
     q->delayed = NULL;
     free(d);
-    return count;
+    return n;
 }
 
 static void clean(struct broker *b, struct queue *q)

@@ -57,7 +57,7 @@ struct delayed {
 };
 
 /* How long the message is to wait, by the value of its header x-delay; 0: it is not. */
-uint64_t delayed_time(const struct field *delay);
+uint64_t delayed_time(const struct field *f);
 
 /* The exchange's hidden queue, made and recorded if need be. */
 struct queue *delayed_queue(struct broker *b, struct exchange *x);

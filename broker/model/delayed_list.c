@@ -79,9 +79,8 @@ void delayed_list(struct broker *b, struct command *c, struct exchange *x)
     broker_done(b, c, NULL)->done.inspection = to;
 }
 
-static struct command unlist(struct delayed *d)
+static struct command unlist(struct delayed *d, struct listing *l)
 {
-    struct listing *l = first_of(d);
     struct command c = l->command;
     list_remove(&l->in_delayed);
     d->listing_count--;
@@ -96,7 +95,7 @@ uint64_t delayed_list_wants(const struct delayed *d)
 
 void delayed_list_answer(struct broker *b, struct delayed *d, const struct load *l)
 {
-    struct command c = unlist(d);
+    struct command c = unlist(d, first_of(d));
     struct inspection *to = c.inspection;
     for (uint32_t i = 0; i < l->n; i++) {
         const struct due *slot = schedule_find(&d->schedule, l->entries[i].position);
@@ -110,8 +109,9 @@ void delayed_list_answer(struct broker *b, struct delayed *d, const struct load 
 
 void delayed_list_forget(struct broker *b, struct delayed *d)
 {
-    while (!list_is_empty(&d->listings)) {
-        struct command c = unlist(d);
+    struct listing *l;
+    list_each (l, &d->listings, struct listing, in_delayed) {
+        struct command c = unlist(d, l);
         c.inspection->cursor = 0;
         broker_done(b, &c, NULL)->done.inspection = c.inspection;
     }

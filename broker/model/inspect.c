@@ -166,7 +166,7 @@ static void on_parameter(void *arg, struct map_node *n)
 static size_t policies_room(const struct policy_pair *p)
 {
     size_t room = p == NULL ? 0 : p->definition.len;
-    for (int kind = 0; kind < POLICY_KINDS; kind++)
+    for (unsigned kind = 0; kind < POLICY_KINDS; kind++)
         room += policy_in_pair(p, kind) != NULL ? p->of[kind]->name.len : 0;
     return room;
 }

@@ -63,16 +63,24 @@ static size_t count_parts(const struct log *l)
     return l->n_parts - l->first_part;
 }
 
-static struct log_part *add_part(struct log *l, uint64_t first)
+/* Room for another, where those that are gone were or behind the rest. */
+static void grow_parts(struct log *l)
 {
-    if (l->n_parts == l->parts_room && l->first_part > l->parts_room / 2) {
+    if (l->parts != NULL && l->first_part > l->parts_room / 2) {
         l->n_parts -= l->first_part;
         memmove(l->parts, l->parts + l->first_part, l->n_parts * sizeof *l->parts);
         l->first_part = 0;
-    } else if (l->n_parts == l->parts_room) {
-        l->parts_room = alloc_grown(l->parts_room, l->n_parts + 1);
-        l->parts = alloc_array(l->parts, l->parts_room, sizeof *l->parts);
+        return;
     }
+    l->parts_room = alloc_grown(l->parts_room, l->n_parts + 1);
+    l->parts = alloc_array(l->parts, l->parts_room, sizeof *l->parts);
+}
+
+static struct log_part *add_part(struct log *l, uint64_t first)
+{
+    if (l->n_parts == l->parts_room)
+        grow_parts(l);
+    CHECK(l->parts != NULL);
     struct log_part *p = &l->parts[l->n_parts++];
     *p = (struct log_part){.first = first};
     return p;

@@ -99,7 +99,9 @@ static bool is_foreign(const struct death_record *r)
 /* Writes x-death; answers how many of its entries are the broker's own. */
 static uint16_t write_history(struct pen *p, const struct death_record *r, const struct properties *props)
 {
-    struct bytes history = is_foreign(r) ? (struct bytes){0} : history_of(props->headers);
+    struct bytes history = {0};
+    if (!is_foreign(r))
+        history = history_of(props->headers);
     struct field same, f;
     unsigned at = 0, i = 0, own = r->msg->deaths;
     uint8_t *array = table_open(p, BYTES("x-death"), 'A');

@@ -28,6 +28,8 @@ static void stream_clean(struct broker *b, struct queue *q)
             list_append(&b->logs.suspended, &q->log->suspended);
         return;
     }
+    if (q->is_paused)
+        return;
     list_each (c, &q->ring, struct consumer, waiting) {
         replay_run(b, c->replay);
         if (consumer_can_take(c))

@@ -111,6 +111,6 @@ char *queue_type_redeclare(const struct broker *b, const struct queue *q, const 
         free(resolved);
     }
     if (b->relaxed_quorum && is == QUEUE_QUORUM && alike.options.type == QUEUE_CLASSIC)
-        alike.options.type = is;
+        alike.options.type = QUEUE_QUORUM;
     return queue_differs(q, &alike);
 }

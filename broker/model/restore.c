@@ -216,10 +216,10 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
         delayed_restore(b, q, messages);
         return true;
     }
-    if (messages > 0)
+    if (messages > 0) {
         expiring_know_nothing(q);
-    if (messages > 0)
         cold_count(b, q, messages, bytes);
+    }
     cold_look(b, q);
     if (q->kind == &queue_of_letters && messages > 0)
         letters_begin(b, q);

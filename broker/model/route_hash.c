@@ -197,7 +197,7 @@ static bool consistent_route(struct broker *b, struct exchange *x, struct routin
     const struct roster *r = x->roster;
     uint64_t hash = hash_message(x, message, to);
     const struct seat *best = NULL;
-    double lowest = INFINITY;
+    double lowest = HUGE_VAL;
     for (size_t i = 0; i < r->n; i++) {
         const struct seat *s = &r->seats[i];
         uint64_t bits = hash_mix(hash_mix(hash, s->hash), VALUE_SEED) >> 11;

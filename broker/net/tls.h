@@ -31,10 +31,10 @@ enum tls_crl_check { CRL_CHECK_NONE, CRL_CHECK_CHAIN, CRL_CHECK_PEER, CRL_CHECK_
 
 /* All texts are borrowed, and may be NULL. */
 struct tls_config {
-    const char *cacertfile; /* PEM: who may sign peers' certificates, and what completes our own chain */
-    const char *certfile;   /* PEM: our certificate, and what is between it and a root */
-    const char *keyfile;    /* PEM; NULL: it is in certfile */
-    const char *password;   /* the key's */
+    const char *cacertfile;  /* PEM: who may sign peers' certificates, and what completes our own chain */
+    const char *certfile;    /* PEM: our certificate, and what is between it and a root */
+    const char *keyfile;     /* PEM; NULL: it is in certfile */
+    const char *password;    /* the key's */
     const char *const *snis; /* PEM: certificates with their keys, for clients that ask for other names (sni.h) */
     unsigned n_snis;
     bool verify_peer;       /* ask for a certificate, and refuse one that is not good */

@@ -14,7 +14,7 @@ static uint8_t *keep(struct bytes *view, uint8_t *to)
 /* A view into one copy of the arguments becomes the same view into another. */
 static void rebase(struct bytes *view, struct bytes from, struct bytes to)
 {
-    if (view->len > 0 && view->at >= from.at && view->at < from.at + from.len)
+    if (view->len > 0 && from.len > 0 && view->at >= from.at && view->at < from.at + from.len)
         view->at = to.at + (view->at - from.at);
 }
 

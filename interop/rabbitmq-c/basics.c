@@ -9,14 +9,9 @@ static void connect_and_close(void)
     check(find_is(server, "product", "RabbitMQ"), "the product is not RabbitMQ");
     const amqp_field_value_t *capabilities = find(server, "capabilities");
     check(capabilities && capabilities->kind == AMQP_FIELD_KIND_TABLE, "no table of capabilities");
-    const char *names[] = {"publisher_confirms",
-                           "exchange_exchange_bindings",
-                           "basic.nack",
-                           "consumer_cancel_notify",
-                           "connection.blocked",
-                           "consumer_priorities",
-                           "authentication_failure_close",
-                           "per_consumer_qos", "direct_reply_to"};
+    const char *names[] = {"publisher_confirms",           "exchange_exchange_bindings", "basic.nack",
+                           "consumer_cancel_notify",       "connection.blocked",         "consumer_priorities",
+                           "authentication_failure_close", "per_consumer_qos",           "direct_reply_to"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const amqp_field_value_t *v = find(&capabilities->value.table, names[i]);
         check(v && v->kind == AMQP_FIELD_KIND_BOOLEAN && v->value.boolean, "no capability %s", names[i]);

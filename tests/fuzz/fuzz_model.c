@@ -135,9 +135,20 @@ static struct spec *pick_spec(struct run *r)
         s.options.retry_growth = (uint8_t)pick(r, RETRY_EXPONENTIAL + 1);
         s.options.retry_min_ms = pick_limit(r);
     }
+    bool is_stream = s.options.type == QUEUE_QUORUM && (kind & 8);
+    if (is_stream) {
+        uint64_t limit = s.options.max_length_bytes;
+        s.options = queue_options_none;
+        s.options.type = QUEUE_STREAM;
+        s.options.max_length_bytes = limit;
+        s.options.segment_bytes = pick_limit(r);
+        s.options.max_age_ms = pick_limit(r);
+        table_put_i64(&p, BYTES("x-stream-offset"), (int64_t)pick(r, 16) - 4);
+        table_put_bool(&p, BYTES("x-stream-automatic-offset-tracking"), kind & 16);
+    }
     if (s.options.expires_ms == 0)
         s.options.expires_ms = 1;
-    if (pick(r, 2) == 1) {
+    if (!is_stream && pick(r, 2) == 1) {
         s.options.has_dead_letter_exchange = true;
         s.options.dead_letter_exchange = pick_name(r);
         s.options.has_dead_letter_routing_key = pick(r, 2) == 1;

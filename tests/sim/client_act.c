@@ -175,7 +175,8 @@ static void act_publish(struct client *c, struct sim_channel *ch)
         aim.key = queue_name(c, Q_LATE);
         delays = true;
     } else {
-        aim.targets[0] = any_queue(c);
+        bool is_refused = ch->mode == MODE_TX && rng_one_in(r, 8); /* seldom otherwise, among so many queues */
+        aim.targets[0] = is_refused ? (uint8_t)Q_FULL : any_queue(c);
         aim.key = queue_name(c, aim.targets[0]);
     }
     /* A message that expires in Q_WORK and then in Q_RETRY would have gone in a circle, and vanishes. */

@@ -53,6 +53,8 @@ struct record {
     uint64_t position; /* it is on record from here on, if it is sure */
     uint32_t tx;       /* in which it was published; 0: none */
     uint32_t crashes;  /* before it */
+    bool waited;       /* its delay was not over when the broker ended, which was not in an orderly way … */
+    bool was_due;      /* … or was over before there was another one */
     struct line lines[2];
 };
 
@@ -318,6 +320,10 @@ static void check_delay(const struct ledger *l, uint32_t message, bool is_first,
         mark_hit(MARK_delayed);
     if (is_first && r->crashes < l->crashes)
         mark_hit(MARK_delayed_kept);
+    if (is_first && r->waited)
+        mark_hit(MARK_delayed_crash);
+    if (is_first && r->was_due)
+        mark_hit(MARK_delayed_down);
 }
 
 /* --- handing out */
@@ -669,7 +675,18 @@ static void line_crash(struct line *line, bool was_delayed, uint64_t durable, bo
     }
 }
 
-void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean)
+/* It surely waits at its exchange: nobody can have put it into its queue before it was due. */
+static bool is_surely_delayed(const struct record *r, uint64_t now)
+{
+    return r->how.standing == STANDING_SURE && r->how.delay_ms > 0 && now < r->sent_at + r->how.delay_ms;
+}
+
+static uint64_t surely_due_at(const struct record *r)
+{
+    return r->sure_at + r->how.delay_ms;
+}
+
+void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean, uint64_t now, uint64_t next)
 {
     for (uint32_t m = 0; m < l->record_count; m++) {
         struct record *r = &l->records[m];
@@ -677,6 +694,10 @@ void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean)
         if (r->how.standing == STANDING_SURE && !is_kept)
             r->how.standing = STANDING_SENT;
         r->position = 0;
+        if (is_surely_delayed(r, now)) {
+            r->waited |= !is_clean;
+            r->was_due |= surely_due_at(r) <= next;
+        }
         for (unsigned i = 0; i < 2; i++)
             if (r->lines[i].target != NO_QUEUE)
                 line_crash(&r->lines[i], r->how.delay_ms > 0, durable, is_clean);
@@ -743,6 +764,27 @@ static void check_drop_order(const struct ledger *l, uint32_t message, uint8_t q
             line->count > 0 && line->copies[0].was_left)
             verdict_fail("message %u was dropped from %s, but %u, which is older, was left", message,
                          l->topology->queues[queue].name, m);
+    }
+}
+
+uint64_t ledger_last_due(const struct ledger *l)
+{
+    uint64_t last = 0;
+    for (const struct record *r = l->records; r < l->records + l->record_count; r++)
+        if (r->how.standing == STANDING_SURE && r->how.delay_ms > 0 && surely_due_at(r) > last)
+            last = surely_due_at(r);
+    return last;
+}
+
+void ledger_check_due(const struct ledger *l, uint64_t now)
+{
+    for (uint32_t m = 0; m < l->record_count; m++) {
+        const struct record *r = &l->records[m];
+        const struct copy *c = r->lines[0].count > 0 ? &r->lines[0].copies[0] : NULL;
+        if (r->how.standing == STANDING_SURE && r->how.delay_ms > 0 && surely_due_at(r) <= now &&
+            (c == NULL || (c->count == 0 && !c->may_vanish && c->fate == FATE_WAITING)))
+            verdict_fail("message %u was due at %llu, and has not come by %llu", m,
+                         (unsigned long long)surely_due_at(r), (unsigned long long)now);
     }
 }
 

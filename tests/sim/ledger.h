@@ -100,8 +100,9 @@ void ledger_purge_ends(struct ledger *l, uint8_t queue, uint32_t purge, uint64_t
 /* How many records there are.  What the ledger is told from now on has been recorded by then. */
 void ledger_position(struct ledger *l, uint64_t position);
 
-/* The broker ends; a prefix of its records is kept that is at least this long.  is_clean: in an orderly way. */
-void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean);
+/* The broker ends; a prefix of its records is kept that is at least this long.  is_clean: in an orderly way.  next:
+ * when there will be another one. */
+void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean, uint64_t now, uint64_t next);
 
 /* A client has read it in the stream: dies if it never was published.  What is in a stream stays there, so nothing else
  * is said of it. */
@@ -118,6 +119,12 @@ bool ledger_was_overfull(const struct ledger *l, uint8_t queue);
 
 /* From here on whatever is handed out is what was left in the queues. */
 void ledger_drains(struct ledger *l);
+
+/* When the last of the messages that were delayed and are sure must be there; 0: there is none. */
+uint64_t ledger_last_due(const struct ledger *l);
+
+/* Q_LATE was drained: dies if one of them that is due by now has never come. */
+void ledger_check_due(const struct ledger *l, uint64_t now);
 
 /* Dies unless every message is accounted for. */
 void ledger_verdict(struct ledger *l, uint64_t now);

@@ -25,6 +25,19 @@ void marks_without_disk(void)
     has_no_disk = 1;
 }
 
+static int is_left(unsigned i)
+{
+    return counts[i] == 0 && !(marks[i].wants_disk && has_no_disk);
+}
+
+unsigned marks_left(void)
+{
+    unsigned left = 0;
+    for (unsigned i = 0; i < MARK_COUNT; i++)
+        left += is_left(i) != 0;
+    return left;
+}
+
 unsigned marks_report(int all)
 {
     unsigned never = 0;

@@ -20,6 +20,9 @@ void mark_hit(enum mark m);
 /* Those for worlds with a disk do not count. */
 void marks_without_disk(void);
 
+/* How many were never hit. */
+unsigned marks_left(void);
+
 /* Prints every mark that was never hit, or all of them with their counts; answers how many never were. */
 unsigned marks_report(int all);
 #endif

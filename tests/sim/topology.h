@@ -41,7 +41,7 @@ struct sim_queue {
     bool is_single, is_quorum, has_return_limit;
     uint32_t return_limit; /* has_return_limit: how often a message may come back */
     bool is_passing, is_durable, is_stream;
-    bool must_arrive; /* its dead letters go at least once */
+    bool must_arrive;                   /* its dead letters go at least once */
     uint32_t segment_bytes, keep_bytes; /* is_stream; keep_bytes 0: it keeps everything */
     uint8_t dead_to;                    /* NO_QUEUE: nowhere */
 };

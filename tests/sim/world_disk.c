@@ -155,13 +155,22 @@ static void lose_all(struct world *w)
 static bool totals_differ(const struct broker_totals *a, const struct broker_totals *b)
 {
     return a->queues != b->queues || a->exchanges != b->exchanges || a->bindings != b->bindings ||
-           a->messages_ready + a->messages_out - a->messages_read != b->messages_ready;
+           a->messages_ready + a->messages_out - a->messages_read != b->messages_ready ||
+           a->messages_delayed != b->messages_delayed;
+}
+
+/* The storage and the ledger learn that the broker has ended, and time goes by without one. */
+static void go_down(struct world *w, uint64_t durable, bool is_clean)
+{
+    uint64_t ended = w->now.ms;
+    storage_crash(w->storage);
+    world_pass(w, rng_below(&w->rng, 300));
+    ledger_crash(w->ledger, durable, is_clean, ended, w->now.ms);
 }
 
 /* was: what there was, if all of that must be there again; NULL: some of it may be lost. */
 static void begin_again(struct world *w, const struct broker_totals *was)
 {
-    world_pass(w, rng_below(&w->rng, 300));
     w->broker = storage_open(w->storage, &w->broker_config);
     gate_init(&w->real_gate, 0);
     w->position = 0;
@@ -172,11 +181,13 @@ static void begin_again(struct world *w, const struct broker_totals *was)
     w->alarms = 0;
     struct broker_totals t = broker_totals(w->broker);
     if (was != NULL && totals_differ(was, &t))
-        verdict_fail("there were %llu queues, %llu exchanges, %llu bindings, %llu messages; now %llu, %llu, %llu, %llu",
+        verdict_fail("there were %llu queues, %llu exchanges, %llu bindings, %llu messages and %llu delayed ones; now "
+                     "%llu, %llu, %llu, %llu and %llu",
                      (unsigned long long)was->queues, (unsigned long long)was->exchanges,
                      (unsigned long long)was->bindings, (unsigned long long)(was->messages_ready + was->messages_out),
-                     (unsigned long long)t.queues, (unsigned long long)t.exchanges, (unsigned long long)t.bindings,
-                     (unsigned long long)t.messages_ready);
+                     (unsigned long long)was->messages_delayed, (unsigned long long)t.queues,
+                     (unsigned long long)t.exchanges, (unsigned long long)t.bindings,
+                     (unsigned long long)t.messages_ready, (unsigned long long)t.messages_delayed);
     if (w->check)
         broker_check(w->broker);
 }
@@ -191,8 +202,7 @@ void world_crash(struct world *w)
     if (durable == w->position)
         mark_hit(MARK_crash_all_durable);
     lose_all(w);
-    ledger_crash(w->ledger, durable, false);
-    storage_crash(w->storage);
+    go_down(w, durable, false);
     begin_again(w, is_all ? &was : NULL);
 }
 
@@ -222,7 +232,6 @@ void world_stop(struct world *w)
     mark_hit(MARK_stopped);
     verdict_note("the broker stops");
     lose_all(w);
-    ledger_crash(w->ledger, UINT64_MAX, true);
-    storage_crash(w->storage);
+    go_down(w, UINT64_MAX, true);
     begin_again(w, w->is_exact ? &was : NULL);
 }

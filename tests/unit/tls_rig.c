@@ -2,6 +2,7 @@
 #include "tests/unit/tls_rig.h"
 
 #include <openssl/err.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -67,7 +68,7 @@ void hands_shake_with(struct hands *h, struct tls *t, SSL_CTX *client, SSL_SESSI
     SSL_set_fd(h->client, h->fds[1]);
     SSL_set_connect_state(h->client);
     if (name != NULL)
-        SSL_set_tlsext_host_name(h->client, name);
+        SSL_set_tlsext_host_name(h->client, (char *)(uintptr_t)name);
     if (session != NULL)
         SSL_set_session(h->client, session);
     int a = 0, b = 0;
