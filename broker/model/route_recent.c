@@ -75,11 +75,15 @@ uint64_t recent_bytes(const struct exchange *x)
 static void keep(struct broker *b, struct history *h, const struct message *m)
 {
     uint64_t cost = message_cost(m), limit = b->memory_high / RECENT_SHARE;
-    while (h->n > 0 && (h->n >= h->max || b->history_bytes + cost > limit))
-        forget(b, h, item_of(h->kept.ring.next, struct kept, in_history));
+    struct kept *k;
+    list_each (k, &h->kept, struct kept, in_history) {
+        if (h->n < h->max && b->history_bytes + cost <= limit)
+            break;
+        forget(b, h, k);
+    }
     if (b->history_bytes + cost > limit)
         return;
-    struct kept *k = alloc(sizeof *k);
+    k = alloc(sizeof *k);
     k->msg = message_ref((struct message *)(uintptr_t)m); /* it stays as it is: but for its references */
     list_append(&h->kept, &k->in_history);
     h->n++;

@@ -353,8 +353,8 @@ static int on_ticket(SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *ciphe
 
 static int on_name(SSL *ssl, int *alert, void *arg)
 {
-    (void)alert;
     const struct tls *t = arg;
+    *alert = SSL_AD_UNRECOGNIZED_NAME; /* if it is fatal */
     return sni_choose(t->sni, ssl) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 

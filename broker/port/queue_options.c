@@ -93,7 +93,7 @@ static bool find_true(const struct source *s, const char *key)
 bool duration_read(struct bytes text, uint64_t *ms)
 {
     static const struct {
-        char unit;
+        uint8_t unit;
         uint64_t ms;
     } units[] = {{'Y', UINT64_C(31536000000)},
                  {'M', UINT64_C(2592000000)},
