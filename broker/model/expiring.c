@@ -35,7 +35,8 @@ static uint64_t key_of(const struct queue *q, const struct entry *e)
 {
     unsigned bits = q->ready.levels != NULL ? RANK_BITS - LEVEL_BITS : RANK_BITS;
     uint64_t level = q->ready.levels != NULL ? UINT8_MAX - ready_level(&q->ready, e->msg) : 0;
-    return e->expires_at << RANK_BITS | level << bits | (e->position & ((UINT64_C(1) << bits) - 1));
+    uint64_t at = e->expires_at < UINT64_MAX >> RANK_BITS ? e->expires_at : UINT64_MAX >> RANK_BITS; /* 500 years */
+    return at << RANK_BITS | level << bits | (e->position & ((UINT64_C(1) << bits) - 1));
 }
 
 static void add(struct queue *q, struct entry *e)

@@ -21,6 +21,7 @@
 #include "broker/model/policy.h"
 #include "broker/model/queue_stream.h"
 #include "broker/model/remember.h"
+#include "broker/model/reply.h"
 #include "broker/model/retry.h"
 #include "broker/model/vhost.h"
 #include "broker/port/queue_options.h"
@@ -245,7 +246,8 @@ void queue_take_out(struct broker *b, struct queue *q, struct entry *e)
 bool queue_is_over(const struct queue *q)
 {
     const struct queue_options *o = &q->options;
-    return q->ready_count > o->max_length || q->ready_bytes > o->max_length_bytes;
+    return q->ready_count > o->max_length || q->ready_bytes > o->max_length_bytes ||
+           (q->spec->is_reply && q->cold.warm_cost > REPLY_BACKLOG_COST_MAX);
 }
 
 static void queue_drop_head(struct broker *b, struct queue *q)

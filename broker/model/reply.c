@@ -27,6 +27,7 @@ void reply_subscribe(struct broker *b, struct command *c, struct stream *s)
     struct spec address = {
         .name = spec->name, .is_reply = true, .auto_delete = true, .exclusive = true, .options = queue_options_none};
     address.options.max_length_bytes = REPLY_BACKLOG_MAX;
+    address.options.max_length = REPLY_BACKLOG_MESSAGES_MAX;
     struct queue *q = queue_create(b, s->outlet->vhost, &address, s->outlet, 0);
     consumer_create(b, q, s, c->subscribe.consumer, spec, 0);
     broker_done(b, c, spec);

@@ -14,16 +14,21 @@ static void world_await_replies(struct world *w, unsigned client, unsigned consu
     world_forget(w);
 }
 
-static void world_reply(struct world *w, size_t size, bool persistent)
+static void world_reply_with(struct world *w, struct bytes properties, size_t size, bool persistent)
 {
     static char body[1 << 20];
     struct message *m = message_create(&(struct message_spec){.routing_key = BYTES(ADDRESS),
-                                                              .properties = bytes_of("\0\0", 2),
+                                                              .properties = properties,
                                                               .body_size = size,
                                                               .flags = persistent ? MESSAGE_PERSISTENT : 0,
                                                               .expiration_ms = MESSAGE_NO_EXPIRATION});
     message_fill(m, bytes_of(body, size));
     world_do(w, (struct command){.verb = PUBLISH, .publish = {.msg = m}}, 0, 0);
+}
+
+static void world_reply(struct world *w, size_t size, bool persistent)
+{
+    world_reply_with(w, bytes_of("\0\0", 2), size, persistent);
 }
 
 /* Reads what came; answers how many deliveries. */
@@ -86,6 +91,29 @@ TEST(replies_wait_for_a_client_that_does_not_read_but_not_without_end)
     world_fini(&w);
 }
 
+/* Bodies are not all that takes memory. */
+TEST(empty_replies_and_long_headers_do_not_wait_without_end_either)
+{
+    static uint8_t properties[100000]; /* nobody reads them */
+    struct world w;
+    world_init(&w);
+    world_attach(&w, 1);
+    world_await_replies(&w, 1, 0);
+    world_reply(&w, 1 << 20, false);
+    assert_int_equal(deliveries(&w), 1); /* the window is shut */
+    for (unsigned i = 0; i < REPLY_BACKLOG_MESSAGES_MAX + 5; i++) {
+        world_reply(&w, 0, false);
+        world_forget(&w);
+    }
+    assert_int_equal(broker_totals(w.broker).messages_ready, REPLY_BACKLOG_MESSAGES_MAX);
+    for (unsigned i = 0; i < 3 * REPLY_BACKLOG_COST_MAX / sizeof properties; i++) {
+        world_reply_with(&w, bytes_of(properties, sizeof properties), 0, false);
+        world_forget(&w);
+    }
+    assert_true(broker_totals(w.broker).message_bytes < REPLY_BACKLOG_COST_MAX / 100 * 105);
+    world_fini(&w);
+}
+
 /* Those of queues are on disk beyond a window. */
 TEST(replies_are_never_recorded)
 {
@@ -113,6 +141,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_address_is_not_counted),
         cmocka_unit_test(an_address_goes_with_its_client),
         cmocka_unit_test(replies_wait_for_a_client_that_does_not_read_but_not_without_end),
+        cmocka_unit_test(empty_replies_and_long_headers_do_not_wait_without_end_either),
         cmocka_unit_test(replies_are_never_recorded),
     };
     return unit_main("reply", tests, argc, argv);
