@@ -1,4 +1,4 @@
 # file: broker/model/cold.c
 # program: sim-crash
 # what: what was loaded may stay as long as if it had just come
-s/uint64_t left = end > b->now.wall_ms ? end - b->now.wall_ms : 0;/uint64_t left = le->ttl_ms;/
+s/e->msg->arrived_ms = cold_arrival(b, le);/e->msg->arrived_ms = (int64_t)b->now.ms;/

@@ -1,3 +1,3 @@
 # file: broker/model/queue.c
 # what: an expired message gets no dead letter
-s/queue_die(b, head, DEATH_EXPIRED)/entry_destroy(b, head)/
+s/queue_die(b, \([a-z]*\), DEATH_EXPIRED)/entry_end(b, \1)/

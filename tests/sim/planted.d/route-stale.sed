@@ -1,3 +1,3 @@
 # file: broker/model/queue.c
 # what: a remembered route outlives its queue
-/^void queue_delete/,/^}/s/b->topology_version++;//
+/^void queue_delete/,/^}/s/b->topology_version += !q->spec->hidden;//
