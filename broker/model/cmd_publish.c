@@ -11,6 +11,7 @@
 #include "broker/model/remember.h"
 #include "broker/model/rights.h"
 #include "broker/model/route.h"
+#include "broker/model/route_recent.h"
 #include "broker/model/state.h"
 #include "broker/model/trace.h"
 #include "broker/model/user.h"
@@ -218,6 +219,9 @@ static bool commit_publish(struct broker *b, struct command *c, struct stream *s
     if (n == 0 && c->publish.mandatory)
         broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
     bool taken = !quota_is_exceeded(m, &to);
+    struct exchange *x = vhost_find_exchange(b, s->outlet->vhost, message_exchange(m));
+    if (taken && x != NULL)
+        recent_commit(b, x, m);
     if (taken)
         taken = enqueue(b, s, m, &to);
     else

@@ -198,6 +198,7 @@ static struct way find_way(struct broker *b, struct exchange *x, struct message 
 {
     struct routing routing = {.key = message_key(letter), .extra_keys = message_extra_keys(letter), .msg = letter};
     struct way w = {.route = &b->route};
+    routing.is_held = true; /* it may be tried again and again */
     route_message(b, x, &routing);
     bool goes_somewhere = w.route->n > 0;
     drop_cycles(w.route, letter);

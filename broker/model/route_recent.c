@@ -10,6 +10,7 @@
 #include "broker/model/route.h"
 #include "broker/model/state.h"
 #include "broker/port/spec.h"
+#include "codec/properties.h"
 #include "codec/table.h"
 
 struct kept {
@@ -95,7 +96,7 @@ static bool recent_route(struct broker *b, struct exchange *x, struct routing *m
 {
     struct binding *bd;
     to->is_fleeting = true; /* the next one with this key is to be kept, too */
-    if (message->msg != NULL) {
+    if (message->msg != NULL && !message->is_held) {
         const struct field *no_store = routing_header(to, message, BYTES("x-recent-history-no-store"));
         if (no_store == NULL || no_store->type != 't' || !no_store->boolean)
             keep(b, x->history, message->msg);
@@ -103,6 +104,17 @@ static bool recent_route(struct broker *b, struct exchange *x, struct routing *m
     list_each (bd, &x->outgoing, struct binding, in_source)
         route_add_binding(b, to, bd);
     return !list_is_empty(&x->outgoing);
+}
+
+void recent_commit(struct broker *b, struct exchange *x, const struct message *m)
+{
+    struct properties p;
+    struct field f;
+    if (x->kind != &exchange_recent_history)
+        return;
+    bool has_headers = (m->flags & MESSAGE_HAS_HEADERS) != 0 && properties_decode(message_properties(m), &p);
+    if (!has_headers || !table_find(p.headers, BYTES("x-recent-history-no-store"), &f) || f.type != 't' || !f.boolean)
+        keep(b, x->history, m);
 }
 
 static void give(struct broker *b, const struct binding *bd, struct message *m)
