@@ -29,8 +29,17 @@ static struct address address_of(const struct queue *q, const struct message *ms
                         .key = o->dead_letter_routing_key,
                         .has_exchange = o->has_dead_letter_exchange,
                         .has_key = o->has_dead_letter_routing_key};
-    if ((msg->flags & MESSAGE_HAS_DEAD_LETTER) != 0)
-        history_read_address(message_properties(msg), &a);
+    if ((msg->flags & MESSAGE_HAS_DEAD_LETTER) == 0)
+        return a;
+    a.has_exchange = false;
+    history_read_address(message_properties(msg), &a);
+    /* To an exchange that it names itself a publisher may write (rights.h); a key that the queue's owner has fixed for
+     * another is not the publisher's to choose. */
+    if (!a.has_exchange && o->has_dead_letter_routing_key)
+        a.key = o->dead_letter_routing_key;
+    if (!a.has_exchange)
+        a.exchange = o->dead_letter_exchange;
+    a.has_exchange |= o->has_dead_letter_exchange;
     return a;
 }
 
