@@ -366,10 +366,18 @@ bool log_restore_part(struct broker *b, uint64_t queue, struct bytes key, struct
     if (q == NULL || q->log == NULL || q->next_position > 0 || !definition_read_part(queue, key, value, &d))
         return false;
     struct log *l = q->log;
-    const struct log_part *last = l->n_parts == 0 ? NULL : open_part(l);
-    if (d.count == 0 || d.first > UINT64_MAX - d.count || (last != NULL && d.first < last->first + last->count))
+    if (d.count == 0 || d.first > UINT64_MAX - d.count)
         return false;
-    struct log_part *p = add_part(l, d.first);
+    size_t i = l->n_parts; /* while the disk is full, one may overtake another that waits with its transaction */
+    while (i > 0 && l->parts[i - 1].first > d.first)
+        i--;
+    if ((i > 0 && d.first < l->parts[i - 1].first + l->parts[i - 1].count) ||
+        (i < l->n_parts && l->parts[i].first < d.first + d.count))
+        return false;
+    add_part(l, d.first);
+    struct log_part *p = &l->parts[i];
+    memmove(p + 1, p, (l->n_parts - 1 - i) * sizeof *p);
+    *p = (struct log_part){.first = d.first};
     p->defined = d.first;
     p->count = d.count;
     p->bytes = d.bytes;

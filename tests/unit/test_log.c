@@ -719,6 +719,43 @@ TEST(a_restored_part_that_is_nonsense_is_refused)
     pair_fini(&p);
 }
 
+static bool restores_part(struct broker *b, uint64_t first, uint64_t count)
+{
+    struct definition *d =
+        definition_of_part(&(struct definition_part){.queue = 1, .first = first, .count = count, .bytes = count}, true);
+    bool is_fine = broker_restore_definition(b, DEFINE_PART, 1, d->key, d->value);
+    free(d);
+    return is_fine;
+}
+
+/* While the disk is full, one overtakes another that waits with its transaction. */
+TEST(parts_are_restored_in_any_order_but_never_overlap)
+{
+    struct pair p;
+    pair_init(&p);
+    uint8_t buf[64];
+    struct pen pen = pen_over(buf, sizeof buf);
+    table_put_string(&pen, BYTES("x-queue-type"), BYTES("stream"));
+    struct spec spec = {
+        .name = BYTES("s"), .durable = true, .arguments = pen_written(&pen), .options = QUEUE_OPTIONS_NONE};
+    struct broker_config c = p.config;
+    c.default_vhost = "/";
+    struct broker *b = broker_create(&c);
+    struct definition *d = definition_define(DEFINE_QUEUE, 1, BYTES("/"), &spec);
+    assert_true(broker_restore_definition(b, DEFINE_QUEUE, 1, d->key, d->value));
+    free(d);
+    assert_true(restores_part(b, 10, 5));
+    assert_true(restores_part(b, 0, 4));
+    assert_false(restores_part(b, 3, 3));
+    assert_false(restores_part(b, 8, 3));
+    assert_false(restores_part(b, 12, 1));
+    assert_true(restores_part(b, 4, 6));
+    assert_true(broker_restore_queue(b, 1, 20, 20, 20));
+    broker_check(b);
+    broker_destroy(b);
+    pair_fini(&p);
+}
+
 /* A part that overtook its messages, for want of room: the one that is being written, or none. */
 TEST(parts_of_messages_that_never_came_are_taken_back)
 {
@@ -858,6 +895,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_became_too_old_meanwhile_goes_after_a_restart),
         cmocka_unit_test(a_crash_while_parts_go_leaves_messages_that_are_read_and_go_later),
         cmocka_unit_test(a_restored_part_that_is_nonsense_is_refused),
+        cmocka_unit_test(parts_are_restored_in_any_order_but_never_overlap),
         cmocka_unit_test(parts_of_messages_that_never_came_are_taken_back),
         cmocka_unit_test(a_tracked_reader_goes_on_where_it_stopped_after_a_crash_too),
         cmocka_unit_test(bookmarks_are_not_more_than_can_be_counted),
