@@ -42,6 +42,31 @@ struct message *message_create(const struct message_spec *spec)
     return create(spec, spec->body_size, NULL);
 }
 
+struct message *message_create_whole(const struct message_spec *spec, struct bytes body)
+{
+    size_t names = spec->exchange.len + spec->routing_key.len;
+    size_t head = names + spec->properties.len;
+    CHECK(spec->properties.at == spec->exchange.at + names && body.len <= MESSAGE_INLINE_MAX);
+    CHECK(spec->exchange.len <= 255 && spec->routing_key.len <= 255);
+    struct message *m = alloc(sizeof *m + head + body.len);
+    *m = (struct message){
+        .flags = spec->flags,
+        .priority = spec->priority,
+        .exchange_len = (uint8_t)spec->exchange.len,
+        .key_len = (uint8_t)spec->routing_key.len,
+        .properties_len = (uint32_t)spec->properties.len,
+        .inline_size = (uint32_t)body.len,
+        .body_size = body.len,
+        .body_filled = body.len,
+        .expiration_ms = spec->expiration_ms,
+    };
+    atomic_init(&m->refs, 1);
+    memcpy(m->data, spec->exchange.at, head);
+    if (body.len > 0)
+        memcpy(m->data + head, body.at, body.len);
+    return m;
+}
+
 struct message *message_create_with_body(const struct message_spec *spec, struct message *body_of)
 {
     while (body_of->body_of != NULL)

@@ -69,7 +69,12 @@ struct message_spec {
 /* A message that still wants its body, unless body_size is 0.  The caller holds the only reference. */
 struct message *message_create(const struct message_spec *spec);
 
-/* The same with the body of another, which it takes a reference to; spec->body_size is ignored. */
+/* A message with all of its body, which is at most MESSAGE_INLINE_MAX bytes.  The exchange, the routing key and the
+ * properties of spec lie one behind the other, there are no extra keys and no deaths, and spec->body_size is ignored.
+ */
+struct message *message_create_whole(const struct message_spec *spec, struct bytes body);
+
+/* Like message_create(), with the body of another, which it takes a reference to; spec->body_size is ignored. */
 struct message *message_create_with_body(const struct message_spec *spec, struct message *body_of);
 
 /* Appends b to the body.  b.len must not go beyond what is still missing. */
