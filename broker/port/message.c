@@ -48,7 +48,7 @@ struct message *message_create_whole(const struct message_spec *spec, struct byt
     size_t head = names + spec->properties.len;
     CHECK(spec->properties.at == spec->exchange.at + names && body.len <= MESSAGE_INLINE_MAX);
     CHECK(spec->exchange.len <= 255 && spec->routing_key.len <= 255);
-    struct message *m = alloc(sizeof *m + head + body.len);
+    struct message *m = pool_alloc(sizeof *m + head + body.len);
     *m = (struct message){
         .flags = spec->flags,
         .priority = spec->priority,
