@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct perf_histogram; /* broker/perf/histogram.h: nanoseconds */
+struct latency; /* broker/perf/latency.h */
 struct perf_options;
 
 enum { PERF_THREADS_MAX = 64, PERF_NAME_ROOM = 128 };
@@ -63,8 +63,8 @@ struct perf_result {
     unsigned samples_count, samples_room, from;
 
     /* Of what was measured. */
-    struct perf_histogram *latency; /* owned; from publish, or when it was due, to delivery; NULL: not asked for */
-    struct perf_histogram *confirm_latency;   /* owned; from publish, or when it was due, to confirm; NULL */
+    struct latency *latency;         /* owned; from publish, or when it was due, to delivery; NULL: not asked for */
+    struct latency *confirm_latency; /* owned; from publish, or when it was due, to confirm; NULL */
     struct perf_usage server_from, server_to; /* zeroed: no process is known */
     bool has_server;
     uint64_t sends, fills; /* system calls that wrote publishes, that read deliveries: whole run */
