@@ -177,31 +177,44 @@ void link_put(struct link *l, unsigned channel, const void *method)
     close_pen(l, &p);
 }
 
-void link_put_message(struct link *l, unsigned channel, const struct link_message *m)
+size_t link_message_size(const struct link_message *m, uint32_t frame_max)
+{
+    const struct properties props = {.flags = m->persistent ? PROPERTY_delivery_mode : 0};
+    uint32_t most = frame_max - FRAME_OVERHEAD;
+    size_t method = 4 + 2 + 1 + m->exchange.len + 1 + m->routing_key.len + 1, flags = 2, mode = props.flags != 0;
+    return FRAME_OVERHEAD + method + FRAME_OVERHEAD + 12 + flags + mode + m->body.len +
+           (m->body.len + most - 1) / most * FRAME_OVERHEAD;
+}
+
+void link_encode_message(struct pen *p, unsigned channel, const struct link_message *m, uint32_t frame_max)
 {
     struct properties props = {.flags = m->persistent ? PROPERTY_delivery_mode : 0, .delivery_mode = 2};
+    struct basic_publish publish = {
+        .id = METHOD_basic_publish, .exchange = m->exchange, .routing_key = m->routing_key, .mandatory = m->mandatory};
     struct bytes left = m->body;
-    uint32_t most = l->frame_max - FRAME_OVERHEAD;
-
-    link_put(l, channel,
-             &(struct basic_publish){.id = METHOD_basic_publish,
-                                     .exchange = m->exchange,
-                                     .routing_key = m->routing_key,
-                                     .mandatory = m->mandatory});
-    struct pen p = open_pen(l, METHOD_ROOM + left.len + (left.len / most + 1) * FRAME_OVERHEAD);
-    uint8_t *mark = frame_open(&p, FRAME_HEADER, (uint16_t)channel);
-    pen_u16(&p, METHOD_basic_publish >> 16);
-    pen_u16(&p, 0);
-    pen_u64(&p, left.len);
-    properties_encode(&p, &props);
-    frame_close(&p, mark);
+    uint32_t most = frame_max - FRAME_OVERHEAD;
+    uint8_t *mark = frame_open(p, FRAME_METHOD, (uint16_t)channel);
+    method_encode(p, (const union method *)(const void *)&publish);
+    frame_close(p, mark);
+    mark = frame_open(p, FRAME_HEADER, (uint16_t)channel);
+    pen_u16(p, METHOD_basic_publish >> 16);
+    pen_u16(p, 0);
+    pen_u64(p, left.len);
+    properties_encode(p, &props);
+    frame_close(p, mark);
     while (left.len > 0) {
         size_t n = left.len < most ? left.len : most;
-        mark = frame_open(&p, FRAME_BODY, (uint16_t)channel);
-        pen_bytes(&p, bytes_of(left.at, n));
-        frame_close(&p, mark);
+        mark = frame_open(p, FRAME_BODY, (uint16_t)channel);
+        pen_bytes(p, bytes_of(left.at, n));
+        frame_close(p, mark);
         left = bytes_of(left.at + n, left.len - n);
     }
+}
+
+void link_put_message(struct link *l, unsigned channel, const struct link_message *m)
+{
+    struct pen p = open_pen(l, link_message_size(m, l->frame_max));
+    link_encode_message(&p, channel, m, l->frame_max);
     close_pen(l, &p);
 }
 
@@ -228,6 +241,26 @@ void link_flush(struct link *l)
     l->out_len = 0;
 }
 
+static size_t receive(struct link *l, void *to, size_t room, int flags)
+{
+    ssize_t n;
+    if (l->tls != NULL)
+        n = link_tls_read(l->tls, to, room, (flags & MSG_DONTWAIT) == 0);
+    else
+        n = recv(l->fd, to, room, flags);
+    if (n == 0)
+        die("the broker has closed the connection");
+    if (n < 0 && errno != EINTR && errno != EAGAIN)
+        die("read: %s", strerror(errno));
+    l->received += n > 0 ? (uint64_t)n : 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
+size_t link_receive(struct link *l, void *to, size_t room)
+{
+    return receive(l, to, room, MSG_DONTWAIT);
+}
+
 size_t link_fill(struct link *l, int flags)
 {
     if (l->start == l->end)
@@ -239,18 +272,9 @@ size_t link_fill(struct link *l, int flags)
     }
     if (l->end == l->in_room)
         link_reserve(l, 2 * l->in_room);
-    ssize_t n;
-    if (l->tls != NULL)
-        n = link_tls_read(l->tls, l->in + l->end, l->in_room - l->end, (flags & MSG_DONTWAIT) == 0);
-    else
-        n = recv(l->fd, l->in + l->end, l->in_room - l->end, flags);
-    if (n == 0)
-        die("the broker has closed the connection");
-    if (n < 0 && errno != EINTR && errno != EAGAIN)
-        die("read: %s", strerror(errno));
-    l->end += n > 0 ? (size_t)n : 0;
-    l->received += n > 0 ? (uint64_t)n : 0;
-    return n > 0 ? (size_t)n : 0;
+    size_t n = receive(l, l->in + l->end, l->in_room - l->end, flags);
+    l->end += n;
+    return n;
 }
 
 bool link_cut(struct link *l, struct frame *f)

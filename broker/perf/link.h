@@ -70,6 +70,10 @@ struct link_message {
 };
 void link_put_message(struct link *l, unsigned channel, const struct link_message *m);
 
+/* The same into bytes of one's own, and how many these are. */
+size_t link_message_size(const struct link_message *m, uint32_t frame_max);
+void link_encode_message(struct pen *p, unsigned channel, const struct link_message *m, uint32_t frame_max);
+
 /* Writes some of these, without waiting: how many, or -1 and errno.  With TLS, what was not written must be what is
  * offered next. */
 ssize_t link_send(struct link *l, const void *at, size_t n);
@@ -93,6 +97,9 @@ union method link_call(struct link *l, unsigned channel, const void *method, enu
 /* Reads once into the buffer: how many bytes came, 0 if none came yet (the socket does not block, or has a time-out).
  * Dies at the end of the stream. */
 size_t link_fill(struct link *l, int flags);
+
+/* The same into bytes of one's own: never waits. */
+size_t link_receive(struct link *l, void *to, size_t room);
 
 /* Cuts a frame of those that are in the buffer; false: not all of it is there yet. */
 bool link_cut(struct link *l, struct frame *f);

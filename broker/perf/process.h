@@ -20,6 +20,9 @@ struct usage {
 /* From /proc; dies if there is no such process. */
 struct usage process_usage(pid_t pid);
 
+/* Calls each with the number of every thread of a process; dies if there is none. */
+void process_each_thread(pid_t pid, void (*each)(void *arg, pid_t pid, int thread), void *arg);
+
 /* What each of its threads has used, of the first THREADS_MAX; answers how many these are. */
 enum { THREADS_MAX = 16 };
 struct thread_usage {
