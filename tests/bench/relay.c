@@ -89,13 +89,10 @@ static inline enum cut take_publish(struct relay *r, struct relay_conn *c, uint8
     if (n == SIZE_MAX)
         return BROKEN;
     *used = method + n;
-    if (c->is_large)
-        c->direct_end = (size_t)(at - c->in) + *used;
-    enum relay_handed handed = relay_hand_out(r, c, at + method, n);
-    if (handed == NOT_HANDED)
+    if (!relay_hand_out(r, c, at + method, n))
         return STALLED;
     note_publish(r, c);
-    return handed == HANDED ? CUT : STALLED;
+    return CUT;
 }
 
 /* Takes one message or one other frame off the front; *used is its length. */
@@ -146,6 +143,9 @@ static size_t take_all(struct relay *r, struct relay_conn *c, uint8_t *at, size_
         start += used;
     }
     confirm(r, c);
+    relay_settle(r, c);
+    if (c->is_hung && c->stalled_on == NULL)
+        relay_drop(r, c);
     return start;
 }
 
@@ -157,7 +157,7 @@ static void keep(struct relay_conn *c, const uint8_t *at, size_t len)
     size_t room = c->need + RELAY_SLACK;
     c->is_large = c->is_large || c->need >= RELAY_DIRECT_MIN;
     if (c->is_large) {
-        room = 2 * c->need < RELAY_IN_ROOM ? RELAY_IN_ROOM : c->need;
+        room = 2 * c->need < RELAY_LARGE_ROOM ? RELAY_LARGE_ROOM : c->need;
         room += RELAY_SLACK;
     }
     if (room < len + RELAY_SLACK)
@@ -185,7 +185,7 @@ static void read_large(struct relay *r, struct relay_conn *c)
     if (c->in_start + want + RELAY_SLACK > c->in_room)
         keep(c, c->in + c->in_start, have);
     size_t room = c->in_room - RELAY_SLACK - c->in_end;
-    if (want > RELAY_IN_ROOM) /* exactly to its end, so that nothing has to be moved afterwards */
+    if (2 * want > RELAY_LARGE_ROOM) /* exactly to its end, so that nothing has to be moved afterwards */
         room = want - have;
     ssize_t n = recv(c->fd, c->in + c->in_end, room, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -235,7 +235,7 @@ static void resume(struct relay *r, struct relay_conn *c)
 static void destroy(struct relay *r, struct relay_conn *c)
 {
     relay_forget(r, c);
-    if (c->direct.from != NULL)
+    if (c->direct_from != NULL)
         relay_end_direct(r, c);
     relay_release(r, c);
     list_remove(&c->waiting);

@@ -15,9 +15,11 @@
 #include "codec/method.h"
 
 enum {
-    RELAY_IN_ROOM = 256 << 10,   /* what one read takes */
-    RELAY_OUT_ROOM = 512 << 10,  /* what waits for a consumer's socket */
-    RELAY_OUT_MAX = 16 << 20,    /* … if it is answers to somebody who never reads: the end */
+    RELAY_IN_ROOM = 256 << 10,  /* what one read takes */
+    RELAY_LARGE_ROOM = 1 << 20, /* … of one who publishes large bodies */
+    RELAY_OUT_ROOM = 512 << 10, /* what waits for a consumer's socket */
+    RELAY_OUT_MAX = 16 << 20,   /* … if it is answers to somebody who never reads: the end */
+    RELAY_PARTS_MAX = 64,
     RELAY_DIRECT_MIN = 16 << 10, /* contents of this size go out from where they were read */
     RELAY_FRAME_MAX = 131072,
     RELAY_CHANNEL_MAX = 2047,
@@ -77,6 +79,11 @@ struct relay_channel {
     bool confirms;
 };
 
+struct relay_part {
+    size_t at, len;
+    bool is_out; /* in the connection's own output, or in the publisher's input */
+};
+
 struct relay_conn {
     int fd;
     uint32_t events; /* what epoll watches for */
@@ -102,11 +109,13 @@ struct relay_conn {
 
     uint8_t *out; /* owned, or NULL while nothing waits */
     size_t out_start, out_end, out_room;
-    struct {                     /* contents that go out from a publisher's buffer, after so many bytes of out */
-        struct relay_conn *from; /* borrowed; NULL: none */
-        size_t at, left, before;
-    } direct;
-    size_t direct_end; /* as a publisher: where the message ends that is under way */
+    /* Contents that go out from a publisher's buffer, between bytes of out: those from out_parted on come after them.
+     * The publisher is not read meanwhile. */
+    struct relay_part parts[RELAY_PARTS_MAX];
+    unsigned parts_at, parts_end;
+    size_t out_parted;
+    struct relay_conn *direct_from; /* borrowed; NULL: there are none */
+    struct relay_conn *direct_to;   /* the other way round: who needs our buffer; borrowed */
 
     struct relay_route route;
 };
@@ -137,12 +146,12 @@ static inline uint64_t relay_u64(const uint8_t *at)
 
 /* ---- relay_out.c */
 
-enum relay_handed { HANDED, HANDED_LATER, NOT_HANDED };
+/* Hands a content (header and body frames, whole) to a consumer of each queue of p's route.  False: somebody has no
+ * room, p waits for it and tries again.  One of RELAY_DIRECT_MIN, if p is large, goes out from where it is. */
+bool relay_hand_out(struct relay *r, struct relay_conn *p, uint8_t *at, size_t len);
 
-/* Hands a content (header and body frames, whole) to a consumer of each queue of p's route.  NOT_HANDED: somebody has
- * no room, p waits for it and tries again.  HANDED_LATER: it goes out from where it is while p waits; only a content of
- * RELAY_DIRECT_MIN is, if p is large. */
-enum relay_handed relay_hand_out(struct relay *r, struct relay_conn *p, uint8_t *at, size_t len);
+/* Ends a publisher's turn: what goes out from its buffer goes out, or the publisher waits for it. */
+void relay_settle(struct relay *r, struct relay_conn *p);
 
 /* Puts a method for one's own connection. */
 void relay_put(struct relay *r, struct relay_conn *c, unsigned channel, const void *method);

@@ -25,7 +25,7 @@ void relay_drop(struct relay *r, struct relay_conn *c)
     if (!c->is_hung)
         epoll_ctl(r->epoll, EPOLL_CTL_DEL, c->fd, NULL);
     c->is_hung = true;
-    if (c->stalled_on != NULL && c->stalled_on->direct.from == c)
+    if (c->direct_to != NULL)
         return; /* its buffer is needed still; relay_drop() comes again */
     c->is_dead = true;
     list_append(&r->dead, &c->in_dead);
@@ -69,47 +69,50 @@ static void give_back(struct relay *r, struct relay_conn *c)
 
 static ssize_t write_some(struct relay_conn *c)
 {
-    uint8_t *out = c->out + c->out_start;
-    size_t len = c->out_end - c->out_start;
-    if (c->direct.from == NULL)
-        return send(c->fd, out, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    struct iovec parts[] = {{out, c->direct.before},
-                            {c->direct.from->in + c->direct.at, c->direct.left},
-                            {out + c->direct.before, len - c->direct.before}};
-    return sendmsg(c->fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = 3}, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (c->direct_from == NULL)
+        return send(c->fd, c->out + c->out_start, c->out_end - c->out_start, MSG_NOSIGNAL | MSG_DONTWAIT);
+    struct iovec at[RELAY_PARTS_MAX + 1];
+    unsigned n = 0;
+    for (unsigned i = c->parts_at; i < c->parts_end; i++) {
+        const struct relay_part *part = &c->parts[i];
+        at[n++] = (struct iovec){(part->is_out ? c->out : c->direct_from->in) + part->at, part->len};
+    }
+    if (c->out_end > c->out_parted)
+        at[n++] = (struct iovec){c->out + c->out_parted, c->out_end - c->out_parted};
+    return sendmsg(c->fd, &(struct msghdr){.msg_iov = at, .msg_iovlen = n}, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* The contents that went out from its buffer are out. */
 void relay_end_direct(struct relay *r, struct relay_conn *c)
 {
-    struct relay_conn *p = c->direct.from;
-    p->in_start = p->direct_end;
-    c->direct.from = NULL;
+    struct relay_conn *p = c->direct_from;
+    c->direct_from = p->direct_to = NULL;
+    c->parts_at = c->parts_end = 0;
+    if (p->stalled_on != c)
+        return;
     list_remove(&p->waiting);
     list_append(&r->ready, &p->waiting);
 }
 
 static void note_written(struct relay *r, struct relay_conn *c, size_t n)
 {
-    if (c->direct.from == NULL) {
+    if (c->direct_from == NULL) {
         c->out_start += n;
         return;
     }
-    size_t before = n < c->direct.before ? n : c->direct.before;
-    c->direct.before -= before;
-    c->out_start += before;
-    n -= before;
-    size_t part = n < c->direct.left ? n : c->direct.left;
-    c->direct.at += part;
-    c->direct.left -= part;
-    c->out_start += n - part;
-    if (c->direct.left == 0)
-        relay_end_direct(r, c);
+    while (c->parts_at < c->parts_end && n >= c->parts[c->parts_at].len)
+        n -= c->parts[c->parts_at++].len;
+    if (c->parts_at < c->parts_end) {
+        c->parts[c->parts_at].at += n;
+        c->parts[c->parts_at].len -= n;
+        return;
+    }
+    c->out_start = c->out_parted + n;
+    relay_end_direct(r, c);
 }
 
 static bool has_output(const struct relay_conn *c)
 {
-    return c->out_end > c->out_start || c->direct.from != NULL;
+    return c->out_end > c->out_start || c->direct_from != NULL;
 }
 
 void relay_flush(struct relay *r, struct relay_conn *c)
@@ -139,7 +142,7 @@ void relay_flush(struct relay *r, struct relay_conn *c)
 void relay_on_writable(struct relay *r, struct relay_conn *c)
 {
     relay_flush(r, c);
-    if (c->direct.from == NULL && c->out_end - c->out_start < RELAY_OUT_ROOM / 2)
+    if (c->direct_from == NULL && c->out_end - c->out_start < RELAY_OUT_ROOM / 2)
         relay_release(r, c);
 }
 
@@ -175,7 +178,7 @@ static bool fits(const struct relay_conn *c, size_t need)
 
 static bool make_room(struct relay *r, struct relay_conn *c, size_t need)
 {
-    if (c->out != NULL && c->out_start > 0 && c->direct.from == NULL) {
+    if (c->out != NULL && c->out_start > 0 && c->direct_from == NULL) {
         memmove(c->out, c->out + c->out_start, c->out_end - c->out_start);
         c->out_end -= c->out_start;
         c->out_start = 0;
@@ -191,12 +194,16 @@ static bool make_room(struct relay *r, struct relay_conn *c, size_t need)
     return fits(c, need);
 }
 
-/* Room for a delivery; a connection that is dead has all the room of the world. */
-static inline bool has_room(struct relay *r, struct relay_conn *c, size_t need)
+/* Room for a delivery from p; a connection that is dead has all the room of the world. */
+static inline bool has_room(struct relay *r, const struct relay_conn *p, struct relay_conn *c, size_t need)
 {
-    if (c->direct.from != NULL)
+    if (c->direct_from == NULL && fits(c, need))
+        return true;
+    if (c->direct_from != NULL && (c->direct_from != p || c->parts_end + 2 > RELAY_PARTS_MAX))
+        relay_flush(r, c);
+    if (c->direct_from != NULL && (c->direct_from != p || c->parts_end + 2 > RELAY_PARTS_MAX))
         return c->is_dead;
-    return fits(c, need) || c->is_dead || make_room(r, c, need);
+    return c->is_dead || make_room(r, c, need);
 }
 
 void relay_put(struct relay *r, struct relay_conn *c, unsigned channel, const void *method)
@@ -268,35 +275,36 @@ static inline void put_small(struct relay *r, const struct relay_consumer *s, co
     mark_dirty(r, c);
 }
 
-/* Sends a content from where it lies, without copying it; what the socket does not take now pins p's buffer. */
-static enum relay_handed put_large(struct relay *r, const struct relay_consumer *s, struct relay_conn *p, uint8_t *at,
-                                   size_t len)
+static void add_part(struct relay_conn *c, bool is_out, size_t at, size_t len)
+{
+    c->parts[c->parts_end++] = (struct relay_part){.is_out = is_out, .at = at, .len = len};
+}
+
+/* Has a content go out from where it lies, in p's buffer, when p's turn ends. */
+static void put_large(const struct relay_consumer *s, struct relay_conn *p, uint8_t *at, size_t len)
 {
     struct relay_conn *c = s->conn;
     if (c->is_dead)
-        return HANDED;
+        return;
+    if (c->direct_from == NULL)
+        c->out_parted = c->out_start;
+    c->direct_from = p;
+    p->direct_to = c;
     set_channel(at, len, s->channel);
     c->out_end = (size_t)(put_deliver(c->out + c->out_end, s, &p->route) - c->out);
-    size_t before = c->out_end - c->out_start;
-    struct iovec parts[] = {{c->out + c->out_start, before}, {at, len}};
-    ssize_t n = sendmsg(c->fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = 2}, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        relay_drop(r, c);
-        return HANDED;
-    }
-    size_t sent = n > 0 ? (size_t)n : 0, first = sent < before ? sent : before;
-    c->out_start += first;
-    if (c->out_start == c->out_end)
-        c->out_start = c->out_end = 0;
-    if (sent == before + len)
-        return HANDED;
-    c->direct.from = p;
-    c->direct.before = before - first;
-    c->direct.at = (size_t)(at - p->in) + sent - first;
-    c->direct.left = len - (sent - first);
-    stall(r, p, c);
-    relay_watch(r, c, c->events | EPOLLOUT);
-    return HANDED_LATER;
+    add_part(c, true, c->out_parted, c->out_end - c->out_parted);
+    add_part(c, false, (size_t)(at - p->in), len);
+    c->out_parted = c->out_end;
+}
+
+void relay_settle(struct relay *r, struct relay_conn *p)
+{
+    struct relay_conn *c = p->direct_to;
+    if (c == NULL || p->stalled_on != NULL)
+        return;
+    relay_flush(r, c);
+    if (p->direct_to != NULL)
+        stall(r, p, c);
 }
 
 static inline struct relay_consumer *pick(const struct relay_queue *q)
@@ -304,31 +312,51 @@ static inline struct relay_consumer *pick(const struct relay_queue *q)
     return q->consumers == 0 ? NULL : q->of[q->next];
 }
 
-enum relay_handed relay_hand_out(struct relay *r, struct relay_conn *p, uint8_t *at, size_t len)
+static const struct relay_conn *direct_target(const struct relay_route *route)
 {
-    struct relay_route *route = &p->route;
-    bool is_direct = len >= RELAY_DIRECT_MIN && route->n == 1 && p->is_large;
+    const struct relay_consumer *s = pick(route->targets[0]);
+    return s == NULL ? NULL : s->conn;
+}
+
+static bool have_room(struct relay *r, struct relay_conn *p, size_t len, bool is_direct)
+{
+    const struct relay_route *route = &p->route;
     for (unsigned i = 0; i < route->n; i++) {
         const struct relay_consumer *s = pick(route->targets[i]);
         if (s == NULL)
             continue;
         size_t need = s->head_len + 8 + route->tail_len + (is_direct ? 0 : len);
         need *= route->n; /* all may be on one connection */
-        if (!has_room(r, s->conn, need)) {
+        if (!has_room(r, p, s->conn, need)) {
             stall(r, p, s->conn);
-            return NOT_HANDED;
+            return false;
         }
     }
+    return true;
+}
+
+bool relay_hand_out(struct relay *r, struct relay_conn *p, uint8_t *at, size_t len)
+{
+    struct relay_route *route = &p->route;
+    bool is_direct = len >= RELAY_DIRECT_MIN && route->n == 1 && p->is_large;
+    if (p->direct_to != NULL && (!is_direct || p->direct_to != direct_target(route))) {
+        relay_settle(r, p);
+        if (p->stalled_on != NULL)
+            return false;
+    }
+    if (!have_room(r, p, len, is_direct))
+        return false;
     for (unsigned i = 0; i < route->n; i++) {
         struct relay_queue *q = route->targets[i];
         const struct relay_consumer *s = pick(q);
         if (s == NULL)
             continue;
-        if (++q->next == q->consumers)
+        if (++q->next >= q->consumers)
             q->next = 0;
         if (is_direct)
-            return put_large(r, s, p, at, len);
-        put_small(r, s, p, at, len);
+            put_large(s, p, at, len);
+        else
+            put_small(r, s, p, at, len);
     }
-    return HANDED;
+    return true;
 }
