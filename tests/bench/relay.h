@@ -15,9 +15,9 @@
 #include "codec/method.h"
 
 enum {
-    RELAY_IN_ROOM = 256 << 10,  /* what one read takes */
+    RELAY_IN_ROOM = 512 << 10,  /* what one read takes */
     RELAY_LARGE_ROOM = 1 << 20, /* … of one who publishes large bodies */
-    RELAY_OUT_ROOM = 512 << 10, /* what waits for a consumer's socket */
+    RELAY_OUT_ROOM = 1 << 20,   /* what waits for a consumer's socket */
     RELAY_OUT_MAX = 16 << 20,   /* … if it is answers to somebody who never reads: the end */
     RELAY_PARTS_MAX = 64,
     RELAY_DIRECT_MIN = 16 << 10, /* contents of this size go out from where they were read */
