@@ -14,10 +14,10 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "broker/net/hub.h"
+#include "broker/perf/die.h"
+#include "broker/perf/process.h"
 #include "broker/port/message.h"
 #include "broker/port/queue_options.h"
-#include "tests/bench/bench.h"
-#include "tests/bench/process.h"
 #include "tests/unit/guest.h"
 
 enum { BODY = 16, TURN_BATCHES = 4, OUT_MAX = 16384, MILLIONS = 4, MILLIONS_MAX = 10000, WARM_UP = 200000 };

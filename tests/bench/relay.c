@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "tests/bench/bench.h"
+#include "broker/perf/die.h"
 
 enum { TURN_EVENTS = 256, CONTENT_MIN = FRAME_OVERHEAD + 14, BACKLOG = 4096, FLUSH_MIN = 64 << 10 };
 

@@ -6,7 +6,7 @@
 #include <sys/uio.h>
 
 #include "base/alloc.h"
-#include "tests/bench/bench.h"
+#include "broker/perf/die.h"
 #include "tests/bench/relay.h"
 
 void relay_watch(struct relay *r, struct relay_conn *c, uint32_t events)

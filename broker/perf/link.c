@@ -1,30 +1,52 @@
 #define _GNU_SOURCE
-#include "tests/bench/link.h"
+#include "broker/perf/link.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "broker/perf/die.h"
+#include "broker/perf/link_tls.h"
 #include "codec/properties.h"
 #include "codec/table.h"
-#include "tests/bench/bench.h"
-#include "tests/bench/link_tls.h"
 
-enum { IN_ROOM = 4096, METHOD_ROOM = 1024, QUEUE_EXPIRES_MS = 60000 };
+enum { IN_ROOM = 4096, METHOD_ROOM = 1024, LOGIN_ROOM = 640, QUEUE_EXPIRES_MS = 60000 };
 
-static int connect_to(const struct link_to *to)
+static int open_socket(const struct link_to *to, const struct addrinfo *a)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)to->port)};
-    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || inet_pton(AF_INET, to->host, &a.sin_addr) != 1)
-        die("no socket for %s: %s", to->host, strerror(errno));
+    int on = 1, fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
     if (to->receive_buffer > 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &to->receive_buffer, sizeof to->receive_buffer);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(fd, (const struct sockaddr *)&a, sizeof a) != 0)
+    if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
+        return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+/* The first of its addresses that answers. */
+static int connect_to(const struct link_to *to)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *all = NULL;
+    char port[12];
+    int fd = -1;
+    snprintf(port, sizeof port, "%u", to->port);
+    int wrong = getaddrinfo(to->host, port, &hints, &all);
+    if (wrong != 0)
+        die("%s: %s", to->host, gai_strerror(wrong));
+    for (const struct addrinfo *a = all; a != NULL && fd < 0; a = a->ai_next)
+        fd = open_socket(to, a);
+    freeaddrinfo(all);
+    if (fd < 0)
         die("cannot connect to %s:%u: %s", to->host, to->port, strerror(errno));
     return fd;
 }
@@ -40,7 +62,7 @@ void link_connect(struct link *l, const struct link_to *to)
 
 static void put_client_properties(struct pen *p)
 {
-    table_put_string(p, BYTES("product"), BYTES("millrace bench"));
+    table_put_string(p, BYTES("product"), BYTES("millrace-perf"));
     uint8_t *mark = table_open(p, BYTES("capabilities"), 'F');
     table_put_bool(p, BYTES("publisher_confirms"), true);
     table_put_bool(p, BYTES("basic.nack"), true);
@@ -50,26 +72,48 @@ static void put_client_properties(struct pen *p)
     table_close(p, mark);
 }
 
-void link_greet(struct link *l)
+static void note_name(struct bytes properties, const char *key, char to[LINK_NAME_ROOM])
+{
+    struct bytes name = table_find_string(properties, key);
+    snprintf(to, LINK_NAME_ROOM, "%.*s", BYTES_ARG(name));
+}
+
+void link_greet(struct link *l, struct link_server *server)
 {
     memcpy(l->out, "AMQP\0\0\11\1", 8);
     l->out_len = 8;
     link_flush(l);
-    link_expect(l, 0, METHOD_connection_start);
+    union method m = link_expect(l, 0, METHOD_connection_start);
+    if (server == NULL)
+        return;
+    note_name(m.connection_start.server_properties, "product", server->product);
+    note_name(m.connection_start.server_properties, "version", server->version);
 }
 
-static void log_in(struct link *l)
+/* RFC 4616: no name of another, NUL, the name, NUL, the password. */
+static void put_login(struct pen *p, const struct link_to *to)
 {
-    uint8_t room[METHOD_ROOM];
-    struct pen p = pen_over(room, sizeof room);
-    put_client_properties(&p);
+    pen_u8(p, 0);
+    pen_bytes(p, bytes_of_string(to->user != NULL ? to->user : "guest"));
+    pen_u8(p, 0);
+    pen_bytes(p, bytes_of_string(to->password != NULL ? to->password : "guest"));
+    if (p->full)
+        die("the user's name and password are too long");
+}
 
-    link_greet(l);
+static void log_in(struct link *l, const struct link_to *to)
+{
+    uint8_t room[METHOD_ROOM], login_room[LOGIN_ROOM];
+    struct pen p = pen_over(room, sizeof room), login = pen_over(login_room, sizeof login_room);
+    put_client_properties(&p);
+    put_login(&login, to);
+
+    link_greet(l, to->server);
     union method tune = link_call(l, 0,
                                   &(struct connection_start_ok){.id = METHOD_connection_start_ok,
                                                                 .client_properties = pen_written(&p),
                                                                 .mechanism = BYTES("PLAIN"),
-                                                                .response = BYTES("\0guest\0guest"),
+                                                                .response = pen_written(&login),
                                                                 .locale = BYTES("en_US")},
                                   METHOD_connection_tune);
     uint32_t offered = tune.connection_tune.frame_max;
@@ -79,7 +123,8 @@ static void log_in(struct link *l)
              &(struct connection_tune_ok){.id = METHOD_connection_tune_ok,
                                           .channel_max = tune.connection_tune.channel_max,
                                           .frame_max = l->frame_max});
-    link_call(l, 0, &(struct connection_open){.id = METHOD_connection_open, .virtual_host = BYTES("/")},
+    struct bytes vhost = bytes_of_string(to->vhost != NULL ? to->vhost : "/");
+    link_call(l, 0, &(struct connection_open){.id = METHOD_connection_open, .virtual_host = vhost},
               METHOD_connection_open_ok);
     link_call(l, 1, &(struct channel_open){.id = METHOD_channel_open}, METHOD_channel_open_ok);
 }
@@ -87,7 +132,7 @@ static void log_in(struct link *l)
 void link_init(struct link *l, const struct link_to *to)
 {
     link_connect(l, to);
-    log_in(l);
+    log_in(l, to);
 }
 
 void link_fini(struct link *l)
@@ -119,7 +164,7 @@ static struct pen open_pen(struct link *l, size_t need)
 static void close_pen(struct link *l, const struct pen *p)
 {
     if (p->full)
-        die("a method is larger than the benchmark's buffer");
+        die("a method is larger than its buffer");
     l->out_len += pen_written(p).len;
 }
 
@@ -138,7 +183,11 @@ void link_put_message(struct link *l, unsigned channel, const struct link_messag
     struct bytes left = m->body;
     uint32_t most = l->frame_max - FRAME_OVERHEAD;
 
-    link_put(l, channel, &(struct basic_publish){.id = METHOD_basic_publish, .routing_key = m->routing_key});
+    link_put(l, channel,
+             &(struct basic_publish){.id = METHOD_basic_publish,
+                                     .exchange = m->exchange,
+                                     .routing_key = m->routing_key,
+                                     .mandatory = m->mandatory});
     struct pen p = open_pen(l, METHOD_ROOM + left.len + (left.len / most + 1) * FRAME_OVERHEAD);
     uint8_t *mark = frame_open(&p, FRAME_HEADER, (uint16_t)channel);
     pen_u16(&p, METHOD_basic_publish >> 16);

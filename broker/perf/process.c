@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "tests/bench/process.h"
+#include "broker/perf/process.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/bench/bench.h"
+#include "broker/perf/die.h"
 
 enum { PATH_ROOM = 512, ARGUMENTS_MAX = 32, READY_MS = 120000, STOP_MS = 30000, STOP_LOOK_MS = 2, PAGE = 4096 };
 

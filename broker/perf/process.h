@@ -1,6 +1,6 @@
 /* A broker as a process: what it uses, and how to start and stop one. */
-#ifndef TESTS_BENCH_PROCESS_H
-#define TESTS_BENCH_PROCESS_H
+#ifndef BROKER_PERF_PROCESS_H
+#define BROKER_PERF_PROCESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
