@@ -2,15 +2,15 @@
 
 #include <stdlib.h>
 
-#include "base/alloc.h"
 #include "base/check.h"
+#include "base/pool.h"
 
 static struct message *create(const struct message_spec *spec, uint64_t body_size, struct message *body_of)
 {
     CHECK(spec->exchange.len <= 255 && spec->routing_key.len <= 255);
     size_t inline_size = body_of != NULL ? 0 : body_size > MESSAGE_INLINE_MAX ? MESSAGE_INLINE_MAX : (size_t)body_size;
     size_t names = spec->exchange.len + spec->routing_key.len + spec->properties.len + spec->extra_keys.len;
-    struct message *m = alloc(sizeof *m + names + inline_size);
+    struct message *m = pool_alloc(sizeof *m + names + inline_size);
     *m = (struct message){
         .flags = spec->flags,
         .priority = spec->priority,
@@ -48,7 +48,7 @@ struct message *message_create_whole(const struct message_spec *spec, struct byt
     size_t head = names + spec->properties.len;
     CHECK(spec->properties.at == spec->exchange.at + names && body.len <= MESSAGE_INLINE_MAX);
     CHECK(spec->exchange.len <= 255 && spec->routing_key.len <= 255);
-    struct message *m = alloc(sizeof *m + head + body.len);
+    struct message *m = pool_alloc(sizeof *m + head + body.len);
     /* Member by member: a compound literal is cleared first, by an instruction that is slow for so little. */
     atomic_init(&m->refs, 1);
     m->flags = spec->flags;
@@ -78,10 +78,14 @@ struct message *message_create_with_body(const struct message_spec *spec, struct
     return create(spec, body_of->body_size, message_ref(body_of));
 }
 
+static size_t names_size(const struct message *m)
+{
+    return (size_t)m->exchange_len + m->key_len + m->properties_len + m->extra_keys_len;
+}
+
 static uint8_t *inline_body(const struct message *m)
 {
-    size_t names = (size_t)m->exchange_len + m->key_len + m->properties_len + m->extra_keys_len;
-    return (uint8_t *)(uintptr_t)(m->data + names);
+    return (uint8_t *)(uintptr_t)(m->data + names_size(m));
 }
 
 /* The chunk that takes the byte at body_filled; a new one when the last is full. */
@@ -91,7 +95,7 @@ static struct message_chunk *chunk_for_more(struct message *m, uint64_t *room)
     uint64_t in_last = beyond % MESSAGE_CHUNK_MAX;
     if (in_last == 0) {
         uint64_t size = message_missing(m) > MESSAGE_CHUNK_MAX ? MESSAGE_CHUNK_MAX : message_missing(m);
-        struct message_chunk *c = alloc(sizeof *c + size);
+        struct message_chunk *c = pool_alloc(sizeof *c + size);
         c->next = NULL;
         c->size = (uint32_t)size;
         if (m->last_chunk != NULL)
@@ -135,9 +139,9 @@ void message_unref(struct message *m)
     struct message *body_of = m->body_of;
     for (struct message_chunk *c = m->more, *next; c != NULL; c = next) {
         next = c->next;
-        free(c);
+        pool_free(c, sizeof *c + c->size);
     }
-    free(m);
+    pool_free(m, sizeof *m + names_size(m) + m->inline_size);
     message_unref(body_of); /* which shares nobody's: at most one deep */
 }
 
