@@ -121,6 +121,14 @@ static inline struct bytes message_extra_keys(const struct message *m)
  * Walking a body of many chunks from its start is linear: keep a struct body_walk for that. */
 struct bytes message_body(const struct message *m, uint64_t offset);
 
+/* All of it, of a message whose body is not larger than MESSAGE_INLINE_MAX. */
+static inline struct bytes message_small_body(const struct message *m)
+{
+    const struct message *of = m->body_of != NULL ? m->body_of : m;
+    size_t names = (size_t)of->exchange_len + of->key_len + of->properties_len + of->extra_keys_len;
+    return (struct bytes){.at = of->data + names, .len = of->inline_size};
+}
+
 struct body_walk {
     const struct message *m; /* borrowed */
     const struct message_chunk *chunk;
