@@ -327,8 +327,8 @@ static bool queue_refuses(const struct queue *q, const struct message *msg)
 uint64_t queue_deadline(const struct queue *q, const struct message *msg)
 {
     uint64_t ttl = q->options.message_ttl_ms;
-    if (msg->expiration_ms < ttl)
-        ttl = msg->expiration_ms;
+    if (message_expiration_ms(msg) < ttl)
+        ttl = message_expiration_ms(msg);
     if (ttl == SPEC_NONE)
         return ENTRY_NEVER;
     if (msg->arrived_ms < 0 && ttl < (uint64_t)-msg->arrived_ms)
