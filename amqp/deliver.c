@@ -3,9 +3,11 @@
 #include <stdlib.h>
 
 #include "amqp/consume.h"
+#include "amqp/prepared.h"
 #include "amqp/stamp.h"
 #include "amqp/state.h"
 #include "amqp/unacked.h"
+#include "base/check.h"
 #include "broker/port/message.h"
 
 enum { HEADER_FIXED = 14 /* class, weight, body size, and what frames it */ };
@@ -118,17 +120,29 @@ static uint64_t take_tag(struct channel *c, const struct event *e)
     return tag;
 }
 
-void deliver_on_delivered(struct session *s, struct channel *c, const struct event *e)
+/* Whether nothing about it is out of the ordinary: its body is small and goes in one frame, nothing is added. */
+static bool is_plain(const struct session *s, const struct event *e)
+{
+    uint64_t size = e->delivered.msg->body_size;
+    return e->delivered.stamp == STAMP_NONE && size <= OUTPUT_COPY_MAX && size <= body_frame_max(s);
+}
+
+static void send_plain(struct session *s, struct channel *c, struct bytes prepared, const struct event *e)
+{
+    const struct message *m = e->delivered.msg;
+    size_t size = prepared_size(prepared, m);
+    uint8_t *at = output_room(&s->output, size);
+    const uint8_t *end = prepared_deliver(at, prepared, take_tag(c, e), e->delivered.redelivered, m);
+    CHECK(end == at + size);
+    output_add(&s->output, size, message_window_cost(m));
+}
+
+static void send_delivery(struct session *s, struct channel *c, struct bytes prepared, const struct event *e)
 {
     struct message *m = e->delivered.msg;
-    struct bytes tag;
-    if (c->state != CHANNEL_OPEN || !consume_find_tag(s, c, e->delivered.consumer, &tag)) {
-        s->window_bytes += message_window_cost(m); /* it goes back when the channel has ended */
-        return;
-    }
     struct basic_deliver deliver = {
         .id = METHOD_basic_deliver,
-        .consumer_tag = tag,
+        .consumer_tag = bytes_of(prepared.at + PREPARED_HEAD, prepared.len - PREPARED_HEAD),
         .delivery_tag = take_tag(c, e),
         .redelivered = e->delivered.redelivered,
         .exchange = message_exchange(m),
@@ -136,6 +150,17 @@ void deliver_on_delivered(struct session *s, struct channel *c, const struct eve
     };
     send_content(s, c->number, &(union method){.basic_deliver = deliver}, e);
     output_cost(&s->output, message_window_cost(m));
+}
+
+void deliver_on_delivered(struct session *s, struct channel *c, const struct event *e)
+{
+    struct bytes prepared = consume_find_prepared(s, c, e->delivered.consumer);
+    if (c->state != CHANNEL_OPEN || prepared.len == 0)
+        s->window_bytes += message_window_cost(e->delivered.msg); /* it goes back when the channel has ended */
+    else if (is_plain(s, e))
+        send_plain(s, c, prepared, e);
+    else
+        send_delivery(s, c, prepared, e);
 }
 
 void deliver_on_got(struct session *s, struct channel *c, const struct event *e)

@@ -3,7 +3,7 @@
  * never blocks and starts no thread; all of a session's functions are called on its connection's network thread.
  *
  *     session_feed(s, bytes, now)          what the socket has → commands, output
- *     session_event(s, event, now)         what the model says → output
+ *     session_events(s, events, n, now)    what the model says → output
  *     session_turn(s)                      the loop's turn is over: settle what could be gathered
  *     session_gather(s, iov, n) / session_wrote(s, bytes)      output → socket
  *     session_deadline(s) / session_tick(s, now)               heartbeats, time-outs
@@ -100,6 +100,9 @@ size_t session_feed(struct session *s, struct bytes in, uint64_t now);
 
 /* Takes the event and what it owns. */
 void session_event(struct session *s, struct event *e, uint64_t now);
+
+/* Takes those of n events that come first and are all for this session; answers how many. */
+size_t session_events(struct session *s, struct event *events, size_t n, uint64_t now);
 
 /* The loop's turn is over: writes the confirms that were gathered, reports the window.  Call before session_gather().
  */

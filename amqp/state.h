@@ -2,8 +2,8 @@
  * amqp/.
  *
  * Who calls whom: session (the public face) → input (frames) → handshake, ending (channel 0) or content (channels) →
- * dispatch → one handler a method in channel, topology, consume, settle, publish, tx.  Events: session → answer,
- * deliver, channel.
+ * dispatch → one handler a method in channel, topology, consume, settle, publish, tx.  What is frequent and plain goes
+ * from input straight to express → settle, publish.  Events: session → answer, deliver, channel.
  */
 #ifndef AMQP_STATE_H
 #define AMQP_STATE_H

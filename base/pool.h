@@ -16,7 +16,7 @@ enum {
     POOL_MAGAZINE_BYTES = 64 << 10, /* what moves at once, of one size, … */
     POOL_MAGAZINE_BLOCKS = 256,     /* … and no more blocks than these; a thread keeps two magazines of a size */
     POOL_MAGAZINE_LEAST = 2,        /* … nor fewer than these */
-    POOL_DEPOT_BYTES = 8 << 20,     /* what the depot keeps, of all sizes together */
+    POOL_DEPOT_BYTES = 4 << 20,     /* what the depot keeps, of all sizes together */
 };
 
 /* At least size bytes; what is in them is undefined. */
