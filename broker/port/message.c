@@ -27,6 +27,7 @@ static struct message *create(const struct message_spec *spec, uint64_t body_siz
         .body_of = body_of,
     };
     atomic_init(&m->refs, 1);
+    atomic_init(&m->kept, 0);
     uint8_t *to = m->data;
     const struct bytes parts[] = {spec->exchange, spec->routing_key, spec->properties, spec->extra_keys};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -61,6 +62,7 @@ struct message *message_create_whole(const struct message_spec *spec, struct byt
         .expiration_ms = spec->expiration_ms,
     };
     atomic_init(&m->refs, 1);
+    atomic_init(&m->kept, 0);
     memcpy(m->data, spec->exchange.at, head);
     if (body.len > 0)
         memcpy(m->data + head, body.at, body.len);

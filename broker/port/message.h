@@ -42,12 +42,13 @@ struct message {
     uint8_t exchange_len, key_len;
     uint32_t properties_len;
     uint32_t extra_keys_len;
-    uint16_t cc_count;       /* how many of the extra keys came by CC; the rest by BCC */
-    uint16_t deaths;         /* how many of its x-death entries, from the first, the broker recorded itself */
-    uint32_t entries;        /* the model's own, on its thread: how many queue entries hold the message */
-    uint32_t inline_size;    /* body bytes in data[] */
-    uint64_t body_size;      /* as the content header announced */
-    uint64_t body_filled;    /* how many of them are there */
+    uint16_t cc_count;    /* how many of the extra keys came by CC; the rest by BCC */
+    uint16_t deaths;      /* how many of its x-death entries, from the first, the broker recorded itself */
+    uint32_t entries;     /* the model's own, on its thread: how many queue entries hold the message */
+    uint32_t inline_size; /* body bytes in data[] */
+    atomic_uint kept;     /* places that records have given it and nobody has settled yet, and one; 0: there was none */
+    uint64_t body_size;   /* as the content header announced */
+    uint64_t body_filled; /* how many of them are there */
     uint64_t expiration_ms;  /* relative, as published; MESSAGE_NO_EXPIRATION: none */
     int64_t arrived_ms;      /* the model's own: when it came into its queues, instant.ms; perhaps before the start */
     struct message *body_of; /* shared: whose body this is; NULL: its own */
@@ -91,6 +92,28 @@ static inline struct message *message_ref(struct message *m)
     /* Whoever calls holds a reference already, so nothing needs ordering here. */
     atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
     return m;
+}
+
+/* On the model's thread: a record gives it a place, and a record of its own, which belongs to no transaction, says that
+ * it is done with there. */
+static inline void message_keep(struct message *m)
+{
+    unsigned kept = atomic_load_explicit(&m->kept, memory_order_relaxed);
+    atomic_store_explicit(&m->kept, kept == 0 ? 2 : kept + 1, memory_order_relaxed);
+}
+
+static inline void message_unkeep(struct message *m)
+{
+    unsigned kept = atomic_load_explicit(&m->kept, memory_order_relaxed);
+    if (kept > 1)
+        atomic_store_explicit(&m->kept, kept - 1, memory_order_relaxed);
+}
+
+/* It had places, and is done with in all of them: what was not written of it need not be (docs/adr/0014).  Any thread.
+ */
+static inline bool message_is_settled(const struct message *m)
+{
+    return atomic_load_explicit(&m->kept, memory_order_relaxed) == 1;
 }
 
 /* Gives one reference back.  NULL is allowed. */
