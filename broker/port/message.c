@@ -40,6 +40,7 @@ static inline struct message *allocate(const struct message_spec *spec, bool is_
     m->body_size = (uint32_t)body_size;
     m->arrived_ms = 0;
     m->missing = 0;
+    atomic_init(&m->kept, 0);
     return m;
 }
 
