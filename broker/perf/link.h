@@ -54,6 +54,11 @@ void link_connect(struct link *l, const struct link_to *to);
 /* Waits for the broker's first method, connection.start: it says AMQP and means it.  server may be NULL. */
 void link_greet(struct link *l, struct link_server *server);
 
+/* The two answers that log in, for who waits for the broker elsewhere: start-ok; and tune-ok, which takes what was
+ * offered but the heartbeats, with open.  They are put, not flushed. */
+void link_put_start_ok(struct link *l, const struct link_to *to);
+void link_put_open(struct link *l, const struct link_to *to, const struct connection_tune *offered);
+
 /* Drops the connection, without a word to the broker. */
 void link_fini(struct link *l);
 
