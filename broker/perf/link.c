@@ -72,9 +72,12 @@ static void put_client_properties(struct pen *p)
     table_close(p, mark);
 }
 
-static void note_name(struct bytes properties, const char *key, char to[LINK_NAME_ROOM])
+/* The first of two keys that is there. */
+static void note_name(struct bytes properties, const char *key, const char *other, char to[LINK_NAME_ROOM])
 {
     struct bytes name = table_find_string(properties, key);
+    if (name.len == 0)
+        name = table_find_string(properties, other);
     snprintf(to, LINK_NAME_ROOM, "%.*s", BYTES_ARG(name));
 }
 
@@ -86,8 +89,8 @@ void link_greet(struct link *l, struct link_server *server)
     union method m = link_expect(l, 0, METHOD_connection_start);
     if (server == NULL)
         return;
-    note_name(m.connection_start.server_properties, "product", server->product);
-    note_name(m.connection_start.server_properties, "version", server->version);
+    note_name(m.connection_start.server_properties, "broker", "product", server->product);
+    note_name(m.connection_start.server_properties, "broker_version", "version", server->version);
 }
 
 /* RFC 4616: no name of another, NUL, the name, NUL, the password. */

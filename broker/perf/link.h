@@ -17,7 +17,8 @@ enum { LINK_PATIENCE_MS = 60000, LINK_FRAME_MAX = 131072 };
 struct link_tls;    /* broker/perf/link_tls.h */
 struct link_tls_io; /* one connection's TLS */
 
-/* What a broker says of itself in connection.start. */
+/* What a broker says of itself in connection.start: product and version; or broker and broker_version, where it has
+ * these because clients expect somebody else's name in the others. */
 enum { LINK_NAME_ROOM = 128 };
 struct link_server {
     char product[LINK_NAME_ROOM], version[LINK_NAME_ROOM]; /* "": it does not say */

@@ -38,24 +38,31 @@ void perf_watch_sample(struct perf_watch *w, const struct perf_counts *at)
     perf_progress_tell(w->progress, w->result);
 }
 
+/* At an edge the last second ends, unless it was the edge before: a rate of the last few milliseconds would say
+ * nothing.
+ */
+static void take_edge(struct perf_watch *w, const struct perf_counts *at)
+{
+    struct perf_result *r = w->result;
+    bool is_short = r->samples_count > r->from + 1 && now_ns() - w->began_ns - perf_result_last(r)->ns < SHORT_NS;
+    if (is_short)
+        r->samples_count--;
+    take(w, at);
+    if (!is_short)
+        perf_progress_tell(w->progress, r);
+}
+
 void perf_watch_begin(struct perf_watch *w, const struct perf_counts *at)
 {
-    w->next_ns = now_ns();
-    perf_watch_sample(w, at);
+    take_edge(w, at);
+    w->next_ns = now_ns() + SECOND;
     w->result->from = w->result->samples_count - 1;
     w->result->has_server = w->server != NULL && perf_server_look(w->server, &w->result->server_from);
 }
 
 void perf_watch_end(struct perf_watch *w, const struct perf_counts *at)
 {
-    struct perf_result *r = w->result;
-    /* The last second ends here: a rate of its last few milliseconds would say nothing. */
-    if (r->samples_count > r->from + 1 && now_ns() - w->began_ns - perf_result_last(r)->ns < SHORT_NS) {
-        r->samples_count--;
-        take(w, at);
-    } else {
-        perf_watch_sample(w, at);
-    }
+    take_edge(w, at);
     if (w->server != NULL && !perf_server_look(w->server, &w->result->server_to))
         die("the broker's process is gone");
 }
