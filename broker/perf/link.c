@@ -273,6 +273,11 @@ size_t link_receive(struct link *l, void *to, size_t room)
     return receive(l, to, room, MSG_DONTWAIT);
 }
 
+size_t link_discard(struct link *l, size_t n)
+{
+    return receive(l, NULL, n, MSG_DONTWAIT | MSG_TRUNC);
+}
+
 size_t link_fill(struct link *l, int flags)
 {
     if (l->start == l->end)

@@ -107,6 +107,9 @@ size_t link_fill(struct link *l, int flags);
 /* The same into bytes of one's own: never waits. */
 size_t link_receive(struct link *l, void *to, size_t room);
 
+/* The same into nowhere, uncopied: only without TLS. */
+size_t link_discard(struct link *l, size_t n);
+
 /* Cuts a frame of those that are in the buffer; false: not all of it is there yet. */
 bool link_cut(struct link *l, struct frame *f);
 
