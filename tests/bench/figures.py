@@ -74,6 +74,18 @@ def read_workloads(text):
     return workloads
 
 
+def groups(workloads):
+    """Those that are judged by each other's figures, together; their rounds take turns."""
+    together, order = [], {w.name: i for i, w in enumerate(workloads)}
+    for w in workloads:
+        names = {w.name} | {name for bar in w.bars for _, name in bar.others if name in order}
+        linked = [g for g in together if g[0] & names]
+        together = [g for g in together if not g[0] & names]
+        together.append((set().union(names, *(g[0] for g in linked)), [x for g in linked for x in g[1]] + [w]))
+    found = [sorted(g[1], key=lambda w: order[w.name]) for g in together]
+    return sorted(found, key=lambda g: order[g[0].name])
+
+
 def figures_of(report):
     """The figures in a report of millrace-perf (its JSON); those that it does not have are left out."""
     out = {}

@@ -1,5 +1,6 @@
 """The servers that are measured: started, bound to a processor, held still while another is measured, and stopped."""
 
+import contextlib
 import os
 import re
 import select
@@ -76,7 +77,8 @@ class Server:
     def hold(self, is_held):
         """Stops it for the time that others are measured, or lets it go on."""
         if self.is_held != is_held:
-            os.kill(self.pid, signal.SIGSTOP if is_held else signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # who has died is found out when it is measured
+                os.kill(self.pid, signal.SIGSTOP if is_held else signal.SIGCONT)
         self.is_held = is_held
 
     def memory(self):
