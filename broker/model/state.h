@@ -103,6 +103,7 @@ struct broker {
     struct dedup_state dedup;
     uint64_t groups_bytes; /* of memory that queues with message groups take for them */
     uint64_t paces;        /* users, virtual hosts and queues that have a rate (pace.h) */
+    bool takes_detours;    /* no short cut is taken: for tests, which hold the short way to the long one */
     struct broker_totals totals;
 };
 
@@ -112,14 +113,19 @@ uint64_t broker_random(struct broker *b, uint64_t n);
 
 void effects_grow(struct effects *e);
 
+/* Room for another event, which is not zeroed. */
+static inline struct event *effects_add(struct effects *e)
+{
+    if (e->n == e->capacity)
+        effects_grow(e);
+    return &e->events[e->n++];
+}
+
 /* Another event for a client; the caller fills in the rest.  The origin is copied member by member: as a whole it would
  * be read in pieces that do not fit those it was written in, which stalls the processor on every message. */
 static inline struct event *broker_tell(struct broker *b, enum happening what, struct origin to)
 {
-    struct effects *out = b->effects;
-    if (out->n == out->capacity)
-        effects_grow(out);
-    struct event *e = &out->events[out->n++];
+    struct event *e = effects_add(b->effects);
     *e = (struct event){.what = what};
     e->to.outlet.slot = to.outlet.slot;
     e->to.outlet.generation = to.outlet.generation;
