@@ -42,6 +42,7 @@ struct broker *broker_create(const struct broker_config *config)
     b->hash_seed = b->random = config->hash_seed;
     b->memory_high = config->memory_high;
     b->records = config->records;
+    b->takes_detours = config->takes_detours;
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
     letters_state_init(&b->letters);

@@ -197,12 +197,19 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
     remember_confirm(b, e, s);
 }
 
+/* Is there nothing to do for a publish but to put it into its queues?  No rate, key, trace or quota is looked at. */
+static inline bool is_usual(const struct broker *b, const struct vhost *v)
+{
+    return (b->paces | b->dedup.exchanges | b->dedup.queues) == 0 && !b->takes_detours && !v->is_traced &&
+           v->queue_bytes_max == LIMIT_NONE;
+}
+
 bool command_publish_again(struct broker *b, struct command *c, struct stream *s, bool *is_left)
 {
     struct message *m = c->publish.msg;
     const struct remembered_route *r = s->route;
     if (c->publish.objection != NULL || c->publish.hold || !route_is_remembered(b, r, m) || r->n == 0 ||
-        !handover_is_possible(b, s->outlet->vhost))
+        !is_usual(b, s->outlet->vhost))
         return false;
     bool taken = true, has_stayed = false;
     remember_begin(b, m);
@@ -215,7 +222,7 @@ bool command_publish_again(struct broker *b, struct command *c, struct stream *s
         if (!has_stayed)
             b->actor = s->outlet->access->user;
         has_stayed = true;
-        taken &= queue_publish(b, r->queues[i], m);
+        taken &= r->queues[i]->kind->publish(b, r->queues[i], m);
     }
     *is_left = has_stayed;
     if (!c->publish.confirm)

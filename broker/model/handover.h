@@ -12,26 +12,17 @@
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/state.h"
-#include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/message.h"
 
-/* Has the broker nothing to do for a publish but to put it into queues?  No rate, key, trace or quota is looked at. */
-static inline bool handover_is_possible(const struct broker *b, const struct vhost *v)
-{
-    return (b->paces | b->dedup.exchanges | b->dedup.queues) == 0 && !b->takes_detours && !v->is_traced &&
-           v->queue_bytes_max == LIMIT_NONE;
-}
-
-/* Where that is so, and if there is such a consumer, the message, whose reference it takes, is its.  False: nothing has
- * happened. */
+/* If there is such a consumer, the message, whose reference it takes, is its.  False: nothing has happened. */
 static inline bool handover(struct broker *b, struct queue *q, struct message *m)
 {
     if (!q->is_plain || q->ready_count > 0 || list_is_empty(&q->ring))
         return false;
     struct consumer *c = item_of(q->ring.ring.next, struct consumer, waiting);
     struct outlet *o = c->outlet;
-    if (!c->no_ack || o->window <= 0)
+    if (!c->no_ack || o->window <= 0 || o->vhost->is_traced || b->takes_detours)
         return false;
     struct event *e = effects_add(b->effects);
     *e = (struct event){

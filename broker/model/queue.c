@@ -10,6 +10,7 @@
 #include "broker/model/consumer.h"
 #include "broker/model/exchange.h"
 #include "broker/model/groups.h"
+#include "broker/model/handover.h"
 #include "broker/model/letters.h"
 #include "broker/model/log.h"
 #include "broker/model/notice.h"
@@ -126,6 +127,8 @@ char *queue_describe(const struct queue *q)
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 {
     msg->arrived_ms = (int64_t)b->now.ms;
+    if (handover(b, q, msg))
+        return true;
     return q->kind->publish(b, q, msg);
 }
 

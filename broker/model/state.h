@@ -48,7 +48,7 @@ struct broker {
     uint64_t hash_seed;
     uint64_t memory_high;
 
-    bool expires_at_head, delays_anywhere; /* as configured */
+    bool expires_at_head, delays_anywhere, takes_detours; /* as configured */
     bool records, is_in_tx, is_shut_down;
     uint64_t position; /* records so far */
     uint64_t changed;  /* what the answer of this command waits for */
@@ -103,7 +103,6 @@ struct broker {
     struct dedup_state dedup;
     uint64_t groups_bytes; /* of memory that queues with message groups take for them */
     uint64_t paces;        /* users, virtual hosts and queues that have a rate (pace.h) */
-    bool takes_detours;    /* no short cut is taken: for tests, which hold the short way to the long one */
     struct broker_totals totals;
 };
 
