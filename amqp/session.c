@@ -118,17 +118,6 @@ void session_send_bare(struct session *s, uint16_t channel, enum method_id id)
     session_send(s, channel, &(union method){.id = id});
 }
 
-struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t number)
-{
-    struct origin from = {.outlet = s->id};
-    if (c != NULL) {
-        from.stream = c->stream;
-        from.channel = c->number;
-    }
-    uint64_t serial = c != NULL ? c->serial : 0;
-    return outbox_add(s->outbox, verb, from, serial << COOKIE_SERIAL | number);
-}
-
 static uint32_t weight(enum verb verb)
 {
     return verb == GET ? SESSION_GET_WEIGHT : 1;
