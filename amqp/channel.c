@@ -6,6 +6,7 @@
 #include "amqp/consume.h"
 #include "amqp/content.h"
 #include "amqp/dispatch.h"
+#include "amqp/express.h"
 #include "amqp/publish.h"
 #include "amqp/state.h"
 #include "amqp/tx.h"
@@ -98,6 +99,7 @@ static void channel_free(struct session *s, struct channel *c)
     list_remove(&c->gathered);
     unacked_destroy(c->unacked);
     confirms_destroy(c->confirms);
+    express_destroy(c->express);
     free(c->error);
     free(c->last_queue);
     free(c);

@@ -18,6 +18,7 @@
 
 struct command;
 struct confirms;
+struct express;
 struct session;
 struct tx;
 struct unacked;
@@ -50,6 +51,7 @@ struct channel {
     struct unacked *unacked;   /* owned; NULL until something is to be acknowledged */
     struct confirms *confirms; /* owned; NULL: it does not confirm */
     struct tx *tx;             /* owned; NULL: it is not transactional */
+    struct express *express;   /* owned; NULL until it has published */
     struct error *error;       /* owned: FAILING, CLOSING: why */
     char *reply_to;            /* owned: the address of its reply consumer; NULL: it has none */
     uint8_t *last_queue;       /* owned: the name of the queue declared last; NULL: none */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "amqp/options.h"
+#include "amqp/prepared.h"
 #include "amqp/state.h"
 #include "amqp/topology.h"
 #include "base/alloc.h"
@@ -20,8 +21,8 @@ struct consumer {
     uint32_t number;
     bool is_leaving; /* UNSUBSCRIBE is under way: its tag is free already */
     bool is_reply;   /* it has the channel's reply_to */
-    uint8_t tag_len;
-    uint8_t tag[];
+    uint16_t prepared_len;
+    uint8_t prepared[]; /* what its deliveries begin with, of which the tag is the end */
 };
 
 static uint64_t hash_tag(struct session *s, const struct channel *c, struct bytes tag)
@@ -33,7 +34,7 @@ static uint64_t hash_tag(struct session *s, const struct channel *c, struct byte
 
 static struct bytes consumer_tag(const struct consumer *k)
 {
-    return bytes_of(k->tag, k->tag_len);
+    return bytes_of(k->prepared + PREPARED_HEAD, (size_t)k->prepared_len - PREPARED_HEAD);
 }
 
 static struct consumer *consumer_find(struct session *s, const struct channel *c, struct bytes tag)
@@ -48,11 +49,10 @@ static struct consumer *consumer_find(struct session *s, const struct channel *c
 
 static struct consumer *consumer_create(struct session *s, struct channel *c, struct bytes tag)
 {
-    struct consumer *k = alloc(sizeof *k + tag.len);
+    struct consumer *k = alloc(sizeof *k + PREPARED_HEAD + tag.len);
     uint32_t generation;
-    *k = (struct consumer){.channel = c, .tag_len = (uint8_t)tag.len};
-    if (tag.len > 0)
-        memcpy(k->tag, tag.at, tag.len);
+    *k = (struct consumer){.channel = c};
+    k->prepared_len = (uint16_t)prepared_write(k->prepared, c->number, tag);
     k->number = slots_take(&s->consumers, k, &generation);
     list_append(&c->consumers, &k->in_channel);
     map_add(&s->consumers_by_tag, &k->by_tag, hash_tag(s, c, tag));
@@ -83,6 +83,12 @@ static struct consumer *consumer_get(const struct session *s, const struct chann
 {
     struct consumer *k = number < s->consumers.count ? s->consumers.at[number].item : NULL;
     return k != NULL && k->channel == c ? k : NULL;
+}
+
+struct bytes consume_find_prepared(const struct session *s, const struct channel *c, uint32_t number)
+{
+    const struct consumer *k = consumer_get(s, c, number);
+    return k != NULL ? bytes_of(k->prepared, k->prepared_len) : (struct bytes){0};
 }
 
 bool consume_find_tag(const struct session *s, const struct channel *c, uint32_t number, struct bytes *tag)

@@ -24,6 +24,9 @@ struct error *consume_on_get(struct session *s, struct channel *c, const union m
 /* The tag of a consumer of the channel; false if there is none of that number. */
 bool consume_find_tag(const struct session *s, const struct channel *c, uint32_t number, struct bytes *tag);
 
+/* What all deliveries to it begin with (amqp/prepared.h), borrowed; empty if there is none of that number. */
+struct bytes consume_find_prepared(const struct session *s, const struct channel *c, uint32_t number);
+
 /* UNSUBSCRIBE was answered: the number is free. */
 void consume_on_unsubscribed(struct session *s, struct channel *c, uint32_t number);
 

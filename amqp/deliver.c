@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "amqp/consume.h"
+#include "amqp/prepared.h"
 #include "amqp/stamp.h"
 #include "amqp/state.h"
 #include "amqp/unacked.h"
@@ -118,17 +119,21 @@ static uint64_t take_tag(struct channel *c, const struct event *e)
     return tag;
 }
 
-void deliver_on_delivered(struct session *s, struct channel *c, const struct event *e)
+/* Whether nothing about it is out of the ordinary: its body is small and goes in one frame, nothing is added. */
+static bool is_plain(const struct session *s, const struct event *e)
+{
+    uint64_t size = e->delivered.msg->body_size;
+    return e->delivered.stamp == STAMP_NONE && size <= OUTPUT_COPY_MAX && size <= body_frame_max(s);
+}
+
+/* Apart, so that plain ones do not pay for what it needs. */
+static __attribute__((noinline)) void send_delivery(struct session *s, struct channel *c, struct bytes prepared,
+                                                    const struct event *e)
 {
     struct message *m = e->delivered.msg;
-    struct bytes tag;
-    if (c->state != CHANNEL_OPEN || !consume_find_tag(s, c, e->delivered.consumer, &tag)) {
-        s->window_bytes += message_window_cost(m); /* it goes back when the channel has ended */
-        return;
-    }
     struct basic_deliver deliver = {
         .id = METHOD_basic_deliver,
-        .consumer_tag = tag,
+        .consumer_tag = bytes_of(prepared.at + PREPARED_HEAD, prepared.len - PREPARED_HEAD),
         .delivery_tag = take_tag(c, e),
         .redelivered = e->delivered.redelivered,
         .exchange = message_exchange(m),
@@ -136,6 +141,17 @@ void deliver_on_delivered(struct session *s, struct channel *c, const struct eve
     };
     send_content(s, c->number, &(union method){.basic_deliver = deliver}, e);
     output_cost(&s->output, message_window_cost(m));
+}
+
+void deliver_on_delivered(struct session *s, struct channel *c, const struct event *e)
+{
+    struct bytes prepared = consume_find_prepared(s, c, e->delivered.consumer);
+    if (c->state != CHANNEL_OPEN || prepared.len == 0)
+        s->window_bytes += message_window_cost(e->delivered.msg); /* it goes back when the channel has ended */
+    else if (is_plain(s, e))
+        prepared_deliver(&s->output, prepared, take_tag(c, e), e->delivered.redelivered, e->delivered.msg);
+    else
+        send_delivery(s, c, prepared, e);
 }
 
 void deliver_on_got(struct session *s, struct channel *c, const struct event *e)

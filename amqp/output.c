@@ -3,14 +3,14 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "base/check.h"
+#include "base/pool.h"
 
 enum { PIECES_MIN = 8 };
 
 struct output_block {
     struct output_block *next;
-    size_t size, used; /* of at[] */
-    size_t unread;     /* bytes of it that are not yet written */
+    size_t size;   /* of at[] */
+    size_t unread; /* bytes of it that are in pieces, and not yet written */
     uint8_t at[];
 };
 
@@ -31,21 +31,19 @@ static struct output_piece *piece_at(const struct output *o, uint32_t i)
     return &o->pieces[(o->head + i) & (o->capacity - 1)];
 }
 
-static void blocks_free(struct output_block *b)
+static void block_free(struct output_block *b)
 {
-    while (b != NULL) {
-        struct output_block *next = b->next;
-        free(b);
-        b = next;
-    }
+    pool_free(b, sizeof *b + b->size);
 }
 
 void output_fini(struct output *o)
 {
     for (uint32_t i = 0; i < o->count; i++)
         message_unref(piece_at(o, i)->msg);
-    blocks_free(o->first);
-    blocks_free(o->spare);
+    for (struct output_block *b = o->first, *next; b != NULL; b = next) {
+        next = b->next;
+        block_free(b);
+    }
     free(o->pieces);
     output_init(o);
 }
@@ -70,60 +68,51 @@ static void piece_append(struct output *o, struct bytes b, struct message *m)
     *piece_at(o, o->count++) = (struct output_piece){.at = b.at, .len = b.len, .msg = m};
 }
 
-static void block_append(struct output *o, size_t n)
+/* What was added lately becomes a piece, or the end of the last. */
+static void seal(struct output *o)
 {
-    struct output_block *b = o->spare;
-    if (b != NULL && n <= b->size) {
-        o->spare = b->next;
-        o->spares--;
-    } else {
-        size_t size = n > OUTPUT_BLOCK ? n : OUTPUT_BLOCK;
-        b = alloc(sizeof *b + size);
-        b->size = size;
-    }
-    b->next = NULL;
-    b->used = b->unread = 0;
+    size_t n = (size_t)(o->at - o->mark);
+    if (n == 0)
+        return;
+    struct output_piece *last = o->count > 0 ? piece_at(o, o->count - 1) : NULL;
+    if (last != NULL && last->msg == NULL && last->at + last->len == o->mark)
+        last->len += n;
+    else
+        piece_append(o, bytes_of(o->mark, n), NULL);
+    piece_at(o, o->count - 1)->cost += o->cost;
+    o->last->unread += n;
+    o->mark = o->at;
+    o->cost = 0;
+}
+
+void output_grow(struct output *o, size_t n)
+{
+    struct output_block *b;
+    size_t size = n > OUTPUT_BLOCK - sizeof *b ? n : OUTPUT_BLOCK - sizeof *b;
+    seal(o);
+    b = pool_alloc(sizeof *b + size);
+    *b = (struct output_block){.size = size};
     if (o->last != NULL)
         o->last->next = b;
     else
         o->first = b;
     o->last = b;
-}
-
-struct pen output_open(struct output *o, size_t n)
-{
-    if (o->last == NULL || o->last->size - o->last->used < n)
-        block_append(o, n);
-    return pen_over(o->last->at + o->last->used, n);
-}
-
-void output_close(struct output *o, const struct pen *p)
-{
-    struct output_block *b = o->last;
-    struct bytes written = pen_written(p);
-    CHECK(!p->full && written.at == b->at + b->used);
-    if (written.len == 0)
-        return;
-    b->used += written.len;
-    b->unread += written.len;
-    o->bytes += written.len;
-    struct output_piece *last = o->count > 0 ? piece_at(o, o->count - 1) : NULL;
-    if (last != NULL && last->msg == NULL && last->at + last->len == written.at)
-        last->len += written.len;
-    else
-        piece_append(o, written, NULL);
+    o->mark = o->at = b->at;
+    o->end = b->at + b->size;
 }
 
 void output_refer(struct output *o, struct message *m, struct bytes slice)
 {
     if (slice.len == 0)
         return;
+    seal(o);
     piece_append(o, slice, message_ref(m));
     o->bytes += slice.len;
 }
 
 void output_cost(struct output *o, uint64_t cost)
 {
+    seal(o);
     CHECK(o->count > 0);
     piece_at(o, o->count - 1)->cost += cost;
 }
@@ -138,8 +127,9 @@ static void *writable(const uint8_t *at)
     return same.to;
 }
 
-int output_gather(const struct output *o, struct iovec *iov, int max)
+int output_gather(struct output *o, struct iovec *iov, int max)
 {
+    seal(o);
     int n = 0;
     for (; n < max && (uint32_t)n < o->count; n++) {
         const struct output_piece *p = piece_at(o, (uint32_t)n);
@@ -155,13 +145,7 @@ static void block_release(struct output *o)
     if (b == o->last)
         return;
     o->first = b->next;
-    if (b->size != OUTPUT_BLOCK || o->spares == OUTPUT_SPARES_MAX) {
-        free(b);
-        return;
-    }
-    b->next = o->spare;
-    o->spare = b;
-    o->spares++;
+    block_free(b);
 }
 
 static void block_wrote(struct output *o, size_t n)
@@ -178,6 +162,7 @@ uint64_t output_wrote(struct output *o, size_t bytes)
 {
     uint64_t cost = 0;
     CHECK(bytes <= o->bytes);
+    seal(o);
     o->bytes -= bytes;
     while (bytes > 0) {
         struct output_piece *p = piece_at(o, 0);

@@ -256,6 +256,24 @@ void publish_header(struct session *s, struct channel *c, struct bytes propertie
     free(d.anew);
 }
 
+bool publish_read_plain(const struct session *s, const struct channel *c, struct bytes properties,
+                        struct message_spec *spec)
+{
+    struct draft d; /* likewise */
+    d.spec = (struct message_spec){.expiration_ms = MESSAGE_NO_EXPIRATION};
+    d.objection = NULL;
+    d.impersonates = d.is_changed = false;
+    d.scratch = d.anew = NULL;
+    bool is_plain = read_properties(s, c, &d, properties) && d.objection == NULL && !d.is_changed && d.scratch == NULL;
+    free(d.objection);
+    free(d.scratch);
+    free(d.anew);
+    spec->flags = d.spec.flags;
+    spec->priority = d.spec.priority;
+    spec->expiration_ms = d.spec.expiration_ms;
+    return is_plain;
+}
+
 static struct error *tell_defect(const struct session *s, const struct content *content)
 {
     switch ((enum content_defect)content->defect) {
@@ -283,6 +301,21 @@ static void publish_count(struct session *s)
     session_tell(s, NULL, PACE, 0);
 }
 
+static struct command *tell_publish(struct session *s, struct channel *c, struct message *m, bool mandatory)
+{
+    struct command *publish = session_tell(s, c, PUBLISH, c->confirms != NULL ? confirms_next(c->confirms) : 0);
+    publish->publish.msg = m;
+    publish->publish.mandatory = mandatory;
+    publish->publish.confirm = c->confirms != NULL;
+    return publish;
+}
+
+void publish_tell(struct session *s, struct channel *c, struct message *m, bool mandatory)
+{
+    tell_publish(s, c, m, mandatory);
+    publish_count(s);
+}
+
 struct error *publish_whole(struct session *s, struct channel *c)
 {
     struct content *content = &c->content;
@@ -290,12 +323,9 @@ struct error *publish_whole(struct session *s, struct channel *c)
         return tell_defect(s, content);
     if (c->tx != NULL)
         return tx_publish(s, c);
-    struct command *publish = session_tell(s, c, PUBLISH, c->confirms != NULL ? confirms_next(c->confirms) : 0);
-    publish->publish.msg = content->msg;
+    struct command *publish = tell_publish(s, c, content->msg, content->mandatory);
     publish->publish.objection = content->objection;
     publish->publish.impersonates = content->impersonates;
-    publish->publish.mandatory = content->mandatory;
-    publish->publish.confirm = c->confirms != NULL;
     content->msg = NULL;
     content->objection = NULL;
     publish_count(s);

@@ -10,6 +10,8 @@
 #include "codec/method.h"
 
 struct channel;
+struct message;
+struct message_spec;
 struct session;
 
 enum { PUBLISH_EXPIRATION_MAX_MS_DIGITS = 12 };          /* of 315360000000 */
@@ -20,6 +22,15 @@ struct error *publish_on_publish(struct session *s, struct channel *c, const uni
 
 /* The content's header: makes the message, unless something is wrong with it. */
 void publish_header(struct session *s, struct channel *c, struct bytes properties);
+
+/* Reads the properties of a publish that may be repeated: flags, priority and expiration of spec, which depend on
+ * nothing but them.  False: the ordinary road must look at them, be it that they are wrong, or that they are to be
+ * changed, or say more than that. */
+bool publish_read_plain(const struct session *s, const struct channel *c, struct bytes properties,
+                        struct message_spec *spec);
+
+/* Sends a whole message on, which it takes, and counts it.  The session may be slowed then. */
+void publish_tell(struct session *s, struct channel *c, struct message *m, bool mandatory);
 
 /* All of it is there: sends it on. */
 struct error *publish_whole(struct session *s, struct channel *c);

@@ -120,17 +120,6 @@ void session_send_bare(struct session *s, uint16_t channel, enum method_id id)
     session_send(s, channel, &(union method){.id = id});
 }
 
-struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t number)
-{
-    struct origin from = {.outlet = s->id};
-    if (c != NULL) {
-        from.stream = c->stream;
-        from.channel = c->number;
-    }
-    uint64_t serial = c != NULL ? c->serial : 0;
-    return outbox_add(s->outbox, verb, from, serial << COOKIE_SERIAL | number);
-}
-
 static uint32_t weight(enum verb verb)
 {
     return verb == GET ? SESSION_GET_WEIGHT : 1;
@@ -262,9 +251,6 @@ static void take_channel_event(struct session *s, struct channel *c, struct even
         settle_debt(s, c, e);
         on_failed(s, c, e);
         break;
-    case DELIVERED:
-        deliver_on_delivered(s, c, e);
-        break;
     case GOT:
     case EMPTY:
         settle_debt(s, c, e);
@@ -283,6 +269,7 @@ static void take_channel_event(struct session *s, struct channel *c, struct even
     case OVERDUE:
         consume_on_overdue(s, c, e);
         break;
+    case DELIVERED:
     case EXPELLED:
     case SLOWED:
     case DETACHED:
@@ -293,7 +280,7 @@ static void take_channel_event(struct session *s, struct channel *c, struct even
 /* An answer waits for the disk where it must, and may come when its channel is gone and the stream is another's. */
 static bool is_stale(const struct channel *c, const struct event *e)
 {
-    bool is_answer = e->what != DELIVERED && e->what != RETURNED && e->what != CANCELLED && e->what != OVERDUE;
+    bool is_answer = e->what != RETURNED && e->what != CANCELLED && e->what != OVERDUE;
     bool has_cookie = is_answer && (e->what != FAILED || e->cookie != 0);
     return has_cookie && c->serial != e->cookie >> COOKIE_SERIAL;
 }
@@ -309,13 +296,23 @@ static void on_slowed(struct session *s, const struct event *e)
     s->misses = 0;
 }
 
-void session_event(struct session *s, struct event *e, uint64_t now)
+/* Most events are this. */
+static void take_delivery(struct session *s, const struct event *e)
 {
-    s->now = now;
+    struct channel *c = channel_find_stream(s, e->to.stream);
+    if (s->attachment == ATTACHED && c != NULL)
+        deliver_on_delivered(s, c, e);
+    else if (s->attachment == ATTACHED)
+        s->window_bytes += message_window_cost(e->delivered.msg);
+    message_unref(e->delivered.msg);
+}
+
+static void take_event(struct session *s, struct event *e)
+{
     if (e->what == DETACHED) {
         ending_on_detached(s);
     } else if (e->what == EXPELLED) {
-        session_force_close(s, e->expelled.text, now);
+        session_force_close(s, e->expelled.text, s->now);
     } else if (e->what == SLOWED) {
         on_slowed(s, e);
     } else if (e->what == DONE && e->verb == LOGIN) {
@@ -329,10 +326,30 @@ void session_event(struct session *s, struct event *e, uint64_t now)
         struct channel *c = channel_find_stream(s, e->to.stream);
         if (c != NULL && !is_stale(c, e))
             take_channel_event(s, c, e);
-        else if (e->what == DELIVERED)
-            s->window_bytes += message_window_cost(e->delivered.msg);
     }
     event_drop(e);
+}
+
+void session_event(struct session *s, struct event *e, uint64_t now)
+{
+    s->now = now;
+    if (e->what == DELIVERED)
+        take_delivery(s, e);
+    else
+        take_event(s, e);
+}
+
+static bool is_for(const struct session *s, const struct event *e)
+{
+    return e->to.outlet.slot == s->id.slot && e->to.outlet.generation == s->id.generation;
+}
+
+size_t session_events(struct session *s, struct event *events, size_t n, uint64_t now)
+{
+    size_t i = 0;
+    for (; i < n && is_for(s, &events[i]); i++)
+        session_event(s, &events[i], now);
+    return i;
 }
 
 /* --- time and the rest ---------------------------------------------------------------------------------------------

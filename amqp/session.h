@@ -3,7 +3,7 @@
  * never blocks and starts no thread; all of a session's functions are called on its connection's network thread.
  *
  *     session_feed(s, bytes, now)          what the socket has → commands, output
- *     session_event(s, event, now)         what the model says → output
+ *     session_events(s, events, n, now)    what the model says → output
  *     session_turn(s)                      the loop's turn is over: settle what could be gathered
  *     session_gather(s, iov, n) / session_wrote(s, bytes)      output → socket
  *     session_deadline(s) / session_tick(s, now)               heartbeats, time-outs
@@ -58,6 +58,7 @@ struct session_config {
     uint32_t frame_max;        /* 131072; 0: no limit */
     uint16_t heartbeat_s;      /* what is offered */
     uint64_t max_message_size; /* bytes of body */
+    bool decodes_all;          /* no short way is taken (amqp/express.h): for tests, which compare the two */
     bool live_prefetch;        /* basic.qos without global changes the consumers that are there, too */
     uint64_t handshake_timeout_ms;
     const char *product, *version;             /* what clients are told: RabbitMQ 3.13.7 (reference 2.2) */
@@ -100,6 +101,9 @@ size_t session_feed(struct session *s, struct bytes in, uint64_t now);
 
 /* Takes the event and what it owns. */
 void session_event(struct session *s, struct event *e, uint64_t now);
+
+/* Takes those of n events that come first and are all for this session; answers how many. */
+size_t session_events(struct session *s, struct event *events, size_t n, uint64_t now);
 
 /* The loop's turn is over: writes the confirms that were gathered, reports the window.  Call before session_gather().
  */

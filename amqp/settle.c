@@ -36,6 +36,11 @@ static struct error *settle(struct session *s, struct channel *c, uint64_t tag, 
     return c->tx == NULL ? NULL : tx_check_size(s);
 }
 
+struct error *settle_ack(struct session *s, struct channel *c, uint64_t tag, bool multiple)
+{
+    return settle(s, c, tag, multiple, ACCEPTED);
+}
+
 struct error *settle_on_ack(struct session *s, struct channel *c, const union method *m)
 {
     return settle(s, c, m->basic_ack.delivery_tag, m->basic_ack.multiple, ACCEPTED);

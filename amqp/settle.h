@@ -2,11 +2,17 @@
 #ifndef AMQP_SETTLE_H
 #define AMQP_SETTLE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "amqp/error.h"
 #include "codec/method.h"
 
 struct channel;
 struct session;
+
+/* An acknowledgement, read by somebody else already. */
+struct error *settle_ack(struct session *s, struct channel *c, uint64_t tag, bool multiple);
 
 struct error *settle_on_ack(struct session *s, struct channel *c, const union method *m);
 struct error *settle_on_nack(struct session *s, struct channel *c, const union method *m);

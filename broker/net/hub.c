@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "broker/net/gate.h"
 #include "broker/net/news.h"
 
@@ -252,6 +253,7 @@ static void hub_trim(struct hub *h)
         h->peak_bytes = held;
     if (h->peak_bytes - held < HUB_TRIM_BYTES || h->now.ms < h->trimmed_ms + HUB_TRIM_MS)
         return;
+    pool_trim();
     malloc_trim(0);
     h->peak_bytes = held;
     h->trimmed_ms = h->now.ms;

@@ -270,24 +270,30 @@ static void loop_alarm(struct loop *l, unsigned alarms)
     }
 }
 
+/* Hands out the first of n events, and those behind it that are for the same; answers how many.  Most come in such
+ * runs, so what is per connection is done once for many. */
+static size_t loop_hand_out_some(struct loop *l, struct event *events, size_t n)
+{
+    if (events->to.outlet.generation == DESK_GENERATION) {
+        hub_answer_desk(l->shared->hub, events); /* without threads: with them the hub has sorted it out */
+        return 1;
+    }
+    struct conn *c = loop_find(l, events->to.outlet);
+    if (c == NULL) {
+        event_drop(events);
+        return 1;
+    }
+    size_t taken = session_events(c->session, events, n, l->now_ms);
+    if (session_has_logged_in(c->session))
+        loop_leave_door(l, c); /* whoever guesses may wait there until it has to go: this one may not */
+    loop_touch(l, c);
+    return taken;
+}
+
 static void loop_hand_out(struct loop *l, struct event *events, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        struct event *e = &events[i];
-        if (e->to.outlet.generation == DESK_GENERATION) {
-            hub_answer_desk(l->shared->hub, e); /* without threads: with them the hub has sorted it out */
-            continue;
-        }
-        struct conn *c = loop_find(l, e->to.outlet);
-        if (c == NULL) {
-            event_drop(e);
-            continue;
-        }
-        session_event(c->session, e, l->now_ms);
-        if (session_has_logged_in(c->session))
-            loop_leave_door(l, c); /* whoever guesses may wait there until it has to go: this one may not */
-        loop_touch(l, c);
-    }
+    for (size_t i = 0; i < n;)
+        i += loop_hand_out_some(l, events + i, n - i);
 }
 
 static bool loop_has_commands(const struct loop *l)

@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "broker/perf/die.h"
+#include "broker/perf/link.h"
+#include "broker/perf/process.h"
 #include "codec/table.h"
-#include "tests/bench/bench.h"
-#include "tests/bench/link.h"
-#include "tests/bench/process.h"
 
 enum { STEPS = 5, TEXT_ROOM = 1024, FLIGHT_MAX = 4096, IN_ROOM = 4096, SETTINGS_MAX = 16, EVENTS = 256 };
 

@@ -15,9 +15,9 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
-#include "tests/bench/bench.h"
-#include "tests/bench/link.h"
-#include "tests/bench/process.h"
+#include "broker/perf/die.h"
+#include "broker/perf/link.h"
+#include "broker/perf/process.h"
 
 enum { SETTINGS_MAX = 16, BODY_MAX = 65536, PAIRS_MAX = 8192, EVENTS = 256, CHUNK = 128 << 10, ROOM = 256 << 10 };
 

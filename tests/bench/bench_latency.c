@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
-#include "tests/bench/bench.h"
-#include "tests/bench/link.h"
-#include "tests/bench/process.h"
+#include "broker/perf/die.h"
+#include "broker/perf/link.h"
+#include "broker/perf/process.h"
 
 enum { SETTINGS_MAX = 16, BODY_MAX = 65536, READ_ROOM = 1 << 20, WARM_UP_S = 1 };
 

@@ -1,0 +1,200 @@
+#include "amqp/express.h"
+
+#include <stdlib.h>
+
+#include "amqp/confirms.h"
+#include "amqp/publish.h"
+#include "amqp/settle.h"
+#include "amqp/state.h"
+#include "base/alloc.h"
+#include "broker/port/message.h"
+#include "codec/frame.h"
+
+enum {
+    METHOD_ID_SIZE = 4,
+    ACK_SIZE = METHOD_ID_SIZE + 8 + 1,   /* with tag and bits */
+    HEADER_FIXED = 4 + 8,                /* class and weight, body size: before the properties */
+    HEADER_BEFORE_SIZE = FRAME_HEAD + 4, /* of a header frame */
+    HEADER_CLASS = 60 << 16,             /* basic, and no weight */
+    NAMES_MAX = 255 + 255,
+};
+
+/* A publish is remembered as it comes: the method's frame and the header's up to the body size are before[]; the
+ * properties and the octet that ends the frame are the end of image[], which begins with what a message begins with,
+ * exchange and routing key. */
+struct express {
+    struct message_spec spec; /* its views lie in image[], one behind the other */
+    uint32_t before_len;      /* 0: nothing is remembered */
+    uint32_t names_len;
+    uint32_t properties_len;
+    bool mandatory;
+    uint8_t before[FRAME_OVERHEAD + EXPRESS_METHOD_MAX + HEADER_BEFORE_SIZE];
+    uint8_t image[NAMES_MAX + EXPRESS_PROPERTIES_MAX + 1];
+};
+
+void express_destroy(struct express *x)
+{
+    free(x);
+}
+
+/* --- frames --------------------------------------------------------------------------------------------------------
+ */
+
+static inline uint64_t load_u64(const uint8_t *at)
+{
+    uint64_t v;
+    memcpy(&v, at, sizeof v);
+    return __builtin_bswap64(v);
+}
+
+static inline uint32_t load_u32(const uint8_t *at)
+{
+    uint32_t v;
+    memcpy(&v, at, sizeof v);
+    return __builtin_bswap32(v);
+}
+
+/* Cuts a frame off the front of in, if it is whole, of that type and on that channel; else in is as it was. */
+static inline bool cut(struct bytes *in, uint8_t type, uint16_t channel, uint32_t payload_max, struct bytes *payload)
+{
+    if (in->len < FRAME_OVERHEAD)
+        return false;
+    uint64_t head = load_u64(in->at); /* type, channel, size, and an octet more */
+    uint32_t size = (uint32_t)(head >> 8);
+    if (head >> 40 != ((uint32_t)type << 16 | channel) || size > payload_max || in->len - FRAME_OVERHEAD < size ||
+        in->at[FRAME_HEAD + size] != FRAME_END)
+        return false;
+    *payload = bytes_of(in->at + FRAME_HEAD, size);
+    *in = bytes_of(in->at + FRAME_OVERHEAD + size, in->len - FRAME_OVERHEAD - size);
+    return true;
+}
+
+/* --- publishes -----------------------------------------------------------------------------------------------------
+ */
+
+static bool learn_method(struct express *x, struct bytes payload)
+{
+    union method m;
+    const struct basic_publish *publish = &m.basic_publish;
+    if (payload.len > EXPRESS_METHOD_MAX || method_decode(payload, &m) != METHOD_OK || m.id != METHOD_basic_publish ||
+        publish->immediate)
+        return false;
+    struct pen p = pen_over(x->image, NAMES_MAX);
+    pen_bytes(&p, publish->exchange);
+    pen_bytes(&p, publish->routing_key);
+    x->names_len = (uint32_t)pen_written(&p).len;
+    x->mandatory = publish->mandatory;
+    x->spec.exchange = bytes_of(x->image, publish->exchange.len);
+    x->spec.routing_key = bytes_of(x->image + publish->exchange.len, publish->routing_key.len);
+    return true;
+}
+
+static bool is_remembered(const struct express *x, struct bytes properties)
+{
+    return x->before_len > 0 && bytes_equal(properties, bytes_of(x->image + x->names_len, x->properties_len));
+}
+
+/* The publish at the front of in is another: remembers it.  False: it goes the ordinary road. */
+static bool learn(const struct session *s, const struct channel *c, struct express *x, struct bytes in,
+                  uint32_t payload_max)
+{
+    struct bytes rest = in, method, header;
+    if (!cut(&rest, FRAME_METHOD, c->number, payload_max, &method) ||
+        !cut(&rest, FRAME_HEADER, c->number, payload_max, &header) || header.len <= HEADER_FIXED ||
+        load_u32(header.at) != HEADER_CLASS)
+        return false;
+    struct bytes properties = bytes_of(header.at + HEADER_FIXED, header.len - HEADER_FIXED);
+    bool knows_properties = is_remembered(x, properties);
+    size_t before_len = FRAME_OVERHEAD + method.len + HEADER_BEFORE_SIZE;
+    bool knows_before = before_len == x->before_len && memcmp(in.at, x->before, before_len) == 0;
+    x->before_len = 0;
+    if (properties.len > EXPRESS_PROPERTIES_MAX || (!knows_before && !learn_method(x, method)) ||
+        (!knows_properties && !publish_read_plain(s, c, properties, &x->spec)))
+        return false;
+    memcpy(x->before, in.at, before_len);
+    memcpy(x->image + x->names_len, properties.at, properties.len + 1);
+    x->before_len = (uint32_t)before_len;
+    x->properties_len = (uint32_t)properties.len;
+    x->spec.properties = bytes_of(x->image + x->names_len, properties.len);
+    return true;
+}
+
+/* Takes the publish at the front of in, if it is the one that is remembered with any body, and whole; else answers 0.
+ */
+static inline size_t take_like_it(struct session *s, struct channel *c, const struct express *x, struct bytes in,
+                                  uint64_t size_max)
+{
+    size_t size_at = x->before_len, properties_at = size_at + sizeof(uint64_t);
+    size_t whole = properties_at + x->properties_len + 1;
+    if (size_at == 0 || in.len < whole || memcmp(in.at, x->before, size_at) != 0 ||
+        memcmp(in.at + properties_at, x->image + x->names_len, x->properties_len + 1) != 0)
+        return 0;
+    uint64_t size = load_u64(in.at + size_at);
+    struct bytes body = {0};
+    if (size > 0) {
+        const uint64_t head = (uint64_t)FRAME_BODY << 48 | (uint64_t)c->number << 32 | size;
+        if (size > size_max || in.len - whole < FRAME_OVERHEAD + size || load_u64(in.at + whole) >> 8 != head ||
+            in.at[whole + FRAME_HEAD + size] != FRAME_END)
+            return 0;
+        body = bytes_of(in.at + whole + FRAME_HEAD, size);
+        whole += FRAME_OVERHEAD + size;
+    }
+    publish_tell(s, c, message_create_whole(&x->spec, body), x->mandatory);
+    return whole;
+}
+
+static size_t take_publishes(struct session *s, struct channel *c, struct bytes in, uint32_t payload_max)
+{
+    uint64_t size_max = s->config->max_message_size;
+    size_t done = 0, used;
+    if (s->alarms != 0 || c->tx != NULL || s->assembled > SESSION_ASSEMBLY_MAX)
+        return 0;
+    size_max = size_max < payload_max ? size_max : payload_max;
+    size_max = size_max < MESSAGE_INLINE_MAX ? size_max : MESSAGE_INLINE_MAX;
+    if (c->express == NULL)
+        c->express = alloc_zeroed(sizeof *c->express);
+    do {
+        struct bytes rest = bytes_of(in.at + done, in.len - done);
+        used = take_like_it(s, c, c->express, rest, size_max);
+        if (used == 0 && learn(s, c, c->express, rest, payload_max))
+            used = take_like_it(s, c, c->express, rest, size_max);
+        done += used;
+    } while (used > 0 && !s->is_slowed);
+    return done;
+}
+
+/* --- acknowledgements ----------------------------------------------------------------------------------------------
+ */
+
+static size_t take_acks(struct session *s, struct channel *c, struct bytes in, uint32_t payload_max)
+{
+    struct bytes rest = in, payload;
+    size_t done = 0;
+    while (cut(&rest, FRAME_METHOD, c->number, payload_max, &payload) && payload.len == ACK_SIZE &&
+           load_u32(payload.at) == METHOD_basic_ack) {
+        bool multiple = (payload.at[ACK_SIZE - 1] & 1) != 0;
+        done += FRAME_OVERHEAD + ACK_SIZE;
+        struct error *e = settle_ack(s, c, load_u64(payload.at + METHOD_ID_SIZE), multiple);
+        if (e != NULL) {
+            session_raise(s, c, error_place(e, METHOD_basic_ack));
+            break;
+        }
+    }
+    return done;
+}
+
+/* --- which ---------------------------------------------------------------------------------------------------------
+ */
+
+size_t express_take(struct session *s, struct bytes in, uint32_t payload_max)
+{
+    if (in.len < FRAME_HEAD + METHOD_ID_SIZE || in.at[0] != FRAME_METHOD)
+        return 0;
+    uint32_t id = load_u32(in.at + FRAME_HEAD);
+    if (id != METHOD_basic_publish && id != METHOD_basic_ack)
+        return 0;
+    struct channel *c = channel_find(s, (uint16_t)(in.at[1] << 8 | in.at[2]));
+    if (c == NULL || c->state != CHANNEL_OPEN || c->content.phase != CONTENT_NONE)
+        return 0;
+    return id == METHOD_basic_publish ? take_publishes(s, c, in, payload_max) : take_acks(s, c, in, payload_max);
+}
