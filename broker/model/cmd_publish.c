@@ -27,14 +27,14 @@ struct targets {
 
 static bool route_is_remembered(const struct broker *b, const struct remembered_route *r, const struct message *m)
 {
-    return r != NULL && r->version == b->topology_version && m->extra_keys_len == 0 &&
+    return r != NULL && r->version == b->topology_version && message_extra_keys_len(m) == 0 &&
            (m->flags & MESSAGE_HAS_DEAD_LETTER) == 0 && r->exchange_len == m->exchange_len &&
            r->key_len == m->key_len && memcmp(r->names, m->data, (size_t)m->exchange_len + m->key_len) == 0;
 }
 
 static void remember_route(struct broker *b, struct stream *s, const struct message *m, const struct route *route)
 {
-    if (route->is_fleeting || m->extra_keys_len > 0)
+    if (route->is_fleeting || message_extra_keys_len(m) > 0)
         return;
     if (s->route == NULL)
         s->route = alloc_zeroed(sizeof *s->route);

@@ -189,7 +189,7 @@ static void drop_cycles(struct route *r, const struct message *letter)
 {
     size_t n = 0;
     for (size_t i = 0; i < r->n; i++)
-        if (obituary_allows(message_properties(letter), letter->deaths, r->queues[i]->name))
+        if (obituary_allows(message_properties(letter), message_deaths(letter), r->queues[i]->name))
             r->queues[n++] = r->queues[i];
     r->n = n;
 }

@@ -167,6 +167,9 @@ void queue_take_out(struct broker *b, struct queue *q, struct entry *e);
 /* Dead-letters what is overdue at the head, up to EXPIRED_PER_STEP. */
 void queue_expire(struct broker *b, struct queue *q);
 
+/* An entry that is on no list is to be dead-lettered; without a dead-letter exchange it is dropped. */
+void queue_die(struct broker *b, struct entry *e, enum death death);
+
 /* An entry goes out: to a consumer, or (consumer NULL) to GET on that stream. */
 ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s);
 

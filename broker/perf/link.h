@@ -1,11 +1,11 @@
-/* An AMQP connection as a benchmark needs it: a socket, plain or with TLS, our own codec, buffers that the caller may
- * look into.
+/* An AMQP connection as a measuring tool needs it: a socket, plain or with TLS, our own codec, buffers that the caller
+ * may look into.
  *
  * There is no error to handle: whatever goes wrong ends the program (die()), with the broker's words if it had any.
  * What waits, waits LINK_PATIENCE_MS at most.  A link belongs to one thread at a time.
  */
-#ifndef TESTS_BENCH_LINK_H
-#define TESTS_BENCH_LINK_H
+#ifndef BROKER_PERF_LINK_H
+#define BROKER_PERF_LINK_H
 
 #include <sys/types.h>
 
@@ -14,14 +14,22 @@
 
 enum { LINK_PATIENCE_MS = 60000, LINK_FRAME_MAX = 131072 };
 
-struct link_tls;    /* tests/bench/link_tls.h */
+struct link_tls;    /* broker/perf/link_tls.h */
 struct link_tls_io; /* one connection's TLS */
 
+/* What a broker says of itself in connection.start. */
+enum { LINK_NAME_ROOM = 128 };
+struct link_server {
+    char product[LINK_NAME_ROOM], version[LINK_NAME_ROOM]; /* "": it does not say */
+};
+
 struct link_to {
-    const char *host; /* an address in numbers */
+    const char *host; /* a name or an address */
     unsigned port;
-    int receive_buffer;         /* SO_RCVBUF; 0 leaves it to the kernel */
-    const struct link_tls *tls; /* borrowed; NULL: plain */
+    const char *user, *password, *vhost; /* NULL: guest, guest and "/" */
+    int receive_buffer;                  /* SO_RCVBUF; 0 leaves it to the kernel */
+    const struct link_tls *tls;          /* borrowed; NULL: plain */
+    struct link_server *server;          /* borrowed, filled by link_init(); NULL: nobody wants to know */
     struct link_ticket *ticket; /* borrowed, as long as the link lives; NULL: a full handshake, nothing is kept */
 };
 
@@ -36,15 +44,15 @@ struct link {
     size_t out_room, out_len;
 };
 
-/* Connects as guest to the vhost "/", with heartbeats off and the capabilities that everybody has, and opens channel
- * 1.  The socket blocks. */
+/* Connects and logs in, with heartbeats off and the capabilities that everybody has, and opens channel 1.  The socket
+ * blocks. */
 void link_init(struct link *l, const struct link_to *to);
 
 /* The first part of it alone: the connection, and TLS if that is wanted, but not a byte of AMQP. */
 void link_connect(struct link *l, const struct link_to *to);
 
-/* Waits for the broker's first method: it says AMQP and means it. */
-void link_greet(struct link *l);
+/* Waits for the broker's first method, connection.start: it says AMQP and means it.  server may be NULL. */
+void link_greet(struct link *l, struct link_server *server);
 
 /* Drops the connection, without a word to the broker. */
 void link_fini(struct link *l);
@@ -52,14 +60,19 @@ void link_fini(struct link *l);
 /* Makes the input buffer at least this large. */
 void link_reserve(struct link *l, size_t room);
 
-/* Puts a method, or a whole message for the default exchange, into the output buffer. */
+/* Puts a method, or a whole message, into the output buffer. */
 void link_put(struct link *l, unsigned channel, const void *method);
 struct link_message {
+    struct bytes exchange; /* empty: the default exchange */
     struct bytes routing_key;
     struct bytes body;
-    bool persistent;
+    bool persistent, mandatory;
 };
 void link_put_message(struct link *l, unsigned channel, const struct link_message *m);
+
+/* The same into bytes of one's own, and how many these are. */
+size_t link_message_size(const struct link_message *m, uint32_t frame_max);
+void link_encode_message(struct pen *p, unsigned channel, const struct link_message *m, uint32_t frame_max);
 
 /* Writes some of these, without waiting: how many, or -1 and errno.  With TLS, what was not written must be what is
  * offered next. */
@@ -85,6 +98,9 @@ union method link_call(struct link *l, unsigned channel, const void *method, enu
  * Dies at the end of the stream. */
 size_t link_fill(struct link *l, int flags);
 
+/* The same into bytes of one's own: never waits. */
+size_t link_receive(struct link *l, void *to, size_t room);
+
 /* Cuts a frame of those that are in the buffer; false: not all of it is there yet. */
 bool link_cut(struct link *l, struct frame *f);
 
@@ -94,7 +110,7 @@ union method link_method(const struct frame *f);
 /* True within ms if one of these (POLLIN, POLLOUT) holds. */
 bool link_wait(const struct link *l, short events, int ms);
 
-/* Declares a queue: not durable and auto-delete, or durable; it vanishes by itself in a minute, if the benchmark dies.
+/* Declares a queue: not durable and auto-delete, or durable; it vanishes by itself in a minute, if the program dies.
  * max_length 0: no limit. */
 void link_declare(struct link *l, const char *queue, bool durable, int64_t max_length);
 

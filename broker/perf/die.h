@@ -1,7 +1,11 @@
-/* What every benchmark needs: to give up saying why, and to know what time it is. */
-#ifndef TESTS_BENCH_BENCH_H
-#define TESTS_BENCH_BENCH_H
+/* What every part of a measuring tool needs: to give up saying why, and to know what time it is. */
+#ifndef BROKER_PERF_DIE_H
+#define BROKER_PERF_DIE_H
 
+#ifndef _GNU_SOURCE
+#error "define _GNU_SOURCE first"
+#endif
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -9,12 +13,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Says why on standard error and ends the program with 2: a benchmark that cannot measure never answers a figure. */
+/* Says why on standard error and ends the program with 2: who cannot measure never answers a figure. */
 __attribute__((format(printf, 1, 2))) static inline _Noreturn void die(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fputs("bench: ", stderr);
+    fprintf(stderr, "%s: ", program_invocation_short_name);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);

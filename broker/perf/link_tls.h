@@ -1,16 +1,19 @@
 /* TLS for a link: OpenSSL's client over a socket that does not block.
  *
  * One cipher suite and one group, so that every broker does the same work: AES-128-GCM with X25519 (P-256 is there for
- * the certificate's key, which TLS 1.2 counts among the groups).  The broker's certificate is verified; a link's
- * address must be in it.
+ * the certificate's key, which TLS 1.2 counts among the groups).  Where there is a CA to trust, the broker's
+ * certificate is verified, and the link's host must be in it.
  */
-#ifndef TESTS_BENCH_LINK_TLS_H
-#define TESTS_BENCH_LINK_TLS_H
+#ifndef BROKER_PERF_LINK_TLS_H
+#define BROKER_PERF_LINK_TLS_H
 
-#include "tests/bench/link.h"
+#include "broker/perf/link.h"
 
-/* What links have in common: whom to trust, which version ("1.2" or "1.3").  Many threads may use it. */
+/* What links have in common: whom to trust (NULL: anyone), which version ("1.2" or "1.3").  Many threads may use it. */
 struct link_tls *link_tls_create(const char *ca_file, const char *version);
+
+/* The links show this certificate to brokers that want one. */
+void link_tls_show(struct link_tls *t, const char *cert_file, const char *key_file);
 void link_tls_destroy(struct link_tls *t);
 
 /* What a broker gave to make the next handshake shorter.  Zeroed at first; one link at a time. */

@@ -1,6 +1,6 @@
 /* A broker as a process: what it uses, and how to start and stop one. */
-#ifndef TESTS_BENCH_PROCESS_H
-#define TESTS_BENCH_PROCESS_H
+#ifndef BROKER_PERF_PROCESS_H
+#define BROKER_PERF_PROCESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +19,9 @@ struct usage {
 
 /* From /proc; dies if there is no such process. */
 struct usage process_usage(pid_t pid);
+
+/* Calls each with the number of every thread of a process; dies if there is none. */
+void process_each_thread(pid_t pid, void (*each)(void *arg, pid_t pid, int thread), void *arg);
 
 /* What each of its threads has used, of the first THREADS_MAX; answers how many these are. */
 enum { THREADS_MAX = 16 };

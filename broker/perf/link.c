@@ -1,30 +1,52 @@
 #define _GNU_SOURCE
-#include "tests/bench/link.h"
+#include "broker/perf/link.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "broker/perf/die.h"
+#include "broker/perf/link_tls.h"
 #include "codec/properties.h"
 #include "codec/table.h"
-#include "tests/bench/bench.h"
-#include "tests/bench/link_tls.h"
 
-enum { IN_ROOM = 4096, METHOD_ROOM = 1024, QUEUE_EXPIRES_MS = 60000 };
+enum { IN_ROOM = 4096, METHOD_ROOM = 1024, LOGIN_ROOM = 640, QUEUE_EXPIRES_MS = 60000 };
 
-static int connect_to(const struct link_to *to)
+static int open_socket(const struct link_to *to, const struct addrinfo *a)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)to->port)};
-    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || inet_pton(AF_INET, to->host, &a.sin_addr) != 1)
-        die("no socket for %s: %s", to->host, strerror(errno));
+    int on = 1, fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
     if (to->receive_buffer > 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &to->receive_buffer, sizeof to->receive_buffer);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(fd, (const struct sockaddr *)&a, sizeof a) != 0)
+    if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
+        return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+/* The first of its addresses that answers. */
+static int connect_to(const struct link_to *to)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *all = NULL;
+    char port[12];
+    int fd = -1;
+    snprintf(port, sizeof port, "%u", to->port);
+    int wrong = getaddrinfo(to->host, port, &hints, &all);
+    if (wrong != 0)
+        die("%s: %s", to->host, gai_strerror(wrong));
+    for (const struct addrinfo *a = all; a != NULL && fd < 0; a = a->ai_next)
+        fd = open_socket(to, a);
+    freeaddrinfo(all);
+    if (fd < 0)
         die("cannot connect to %s:%u: %s", to->host, to->port, strerror(errno));
     return fd;
 }
@@ -40,7 +62,7 @@ void link_connect(struct link *l, const struct link_to *to)
 
 static void put_client_properties(struct pen *p)
 {
-    table_put_string(p, BYTES("product"), BYTES("millrace bench"));
+    table_put_string(p, BYTES("product"), BYTES("millrace-perf"));
     uint8_t *mark = table_open(p, BYTES("capabilities"), 'F');
     table_put_bool(p, BYTES("publisher_confirms"), true);
     table_put_bool(p, BYTES("basic.nack"), true);
@@ -50,26 +72,48 @@ static void put_client_properties(struct pen *p)
     table_close(p, mark);
 }
 
-void link_greet(struct link *l)
+static void note_name(struct bytes properties, const char *key, char to[LINK_NAME_ROOM])
+{
+    struct bytes name = table_find_string(properties, key);
+    snprintf(to, LINK_NAME_ROOM, "%.*s", BYTES_ARG(name));
+}
+
+void link_greet(struct link *l, struct link_server *server)
 {
     memcpy(l->out, "AMQP\0\0\11\1", 8);
     l->out_len = 8;
     link_flush(l);
-    link_expect(l, 0, METHOD_connection_start);
+    union method m = link_expect(l, 0, METHOD_connection_start);
+    if (server == NULL)
+        return;
+    note_name(m.connection_start.server_properties, "product", server->product);
+    note_name(m.connection_start.server_properties, "version", server->version);
 }
 
-static void log_in(struct link *l)
+/* RFC 4616: no name of another, NUL, the name, NUL, the password. */
+static void put_login(struct pen *p, const struct link_to *to)
 {
-    uint8_t room[METHOD_ROOM];
-    struct pen p = pen_over(room, sizeof room);
-    put_client_properties(&p);
+    pen_u8(p, 0);
+    pen_bytes(p, bytes_of_string(to->user != NULL ? to->user : "guest"));
+    pen_u8(p, 0);
+    pen_bytes(p, bytes_of_string(to->password != NULL ? to->password : "guest"));
+    if (p->full)
+        die("the user's name and password are too long");
+}
 
-    link_greet(l);
+static void log_in(struct link *l, const struct link_to *to)
+{
+    uint8_t room[METHOD_ROOM], login_room[LOGIN_ROOM];
+    struct pen p = pen_over(room, sizeof room), login = pen_over(login_room, sizeof login_room);
+    put_client_properties(&p);
+    put_login(&login, to);
+
+    link_greet(l, to->server);
     union method tune = link_call(l, 0,
                                   &(struct connection_start_ok){.id = METHOD_connection_start_ok,
                                                                 .client_properties = pen_written(&p),
                                                                 .mechanism = BYTES("PLAIN"),
-                                                                .response = BYTES("\0guest\0guest"),
+                                                                .response = pen_written(&login),
                                                                 .locale = BYTES("en_US")},
                                   METHOD_connection_tune);
     uint32_t offered = tune.connection_tune.frame_max;
@@ -79,7 +123,8 @@ static void log_in(struct link *l)
              &(struct connection_tune_ok){.id = METHOD_connection_tune_ok,
                                           .channel_max = tune.connection_tune.channel_max,
                                           .frame_max = l->frame_max});
-    link_call(l, 0, &(struct connection_open){.id = METHOD_connection_open, .virtual_host = BYTES("/")},
+    struct bytes vhost = bytes_of_string(to->vhost != NULL ? to->vhost : "/");
+    link_call(l, 0, &(struct connection_open){.id = METHOD_connection_open, .virtual_host = vhost},
               METHOD_connection_open_ok);
     link_call(l, 1, &(struct channel_open){.id = METHOD_channel_open}, METHOD_channel_open_ok);
 }
@@ -87,7 +132,7 @@ static void log_in(struct link *l)
 void link_init(struct link *l, const struct link_to *to)
 {
     link_connect(l, to);
-    log_in(l);
+    log_in(l, to);
 }
 
 void link_fini(struct link *l)
@@ -119,7 +164,7 @@ static struct pen open_pen(struct link *l, size_t need)
 static void close_pen(struct link *l, const struct pen *p)
 {
     if (p->full)
-        die("a method is larger than the benchmark's buffer");
+        die("a method is larger than its buffer");
     l->out_len += pen_written(p).len;
 }
 
@@ -132,27 +177,44 @@ void link_put(struct link *l, unsigned channel, const void *method)
     close_pen(l, &p);
 }
 
-void link_put_message(struct link *l, unsigned channel, const struct link_message *m)
+size_t link_message_size(const struct link_message *m, uint32_t frame_max)
+{
+    const struct properties props = {.flags = m->persistent ? PROPERTY_delivery_mode : 0};
+    uint32_t most = frame_max - FRAME_OVERHEAD;
+    size_t method = 4 + 2 + 1 + m->exchange.len + 1 + m->routing_key.len + 1, flags = 2, mode = props.flags != 0;
+    return FRAME_OVERHEAD + method + FRAME_OVERHEAD + 12 + flags + mode + m->body.len +
+           (m->body.len + most - 1) / most * FRAME_OVERHEAD;
+}
+
+void link_encode_message(struct pen *p, unsigned channel, const struct link_message *m, uint32_t frame_max)
 {
     struct properties props = {.flags = m->persistent ? PROPERTY_delivery_mode : 0, .delivery_mode = 2};
+    struct basic_publish publish = {
+        .id = METHOD_basic_publish, .exchange = m->exchange, .routing_key = m->routing_key, .mandatory = m->mandatory};
     struct bytes left = m->body;
-    uint32_t most = l->frame_max - FRAME_OVERHEAD;
-
-    link_put(l, channel, &(struct basic_publish){.id = METHOD_basic_publish, .routing_key = m->routing_key});
-    struct pen p = open_pen(l, METHOD_ROOM + left.len + (left.len / most + 1) * FRAME_OVERHEAD);
-    uint8_t *mark = frame_open(&p, FRAME_HEADER, (uint16_t)channel);
-    pen_u16(&p, METHOD_basic_publish >> 16);
-    pen_u16(&p, 0);
-    pen_u64(&p, left.len);
-    properties_encode(&p, &props);
-    frame_close(&p, mark);
+    uint32_t most = frame_max - FRAME_OVERHEAD;
+    uint8_t *mark = frame_open(p, FRAME_METHOD, (uint16_t)channel);
+    method_encode(p, (const union method *)(const void *)&publish);
+    frame_close(p, mark);
+    mark = frame_open(p, FRAME_HEADER, (uint16_t)channel);
+    pen_u16(p, METHOD_basic_publish >> 16);
+    pen_u16(p, 0);
+    pen_u64(p, left.len);
+    properties_encode(p, &props);
+    frame_close(p, mark);
     while (left.len > 0) {
         size_t n = left.len < most ? left.len : most;
-        mark = frame_open(&p, FRAME_BODY, (uint16_t)channel);
-        pen_bytes(&p, bytes_of(left.at, n));
-        frame_close(&p, mark);
+        mark = frame_open(p, FRAME_BODY, (uint16_t)channel);
+        pen_bytes(p, bytes_of(left.at, n));
+        frame_close(p, mark);
         left = bytes_of(left.at + n, left.len - n);
     }
+}
+
+void link_put_message(struct link *l, unsigned channel, const struct link_message *m)
+{
+    struct pen p = open_pen(l, link_message_size(m, l->frame_max));
+    link_encode_message(&p, channel, m, l->frame_max);
     close_pen(l, &p);
 }
 
@@ -179,6 +241,26 @@ void link_flush(struct link *l)
     l->out_len = 0;
 }
 
+static size_t receive(struct link *l, void *to, size_t room, int flags)
+{
+    ssize_t n;
+    if (l->tls != NULL)
+        n = link_tls_read(l->tls, to, room, (flags & MSG_DONTWAIT) == 0);
+    else
+        n = recv(l->fd, to, room, flags);
+    if (n == 0)
+        die("the broker has closed the connection");
+    if (n < 0 && errno != EINTR && errno != EAGAIN)
+        die("read: %s", strerror(errno));
+    l->received += n > 0 ? (uint64_t)n : 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
+size_t link_receive(struct link *l, void *to, size_t room)
+{
+    return receive(l, to, room, MSG_DONTWAIT);
+}
+
 size_t link_fill(struct link *l, int flags)
 {
     if (l->start == l->end)
@@ -190,18 +272,9 @@ size_t link_fill(struct link *l, int flags)
     }
     if (l->end == l->in_room)
         link_reserve(l, 2 * l->in_room);
-    ssize_t n;
-    if (l->tls != NULL)
-        n = link_tls_read(l->tls, l->in + l->end, l->in_room - l->end, (flags & MSG_DONTWAIT) == 0);
-    else
-        n = recv(l->fd, l->in + l->end, l->in_room - l->end, flags);
-    if (n == 0)
-        die("the broker has closed the connection");
-    if (n < 0 && errno != EINTR && errno != EAGAIN)
-        die("read: %s", strerror(errno));
-    l->end += n > 0 ? (size_t)n : 0;
-    l->received += n > 0 ? (uint64_t)n : 0;
-    return n > 0 ? (size_t)n : 0;
+    size_t n = receive(l, l->in + l->end, l->in_room - l->end, flags);
+    l->end += n;
+    return n;
 }
 
 bool link_cut(struct link *l, struct frame *f)

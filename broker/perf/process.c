@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "tests/bench/process.h"
+#include "broker/perf/process.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/bench/bench.h"
+#include "broker/perf/die.h"
 
 enum { PATH_ROOM = 512, ARGUMENTS_MAX = 32, READY_MS = 120000, STOP_MS = 30000, STOP_LOOK_MS = 2, PAGE = 4096 };
 
@@ -31,8 +31,7 @@ static uint64_t read_number(const char *path)
     return n;
 }
 
-/* Calls each with the number of every thread of a process. */
-static void each_thread(pid_t pid, void (*each)(void *arg, pid_t pid, int thread), void *arg)
+void process_each_thread(pid_t pid, void (*each)(void *arg, pid_t pid, int thread), void *arg)
 {
     char path[PATH_ROOM];
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
@@ -60,7 +59,7 @@ static void add_cpu(void *arg, pid_t pid, int thread)
 static uint64_t read_cpu(pid_t pid)
 {
     uint64_t sum = 0;
-    each_thread(pid, add_cpu, &sum);
+    process_each_thread(pid, add_cpu, &sum);
     return sum;
 }
 
@@ -89,7 +88,7 @@ static void note_thread(void *arg, pid_t pid, int thread)
 unsigned process_threads(pid_t pid, struct thread_usage to[THREADS_MAX])
 {
     struct threads all = {.to = to};
-    each_thread(pid, note_thread, &all);
+    process_each_thread(pid, note_thread, &all);
     return all.n;
 }
 
