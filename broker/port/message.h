@@ -181,9 +181,9 @@ struct bytes message_body(const struct message *m, uint64_t offset);
 /* All of it, of a message whose body is not larger than MESSAGE_INLINE_MAX. */
 static inline struct bytes message_small_body(const struct message *m)
 {
-    const struct message *of = m->body_of != NULL ? m->body_of : m;
-    size_t names = (size_t)of->exchange_len + of->key_len + of->properties_len + of->extra_keys_len;
-    return (struct bytes){.at = of->data + names, .len = of->inline_size};
+    const struct message_rare *r = message_rare(m);
+    const struct message *of = r != NULL && r->body_of != NULL ? r->body_of : m;
+    return (struct bytes){.at = of->data + message_names_size(of), .len = of->body_size};
 }
 
 struct body_walk {
