@@ -203,6 +203,7 @@ static void start_workers(struct run *run)
     run->begin_ns = now_ns();
     run->flow.begin_ns = run->begin_ns + BEGIN_NS;
     take_sample(run);
+    run->r->samples[0].at = (struct perf_counts){0}; /* what came while we connected belongs to the run */
     if (o->threads == 1) {
         worker_start(&w[0], &run->flow, run->producers, o->producers, run->consumers, o->consumers);
         run->workers_count = 1;
