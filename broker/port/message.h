@@ -59,7 +59,8 @@ struct message {
         uint32_t missing; /* how much of the body is still to come, and then … */
         uint32_t entries; /* … the model's own, on its thread: how many queue entries hold the message */
     };
-    uint8_t data[]; /* exchange, routing key, properties, extra keys, inline body */
+    atomic_uint kept; /* places that records have given it and nobody has settled yet, and one; 0: there was none */
+    uint8_t data[];   /* exchange, routing key, properties, extra keys, inline body */
 };
 
 /* What a message is made of; everything is copied. */
@@ -76,10 +77,9 @@ struct message_spec {
 /* A message that still wants its body, unless body_size is 0.  The caller holds the only reference. */
 struct message *message_create(const struct message_spec *spec);
 
-/* A message with all of its body, which is at most MESSAGE_INLINE_MAX bytes.  The exchange, the routing key and the
- * properties of spec lie one behind the other, there are no extra keys and no deaths, and spec->body_size is ignored.
- */
-struct message *message_create_whole(const struct message_spec *spec, struct bytes body);
+/* One like the pattern but for its body, which is whole, and at most MESSAGE_INLINE_MAX bytes.  The pattern has none,
+ * and has been in no queue. */
+struct message *message_create_like(const struct message *pattern, struct bytes body);
 
 /* Like message_create(), with the body of another, which it takes a reference to; spec->body_size is ignored. */
 struct message *message_create_with_body(const struct message_spec *spec, struct message *body_of);
@@ -104,6 +104,28 @@ static inline struct message *message_ref(struct message *m)
 static inline void message_ref_many(struct message *m, unsigned n)
 {
     atomic_fetch_add_explicit(&m->refs, n, memory_order_relaxed);
+}
+
+/* On the model's thread: a record gives it a place, and a record of its own, which belongs to no transaction, says that
+ * it is done with there. */
+static inline void message_keep(struct message *m)
+{
+    unsigned kept = atomic_load_explicit(&m->kept, memory_order_relaxed);
+    atomic_store_explicit(&m->kept, kept == 0 ? 2 : kept + 1, memory_order_relaxed);
+}
+
+static inline void message_unkeep(struct message *m)
+{
+    unsigned kept = atomic_load_explicit(&m->kept, memory_order_relaxed);
+    if (kept > 1)
+        atomic_store_explicit(&m->kept, kept - 1, memory_order_relaxed);
+}
+
+/* It had places, and is done with in all of them: what was not written of it need not be (docs/adr/0014).  Any thread.
+ */
+static inline bool message_is_settled(const struct message *m)
+{
+    return atomic_load_explicit(&m->kept, memory_order_relaxed) == 1;
 }
 
 /* Gives one reference back.  NULL is allowed. */

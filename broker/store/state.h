@@ -13,6 +13,7 @@ struct recovery;
 enum {
     NAME_MAX_BYTES = 40,         /* of a file's */
     BUFFER_BYTES = 1 << 20,      /* written at once, when there is more to write */
+    LATE_BYTES = 1 << 20,        /* of publishes, that need not be encoded during the sync of the group before */
     GATHER_BYTES = 256 << 10,    /* of a group, that may wait for the sync of the one before it */
     RUNS_BYTES = 256 << 10,      /* of runs in one item: far below FORMAT_META_MAX, and a segment */
     BLOCK_BYTES = 1 << 20,       /* read at once */
@@ -88,6 +89,8 @@ struct store {
     bool is_mark_due;      /* the disk knows more than the last BATCH says */
     struct sheaf *waiting; /* owned: sheaves that were appended, oldest first */
     size_t n_waiting, waiting_room, next_record, next_place; /* of the first */
+    uint64_t waiting_bytes;                                  /* of publishes in them, at most */
+    bool is_load_waiting;                                    /* there may be a LOAD in them */
     struct stuck stuck;                                      /* what found no room, and may be overtaken */
     bool is_tx_stuck;                                        /* what comes belongs to it, until its COMMIT */
     bool is_tx_late;                                         /* the one that is being written was stuck */
