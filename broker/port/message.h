@@ -77,10 +77,9 @@ struct message_spec {
 /* A message that still wants its body, unless body_size is 0.  The caller holds the only reference. */
 struct message *message_create(const struct message_spec *spec);
 
-/* A message with all of its body, which is at most MESSAGE_INLINE_MAX bytes.  The exchange, the routing key and the
- * properties of spec lie one behind the other, there are no extra keys and no deaths, and spec->body_size is ignored.
- */
-struct message *message_create_whole(const struct message_spec *spec, struct bytes body);
+/* One like the pattern but for its body, which is whole, and at most MESSAGE_INLINE_MAX bytes.  The pattern has none,
+ * and has been in no queue. */
+struct message *message_create_like(const struct message *pattern, struct bytes body);
 
 /* Like message_create(), with the body of another, which it takes a reference to; spec->body_size is ignored. */
 struct message *message_create_with_body(const struct message_spec *spec, struct message *body_of);
