@@ -175,6 +175,18 @@ size_t session_feed(struct session *s, struct bytes in, uint64_t now)
     return used;
 }
 
+uint8_t *session_room(struct session *s, size_t *n)
+{
+    return s->left_over == 0 && session_is_reading(s) ? bulk_room(s, n) : NULL;
+}
+
+void session_got(struct session *s, size_t n, uint64_t now)
+{
+    s->now = now;
+    s->heard = true;
+    bulk_got(s, n);
+}
+
 static void return_window(struct session *s)
 {
     if (s->attachment == ATTACHED)

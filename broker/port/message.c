@@ -89,40 +89,55 @@ static uint8_t *inline_body(const struct message *m)
 }
 
 /* The chunk that takes the byte at body_filled; a new one when the last is full. */
-static struct message_chunk *chunk_for_more(struct message *m, uint64_t *room)
+static struct message_chunk *chunk_for_more(struct message *m)
 {
-    uint64_t beyond = m->body_filled - m->inline_size;
-    uint64_t in_last = beyond % MESSAGE_CHUNK_MAX;
-    if (in_last == 0) {
-        uint64_t size = message_missing(m) > MESSAGE_CHUNK_MAX ? MESSAGE_CHUNK_MAX : message_missing(m);
-        struct message_chunk *c = pool_alloc(sizeof *c + size);
-        c->next = NULL;
-        c->size = (uint32_t)size;
-        if (m->last_chunk != NULL)
-            m->last_chunk->next = c;
-        else
-            m->more = c;
-        m->last_chunk = c;
+    struct message_chunk *last = m->last_chunk;
+    if (last != NULL && last->filled < last->size)
+        return last;
+    uint64_t size = message_missing(m) > MESSAGE_CHUNK_MAX ? MESSAGE_CHUNK_MAX : message_missing(m);
+    struct message_chunk *c = pool_alloc(sizeof *c + size);
+    c->next = NULL;
+    c->size = (uint32_t)size;
+    c->filled = 0;
+    if (last != NULL)
+        last->next = c;
+    else
+        m->more = c;
+    return m->last_chunk = c;
+}
+
+uint8_t *message_room(struct message *m, size_t *n)
+{
+    CHECK(message_missing(m) > 0);
+    if (m->body_filled < m->inline_size) {
+        *n = (size_t)(m->inline_size - m->body_filled);
+        return inline_body(m) + m->body_filled;
     }
-    *room = m->last_chunk->size - in_last;
-    return m->last_chunk;
+    struct message_chunk *c = chunk_for_more(m);
+    *n = c->size - c->filled;
+    return c->at + c->filled;
+}
+
+void message_grew(struct message *m, size_t n)
+{
+    if (m->body_filled < m->inline_size) {
+        CHECK(n <= m->inline_size - m->body_filled);
+    } else if (n > 0) {
+        CHECK(n <= m->last_chunk->size - m->last_chunk->filled);
+        m->last_chunk->filled += (uint32_t)n;
+    }
+    m->body_filled += n;
 }
 
 void message_fill(struct message *m, struct bytes b)
 {
     CHECK(b.len <= message_missing(m));
-    if (b.len > 0 && m->body_filled < m->inline_size) {
-        size_t n = m->inline_size - m->body_filled < b.len ? (size_t)(m->inline_size - m->body_filled) : b.len;
-        memcpy(inline_body(m) + m->body_filled, b.at, n);
-        m->body_filled += n;
-        b = bytes_of(b.at + n, b.len - n);
-    }
     while (b.len > 0) {
-        uint64_t room;
-        struct message_chunk *c = chunk_for_more(m, &room);
-        size_t n = room < b.len ? (size_t)room : b.len;
-        memcpy(c->at + (c->size - room), b.at, n);
-        m->body_filled += n;
+        size_t room;
+        uint8_t *at = message_room(m, &room);
+        size_t n = room < b.len ? room : b.len;
+        memcpy(at, b.at, n);
+        message_grew(m, n);
         b = bytes_of(b.at + n, b.len - n);
     }
 }
