@@ -45,7 +45,7 @@ static struct message *rewrite(const struct moving *g, const struct message *old
     struct message_spec spec = {.exchange = message_exchange(old),
                                 .routing_key = message_key(old),
                                 .properties = message_properties(old),
-                                .expiration_ms = old->expiration_ms,
+                                .expiration_ms = message_expiration_ms(old),
                                 .flags = old->flags,
                                 .priority = old->priority};
     if (m->to == MOVE_TO_QUEUE || (m->to == MOVE_TO_EXCHANGE && m->key.at != NULL)) {
@@ -54,7 +54,7 @@ static struct message *rewrite(const struct moving *g, const struct message *old
     } else if (m->to == MOVE_TO_EXCHANGE) {
         spec.exchange = g->exchange->name;
         spec.extra_keys = message_extra_keys(old);
-        spec.cc_count = old->cc_count;
+        spec.cc_count = message_cc_count(old);
     } else if (death->has_names) {
         spec.exchange = death->exchange;
         spec.routing_key = death->key;

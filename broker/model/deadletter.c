@@ -58,7 +58,7 @@ static struct message *compose(const struct queue *q, const struct message *msg,
         .exchange = x->name,
         .routing_key = a.has_key ? a.key : message_key(msg),
         .extra_keys = a.has_key ? none : message_extra_keys(msg),
-        .cc_count = a.has_key ? 0 : msg->cc_count,
+        .cc_count = a.has_key ? 0 : message_cc_count(msg),
         .properties = properties,
         .deaths = deaths,
         .expiration_ms = MESSAGE_NO_EXPIRATION,
@@ -95,7 +95,7 @@ struct message *deadletter_describe(const struct broker *b, const struct entry *
     struct message_spec spec = {.exchange = message_exchange(died),
                                 .routing_key = message_key(died),
                                 .extra_keys = message_extra_keys(died),
-                                .cc_count = died->cc_count,
+                                .cc_count = message_cc_count(died),
                                 .expiration_ms = MESSAGE_NO_EXPIRATION,
                                 .flags = died->flags | MESSAGE_HAS_HEADERS,
                                 .priority = died->priority};
@@ -108,10 +108,10 @@ struct message *deadletter_describe(const struct broker *b, const struct entry *
 struct message *deadletter_address(const struct queue *q, const struct message *described, const struct exchange *x)
 {
     if ((described->flags & MESSAGE_HAS_DEAD_LETTER) == 0)
-        return compose(q, described, message_properties(described), described->deaths, x);
+        return compose(q, described, message_properties(described), message_deaths(described), x);
     size_t size;
     uint8_t *properties = history_strip_address(message_properties(described), &size);
-    struct message *letter = compose(q, described, bytes_of(properties, size), described->deaths, x);
+    struct message *letter = compose(q, described, bytes_of(properties, size), message_deaths(described), x);
     free(properties);
     return letter;
 }
@@ -128,7 +128,7 @@ static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
     for (size_t i = 0; i < route->n; i++) {
         struct queue *q = route->queues[i];
         if (is_due || e->death == DEATH_REJECTED ||
-            obituary_allows(message_properties(letter), letter->deaths, q->name))
+            obituary_allows(message_properties(letter), message_deaths(letter), q->name))
             queue_publish(b, q, message_ref(letter));
     }
     message_unref(letter);

@@ -235,7 +235,7 @@ bool dedup_visit(struct broker *b, struct dedup *d, const struct message *msg)
 {
     struct dedup_round *r = &b->dedup.round;
     struct dedup_pending p;
-    if (msg->deaths > 0 || !read_key(d, msg, &p))
+    if (message_deaths(msg) > 0 || !read_key(d, msg, &p))
         return true;
     r->is_persistent = (msg->flags & MESSAGE_PERSISTENT) != 0;
     if (dedup_find_key(b, d, p.hash) != NULL) {
@@ -318,7 +318,7 @@ void dedup_end(struct broker *b, const struct dedup_round *round, bool is_taken,
  * needs no such exception. */
 static bool is_known_already(const struct broker *b, const struct dedup *d, const struct message *msg)
 {
-    return !d->is_by_queue && (msg->deaths > 0 || b->dedup.is_moving);
+    return !d->is_by_queue && (message_deaths(msg) > 0 || b->dedup.is_moving);
 }
 
 bool dedup_stops(struct broker *b, struct queue *q, const struct message *msg)

@@ -100,9 +100,9 @@ struct message *delayed_write_letter(struct message *died)
         .routing_key = message_key(died),
         .properties = pen_written(&w),
         .extra_keys = message_extra_keys(died),
-        .cc_count = died->cc_count,
-        .deaths = died->deaths,
-        .expiration_ms = died->expiration_ms,
+        .cc_count = message_cc_count(died),
+        .deaths = message_deaths(died),
+        .expiration_ms = message_expiration_ms(died),
         .flags = died->flags,
         .priority = died->priority,
     };
@@ -149,6 +149,7 @@ struct queue *delayed_queue_create(struct broker *b, struct exchange *x, uint64_
     struct queue *q = queue_create(b, x->vhost, &spec, NULL, id);
     struct delayed *d = q->delayed = alloc_zeroed(sizeof *d);
     q->kind = &queue_delayed;
+    queue_judge(q);
     d->exchange = x;
     x->waiting = q;
     schedule_init(&d->schedule);

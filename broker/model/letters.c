@@ -95,6 +95,7 @@ static struct queue *box_make(struct broker *b, struct vhost *v, const struct sp
 {
     struct queue *box = queue_create(b, v, spec, NULL, id);
     box->kind = &queue_of_letters;
+    queue_judge(box);
     return box;
 }
 
@@ -189,7 +190,7 @@ static void drop_cycles(struct route *r, const struct message *letter)
 {
     size_t n = 0;
     for (size_t i = 0; i < r->n; i++)
-        if (obituary_allows(message_properties(letter), letter->deaths, r->queues[i]->name))
+        if (obituary_allows(message_properties(letter), message_deaths(letter), r->queues[i]->name))
             r->queues[n++] = r->queues[i];
     r->n = n;
 }

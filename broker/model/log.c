@@ -93,7 +93,7 @@ uint64_t log_first(const struct log *l)
 
 static uint64_t message_size(const struct message *m)
 {
-    return (uint64_t)LOG_MESSAGE_BYTES + m->exchange_len + m->key_len + m->properties_len + m->extra_keys_len +
+    return (uint64_t)LOG_MESSAGE_BYTES + m->exchange_len + m->key_len + m->properties_len + message_extra_keys_len(m) +
            m->body_size;
 }
 

@@ -52,7 +52,7 @@ static void write_routing_keys(struct pen *p, const struct message *m)
     uint8_t *keys = table_open(p, BYTES("routing-keys"), 'A');
     table_put_string_in_array(p, message_key(m));
     struct cursor c = cursor_over(message_extra_keys(m));
-    for (unsigned i = 0; i < m->cc_count; i++)
+    for (unsigned i = 0; i < message_cc_count(m); i++)
         table_put_string_in_array(p, cursor_longstr(&c));
     table_close(p, keys);
 }
@@ -93,7 +93,7 @@ static void write_counted_entry(struct pen *p, struct bytes old)
 /* What the message says has happened to it is a client's word, which does not count. */
 static bool is_foreign(const struct death_record *r)
 {
-    return r->ignores_client && r->msg->deaths == 0;
+    return r->ignores_client && message_deaths(r->msg) == 0;
 }
 
 /* Writes x-death; answers how many of its entries are the broker's own. */
@@ -103,7 +103,7 @@ static uint16_t write_history(struct pen *p, const struct death_record *r, const
     if (!is_foreign(r))
         history = history_of(props->headers);
     struct field same, f;
-    unsigned at = 0, i = 0, own = r->msg->deaths;
+    unsigned at = 0, i = 0, own = message_deaths(r->msg);
     uint8_t *array = table_open(p, BYTES("x-death"), 'A');
     bool again = entry_find(history, r, &same, &at);
     if (again)
@@ -147,7 +147,7 @@ uint16_t obituary_write(const struct death_record *r, struct bytes *out)
     struct field f;
     if (!properties_decode(message_properties(r->msg), &props))
         props = (struct properties){0}; /* what the session let in decodes: see amqp/content.c */
-    size_t room = props.headers.len + NEW_HEADERS_MAX + 2 * (size_t)r->msg->extra_keys_len;
+    size_t room = props.headers.len + NEW_HEADERS_MAX + 2 * (size_t)message_extra_keys_len(r->msg);
     uint8_t *headers = alloc(room);
     struct pen p = pen_over(headers, room);
     for (struct cursor c = cursor_over(props.headers); table_next(&c, &f);)

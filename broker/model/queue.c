@@ -8,9 +8,9 @@
 #include "base/str.h"
 #include "broker/model/active.h"
 #include "broker/model/consumer.h"
-#include "broker/model/deadletter.h"
 #include "broker/model/exchange.h"
 #include "broker/model/groups.h"
+#include "broker/model/handover.h"
 #include "broker/model/letters.h"
 #include "broker/model/log.h"
 #include "broker/model/notice.h"
@@ -21,11 +21,9 @@
 #include "broker/model/policy.h"
 #include "broker/model/queue_stream.h"
 #include "broker/model/remember.h"
-#include "broker/model/reply.h"
 #include "broker/model/retry.h"
 #include "broker/model/vhost.h"
 #include "broker/port/queue_options.h"
-#include "codec/table.h"
 
 /* unused_since of a queue that was restored: nobody could have used it yet. */
 #define LEASE_NOT_BEGUN UINT64_MAX
@@ -88,6 +86,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     if (!spec->is_reply && !spec->hidden && policy_are_any(v))
         policy_apply_to_queue(b, q);
     queue_set_pace(b, q);
+    queue_judge(q);
     if (!spec->hidden)
         map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
@@ -111,303 +110,26 @@ struct queue *queue_find_by_id(const struct broker *b, uint64_t id)
     return NULL;
 }
 
+bool queue_is_plain(const struct queue *q)
+{
+    return q->kind == &queue_ordinary && q->groups == NULL && q->dedup == NULL && !q->is_paused && !q->gone &&
+           q->options.overflow == OVERFLOW_DROP_HEAD && !q->options.single_active_consumer;
+}
+
 char *queue_describe(const struct queue *q)
 {
     return str_format("queue '%.*s' in vhost '%.*s'", BYTES_ARG(q->name), BYTES_ARG(q->vhost->name));
 }
 
-/* --- what is ready
- * --------------------------------------------------------------------------------------------------*/
-
-static void ready_count_add(struct broker *b, struct queue *q, const struct entry *e)
-{
-    q->ready_count++;
-    queue_add_bytes(q, e->msg->body_size);
-    q->cold.warm_cost += message_cost(e->msg);
-    b->totals.messages_ready++;
-    if (q->groups != NULL)
-        groups_add(b, q, (struct entry *)(uintptr_t)e);
-}
-
-void queue_append(struct broker *b, struct queue *q, struct entry *e)
-{
-    ready_append(&q->ready, e);
-    ready_count_add(b, q, e);
-    expiring_append(b, q, e);
-}
-
-static void queue_withdraw(struct broker *b, struct queue *q, struct entry *e)
-{
-    if (q->groups != NULL)
-        groups_remove(b, q, e);
-    expiring_remove(q, e);
-    ready_remove(&q->ready, e);
-    q->ready_count--;
-    queue_take_bytes(q, e->msg->body_size);
-    q->cold.warm_cost -= message_cost(e->msg);
-    b->totals.messages_ready--;
-    if (q->cold.count > 0)
-        cold_look(b, q);
-    if (q->is_awaited)
-        letters_find_room(b, q);
-}
-
-/* The entry, which is on no list, is to be dead-lettered; without a dead-letter exchange it is dropped. */
-static void queue_die(struct broker *b, struct entry *e, enum death death)
-{
-    struct queue *q = e->queue;
-    if (q->dedup != NULL) /* its own letter may come back here */
-        dedup_forget(b, q, e->msg, e->position);
-    if (!deadletter_has_exchange(q, e->msg)) {
-        entry_end(b, e);
-        return;
-    }
-    e->state = ENTRY_DYING;
-    e->death = death;
-    q->pins++;
-    list_append(&b->fresh, &e->in_queue);
-}
-
-/* Makes sure that somebody looks when something is overdue.  The timer may fire too early, never too late. */
-static void queue_watch_head(struct broker *b, struct queue *q)
-{
-    uint64_t next = expiring_next(b, q);
-    if (next == ENTRY_NEVER)
-        return;
-    if (!heap_has(&q->expiry.node) || next < q->expiry.node.key)
-        wakeup_set(b, &q->expiry, next);
-}
-
-void queue_expire_cold(struct broker *b, struct queue *q, struct entry *e)
-{
-    (void)q;
-    queue_die(b, e, DEATH_EXPIRED);
-}
-
-void queue_expire(struct broker *b, struct queue *q)
-{
-    struct entry *next;
-    for (unsigned n = 0; (next = expiring_first(b, q)) != NULL && next->expires_at <= b->now.ms; n++) {
-        if (n == EXPIRED_PER_STEP) {
-            wakeup_set(b, &q->expiry, b->now.ms);
-            return;
-        }
-        queue_withdraw(b, q, next);
-        queue_die(b, next, DEATH_EXPIRED);
-        q->cold.is_expiring = true;
-    }
-    if (queue_head(q) != NULL)
-        q->cold.is_expiring = false;
-    expiring_clean_cold(b, q);
-}
-
-bool queue_has_head(struct broker *b, struct queue *q)
-{
-    struct entry *head;
-    while ((head = queue_head(q)) != NULL && head->expires_at <= b->now.ms)
-        queue_expire(b, q); /* more may be overdue than is expired at once */
-    return head != NULL;
-}
-
-/* Whoever GETs takes what is in nobody's group. */
-static struct entry *queue_take_of_groups(struct broker *b, struct queue *q)
-{
-    struct entry *e;
-    while ((e = groups_pick(q->groups, NULL)) != NULL) {
-        queue_withdraw(b, q, e);
-        if (e->expires_at > b->now.ms)
-            break;
-        queue_die(b, e, DEATH_EXPIRED);
-    }
-    return e;
-}
-
-struct entry *queue_take(struct broker *b, struct queue *q)
-{
-    struct entry *head = queue_head(q);
-    if (q->groups != NULL)
-        return queue_take_of_groups(b, q);
-    if (head != NULL && head->expires_at <= b->now.ms) {
-        queue_expire(b, q);
-        head = queue_head(q);
-        if (head != NULL && head->expires_at <= b->now.ms)
-            return NULL; /* more are overdue than one step expires */
-    }
-    if (head != NULL)
-        queue_withdraw(b, q, head);
-    return head;
-}
-
-void queue_take_out(struct broker *b, struct queue *q, struct entry *e)
-{
-    queue_withdraw(b, q, e);
-}
-
-bool queue_is_over(const struct queue *q)
-{
-    const struct queue_options *o = &q->options;
-    return q->ready_count > o->max_length || q->ready_bytes > o->max_length_bytes ||
-           (q->spec->is_reply && q->cold.warm_cost > REPLY_BACKLOG_COST_MAX);
-}
-
-static void queue_drop_head(struct broker *b, struct queue *q)
-{
-    if (q->options.overflow != OVERFLOW_DROP_HEAD)
-        return;
-    struct entry *head;
-    while (queue_is_over(q) && (head = queue_head(q)) != NULL) { /* without a head all is cold: when it has come */
-        queue_withdraw(b, q, head);
-        queue_die(b, head, DEATH_MAXLEN);
-    }
-}
-
-/* Publishers must not be faster than what has to go comes from disk to be dropped. */
-static void queue_judge_behind(struct broker *b, struct queue *q)
-{
-    bool must_go = q->cold.is_expiring || (q->options.overflow == OVERFLOW_DROP_HEAD && queue_is_over(q));
-    bool is_behind = must_go && q->cold.count > 0 && queue_head(q) == NULL;
-    if (is_behind != q->cold.is_behind)
-        cold_set_behind(b, q, is_behind);
-}
-
-/* Gives out what is ready to those who can take it. */
-static void queue_dispatch_groups(struct broker *b, struct queue *q)
-{
-    struct consumer *c;
-    while ((c = consumer_next(b, q)) != NULL || groups_wake(b, q->groups)) {
-        struct entry *e = c != NULL ? groups_pick(q->groups, c) : NULL;
-        if (c == NULL)
-            continue;
-        if (e == NULL) {
-            groups_wait(q->groups, c);
-            continue;
-        }
-        queue_withdraw(b, q, e);
-        if (e->expires_at <= b->now.ms)
-            queue_die(b, e, DEATH_EXPIRED);
-        else
-            consumer_deliver(b, c, e);
-    }
-}
-
-static void queue_dispatch(struct broker *b, struct queue *q)
-{
-    struct consumer *c;
-    if (q->is_paused)
-        return;
-    if (q->groups != NULL) {
-        queue_dispatch_groups(b, q);
-        return;
-    }
-    while (q->ready_count > 0 && (c = consumer_next(b, q)) != NULL) {
-        struct entry *e = queue_take(b, q);
-        if (e == NULL)
-            break;
-        consumer_deliver(b, c, e);
-    }
-}
-
-/* --- coming
- * ---------------------------------------------------------------------------------------------------------*/
-
-bool queue_has_room(const struct queue *q, const struct message *msg)
-{
-    const struct queue_options *o = &q->options;
-    if (o->type == QUEUE_STREAM) /* its limits take from its other end */
-        return true;
-    uint64_t count = q->ready_count + letters_count(q), bytes = q->ready_bytes + letters_bytes(q);
-    return count + 1 <= o->max_length && bytes + msg->body_size <= o->max_length_bytes;
-}
-
-static bool queue_refuses(const struct queue *q, const struct message *msg)
-{
-    return q->options.overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
-}
-
-uint64_t queue_deadline(const struct queue *q, const struct message *msg)
-{
-    uint64_t ttl = q->options.message_ttl_ms;
-    if (msg->expiration_ms < ttl)
-        ttl = msg->expiration_ms;
-    if (ttl == SPEC_NONE)
-        return ENTRY_NEVER;
-    if (msg->arrived_ms < 0 && ttl < (uint64_t)-msg->arrived_ms)
-        return 0;
-    uint64_t end = (uint64_t)msg->arrived_ms + ttl;
-    return msg->arrived_ms >= 0 && end < ttl ? ENTRY_NEVER : end;
-}
-
-static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
-{
-    struct entry *e = entry_create(b, q, msg);
-    if (q->options.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
-        queue_die(b, e, DEATH_MAXLEN);
-    else
-        entry_destroy(b, e);
-    return false;
-}
-
-static uint64_t ttl_left(const struct broker *b, uint64_t deadline)
-{
-    return deadline == ENTRY_NEVER ? PLACE_NO_TTL : deadline - b->now.ms;
-}
-
-static void queue_publish_cold(struct broker *b, struct queue *q, struct message *msg)
-{
-    uint64_t deadline = queue_deadline(q, msg);
-    expiring_add_cold(b, q, q->next_position, deadline, msg->body_size);
-    cold_add(b, q, msg, q->next_position++, ttl_left(b, deadline));
-    message_unref(msg);
-    if (deadline != ENTRY_NEVER)
-        queue_watch_head(b, q);
-    if (q->groups != NULL)
-        cold_look(b, q); /* somebody may wait for another group */
-    if (!link_is_linked(&q->dirty))
-        queue_drop_head(b, q);
-    queue_judge_behind(b, q);
-}
+/* --- coming, going out, coming back
+ * -----------------------------------------------------------------------------------*/
 
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 {
     msg->arrived_ms = (int64_t)b->now.ms;
+    if (handover(b, q, msg))
+        return true;
     return q->kind->publish(b, q, msg);
-}
-
-static bool ordinary_publish(struct broker *b, struct queue *q, struct message *msg)
-{
-    if (q->dedup != NULL && dedup_stops(b, q, msg)) {
-        message_unref(msg);
-        return true;
-    }
-    if (queue_refuses(q, msg))
-        return queue_refuse(b, q, msg);
-    if (q->dedup != NULL)
-        dedup_learn(b, q, msg, q->next_position);
-    bool may_pass = q->ready_count == 0 && q->groups == NULL && !q->is_paused;
-    struct consumer *c = may_pass ? consumer_next(b, q) : NULL;
-    if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
-        queue_publish_cold(b, q, msg);
-        return true;
-    }
-    struct entry *e = entry_create(b, q, msg);
-    e->position = q->next_position++;
-    e->expires_at = queue_deadline(q, msg);
-    if (b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg)) {
-        remember_place(b, q, e->position, ttl_left(b, e->expires_at));
-        e->stored = true;
-    }
-    if (c != NULL) {
-        consumer_deliver(b, c, e);
-        return true;
-    }
-    queue_append(b, q, e);
-    if (e->expires_at <= b->now.ms)
-        queue_mark_dirty(b, q);
-    else if (e->expires_at != ENTRY_NEVER)
-        queue_watch_head(b, q);
-    if (!link_is_linked(&q->dirty)) /* else when those who wait have had theirs */
-        queue_drop_head(b, q);
-    return true;
 }
 
 uint64_t queue_told_returns(const struct queue *q, const struct entry *e)
@@ -415,9 +137,6 @@ uint64_t queue_told_returns(const struct queue *q, const struct entry *e)
     bool tells = q->options.type == QUEUE_QUORUM || q->options.has_delivery_limit;
     return tells ? e->deliveries : 0;
 }
-
-/* --- going out and coming back
- * --------------------------------------------------------------------------------------*/
 
 ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s)
 {
@@ -456,14 +175,6 @@ static void queue_end_out(struct broker *b, struct entry *e)
     e->consumer = NULL;
     e->stream = NULL;
     e->held = false;
-}
-
-void queue_readmit(struct broker *b, struct queue *q, struct entry *e)
-{
-    ready_return(&q->ready, e);
-    ready_count_add(b, q, e);
-    expiring_return(b, q, e);
-    queue_mark_dirty(b, q);
 }
 
 /* An entry that was out comes back; or has come back once too often. */
@@ -516,29 +227,13 @@ uint64_t queue_purge(struct broker *b, struct queue *q)
     return q->kind->purge(b, q);
 }
 
-static uint64_t ordinary_purge(struct broker *b, struct queue *q)
-{
-    uint64_t count = q->ready_count;
-    struct entry *head;
-    while ((head = ready_head(&q->ready)) != NULL) {
-        queue_withdraw(b, q, head);
-        entry_end(b, head);
-    }
-    cold_purge(b, q);
-    count += retry_purge(b, q);
-    if (q->is_awaited)
-        letters_find_room(b, q);
-    if (!list_is_empty(&q->parked))
-        queue_mark_dirty(b, q);
-    return count;
-}
-
 /* --- consumers, leases
  * ----------------------------------------------------------------------------------------------*/
 
 void queue_set_paused(struct broker *b, struct queue *q, bool is_paused)
 {
     q->is_paused = is_paused;
+    queue_judge(q);
     if (!is_paused)
         queue_mark_dirty(b, q);
 }
@@ -613,6 +308,7 @@ void queue_delete(struct broker *b, struct queue *q)
     if (!q->spec->is_reply && !q->spec->hidden && notice_is_on(b))
         notice_queue(b, q, false);
     q->gone = true;
+    queue_judge(q);
     letters_delete(b, q);
     list_each (bd, &q->bindings, struct binding, in_destination)
         binding_delete(b, bd);
@@ -680,19 +376,6 @@ static void queue_clean(struct broker *b, struct queue *q)
     q->kind->clean(b, q);
 }
 
-static void ordinary_clean(struct broker *b, struct queue *q)
-{
-    if (!list_is_empty(&q->parked))
-        parked_answer(b, q);
-    queue_dispatch(b, q);
-    queue_expire(b, q);
-    queue_drop_head(b, q);
-    queue_watch_head(b, q);
-    if (q->cold.count > 0)
-        cold_look(b, q);
-    queue_judge_behind(b, q);
-}
-
 void queue_clean_dirty(struct broker *b)
 {
     while (!list_is_empty(&b->dirty)) {
@@ -701,41 +384,3 @@ void queue_clean_dirty(struct broker *b)
         queue_clean(b, q);
     }
 }
-
-/* --- the ordinary kind
- * ----------------------------------------------------------------------------------------------*/
-
-static char *ordinary_refuse(const struct queue *q, enum verb verb, const struct spec *spec, uint32_t limit,
-                             enum reason *reason)
-{
-    static const char *const of_streams[] = {"x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"};
-    struct field f;
-    (void)limit;
-    if (verb == GET && q->options.type == QUEUE_QUORUM && q->options.single_active_consumer) {
-        *reason = LOCKED;
-        char *name = queue_describe(q);
-        char *text = str_format("cannot obtain access to locked %s. basic.get operations are not supported by quorum "
-                                "queues with single active consumer",
-                                name);
-        free(name);
-        return text;
-    }
-    for (size_t i = 0; verb == SUBSCRIBE && i < sizeof of_streams / sizeof of_streams[0]; i++) {
-        if (!table_find(spec->arguments, bytes_of_string(of_streams[i]), &f))
-            continue;
-        *reason = BAD_ARGUMENT;
-        char *name = queue_describe(q);
-        char *text = str_format("invalid arg '%s' for %s of queue type %s", of_streams[i], name,
-                                queue_type_module(q->options.type));
-        free(name);
-        return text;
-    }
-    return NULL;
-}
-
-const struct queue_kind queue_ordinary = {
-    .publish = ordinary_publish,
-    .clean = ordinary_clean,
-    .purge = ordinary_purge,
-    .refuse = ordinary_refuse,
-};

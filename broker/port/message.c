@@ -5,28 +5,59 @@
 #include "base/check.h"
 #include "base/pool.h"
 
+/* What all of it takes, from the first byte. */
+static inline size_t size_with(bool is_rare, size_t names, size_t inline_size)
+{
+    size_t size = offsetof(struct message, data) + names + inline_size;
+    return (is_rare ? sizeof(struct message_rare) : 0) +
+           (size > sizeof(struct message) ? size : sizeof(struct message));
+}
+
+/* It has that. */
+static struct message_rare *rare_of(struct message *m)
+{
+    return (struct message_rare *)(void *)m - 1;
+}
+
+/* In memory of its own, with everything but its names; what is rare is zeroed but for the expiration. */
+static inline struct message *allocate(const struct message_spec *spec, bool is_rare, uint64_t body_size,
+                                       size_t inline_size)
+{
+    CHECK(spec->exchange.len <= 255 && spec->routing_key.len <= 255 && body_size <= MESSAGE_BODY_MAX);
+    CHECK(spec->properties.len <= UINT32_MAX && spec->extra_keys.len <= UINT32_MAX);
+    size_t names = spec->exchange.len + spec->routing_key.len + spec->properties.len + spec->extra_keys.len;
+    void *at = pool_alloc(size_with(is_rare, names, inline_size));
+    if (is_rare)
+        *(struct message_rare *)at = (struct message_rare){.expiration_ms = spec->expiration_ms};
+    struct message *m = is_rare ? (struct message *)(void *)((struct message_rare *)at + 1) : at;
+    /* Member by member: a compound literal is cleared first, by an instruction that is slow for so little. */
+    atomic_init(&m->refs, 1);
+    m->flags = (uint8_t)((spec->flags & ~MESSAGE_IS_RARE) | (is_rare ? MESSAGE_IS_RARE : 0));
+    m->priority = spec->priority;
+    m->exchange_len = (uint8_t)spec->exchange.len;
+    m->key_len = (uint8_t)spec->routing_key.len;
+    m->properties_len = (uint32_t)spec->properties.len;
+    m->body_size = (uint32_t)body_size;
+    m->arrived_ms = 0;
+    m->missing = 0;
+    atomic_init(&m->kept, 0);
+    return m;
+}
+
 static struct message *create(const struct message_spec *spec, uint64_t body_size, struct message *body_of)
 {
-    CHECK(spec->exchange.len <= 255 && spec->routing_key.len <= 255);
     size_t inline_size = body_of != NULL ? 0 : body_size > MESSAGE_INLINE_MAX ? MESSAGE_INLINE_MAX : (size_t)body_size;
-    size_t names = spec->exchange.len + spec->routing_key.len + spec->properties.len + spec->extra_keys.len;
-    struct message *m = pool_alloc(sizeof *m + names + inline_size);
-    *m = (struct message){
-        .flags = spec->flags,
-        .priority = spec->priority,
-        .exchange_len = (uint8_t)spec->exchange.len,
-        .key_len = (uint8_t)spec->routing_key.len,
-        .properties_len = (uint32_t)spec->properties.len,
-        .extra_keys_len = (uint32_t)spec->extra_keys.len,
-        .cc_count = spec->cc_count,
-        .deaths = spec->deaths,
-        .inline_size = (uint32_t)inline_size,
-        .body_size = body_size,
-        .body_filled = body_of != NULL ? body_size : 0,
-        .expiration_ms = spec->expiration_ms,
-        .body_of = body_of,
-    };
-    atomic_init(&m->refs, 1);
+    bool is_rare = body_of != NULL || inline_size < body_size || spec->extra_keys.len > 0 || spec->cc_count > 0 ||
+                   spec->deaths > 0 || spec->expiration_ms != MESSAGE_NO_EXPIRATION;
+    struct message *m = allocate(spec, is_rare, body_size, inline_size);
+    if (is_rare) {
+        struct message_rare *r = rare_of(m);
+        r->body_of = body_of;
+        r->extra_keys_len = (uint32_t)spec->extra_keys.len;
+        r->cc_count = spec->cc_count;
+        r->deaths = spec->deaths;
+    }
+    m->missing = body_of != NULL ? 0 : m->body_size;
     uint8_t *to = m->data;
     const struct bytes parts[] = {spec->exchange, spec->routing_key, spec->properties, spec->extra_keys};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -37,81 +68,73 @@ static struct message *create(const struct message_spec *spec, uint64_t body_siz
     return m;
 }
 
-struct message *message_create(const struct message_spec *spec)
-{
-    return create(spec, spec->body_size, NULL);
-}
-
 struct message *message_create_whole(const struct message_spec *spec, struct bytes body)
 {
-    size_t names = spec->exchange.len + spec->routing_key.len;
-    size_t head = names + spec->properties.len;
+    size_t names = spec->exchange.len + spec->routing_key.len, head = names + spec->properties.len;
     CHECK(spec->properties.at == spec->exchange.at + names && body.len <= MESSAGE_INLINE_MAX);
-    CHECK(spec->exchange.len <= 255 && spec->routing_key.len <= 255);
-    struct message *m = pool_alloc(sizeof *m + head + body.len);
-    /* Member by member: a compound literal is cleared first, by an instruction that is slow for so little. */
-    atomic_init(&m->refs, 1);
-    m->flags = spec->flags;
-    m->priority = spec->priority;
-    m->exchange_len = (uint8_t)spec->exchange.len;
-    m->key_len = (uint8_t)spec->routing_key.len;
-    m->properties_len = (uint32_t)spec->properties.len;
-    m->extra_keys_len = 0;
-    m->cc_count = m->deaths = 0;
-    m->entries = 0;
-    m->inline_size = (uint32_t)body.len;
-    m->body_size = m->body_filled = body.len;
-    m->expiration_ms = spec->expiration_ms;
-    m->arrived_ms = 0;
-    m->body_of = NULL;
-    m->more = m->last_chunk = NULL;
+    CHECK(spec->extra_keys.len == 0 && spec->cc_count == 0 && spec->deaths == 0);
+    struct message *m = allocate(spec, spec->expiration_ms != MESSAGE_NO_EXPIRATION, body.len, body.len);
     memcpy(m->data, spec->exchange.at, head);
     if (body.len > 0)
         memcpy(m->data + head, body.at, body.len);
     return m;
 }
 
+struct message *message_create(const struct message_spec *spec)
+{
+    return create(spec, spec->body_size, NULL);
+}
+
+/* Whose body it is. */
+static const struct message *body_holder(const struct message *m)
+{
+    const struct message_rare *r = message_rare(m);
+    return r != NULL && r->body_of != NULL ? r->body_of : m; /* which shares nobody's: at most one deep */
+}
+
 struct message *message_create_with_body(const struct message_spec *spec, struct message *body_of)
 {
-    while (body_of->body_of != NULL)
-        body_of = body_of->body_of;
+    body_of = (struct message *)(uintptr_t)body_holder(body_of);
     return create(spec, body_of->body_size, message_ref(body_of));
 }
 
-static size_t names_size(const struct message *m)
+static uint32_t inline_size(const struct message *m)
 {
-    return (size_t)m->exchange_len + m->key_len + m->properties_len + m->extra_keys_len;
+    const struct message_rare *r = message_rare(m);
+    if (r == NULL)
+        return m->body_size;
+    return r->body_of != NULL ? 0 : m->body_size > MESSAGE_INLINE_MAX ? MESSAGE_INLINE_MAX : m->body_size;
 }
 
 static uint8_t *inline_body(const struct message *m)
 {
-    return (uint8_t *)(uintptr_t)(m->data + names_size(m));
+    return (uint8_t *)(uintptr_t)(m->data + message_names_size(m));
 }
 
-/* The chunk that takes the byte at body_filled; a new one when the last is full. */
+/* The chunk that takes the next byte; a new one when the last is full. */
 static struct message_chunk *chunk_for_more(struct message *m)
 {
-    struct message_chunk *last = m->last_chunk;
+    struct message_rare *r = rare_of(m);
+    struct message_chunk *last = r->last_chunk;
     if (last != NULL && last->filled < last->size)
         return last;
-    uint64_t size = message_missing(m) > MESSAGE_CHUNK_MAX ? MESSAGE_CHUNK_MAX : message_missing(m);
+    uint32_t size = m->missing > MESSAGE_CHUNK_MAX ? MESSAGE_CHUNK_MAX : m->missing;
     struct message_chunk *c = pool_alloc(sizeof *c + size);
-    c->next = NULL;
-    c->size = (uint32_t)size;
-    c->filled = 0;
+    *c = (struct message_chunk){.size = size};
     if (last != NULL)
         last->next = c;
     else
-        m->more = c;
-    return m->last_chunk = c;
+        r->more = c;
+    return r->last_chunk = c;
 }
 
 uint8_t *message_room(struct message *m, size_t *n)
 {
-    CHECK(message_missing(m) > 0);
-    if (m->body_filled < m->inline_size) {
-        *n = (size_t)(m->inline_size - m->body_filled);
-        return inline_body(m) + m->body_filled;
+    uint32_t filled = m->body_size - m->missing, is_inline = inline_size(m);
+    CHECK(m->missing > 0);
+    if (filled < is_inline) {
+        *n = is_inline - filled;
+        return inline_body(m) + filled;
     }
     struct message_chunk *c = chunk_for_more(m);
     *n = c->size - c->filled;
@@ -120,13 +143,15 @@ uint8_t *message_room(struct message *m, size_t *n)
 
 void message_grew(struct message *m, size_t n)
 {
-    if (m->body_filled < m->inline_size) {
-        CHECK(n <= m->inline_size - m->body_filled);
+    uint32_t filled = m->body_size - m->missing, is_inline = inline_size(m);
+    if (filled < is_inline) {
+        CHECK(n <= is_inline - filled);
     } else if (n > 0) {
-        CHECK(n <= m->last_chunk->size - m->last_chunk->filled);
-        m->last_chunk->filled += (uint32_t)n;
+        struct message_chunk *c = rare_of(m)->last_chunk;
+        CHECK(n <= c->size - c->filled);
+        c->filled += (uint32_t)n;
     }
-    m->body_filled += n;
+    m->missing -= (uint32_t)n;
 }
 
 void message_fill(struct message *m, struct bytes b)
@@ -142,36 +167,48 @@ void message_fill(struct message *m, struct bytes b)
     }
 }
 
+static void destroy_rare(struct message *m)
+{
+    struct message_rare *r = rare_of(m);
+    size_t size = size_with(true, message_names_size(m), inline_size(m));
+    for (struct message_chunk *c = r->more, *next; c != NULL; c = next) {
+        next = c->next;
+        pool_free(c, sizeof *c + c->size);
+    }
+    message_unref(r->body_of); /* which shares nobody's: at most one deep */
+    pool_free(r, size);
+}
+
 void message_unref(struct message *m)
 {
     if (m == NULL)
         return;
-    unsigned was = atomic_fetch_sub_explicit(&m->refs, 1, memory_order_release);
-    CHECK(was > 0);
-    if (was > 1)
-        return;
-    (void)atomic_load_explicit(&m->refs, memory_order_acquire); /* a fence would do, but ThreadSanitizer knows none */
-    struct message *body_of = m->body_of;
-    for (struct message_chunk *c = m->more, *next; c != NULL; c = next) {
-        next = c->next;
-        pool_free(c, sizeof *c + c->size);
+    /* The only holder need not tell anybody that it lets go. */
+    if (atomic_load_explicit(&m->refs, memory_order_acquire) != 1) {
+        unsigned was = atomic_fetch_sub_explicit(&m->refs, 1, memory_order_release);
+        CHECK(was > 0);
+        if (was > 1)
+            return;
+        (void)atomic_load_explicit(&m->refs, memory_order_acquire); /* a fence would do, but TSan knows none */
     }
-    pool_free(m, sizeof *m + names_size(m) + m->inline_size);
-    message_unref(body_of); /* which shares nobody's: at most one deep */
+    if ((m->flags & MESSAGE_IS_RARE) != 0)
+        destroy_rare(m);
+    else
+        pool_free(m, size_with(false, message_names_size(m), m->body_size));
 }
 
 struct body_walk message_walk(const struct message *m)
 {
-    while (m->body_of != NULL)
-        m = m->body_of;
-    return (struct body_walk){.m = m, .chunk = m->more, .inline_done = m->inline_size == 0};
+    m = body_holder(m);
+    const struct message_rare *r = message_rare(m);
+    return (struct body_walk){.m = m, .chunk = r != NULL ? r->more : NULL, .inline_done = m->body_size == 0};
 }
 
 struct bytes body_walk_next(struct body_walk *w)
 {
     if (!w->inline_done) {
         w->inline_done = true;
-        return bytes_of(inline_body(w->m), w->m->inline_size);
+        return bytes_of(inline_body(w->m), inline_size(w->m));
     }
     const struct message_chunk *c = w->chunk;
     if (c == NULL)

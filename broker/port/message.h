@@ -20,12 +20,14 @@ enum {
     MESSAGE_CHUNK_MAX = 256 * 1024,  /* body bytes of one chunk */
 };
 
+#define MESSAGE_BODY_MAX UINT32_MAX
 #define MESSAGE_NO_EXPIRATION UINT64_MAX
 
 enum message_flag {
     MESSAGE_PERSISTENT = 1 << 0,      /* delivery-mode is 2 */
     MESSAGE_HAS_HEADERS = 1 << 1,     /* there is a headers table, maybe empty */
     MESSAGE_HAS_DEAD_LETTER = 1 << 4, /* with x-dead-letter-exchange or -routing-key: for its dead letter */
+    MESSAGE_IS_RARE = 1 << 7,         /* this module's own, not to be remembered: there is a struct message_rare */
 };
 
 struct message_chunk {
@@ -35,25 +37,31 @@ struct message_chunk {
     uint8_t at[];
 };
 
-/* Read freely; written by this module alone. */
+/* What few messages have: it lies before those that do. */
+struct message_rare {
+    struct message *body_of;                 /* shared: whose body this is; NULL: its own */
+    struct message_chunk *more, *last_chunk; /* owned: the body beyond what is inline */
+    uint64_t expiration_ms;                  /* relative, as published; MESSAGE_NO_EXPIRATION: none */
+    uint32_t extra_keys_len;
+    uint16_t cc_count; /* how many of the extra keys came by CC; the rest by BCC */
+    uint16_t deaths;   /* how many of its x-death entries, from the first, the broker recorded itself */
+};
+
+/* Read freely; written by this module alone.  There are millions of them: no member without need. */
 struct message {
     atomic_uint refs;
     uint8_t flags; /* enum message_flag */
     uint8_t priority;
     uint8_t exchange_len, key_len;
     uint32_t properties_len;
-    uint32_t extra_keys_len;
-    uint16_t cc_count;       /* how many of the extra keys came by CC; the rest by BCC */
-    uint16_t deaths;         /* how many of its x-death entries, from the first, the broker recorded itself */
-    uint32_t entries;        /* the model's own, on its thread: how many queue entries hold the message */
-    uint32_t inline_size;    /* body bytes in data[] */
-    uint64_t body_size;      /* as the content header announced */
-    uint64_t body_filled;    /* how many of them are there */
-    uint64_t expiration_ms;  /* relative, as published; MESSAGE_NO_EXPIRATION: none */
-    int64_t arrived_ms;      /* the model's own: when it came into its queues, instant.ms; perhaps before the start */
-    struct message *body_of; /* shared: whose body this is; NULL: its own */
-    struct message_chunk *more, *last_chunk; /* owned: the body beyond inline_size */
-    uint8_t data[];                          /* exchange, routing key, properties, extra keys, inline body */
+    uint32_t body_size; /* as the content header announced */
+    int64_t arrived_ms; /* the model's own: when it came into its queues, instant.ms; perhaps before the start */
+    union {
+        uint32_t missing; /* how much of the body is still to come, and then … */
+        uint32_t entries; /* … the model's own, on its thread: how many queue entries hold the message */
+    };
+    atomic_uint kept; /* places that records have given it and nobody has settled yet, and one; 0: there was none */
+    uint8_t data[];   /* exchange, routing key, properties, extra keys, inline body */
 };
 
 /* What a message is made of; everything is copied. */
@@ -62,9 +70,9 @@ struct message_spec {
     struct bytes properties;            /* flags and values, as codec/properties.h encodes them; BCC already removed */
     struct bytes extra_keys;            /* CC, then BCC: each a 4-byte big-endian length and bytes */
     uint16_t cc_count, deaths;
-    uint64_t body_size;
+    uint64_t body_size; /* at most MESSAGE_BODY_MAX */
     uint64_t expiration_ms;
-    uint8_t flags, priority;
+    uint8_t flags, priority; /* MESSAGE_IS_RARE is ignored */
 };
 
 /* A message that still wants its body, unless body_size is 0.  The caller holds the only reference. */
@@ -88,7 +96,7 @@ void message_grew(struct message *m, size_t n);
 
 static inline uint64_t message_missing(const struct message *m)
 {
-    return m->body_size - m->body_filled;
+    return m->missing;
 }
 
 /* Takes another reference; answers m, so that handing one on reads `entry->msg = message_ref(m)`. */
@@ -99,8 +107,79 @@ static inline struct message *message_ref(struct message *m)
     return m;
 }
 
+/* Takes n more at once. */
+static inline void message_ref_many(struct message *m, unsigned n)
+{
+    atomic_fetch_add_explicit(&m->refs, n, memory_order_relaxed);
+}
+
+/* On the model's thread: a record gives it a place, and a record of its own, which belongs to no transaction, says that
+ * it is done with there. */
+static inline void message_keep(struct message *m)
+{
+    unsigned kept = atomic_load_explicit(&m->kept, memory_order_relaxed);
+    atomic_store_explicit(&m->kept, kept == 0 ? 2 : kept + 1, memory_order_relaxed);
+}
+
+static inline void message_unkeep(struct message *m)
+{
+    unsigned kept = atomic_load_explicit(&m->kept, memory_order_relaxed);
+    if (kept > 1)
+        atomic_store_explicit(&m->kept, kept - 1, memory_order_relaxed);
+}
+
+/* It had places, and is done with in all of them: what was not written of it need not be (docs/adr/0014).  Any thread.
+ */
+static inline bool message_is_settled(const struct message *m)
+{
+    return atomic_load_explicit(&m->kept, memory_order_relaxed) == 1;
+}
+
 /* Gives one reference back.  NULL is allowed. */
 void message_unref(struct message *m);
+
+/* NULL: it has nothing rare. */
+static inline const struct message_rare *message_rare(const struct message *m)
+{
+    return (m->flags & MESSAGE_IS_RARE) != 0 ? (const struct message_rare *)(const void *)m - 1 : NULL;
+}
+
+static inline uint64_t message_expiration_ms(const struct message *m)
+{
+    const struct message_rare *r = message_rare(m);
+    return r != NULL ? r->expiration_ms : MESSAGE_NO_EXPIRATION;
+}
+
+static inline uint16_t message_deaths(const struct message *m)
+{
+    const struct message_rare *r = message_rare(m);
+    return r != NULL ? r->deaths : 0;
+}
+
+static inline uint16_t message_cc_count(const struct message *m)
+{
+    const struct message_rare *r = message_rare(m);
+    return r != NULL ? r->cc_count : 0;
+}
+
+static inline uint32_t message_extra_keys_len(const struct message *m)
+{
+    const struct message_rare *r = message_rare(m);
+    return r != NULL ? r->extra_keys_len : 0;
+}
+
+/* How many bytes lie before the body, in data. */
+static inline size_t message_names_size(const struct message *m)
+{
+    return (size_t)m->exchange_len + m->key_len + m->properties_len + message_extra_keys_len(m);
+}
+
+/* Does all of its body lie in data, behind the names? */
+static inline bool message_is_in_one_piece(const struct message *m)
+{
+    const struct message_rare *r = message_rare(m);
+    return r == NULL || (r->body_of == NULL && m->body_size <= MESSAGE_INLINE_MAX);
+}
 
 static inline struct bytes message_exchange(const struct message *m)
 {
@@ -119,7 +198,8 @@ static inline struct bytes message_properties(const struct message *m)
 
 static inline struct bytes message_extra_keys(const struct message *m)
 {
-    return (struct bytes){.at = m->data + m->exchange_len + m->key_len + m->properties_len, .len = m->extra_keys_len};
+    return (struct bytes){.at = m->data + m->exchange_len + m->key_len + m->properties_len,
+                          .len = message_extra_keys_len(m)};
 }
 
 /* The slice of the body that begins at offset: as much as lies in one piece, empty at the end.
@@ -130,9 +210,9 @@ struct bytes message_body(const struct message *m, uint64_t offset);
 /* All of it, of a message whose body is not larger than MESSAGE_INLINE_MAX. */
 static inline struct bytes message_small_body(const struct message *m)
 {
-    const struct message *of = m->body_of != NULL ? m->body_of : m;
-    size_t names = (size_t)of->exchange_len + of->key_len + of->properties_len + of->extra_keys_len;
-    return (struct bytes){.at = of->data + names, .len = of->inline_size};
+    const struct message_rare *r = message_rare(m);
+    const struct message *of = r != NULL && r->body_of != NULL ? r->body_of : m;
+    return (struct bytes){.at = of->data + message_names_size(of), .len = of->body_size};
 }
 
 struct body_walk {
@@ -147,7 +227,8 @@ struct bytes body_walk_next(struct body_walk *w); /* empty at the end */
 /* Bytes of memory the message takes; a body that is another's counts as if it were its own. */
 static inline uint64_t message_cost(const struct message *m)
 {
-    return sizeof *m + m->exchange_len + m->key_len + m->properties_len + m->extra_keys_len + m->body_size;
+    return sizeof *m + ((m->flags & MESSAGE_IS_RARE) != 0 ? sizeof(struct message_rare) : 0) + message_names_size(m) +
+           m->body_size;
 }
 
 /* What one delivery of m takes of its client's window (port/command.h, WINDOW): both sides reckon with this. */

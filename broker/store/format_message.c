@@ -100,26 +100,21 @@ void message_meta_of(struct message_meta *meta, const struct message *m, uint64_
         .exchange_len = m->exchange_len,
         .key_len = m->key_len,
         .properties_len = m->properties_len,
-        .extra_keys_len = m->extra_keys_len,
-        .cc_count = m->cc_count,
-        .deaths = m->deaths,
-        .message_flags = m->flags,
+        .extra_keys_len = message_extra_keys_len(m),
+        .cc_count = message_cc_count(m),
+        .deaths = message_deaths(m),
+        .message_flags = (uint8_t)(m->flags & ~MESSAGE_IS_RARE),
         .priority = m->priority,
-        .expiration_ms = m->expiration_ms,
+        .expiration_ms = message_expiration_ms(m),
         .body_size = m->body_size,
     };
 }
 
 /* --- what the store only keeps */
 
-static size_t names_size(const struct message *m)
-{
-    return (size_t)m->exchange_len + m->key_len + m->properties_len + m->extra_keys_len;
-}
-
 size_t message_item_body_size(const struct message *m)
 {
-    return names_size(m) + (size_t)m->body_size;
+    return message_names_size(m) + (size_t)m->body_size;
 }
 
 enum { STRETCH = 16 << 10 }; /* copied and then summed up while it is in the first cache */
@@ -138,11 +133,11 @@ static uint8_t *copy_and_sum(uint8_t *to, struct bytes from, uint32_t *crc)
 void message_item_body_write(uint8_t *to, const struct message *m, uint32_t *crc)
 {
     *crc = 0;
-    if (m->body_of == NULL && m->more == NULL) {
-        copy_and_sum(to, bytes_of(m->data, names_size(m) + m->inline_size), crc);
+    if (message_is_in_one_piece(m)) {
+        copy_and_sum(to, bytes_of(m->data, message_names_size(m) + m->body_size), crc);
         return;
     }
-    to = copy_and_sum(to, bytes_of(m->data, names_size(m)), crc);
+    to = copy_and_sum(to, bytes_of(m->data, message_names_size(m)), crc);
     struct body_walk walk = message_walk(m);
     for (struct bytes b; (b = body_walk_next(&walk)).len > 0;)
         to = copy_and_sum(to, b, crc);

@@ -195,19 +195,18 @@ static struct message *pick_message(struct run *r)
     struct bytes some = key == 7  ? pick_delay(r, delayed, sizeof delayed)
                         : key > 0 ? bytes_of(properties, sizeof properties)
                                   : bytes_of("\0\0", 2);
-    struct message *m = message_create(&(struct message_spec){
+    struct message_spec spec = {
         .exchange = pick_name(r),
         .routing_key = pick_key(r),
         .properties = some,
         .extra_keys = pick(r, 4) == 1 ? bytes_of(cc, sizeof cc) : (struct bytes){0},
-        .cc_count = 1,
         .body_size = size,
         .flags = (size % 3 != 0 ? MESSAGE_PERSISTENT : 0) | (key > 0 ? MESSAGE_HAS_HEADERS : 0),
         .priority = (uint8_t)(size * 40),
         .expiration_ms = pick(r, 3) == 1 ? pick_limit(r) : MESSAGE_NO_EXPIRATION,
-    });
-    if (m->extra_keys_len == 0)
-        m->cc_count = 0;
+    };
+    spec.cc_count = spec.extra_keys.len > 0;
+    struct message *m = message_create(&spec);
     message_fill(m, bytes_of("12345678", size));
     return m;
 }

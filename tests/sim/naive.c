@@ -78,8 +78,9 @@ bool letter_is(struct letter l, const struct message *m)
     struct message_spec s = letter_spec(l, exchange, key, properties);
     if (!bytes_equal(s.exchange, message_exchange(m)) || !bytes_equal(s.routing_key, message_key(m)) ||
         !bytes_equal(s.properties, message_properties(m)) || !bytes_equal(s.extra_keys, message_extra_keys(m)) ||
-        s.cc_count != m->cc_count || s.deaths != m->deaths || s.expiration_ms != m->expiration_ms ||
-        s.flags != m->flags || s.priority != m->priority || m->body_size != l.size)
+        s.cc_count != message_cc_count(m) || s.deaths != message_deaths(m) ||
+        s.expiration_ms != message_expiration_ms(m) || s.flags != (m->flags & ~MESSAGE_IS_RARE) ||
+        s.priority != m->priority || m->body_size != l.size)
         return false;
     const uint8_t *body = letter_body(l);
     struct body_walk walk = message_walk(m);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "broker/model/cold.h"
+#include "broker/model/entry.h"
 #include "broker/port/change.h"
 #include "broker/port/message.h"
 #include "codec/table.h"
@@ -383,7 +384,7 @@ TEST(what_was_loaded_is_settled_too)
 TEST(a_load_is_asked_for_when_memory_runs_low)
 {
     struct pair p;
-    pair_init_with(&p, 600, 1 << 20); /* about three messages */
+    pair_init_with(&p, 3 * (sizeof(struct entry) + sizeof(struct message)), 1 << 20); /* about three messages */
     queue(&p, "q", plain);
     publish(&p, 0, 5);
     take(&p);

@@ -57,11 +57,11 @@ static void assert_same_message(const struct message *a, const struct message *b
     assert_bytes_equal(message_key(a), message_key(b));
     assert_bytes_equal(message_properties(a), message_properties(b));
     assert_bytes_equal(message_extra_keys(a), message_extra_keys(b));
-    assert_int_equal(a->cc_count, b->cc_count);
-    assert_int_equal(a->deaths, b->deaths);
+    assert_int_equal(message_cc_count(a), message_cc_count(b));
+    assert_int_equal(message_deaths(a), message_deaths(b));
     assert_int_equal(a->flags, b->flags);
     assert_int_equal(a->priority, b->priority);
-    assert_int_equal(a->expiration_ms, b->expiration_ms);
+    assert_int_equal(message_expiration_ms(a), message_expiration_ms(b));
     assert_int_equal(a->body_size, b->body_size);
     assert_int_equal(message_missing(b), 0);
     assert_same_body(a, b);
@@ -135,7 +135,8 @@ TEST(a_message_of_format_1_is_read)
     assert_bytes_equal(message_key(m), BYTES("key"));
     assert_bytes_equal(message_properties(m), BYTES("\x10\0\2"));
     assert_bytes_equal(message_body(m, 0), BYTES("hello"));
-    assert_true(m->cc_count == 1 && m->deaths == 4 && m->priority == 9 && m->expiration_ms == 60000);
+    assert_true(message_cc_count(m) == 1 && message_deaths(m) == 4);
+    assert_true(m->priority == 9 && message_expiration_ms(m) == 60000);
     message_unref(m);
     drop(b);
 }
