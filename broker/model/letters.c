@@ -95,6 +95,7 @@ static struct queue *box_make(struct broker *b, struct vhost *v, const struct sp
 {
     struct queue *box = queue_create(b, v, spec, NULL, id);
     box->kind = &queue_of_letters;
+    queue_judge(box);
     return box;
 }
 

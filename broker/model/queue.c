@@ -10,6 +10,7 @@
 #include "broker/model/consumer.h"
 #include "broker/model/exchange.h"
 #include "broker/model/groups.h"
+#include "broker/model/handover.h"
 #include "broker/model/letters.h"
 #include "broker/model/log.h"
 #include "broker/model/notice.h"
@@ -85,6 +86,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     if (!spec->is_reply && !spec->hidden && policy_are_any(v))
         policy_apply_to_queue(b, q);
     queue_set_pace(b, q);
+    queue_judge(q);
     if (!spec->hidden)
         map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
@@ -108,6 +110,12 @@ struct queue *queue_find_by_id(const struct broker *b, uint64_t id)
     return NULL;
 }
 
+bool queue_is_plain(const struct queue *q)
+{
+    return q->kind == &queue_ordinary && q->groups == NULL && q->dedup == NULL && !q->is_paused && !q->gone &&
+           q->options.overflow == OVERFLOW_DROP_HEAD && !q->options.single_active_consumer;
+}
+
 char *queue_describe(const struct queue *q)
 {
     return str_format("queue '%.*s' in vhost '%.*s'", BYTES_ARG(q->name), BYTES_ARG(q->vhost->name));
@@ -119,6 +127,8 @@ char *queue_describe(const struct queue *q)
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 {
     msg->arrived_ms = (int64_t)b->now.ms;
+    if (handover(b, q, msg))
+        return true;
     return q->kind->publish(b, q, msg);
 }
 
@@ -223,6 +233,7 @@ uint64_t queue_purge(struct broker *b, struct queue *q)
 void queue_set_paused(struct broker *b, struct queue *q, bool is_paused)
 {
     q->is_paused = is_paused;
+    queue_judge(q);
     if (!is_paused)
         queue_mark_dirty(b, q);
 }
@@ -297,6 +308,7 @@ void queue_delete(struct broker *b, struct queue *q)
     if (!q->spec->is_reply && !q->spec->hidden && notice_is_on(b))
         notice_queue(b, q, false);
     q->gone = true;
+    queue_judge(q);
     letters_delete(b, q);
     list_each (bd, &q->bindings, struct binding, in_destination)
         binding_delete(b, bd);

@@ -50,6 +50,7 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     queue_set_pace(b, q);
     dedup_refit(b, q);
     groups_refit(b, q);
+    queue_judge(q);
     wakeup_set(b, &q->lease, UINT64_MAX);
     queue_touch(b, q);
     if (!list_is_empty(&q->out))

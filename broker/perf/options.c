@@ -59,7 +59,8 @@ __attribute__((format(printf, 1, 2))) static bool wrong(const char *format, ...)
     return false;
 }
 
-static const char *const churns[] = {"none", "connections", "connections-tls", "channels", "queues", NULL};
+static const char *const churns[] = {
+    "none", "connections", "connections-tls", "channels", "queues", "server-named-queues", NULL};
 static const char *const idles[] = {"none", "connections", "queues", NULL};
 
 const char *perf_churn_name(enum perf_churn churn)
