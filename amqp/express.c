@@ -95,8 +95,8 @@ static bool is_remembered(const struct express *x, struct bytes properties)
 }
 
 /* The publish at the front of in is another: remembers it.  False: it goes the ordinary road. */
-static bool learn(const struct session *s, const struct channel *c, struct express *x, struct bytes in,
-                  uint32_t payload_max)
+static bool __attribute__((noinline))
+learn(const struct session *s, const struct channel *c, struct express *x, struct bytes in, uint32_t payload_max)
 {
     struct bytes rest = in, method, header;
     if (!cut(&rest, FRAME_METHOD, c->number, payload_max, &method) ||
@@ -140,26 +140,29 @@ static inline size_t take_like_it(struct session *s, struct channel *c, const st
         whole += FRAME_OVERHEAD + size;
     }
     publish_tell(s, c, message_create_whole(&x->spec, body), x->mandatory);
+    if (s->publishes_left > 0)
+        publish_count(s);
     return whole;
 }
 
 static size_t take_publishes(struct session *s, struct channel *c, struct bytes in, uint32_t payload_max)
 {
     uint64_t size_max = s->config->max_message_size;
-    size_t done = 0, used;
+    size_t done = 0;
     if (s->alarms != 0 || c->tx != NULL || s->assembled > SESSION_ASSEMBLY_MAX)
         return 0;
     size_max = size_max < payload_max ? size_max : payload_max;
     size_max = size_max < MESSAGE_INLINE_MAX ? size_max : MESSAGE_INLINE_MAX;
     if (c->express == NULL)
         c->express = alloc_zeroed(sizeof *c->express);
-    do {
+    for (bool is_new = false; !s->is_slowed;) {
         struct bytes rest = bytes_of(in.at + done, in.len - done);
-        used = take_like_it(s, c, c->express, rest, size_max);
-        if (used == 0 && learn(s, c, c->express, rest, payload_max))
-            used = take_like_it(s, c, c->express, rest, size_max);
+        size_t used = take_like_it(s, c, c->express, rest, size_max);
+        if (used == 0 && (is_new || !learn(s, c, c->express, rest, payload_max)))
+            break;
+        is_new = used == 0;
         done += used;
-    } while (used > 0 && !s->is_slowed);
+    }
     return done;
 }
 
