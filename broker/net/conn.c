@@ -11,6 +11,7 @@ struct conn *conn_create(struct transport *transport)
 {
     struct conn *c = alloc_zeroed(sizeof *c);
     link_init(&c->touched);
+    link_init(&c->readable);
     heap_node_init(&c->deadline);
     guest_init(&c->guest);
     intake_init(&c->in);
@@ -21,7 +22,8 @@ struct conn *conn_create(struct transport *transport)
 
 void conn_destroy(struct conn *c)
 {
-    CHECK(conn_is_over(c) && !link_is_linked(&c->touched) && !heap_has(&c->deadline) && c->guest.place == NULL);
+    CHECK(conn_is_over(c) && !link_is_linked(&c->touched) && !link_is_linked(&c->readable));
+    CHECK(!heap_has(&c->deadline) && c->guest.place == NULL);
     session_destroy(c->session);
     free(c);
 }

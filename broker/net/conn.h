@@ -35,8 +35,9 @@ enum conn_state {
 
 struct conn {
     /* For the loop. */
-    struct loop *loop;   /* borrowed */
-    struct link touched; /* on the loop's list of those to be served */
+    struct loop *loop;    /* borrowed */
+    struct link touched;  /* on the loop's list of those to be served … */
+    struct link readable; /* … and of those to be read first */
     struct heap_node deadline;
     struct guest guest; /* at the door, until it has opened */
     uint32_t slot;      /* in the loop's table */
