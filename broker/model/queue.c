@@ -22,6 +22,7 @@
 #include "broker/model/queue_stream.h"
 #include "broker/model/remember.h"
 #include "broker/model/retry.h"
+#include "broker/model/trace.h"
 #include "broker/model/vhost.h"
 #include "broker/port/queue_options.h"
 
@@ -138,7 +139,7 @@ uint64_t queue_told_returns(const struct queue *q, const struct entry *e)
     return tells ? e->deliveries : 0;
 }
 
-ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s)
+static inline ticket send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s)
 {
     ticket t;
     struct queue *q = e->queue;
@@ -160,7 +161,34 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
     return t;
 }
 
-static void queue_end_out(struct broker *b, struct entry *e)
+ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s)
+{
+    return send_out(b, e, c, s);
+}
+
+void queue_hand_out(struct broker *b, struct queue *q, struct consumer *c, struct message *msg)
+{
+    struct stream *s = c->stream;
+    struct entry *e = entry_create(b, q, msg);
+    e->position = q->next_position++;
+    e->expires_at = queue_deadline(q, msg);
+    if (b->records && remember_is_durable(q, msg)) {
+        remember_place(b, q, e->position, queue_ttl_left(b, e->expires_at));
+        e->stored = true;
+    }
+    struct event *ev = broker_tell(b, DELIVERED, stream_origin(s));
+    ev->after = s->after;
+    ev->delivered.msg = message_ref(msg);
+    ev->delivered.consumer = c->number;
+    c->outlet->window -= (int64_t)message_window_cost(msg);
+    if (trace_is_on(c->outlet->vhost))
+        trace_delivered(b, s, msg, q, false);
+    ev->delivered.ticket = send_out(b, e, c, s);
+    if (c->waiting.next != c->waiting.prev)
+        consumer_end_turn(c);
+}
+
+static inline void queue_end_out(struct broker *b, struct entry *e)
 {
     CHECK(e->state == ENTRY_OUT);
     list_remove(&e->in_queue);
