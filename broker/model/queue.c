@@ -22,7 +22,6 @@
 #include "broker/model/queue_stream.h"
 #include "broker/model/remember.h"
 #include "broker/model/retry.h"
-#include "broker/model/trace.h"
 #include "broker/model/vhost.h"
 #include "broker/port/queue_options.h"
 
@@ -181,8 +180,6 @@ void queue_hand_out(struct broker *b, struct queue *q, struct consumer *c, struc
     ev->delivered.msg = message_ref(msg);
     ev->delivered.consumer = c->number;
     c->outlet->window -= (int64_t)message_window_cost(msg);
-    if (trace_is_on(c->outlet->vhost))
-        trace_delivered(b, s, msg, q, false);
     ev->delivered.ticket = send_out(b, e, c, s);
     if (c->waiting.next != c->waiting.prev)
         consumer_end_turn(c);
@@ -224,6 +221,12 @@ static void queue_return(struct broker *b, struct entry *e, bool has_failed)
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
+    if (outcome == ACCEPTED && q->is_plain && q->cold.count == 0) { /* as below, which looks for all that it has not */
+        queue_end_out(b, e);
+        remember_entry(b, RECORD_SETTLE, e);
+        entry_discard(b, e);
+        return;
+    }
     if (q->log != NULL)
         queue_stream_settled(b, e);
     queue_end_out(b, e);

@@ -196,7 +196,7 @@ void queue_expire(struct broker *b, struct queue *q);
 void queue_die(struct broker *b, struct entry *e, enum death death);
 
 /* The message, whose reference it takes, goes to the consumer, who can take it, and must acknowledge it: as it comes,
- * without having been ready. */
+ * without having been ready.  Nothing is traced. */
 void queue_hand_out(struct broker *b, struct queue *q, struct consumer *c, struct message *msg);
 
 /* An entry goes out: to a consumer, or (consumer NULL) to GET on that stream. */

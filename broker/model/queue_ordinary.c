@@ -275,10 +275,6 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         dedup_learn(b, q, msg, q->next_position);
     bool may_pass = q->ready_count == 0 && q->groups == NULL && !q->is_paused;
     struct consumer *c = may_pass ? consumer_next(b, q) : NULL;
-    if (c != NULL && !c->no_ack && !b->takes_detours) {
-        queue_hand_out(b, q, c, msg);
-        return true;
-    }
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;
