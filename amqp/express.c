@@ -12,20 +12,24 @@
 
 enum {
     METHOD_ID_SIZE = 4,
-    ACK_SIZE = METHOD_ID_SIZE + 8 + 1, /* with tag and bits */
-    HEADER_FIXED = 12,                 /* class, weight and body size, before the properties */
-    HEADER_CLASS = 60 << 16,           /* basic, and no weight */
+    ACK_SIZE = METHOD_ID_SIZE + 8 + 1,   /* with tag and bits */
+    HEADER_FIXED = 4 + 8,                /* class and weight, body size: before the properties */
+    HEADER_BEFORE_SIZE = FRAME_HEAD + 4, /* of a header frame */
+    HEADER_CLASS = 60 << 16,             /* basic, and no weight */
     NAMES_MAX = 255 + 255,
 };
 
+/* A publish is remembered as it comes: the method's frame and the header's up to the body size are before[]; the
+ * properties and the octet that ends the frame are the end of image[], which begins with what a message begins with,
+ * exchange and routing key. */
 struct express {
     struct message_spec spec; /* its views lie in image[], one behind the other */
-    uint16_t method_len;      /* 0: nothing is remembered */
-    uint16_t properties_len;  /* 0: of the method only */
-    uint16_t names_len;       /* of image[]; the properties follow */
+    uint32_t before_len;      /* 0: nothing is remembered */
+    uint32_t names_len;
+    uint32_t properties_len;
     bool mandatory;
-    uint8_t method[EXPRESS_METHOD_MAX]; /* the payload that came */
-    uint8_t image[NAMES_MAX + EXPRESS_PROPERTIES_MAX];
+    uint8_t before[FRAME_OVERHEAD + EXPRESS_METHOD_MAX + HEADER_BEFORE_SIZE];
+    uint8_t image[NAMES_MAX + EXPRESS_PROPERTIES_MAX + 1];
 };
 
 void express_destroy(struct express *x)
@@ -78,67 +82,87 @@ static bool learn_method(struct express *x, struct bytes payload)
     struct pen p = pen_over(x->image, NAMES_MAX);
     pen_bytes(&p, publish->exchange);
     pen_bytes(&p, publish->routing_key);
-    memcpy(x->method, payload.at, payload.len);
-    x->method_len = (uint16_t)payload.len;
-    x->names_len = (uint16_t)(publish->exchange.len + publish->routing_key.len);
-    x->properties_len = 0; /* they are elsewhere now */
+    x->names_len = (uint32_t)pen_written(&p).len;
     x->mandatory = publish->mandatory;
     x->spec.exchange = bytes_of(x->image, publish->exchange.len);
     x->spec.routing_key = bytes_of(x->image + publish->exchange.len, publish->routing_key.len);
     return true;
 }
 
-static bool learn_properties(const struct session *s, const struct channel *c, struct express *x, struct bytes b)
+static bool is_remembered(const struct express *x, struct bytes properties)
 {
-    x->properties_len = 0;
-    if (b.len > EXPRESS_PROPERTIES_MAX || !publish_read_plain(s, c, b, &x->spec))
-        return false;
-    memcpy(x->image + x->names_len, b.at, b.len);
-    x->spec.properties = bytes_of(x->image + x->names_len, b.len);
-    x->properties_len = (uint16_t)b.len;
-    return true;
+    return x->before_len > 0 && bytes_equal(properties, bytes_of(x->image + x->names_len, x->properties_len));
 }
 
-static inline bool is_same(struct bytes b, const uint8_t *remembered, size_t len)
+/* The publish at the front of in is another: remembers it.  False: it goes the ordinary road. */
+static bool __attribute__((noinline))
+learn(const struct session *s, const struct channel *c, struct express *x, struct bytes in, uint32_t payload_max)
 {
-    return len > 0 && b.len == len && memcmp(b.at, remembered, len) == 0;
-}
-
-/* One publish; 0: it goes the ordinary road. */
-static inline size_t take_publish(struct session *s, struct channel *c, struct express *x, struct bytes in,
-                                  uint32_t payload_max, uint64_t size_max)
-{
-    struct bytes rest = in, method, header, body = {0};
+    struct bytes rest = in, method, header;
     if (!cut(&rest, FRAME_METHOD, c->number, payload_max, &method) ||
         !cut(&rest, FRAME_HEADER, c->number, payload_max, &header) || header.len <= HEADER_FIXED ||
         load_u32(header.at) != HEADER_CLASS)
-        return 0;
-    uint64_t size = load_u64(header.at + METHOD_ID_SIZE);
-    if (size > size_max || (size > 0 && !cut(&rest, FRAME_BODY, c->number, payload_max, &body)) || body.len != size)
-        return 0;
-    if (!is_same(method, x->method, x->method_len) && !learn_method(x, method))
-        return 0;
+        return false;
     struct bytes properties = bytes_of(header.at + HEADER_FIXED, header.len - HEADER_FIXED);
-    if (!is_same(properties, x->image + x->names_len, x->properties_len) && !learn_properties(s, c, x, properties))
+    bool knows_properties = is_remembered(x, properties);
+    size_t before_len = FRAME_OVERHEAD + method.len + HEADER_BEFORE_SIZE;
+    bool knows_before = before_len == x->before_len && memcmp(in.at, x->before, before_len) == 0;
+    x->before_len = 0;
+    if (properties.len > EXPRESS_PROPERTIES_MAX || (!knows_before && !learn_method(x, method)) ||
+        (!knows_properties && !publish_read_plain(s, c, properties, &x->spec)))
+        return false;
+    memcpy(x->before, in.at, before_len);
+    memcpy(x->image + x->names_len, properties.at, properties.len + 1);
+    x->before_len = (uint32_t)before_len;
+    x->properties_len = (uint32_t)properties.len;
+    x->spec.properties = bytes_of(x->image + x->names_len, properties.len);
+    return true;
+}
+
+/* Takes the publish at the front of in, if it is the one that is remembered with any body, and whole; else answers 0.
+ */
+static inline size_t take_like_it(struct session *s, struct channel *c, const struct express *x, struct bytes in,
+                                  uint64_t size_max)
+{
+    size_t size_at = x->before_len, properties_at = size_at + sizeof(uint64_t);
+    size_t whole = properties_at + x->properties_len + 1;
+    if (size_at == 0 || in.len < whole || memcmp(in.at, x->before, size_at) != 0 ||
+        memcmp(in.at + properties_at, x->image + x->names_len, x->properties_len + 1) != 0)
         return 0;
+    uint64_t size = load_u64(in.at + size_at);
+    struct bytes body = {0};
+    if (size > 0) {
+        const uint64_t head = (uint64_t)FRAME_BODY << 48 | (uint64_t)c->number << 32 | size;
+        if (size > size_max || in.len - whole < FRAME_OVERHEAD + size || load_u64(in.at + whole) >> 8 != head ||
+            in.at[whole + FRAME_HEAD + size] != FRAME_END)
+            return 0;
+        body = bytes_of(in.at + whole + FRAME_HEAD, size);
+        whole += FRAME_OVERHEAD + size;
+    }
     publish_tell(s, c, message_create_whole(&x->spec, body), x->mandatory);
-    return in.len - rest.len;
+    if (s->publishes_left > 0)
+        publish_count(s);
+    return whole;
 }
 
 static size_t take_publishes(struct session *s, struct channel *c, struct bytes in, uint32_t payload_max)
 {
     uint64_t size_max = s->config->max_message_size;
-    size_t done = 0, used;
+    size_t done = 0;
     if (s->alarms != 0 || c->tx != NULL || s->assembled > SESSION_ASSEMBLY_MAX)
         return 0;
-    if (size_max > MESSAGE_INLINE_MAX)
-        size_max = MESSAGE_INLINE_MAX;
+    size_max = size_max < payload_max ? size_max : payload_max;
+    size_max = size_max < MESSAGE_INLINE_MAX ? size_max : MESSAGE_INLINE_MAX;
     if (c->express == NULL)
         c->express = alloc_zeroed(sizeof *c->express);
-    do {
-        used = take_publish(s, c, c->express, bytes_of(in.at + done, in.len - done), payload_max, size_max);
+    for (bool is_new = false; !s->is_slowed;) {
+        struct bytes rest = bytes_of(in.at + done, in.len - done);
+        size_t used = take_like_it(s, c, c->express, rest, size_max);
+        if (used == 0 && (is_new || !learn(s, c, c->express, rest, payload_max)))
+            break;
+        is_new = used == 0;
         done += used;
-    } while (used > 0 && !s->is_slowed);
+    }
     return done;
 }
 

@@ -18,7 +18,7 @@ struct express; /* what a channel remembers */
 struct session;
 
 /* What is remembered of a channel's last publish: not more than this. */
-enum { EXPRESS_METHOD_MAX = 520, EXPRESS_PROPERTIES_MAX = 512 };
+enum { EXPRESS_METHOD_MAX = 519, EXPRESS_PROPERTIES_MAX = 512 };
 
 /* Takes what it can off the front of in, on a session that is RUNNING and reads; answers how many bytes: 0 if the first
  * frame must go the ordinary road.  payload_max: of a frame.  Whether the session still reads is to be asked after it.

@@ -164,7 +164,7 @@ size_t input_take(struct session *s, struct bytes in)
     size_t done = 0;
     while (done < in.len && session_is_reading(s)) {
         struct bytes rest = bytes_of(in.at + done, in.len - done);
-        size_t used = s->state == RUNNING ? express_take(s, rest, payload_max(s)) : 0;
+        size_t used = s->state == RUNNING && !s->config->decodes_all ? express_take(s, rest, payload_max(s)) : 0;
         if (used == 0)
             used = s->state == GREETING ? handshake_take_header(s, rest) : take_one(s, rest);
         if (used == 0)

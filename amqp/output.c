@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/pool.h"
 
 enum { PIECES_MIN = 8 };
 
@@ -30,21 +31,19 @@ static struct output_piece *piece_at(const struct output *o, uint32_t i)
     return &o->pieces[(o->head + i) & (o->capacity - 1)];
 }
 
-static void blocks_free(struct output_block *b)
+static void block_free(struct output_block *b)
 {
-    while (b != NULL) {
-        struct output_block *next = b->next;
-        free(b);
-        b = next;
-    }
+    pool_free(b, sizeof *b + b->size);
 }
 
 void output_fini(struct output *o)
 {
     for (uint32_t i = 0; i < o->count; i++)
         message_unref(piece_at(o, i)->msg);
-    blocks_free(o->first);
-    blocks_free(o->spare);
+    for (struct output_block *b = o->first, *next; b != NULL; b = next) {
+        next = b->next;
+        block_free(b);
+    }
     free(o->pieces);
     output_init(o);
 }
@@ -88,18 +87,11 @@ static void seal(struct output *o)
 
 void output_grow(struct output *o, size_t n)
 {
-    struct output_block *b = o->spare;
+    struct output_block *b;
+    size_t size = n > OUTPUT_BLOCK - sizeof *b ? n : OUTPUT_BLOCK - sizeof *b;
     seal(o);
-    if (b != NULL && n <= b->size) {
-        o->spare = b->next;
-        o->spares--;
-    } else {
-        size_t size = n > OUTPUT_BLOCK ? n : OUTPUT_BLOCK;
-        b = alloc(sizeof *b + size);
-        b->size = size;
-    }
-    b->next = NULL;
-    b->unread = 0;
+    b = pool_alloc(sizeof *b + size);
+    *b = (struct output_block){.size = size};
     if (o->last != NULL)
         o->last->next = b;
     else
@@ -153,13 +145,7 @@ static void block_release(struct output *o)
     if (b == o->last)
         return;
     o->first = b->next;
-    if (b->size != OUTPUT_BLOCK || o->spares == OUTPUT_SPARES_MAX) {
-        free(b);
-        return;
-    }
-    b->next = o->spare;
-    o->spare = b;
-    o->spares++;
+    block_free(b);
 }
 
 static void block_wrote(struct output *o, size_t n)

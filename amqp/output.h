@@ -16,9 +16,8 @@
 #include "codec/cursor.h"
 
 enum {
-    OUTPUT_BLOCK = 16 * 1024, /* bytes of a block; a larger one is made for what does not fit */
+    OUTPUT_BLOCK = 16 * 1024, /* bytes that a block takes; a larger one is made for what does not fit */
     OUTPUT_COPY_MAX = 4096,   /* a larger body is written from where it lies */
-    OUTPUT_SPARES_MAX = 4,    /* written blocks that are kept while there is output */
 };
 
 struct output_block;
@@ -26,14 +25,12 @@ struct output_piece;
 
 struct output {
     struct output_block *first, *last; /* owned, oldest first */
-    struct output_block *spare;        /* owned */
     uint8_t *at, *end;                 /* the room that the last block has left … */
     const uint8_t *mark;               /* … and what lies before it, from here on, is in no piece yet … */
     uint64_t cost;                     /* … and has this cost */
     struct output_piece *pieces;       /* owned ring; NULL when empty */
     uint32_t head, count, capacity;    /* of pieces; the capacity is a power of two */
-    uint32_t spares;
-    uint64_t bytes; /* not yet written */
+    uint64_t bytes;                    /* not yet written */
 };
 
 void output_init(struct output *o);

@@ -8,9 +8,9 @@
 
 enum {
     CLASS_BASIC = 60,
-    SIZE_AT = 3,          /* of a frame's size in it */
-    METHOD_FIXED = 8 + 1, /* delivery tag, redelivered; the names have a length octet each */
-    HEADER_FIXED = 12,    /* class, weight, body size */
+    SIZE_AT = 3,                  /* of a frame's size in it */
+    METHOD_FIXED = 8 + 1 + 1 + 1, /* delivery tag, redelivered, lengths of exchange and routing key */
+    HEADER_FIXED = 12,            /* class, weight, body size */
 };
 
 /* The room was counted before: these need not look. */
@@ -42,24 +42,29 @@ static inline uint8_t *put_u64(uint8_t *at, uint64_t v)
     return at + sizeof be;
 }
 
-/* Names are short: two overlapping words are less than a call.  A name of no bytes may be anywhere. */
-static inline uint8_t *put_bytes(uint8_t *at, const uint8_t *from, size_t n)
+/* Names and small bodies are short: overlapping words are less than a call, which is for the rest. */
+static inline __attribute__((always_inline)) uint8_t *put_bytes(uint8_t *at, const uint8_t *from, size_t n)
 {
-    if (n > 32) {
-        memcpy(at, from, n);
-    } else if (n >= 16) {
+    if (n < 16) {
+        if (n >= 8) {
+            memcpy(at, from, 8);
+            memcpy(at + n - 8, from + n - 8, 8);
+        } else if (n >= 4) {
+            memcpy(at, from, 4);
+            memcpy(at + n - 4, from + n - 4, 4);
+        } else if (n > 0) {
+            at[0] = from[0];
+            at[n / 2] = from[n / 2];
+            at[n - 1] = from[n - 1];
+        }
+    } else if (n <= 32) {
         memcpy(at, from, 16);
         memcpy(at + n - 16, from + n - 16, 16);
-    } else if (n >= 8) {
-        memcpy(at, from, 8);
-        memcpy(at + n - 8, from + n - 8, 8);
-    } else if (n >= 4) {
-        memcpy(at, from, 4);
-        memcpy(at + n - 4, from + n - 4, 4);
-    } else if (n > 0) {
-        at[0] = from[0];
-        at[n / 2] = from[n / 2];
-        at[n - 1] = from[n - 1];
+    } else if (n <= 64) {
+        memcpy(at, from, 32);
+        memcpy(at + n - 32, from + n - 32, 32);
+    } else {
+        memcpy(at, from, n);
     }
     return at + n;
 }
@@ -81,26 +86,16 @@ size_t prepared_write(uint8_t *to, uint16_t channel, struct bytes consumer_tag)
     return PREPARED_HEAD + consumer_tag.len;
 }
 
-/* Of the method's payload. */
-static inline size_t method_size(struct bytes beginning, const struct message *m)
-{
-    return beginning.len - FRAME_HEAD + METHOD_FIXED + 1 + m->exchange_len + 1 + m->key_len;
-}
-
-size_t prepared_size(struct bytes beginning, const struct message *m)
-{
-    size_t body = m->body_size > 0 ? FRAME_OVERHEAD + (size_t)m->body_size : 0;
-    return FRAME_OVERHEAD + method_size(beginning, m) + FRAME_OVERHEAD + HEADER_FIXED + m->properties_len + body;
-}
-
-uint8_t *prepared_deliver(uint8_t *to, struct bytes beginning, uint64_t delivery_tag, bool redelivered,
-                          const struct message *m)
+/* The three frames: the body, if there is one, goes in one. */
+static inline uint8_t *put_delivery(uint8_t *at, struct bytes beginning, size_t method_size, uint64_t delivery_tag,
+                                    bool redelivered, const struct message *m)
 {
     struct bytes exchange = message_exchange(m), key = message_key(m), properties = message_properties(m);
     uint16_t channel = (uint16_t)(beginning.at[1] << 8 | beginning.at[2]);
+    uint8_t *start = at;
 
-    uint8_t *at = put_bytes(to, beginning.at, beginning.len);
-    put_u32(to + SIZE_AT, (uint32_t)method_size(beginning, m));
+    at = put_bytes(at, beginning.at, beginning.len);
+    put_u32(start + SIZE_AT, (uint32_t)method_size);
     at = put_u64(at, delivery_tag);
     at = put_u8(at, redelivered);
     at = put_u8(at, (uint8_t)exchange.len);
@@ -116,11 +111,24 @@ uint8_t *prepared_deliver(uint8_t *to, struct bytes beginning, uint64_t delivery
     at = put_u8(at, FRAME_END);
 
     if (m->body_size > 0) {
-        struct bytes body = message_body(m, 0);
-        CHECK(body.len == m->body_size);
+        struct bytes body = message_small_body(m);
         at = put_frame_head(at, FRAME_BODY, channel, body.len);
         at = put_bytes(at, body.at, body.len);
         at = put_u8(at, FRAME_END);
     }
     return at;
+}
+
+void prepared_deliver(struct output *o, struct bytes beginning, uint64_t delivery_tag, bool redelivered,
+                      const struct message *m)
+{
+    size_t names = (size_t)m->exchange_len + m->key_len;
+    size_t method_size = beginning.len - FRAME_HEAD + METHOD_FIXED + names;
+    size_t header_size = HEADER_FIXED + (size_t)m->properties_len;
+    size_t body = m->body_size > 0 ? FRAME_OVERHEAD + (size_t)m->body_size : 0;
+    size_t size = FRAME_OVERHEAD + method_size + FRAME_OVERHEAD + header_size + body;
+    uint8_t *at = output_room(o, size);
+    const uint8_t *end = put_delivery(at, beginning, method_size, delivery_tag, redelivered, m);
+    CHECK(end == at + size);
+    output_add(o, size, message_window_cost(m));
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "amqp/output.h"
 #include "base/bytes.h"
 #include "broker/port/message.h"
 
@@ -22,10 +23,8 @@ enum {
  * answers that. */
 size_t prepared_write(uint8_t *to, uint16_t channel, struct bytes consumer_tag);
 
-/* How long a delivery of m becomes, whose body goes in one frame or, when it is empty, in none. */
-size_t prepared_size(struct bytes beginning, const struct message *m);
-
-/* Writes it: prepared_size() bytes; answers where they end.  The body must lie in one piece (MESSAGE_INLINE_MAX). */
-uint8_t *prepared_deliver(uint8_t *to, struct bytes beginning, uint64_t delivery_tag, bool redelivered,
-                          const struct message *m);
+/* Appends a delivery of m, with its cost.  The body goes in one frame, or in none when it is empty; it must not be
+ * larger than MESSAGE_INLINE_MAX. */
+void prepared_deliver(struct output *o, struct bytes beginning, uint64_t delivery_tag, bool redelivered,
+                      const struct message *m);
 #endif

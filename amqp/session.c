@@ -1,8 +1,10 @@
+#define _GNU_SOURCE
 #include "amqp/session.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "amqp/answer.h"
 #include "amqp/consume.h"
@@ -116,17 +118,6 @@ void session_send(struct session *s, uint16_t channel, const union method *m)
 void session_send_bare(struct session *s, uint16_t channel, enum method_id id)
 {
     session_send(s, channel, &(union method){.id = id});
-}
-
-struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t number)
-{
-    struct origin from = {.outlet = s->id};
-    if (c != NULL) {
-        from.stream = c->stream;
-        from.channel = c->number;
-    }
-    uint64_t serial = c != NULL ? c->serial : 0;
-    return outbox_add(s->outbox, verb, from, serial << COOKIE_SERIAL | number);
 }
 
 static uint32_t weight(enum verb verb)
@@ -470,17 +461,28 @@ const char *session_peer_name(const struct session *s)
 
 enum { DESCRIPTION_ROOM = 1200, REST_ROOM = 1024, NAME_SHOWN = 128 };
 
+static void put_shown(struct pen *p, const char *before, const char *text)
+{
+    pen_bytes(p, bytes_of_string(before));
+    pen_bytes(p, bytes_of(text, strnlen(text, NAME_SHOWN)));
+}
+
 /* connection <conn-7> (… */
 static void describe(const struct session *s, const char *where, char to[DESCRIPTION_ROOM])
 {
-    bool has_name = s->client_name != NULL, has_scope = s->vhost != NULL && s->attachment != UNATTACHED;
-    int n = snprintf(to, DESCRIPTION_ROOM, "connection <%s> (%.*s", where, NAME_SHOWN, s->peer);
-    if (has_name)
-        n += snprintf(to + n, DESCRIPTION_ROOM - (size_t)n, " - %.*s", NAME_SHOWN, s->client_name);
-    if (has_scope)
-        n += snprintf(to + n, DESCRIPTION_ROOM - (size_t)n, ", vhost: '%.*s', user: '%.*s'", NAME_SHOWN, s->vhost,
-                      NAME_SHOWN, s->user);
-    snprintf(to + n, DESCRIPTION_ROOM - (size_t)n, ")");
+    bool has_scope = s->vhost != NULL && s->attachment != UNATTACHED;
+    struct pen p = pen_over(to, DESCRIPTION_ROOM);
+    put_shown(&p, "connection <", where);
+    put_shown(&p, "> (", s->peer);
+    if (s->client_name != NULL)
+        put_shown(&p, " - ", s->client_name);
+    if (has_scope) {
+        put_shown(&p, ", vhost: '", s->vhost);
+        put_shown(&p, "', user: '", s->user);
+        pen_bytes(&p, BYTES("'"));
+    }
+    pen_bytes(&p, bytes_of(")", 2)); /* and the end */
+    CHECK(!p.full);
 }
 
 void session_log(const struct session *s, enum log_level level, const char *before, const char *format, ...)
@@ -488,7 +490,9 @@ void session_log(const struct session *s, enum log_level level, const char *befo
     char where[32], description[DESCRIPTION_ROOM], rest[REST_ROOM] = "";
     if (!log_is_on(level))
         return;
-    snprintf(where, sizeof where, "conn-%u.%u", s->id.slot, s->id.generation);
+    char *at = str_number(stpcpy(where, "conn-"), s->id.slot);
+    *at++ = '.';
+    *str_number(at, s->id.generation) = '\0';
     describe(s, where, description);
     if (format != NULL) {
         va_list args;

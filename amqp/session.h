@@ -58,6 +58,7 @@ struct session_config {
     uint32_t frame_max;        /* 131072; 0: no limit */
     uint16_t heartbeat_s;      /* what is offered */
     uint64_t max_message_size; /* bytes of body */
+    bool decodes_all;          /* no short way is taken (amqp/express.h): for tests, which compare the two */
     bool live_prefetch;        /* basic.qos without global changes the consumers that are there, too */
     uint64_t handshake_timeout_ms;
     const char *product, *version;             /* what clients are told: RabbitMQ 3.13.7 (reference 2.2) */

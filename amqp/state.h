@@ -149,7 +149,17 @@ static inline uint32_t session_low(uint64_t cookie)
 struct command *session_ask(struct session *s, struct channel *c, enum verb verb, enum method_id asked, uint32_t low);
 
 /* A command that is not answered, but may fail; number: of a publish that is to be confirmed. */
-struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t number);
+static inline struct command *session_tell(struct session *s, const struct channel *c, enum verb verb, uint64_t number)
+{
+    struct origin from = {.outlet = s->id};
+    uint64_t cookie = number;
+    if (c != NULL) {
+        from.stream = c->stream;
+        from.channel = c->number;
+        cookie |= (uint64_t)c->serial << COOKIE_SERIAL;
+    }
+    return outbox_add(s->outbox, verb, from, cookie);
+}
 
 /* The one place that raises an exception.  Takes e.  c: the channel whose handler found it, which ends first, so that
  * what was asked on it before is answered before; NULL: it is about the connection as a whole. */

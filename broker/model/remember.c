@@ -141,6 +141,7 @@ void remember_place(struct broker *b, struct queue *q, uint64_t position, uint64
         sheaf_grow_places(to);
     to->places[to->n_places++] = (struct place){.queue = q->id, .position = position, .ttl_ms = ttl_ms};
     to->records[p->record].places++;
+    message_keep(p->msg);
     q->was_stored = true;
 }
 
@@ -155,6 +156,8 @@ void remember_fate(struct broker *b, enum record_kind kind, const struct entry *
     r->at = place_of(e);
     if (kind != RECORD_SETTLE)
         r->at.bytes = 0;
+    else if (!b->is_in_tx)
+        message_unkeep(e->msg);
 }
 
 void remember_settle(struct broker *b, const struct queue *q, uint64_t position, uint64_t bytes)

@@ -32,6 +32,7 @@ struct perf_counts {
     uint64_t consumed, settled;             /* deliveries; settled: acknowledged by the client */
     uint64_t redelivered;                   /* of those consumed */
     uint64_t sent, received;                /* bytes, on all connections */
+    uint64_t operations; /* churn: a connection opened and closed, a queue declared and deleted … */
 };
 
 /* A moment of the run: all counters as they were then. */
@@ -42,10 +43,9 @@ struct perf_sample {
     uint64_t server_cpu_ns, server_rss; /* 0: not known */
 };
 
-/* Churn: what happened so many times; idle: what is there. */
+/* What --churn could not do, and what --idle has made. */
 struct perf_churned {
-    uint64_t done; /* operations: a connection opened and closed, a queue declared and deleted … */
-    uint64_t failed;
+    uint64_t failed; /* operations that the broker refused or broke off: whole run */
 };
 struct perf_idled {
     uint64_t count;                 /* of what is there */
@@ -63,8 +63,9 @@ struct perf_result {
     unsigned samples_count, samples_room, from;
 
     /* Of what was measured. */
-    struct latency *latency;         /* owned; from publish, or when it was due, to delivery; NULL: not asked for */
-    struct latency *confirm_latency; /* owned; from publish, or when it was due, to confirm; NULL */
+    struct latency *latency;                  /* owned; from publish, or when it was due, to delivery; of churn: of an
+          operation; NULL: not asked for */
+    struct latency *confirm_latency;          /* owned; from publish, or when it was due, to confirm; NULL */
     struct perf_usage server_from, server_to; /* zeroed: no process is known */
     bool has_server;
     uint64_t sends, fills; /* system calls that wrote publishes, that read deliveries: whole run */

@@ -59,7 +59,8 @@ struct message {
         uint32_t missing; /* how much of the body is still to come, and then … */
         uint32_t entries; /* … the model's own, on its thread: how many queue entries hold the message */
     };
-    uint8_t data[]; /* exchange, routing key, properties, extra keys, inline body */
+    atomic_uint kept; /* places that records have given it and nobody has settled yet, and one; 0: there was none */
+    uint8_t data[];   /* exchange, routing key, properties, extra keys, inline body */
 };
 
 /* What a message is made of; everything is copied. */
@@ -104,6 +105,28 @@ static inline struct message *message_ref(struct message *m)
 static inline void message_ref_many(struct message *m, unsigned n)
 {
     atomic_fetch_add_explicit(&m->refs, n, memory_order_relaxed);
+}
+
+/* On the model's thread: a record gives it a place, and a record of its own, which belongs to no transaction, says that
+ * it is done with there. */
+static inline void message_keep(struct message *m)
+{
+    unsigned kept = atomic_load_explicit(&m->kept, memory_order_relaxed);
+    atomic_store_explicit(&m->kept, kept == 0 ? 2 : kept + 1, memory_order_relaxed);
+}
+
+static inline void message_unkeep(struct message *m)
+{
+    unsigned kept = atomic_load_explicit(&m->kept, memory_order_relaxed);
+    if (kept > 1)
+        atomic_store_explicit(&m->kept, kept - 1, memory_order_relaxed);
+}
+
+/* It had places, and is done with in all of them: what was not written of it need not be (docs/adr/0014).  Any thread.
+ */
+static inline bool message_is_settled(const struct message *m)
+{
+    return atomic_load_explicit(&m->kept, memory_order_relaxed) == 1;
 }
 
 /* Gives one reference back.  NULL is allowed. */
@@ -177,6 +200,14 @@ static inline struct bytes message_extra_keys(const struct message *m)
  *     for (uint64_t at = 0; (b = message_body(m, at)).len > 0; at += b.len) …
  * Walking a body of many chunks from its start is linear: keep a struct body_walk for that. */
 struct bytes message_body(const struct message *m, uint64_t offset);
+
+/* All of it, of a message whose body is not larger than MESSAGE_INLINE_MAX. */
+static inline struct bytes message_small_body(const struct message *m)
+{
+    const struct message_rare *r = message_rare(m);
+    const struct message *of = r != NULL && r->body_of != NULL ? r->body_of : m;
+    return (struct bytes){.at = of->data + message_names_size(of), .len = of->body_size};
+}
 
 struct body_walk {
     const struct message *m; /* borrowed */

@@ -50,6 +50,7 @@ void sheaf_clear(struct sheaf *s)
     drop_all(s);
     s->n = s->n_places = 0;
     s->bytes = 0;
+    s->has_loads = false;
     if (s->capacity > SHEAF_KEPT_MAX / sizeof(struct record)) {
         free(s->records);
         s->records = NULL;

@@ -87,6 +87,7 @@ struct sheaf {
     uint64_t last;    /* position of the last of them */
     uint64_t wall_ms; /* of the step */
     uint64_t bytes;   /* message_cost() of its publishes */
+    bool has_loads;   /* there may be a LOAD among them */
 };
 
 enum { SHEAF_KEPT_MAX = 4 << 20 }; /* bytes of room that sheaf_clear() keeps, of each kind */
@@ -106,6 +107,7 @@ static inline struct record *sheaf_add(struct sheaf *s, enum record_kind kind)
         sheaf_grow_records(s);
     struct record *r = &s->records[s->n++];
     *r = (struct record){.kind = (uint8_t)kind};
+    s->has_loads |= kind == RECORD_LOAD;
     return r;
 }
 

@@ -151,19 +151,22 @@ static enum store_verdict put_record(struct store *s, const struct record *r, co
     case RECORD_PUBLISH:
         return put_publish(s, r, places);
     case RECORD_SETTLE:
+        if (!image_settle(&s->image, r->at.queue, r->at.position))
+            return STORE_FINE; /* it was never written */
         run_add(&s->settles, r->at.queue, r->at.position, r->at.bytes);
-        image_settle(&s->image, r->at.queue, r->at.position);
         break;
     case RECORD_DELIVER:
         v = s->returns.len + s->returns.run.count > 0 ? put_runs(s, r->tx ? ITEM_TX : 0) : STORE_FINE;
         if (v != STORE_FINE) /* what is out again was given back before */
             return v;
+        if (!image_deliver(&s->image, r->at.queue, r->at.position))
+            return STORE_FINE;
         run_add(&s->delivers, r->at.queue, r->at.position, 0);
-        image_deliver(&s->image, r->at.queue, r->at.position);
         break;
     case RECORD_RETURN:
+        if (!image_return(&s->image, r->at.queue, r->at.position))
+            return STORE_FINE;
         run_add(&s->returns, r->at.queue, r->at.position, 0);
-        image_return(&s->image, r->at.queue, r->at.position);
         break;
     case RECORD_PURGE:
     case RECORD_TRIM:
@@ -188,6 +191,8 @@ void store_append(struct store *s, struct sheaf *records, store_answer_fn *answe
         s->waiting = alloc_array(s->waiting, s->waiting_room, sizeof *s->waiting);
     }
     s->waiting[s->n_waiting++] = *records;
+    s->waiting_bytes += records->bytes;
+    s->is_load_waiting |= records->has_loads;
     sheaf_init(records);
 }
 
@@ -281,9 +286,8 @@ static void settle_past(struct store *s, struct place at)
     struct stuck_place *p;
     do {
         p = stuck_find(&s->stuck, at.queue, at.position);
-        if (p == NULL) {
+        if (p == NULL && image_settle(&s->image, at.queue, at.position)) {
             run_add(&s->settles, at.queue, at.position, at.bytes);
-            image_settle(&s->image, at.queue, at.position);
             s->is_group_open = true;
         }
     } while (p != NULL && stuck_settle(&s->stuck, p, &at));
@@ -480,9 +484,21 @@ static void look_how_far(struct store *s)
 
 /* --- what waits */
 
+/* A message that has come and gone meanwhile need not be written, nor what became of it (docs/adr/0014): not part of a
+ * transaction, and not in the place of another, which would go with it. */
+static bool is_over(const struct record *r)
+{
+    return r->kind == RECORD_PUBLISH && !r->tx && r->at.queue == 0 && message_is_settled(r->msg);
+}
+
 static enum store_verdict put_next(struct store *s, const struct sheaf *h, struct record *r)
 {
     const struct place *places = h->places + s->next_place;
+    if (is_over(r)) {
+        s->is_awaited = true;
+        s->stats.spared++;
+        return STORE_FINE;
+    }
     if (s->is_tx_stuck) {
         stick(s, h, r, places);
         return STORE_FINE;
@@ -523,6 +539,10 @@ static enum store_verdict put_waiting(struct store *s)
         sheaf_fini(h);
     }
     s->n_waiting -= done;
+    if (s->n_waiting == 0) {
+        s->waiting_bytes = 0;
+        s->is_load_waiting = false;
+    }
     if (done > 0 && s->n_waiting > 0)
         memmove(s->waiting, s->waiting + done, s->n_waiting * sizeof *s->waiting);
     look_how_far(s);
@@ -576,6 +596,8 @@ enum store_verdict append_end_group(struct store *s)
 
 bool store_gather(struct store *s)
 {
+    if (s->verdict != STORE_FAILED && s->waiting_bytes <= LATE_BYTES && !s->is_load_waiting && s->n_loads == 0)
+        return true;
     if (s->verdict == STORE_FAILED || put_waiting(s) != STORE_FINE)
         return false;
     return s->n_loads == 0 && s->buffered < GATHER_BYTES;
@@ -590,7 +612,7 @@ enum store_verdict store_write(struct store *s)
         v = append_end_group(s);
     else if (v == STORE_FULL && journal_flush(s) == STORE_FAILED)
         v = STORE_FAILED;
-    if (v == STORE_FAILED || s->buffered > 0) /* what is not written yet cannot be loaded */
+    if (v == STORE_FAILED || !journal_is_flushed(s)) /* what is not written yet cannot be loaded */
         return v;
     answer_loads(s);
     if (v == STORE_FULL)

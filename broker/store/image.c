@@ -462,7 +462,7 @@ static void chunk_settle(struct image *im, struct chunk *c, uint64_t position)
         image_drop_chunk(im, c);
 }
 
-void image_settle(struct image *im, uint64_t queue, uint64_t position)
+bool image_settle(struct image *im, uint64_t queue, uint64_t position)
 {
     struct found f = message_find(im, queue, position);
     if (f.spot != NULL) {
@@ -471,6 +471,7 @@ void image_settle(struct image *im, uint64_t queue, uint64_t position)
     } else if (f.chunk != NULL) {
         chunk_settle(im, f.chunk, position);
     }
+    return f.spot != NULL || f.chunk != NULL;
 }
 
 /* Its fate, to be changed; NULL: it does not live. */
@@ -482,11 +483,12 @@ static uint16_t *message_fate(struct image *im, uint64_t queue, uint64_t positio
     return f.chunk != NULL ? &chunk_fates(f.chunk)[position - f.chunk->first] : NULL;
 }
 
-void image_deliver(struct image *im, uint64_t queue, uint64_t position)
+bool image_deliver(struct image *im, uint64_t queue, uint64_t position)
 {
     uint16_t *fate = message_fate(im, queue, position);
     if (fate != NULL)
         *fate |= FATE_OUT;
+    return fate != NULL;
 }
 
 static void fate_return(uint16_t *fate)
@@ -496,11 +498,12 @@ static void fate_return(uint16_t *fate)
         ++*fate;
 }
 
-void image_return(struct image *im, uint64_t queue, uint64_t position)
+bool image_return(struct image *im, uint64_t queue, uint64_t position)
 {
     uint16_t *fate = message_fate(im, queue, position);
     if (fate != NULL)
         fate_return(fate);
+    return fate != NULL;
 }
 
 void image_purge(struct image *im, uint64_t queue, uint64_t from)

@@ -144,9 +144,10 @@ void image_undefine(struct image *im, enum definition_class what, uint64_t queue
 
 /* A message comes to the end of its queue. */
 void image_publish(struct image *im, uint64_t queue, const struct spot *spot);
-void image_settle(struct image *im, uint64_t queue, uint64_t position);
-void image_deliver(struct image *im, uint64_t queue, uint64_t position);
-void image_return(struct image *im, uint64_t queue, uint64_t position);
+/* What becomes of it.  False: it does not live, and nothing has changed. */
+bool image_settle(struct image *im, uint64_t queue, uint64_t position);
+bool image_deliver(struct image *im, uint64_t queue, uint64_t position);
+bool image_return(struct image *im, uint64_t queue, uint64_t position);
 void image_purge(struct image *im, uint64_t queue, uint64_t from);
 void image_trim(struct image *im, uint64_t queue, uint64_t before);
 

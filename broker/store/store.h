@@ -103,8 +103,9 @@ enum store_verdict store_begin(struct store *s);
 typedef void store_answer_fn(void *arg, struct load *l);
 void store_append(struct store *s, struct sheaf *records, store_answer_fn *answer, void *arg);
 
-/* While a sync is under way: encodes what was appended and leaves it in the write buffer, for the next group.  False:
- * better not, somebody waits for a load, or it is much. */
+/* While a sync is under way: leaves what was appended for the next group.  A message that is done with before it is
+ * written is not written at all, so nothing is encoded while that is not much.  False: better not leave it, somebody
+ * waits for a load, or it is much. */
 bool store_gather(struct store *s);
 
 /* Ends the group and writes it.  STORE_FULL: there is no room for some of it, and nothing is lost: call again when
@@ -152,6 +153,7 @@ struct store_stats {
     uint64_t buffered_bytes; /* in the write buffer */
     uint64_t stuck;          /* records that wait for room */
     uint64_t lost_messages;
+    uint64_t spared;                                      /* messages that were done with before they were written */
     bool is_tight;                                        /* the last attempt to make room failed */
     uint64_t memory_bytes;                                /* of the image, about */
     uint64_t scrub_passes, scrubbed_bytes, scrub_damaged; /* damaged: spots that were found */

@@ -20,9 +20,9 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
-#include "tests/bench/bench.h"
-#include "tests/bench/link.h"
-#include "tests/bench/process.h"
+#include "broker/perf/die.h"
+#include "broker/perf/link.h"
+#include "broker/perf/process.h"
 
 enum {
     MESSAGES_MAX = 100000000,

@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "tests/bench/bench.h"
-#include "tests/bench/link.h"
-#include "tests/bench/link_tls.h"
-#include "tests/bench/process.h"
+#include "broker/perf/die.h"
+#include "broker/perf/link.h"
+#include "broker/perf/link_tls.h"
+#include "broker/perf/process.h"
 
 enum {
     PAIRS_MAX = 64,

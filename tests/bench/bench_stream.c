@@ -23,9 +23,9 @@
 #include "base/alloc.h"
 #include "codec/properties.h"
 #include "codec/table.h"
-#include "tests/bench/bench.h"
-#include "tests/bench/link.h"
-#include "tests/bench/process.h"
+#include "broker/perf/die.h"
+#include "broker/perf/link.h"
+#include "broker/perf/process.h"
 
 enum {
     MESSAGES_MAX = 100000000,

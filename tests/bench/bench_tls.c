@@ -16,10 +16,10 @@
 #include <sys/resource.h>
 
 #include "base/alloc.h"
-#include "tests/bench/bench.h"
-#include "tests/bench/link.h"
-#include "tests/bench/link_tls.h"
-#include "tests/bench/process.h"
+#include "broker/perf/die.h"
+#include "broker/perf/link.h"
+#include "broker/perf/link_tls.h"
+#include "broker/perf/process.h"
 
 enum { THREADS = 64, SECONDS_MAX = 3600, COUNT_MAX = 100000, WARM_UP_MS = 500, FILES_SPARE = 64 };
 
@@ -45,7 +45,7 @@ static void come(struct bench *b, struct link_ticket *ticket)
         link_init(&l, &to);
     } else {
         link_connect(&l, &to);
-        link_greet(&l);
+        link_greet(&l, NULL);
     }
     atomic_fetch_add(&b->came, 1);
     if (l.tls != NULL && link_tls_is_resumed(l.tls))

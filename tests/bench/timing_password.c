@@ -16,7 +16,7 @@
 
 #include "base/alloc.h"
 #include "broker/net/password.h"
-#include "tests/bench/bench.h"
+#include "broker/perf/die.h"
 
 #define T_MAX 4.5 /* beyond it two kinds differ, */
 #define DIFFERENCE_MIN                                                                                                 \

@@ -273,6 +273,8 @@ static void mark_changes(const struct store *s, const struct store *before)
         mark_hit(MARK_packed);
     if (s->checkpoint != before->checkpoint)
         mark_hit(MARK_checkpointed);
+    if (s->stats.spared > before->stats.spared)
+        mark_hit(MARK_spared);
 }
 
 bool storage_write(struct storage *s)

@@ -143,6 +143,123 @@ static void end(struct full *f)
     test_free(f);
 }
 
+/* Queue 1 has message 5 beside those of fill(), which is settled in the next sheaf, and durable. */
+static struct full *come_and_go(bool publishes_tx, bool settles_tx, struct place replaces)
+{
+    struct full *f = fill();
+    sim_disk_limit(f->disk, 0);
+    tend_all(f);
+    assert_int_equal(store_write(f->store), STORE_FINE);
+    tend_all(f);
+    struct record *r = publish(f, 2, 2, 10);
+    r->tx = publishes_tx;
+    r->at = replaces;
+    struct message *m = message_ref(r->msg);
+    message_keep(m);
+    if (publishes_tx)
+        add(f, RECORD_COMMIT, 0, 0);
+    f->sheaf.last = f->position;
+    store_append(f->store, &f->sheaf, on_answer, f);
+    assert_true(store_gather(f->store));
+    add(f, RECORD_DELIVER, 2, 2);
+    add(f, RECORD_SETTLE, 2, 2)->tx = settles_tx;
+    if (settles_tx)
+        add(f, RECORD_COMMIT, 0, 0);
+    else
+        message_unkeep(m);
+    message_unref(m);
+    assert_int_equal(write_all(f), STORE_FINE);
+    return f;
+}
+
+static const struct place nothing = {0};
+
+TEST(a_message_that_is_done_with_before_it_is_written_is_spared)
+{
+    struct full *f = come_and_go(false, false, nothing);
+    assert_int_equal(store_stats(f->store).spared, 1);
+    uint64_t lsn = f->store->lsn;
+    assert_int_equal(f->store->settles.run.count + f->store->delivers.run.count, 0);
+    assert_int_equal(store_write(f->store), STORE_FINE);
+    assert_int_equal(f->store->lsn, lsn);
+    assert_true(store_durable(f->store) < f->position);
+    sync_all(f);
+    assert_int_equal(store_durable(f->store), f->position);
+    crash(f);
+    assert_int_equal(messages(f, 1), 5);
+    assert_int_equal(messages(f, 2), 1);
+    assert_int_equal(image_queue_find(&f->store->image, 2)->next_position, 2); /* 2 was never there */
+    end(f);
+}
+
+TEST(what_a_transaction_publishes_or_settles_is_not_spared)
+{
+    struct full *f = come_and_go(true, false, nothing);
+    assert_int_equal(store_stats(f->store).spared, 0);
+    end(f);
+    f = come_and_go(false, true, nothing);
+    assert_int_equal(store_stats(f->store).spared, 0);
+    end(f);
+}
+
+TEST(what_replaces_another_is_not_spared)
+{
+    struct full *f = come_and_go(false, false, (struct place){.queue = 1, .position = 1, .bytes = 100});
+    assert_int_equal(store_stats(f->store).spared, 0);
+    sync_all(f);
+    crash(f);
+    assert_int_equal(messages(f, 1), 4);
+    assert_int_equal(messages(f, 2), 1);
+    end(f);
+}
+
+TEST(what_has_a_place_left_is_not_spared)
+{
+    struct full *f = fill();
+    sim_disk_limit(f->disk, 0);
+    tend_all(f);
+    struct message *m = message_ref(publish(f, 2, 2, 10)->msg);
+    sheaf_place(&f->sheaf, (struct place){.queue = 3, .position = 1, .ttl_ms = PLACE_NO_TTL});
+    message_keep(m);
+    message_keep(m);
+    add(f, RECORD_SETTLE, 2, 2);
+    message_unkeep(m);
+    message_unref(m);
+    assert_int_equal(write_all(f), STORE_FINE);
+    sync_all(f);
+    crash(f);
+    assert_int_equal(messages(f, 2), 1);
+    assert_int_equal(messages(f, 3), 1);
+    end(f);
+}
+
+TEST(a_message_of_which_nothing_is_known_is_not_spared)
+{
+    struct full *f = fill(); /* its messages were never kept */
+    assert_int_equal(store_stats(f->store).spared, 0);
+    end(f);
+}
+
+TEST(whoever_waits_for_a_load_does_not_wait_for_a_sync)
+{
+    struct full *f = fill();
+    sim_disk_limit(f->disk, 0);
+    tend_all(f);
+    publish(f, 2, 2, 10);
+    f->sheaf.last = f->position;
+    store_append(f->store, &f->sheaf, on_answer, f);
+    assert_true(store_gather(f->store));
+    add(f, RECORD_LOAD, 2, 2)->load.messages_max = 10;
+    f->sheaf.records[0].load.bytes_max = 1 << 20;
+    f->sheaf.last = f->position;
+    store_append(f->store, &f->sheaf, on_answer, f);
+    assert_false(store_gather(f->store));
+    assert_int_equal(store_write(f->store), STORE_FINE);
+    assert_int_equal(f->answer->n, 1);
+    load_destroy(f->answer);
+    end(f);
+}
+
 TEST(changes_are_written_though_a_publish_is_stuck)
 {
     struct full *f = fill();
@@ -358,6 +475,12 @@ TEST(publishes_leave_a_segment_to_those_who_make_room)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_that_is_done_with_before_it_is_written_is_spared),
+        cmocka_unit_test(what_a_transaction_publishes_or_settles_is_not_spared),
+        cmocka_unit_test(what_replaces_another_is_not_spared),
+        cmocka_unit_test(what_has_a_place_left_is_not_spared),
+        cmocka_unit_test(a_message_of_which_nothing_is_known_is_not_spared),
+        cmocka_unit_test(whoever_waits_for_a_load_does_not_wait_for_a_sync),
         cmocka_unit_test(changes_are_written_though_a_publish_is_stuck),
         cmocka_unit_test(a_trim_overtakes_what_is_stuck_and_takes_it_along),
         cmocka_unit_test(what_is_stuck_is_written_in_order_when_there_is_room),

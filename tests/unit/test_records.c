@@ -127,6 +127,30 @@ static struct queue_options dead_lettered(const char *key)
     return o;
 }
 
+static struct tx *tx_of(struct command *c, size_t n)
+{
+    struct tx *t = calloc(1, sizeof *t);
+    assert_non_null(t);
+    t->commands = calloc(n, sizeof *c);
+    assert_non_null(t->commands);
+    memcpy(t->commands, c, n * sizeof *c);
+    t->n = n;
+    return t;
+}
+
+/* Publishes a message, has a consumer deal with it so, and says whether it is settled for good then (adr/0014). */
+static bool is_settled_when(struct pair *p, const char *exchange, enum outcome outcome)
+{
+    struct message *m = message(exchange, "q", "body", true);
+    world_forget(&p->w);
+    world_do(&p->w, (struct command){.verb = PUBLISH, .publish = {.msg = message_ref(m)}}, 0, 0);
+    assert_false(message_is_settled(m));
+    world_settle(&p->w, 0, next_ticket(p), outcome);
+    bool is_settled = message_is_settled(m);
+    message_unref(m);
+    return is_settled;
+}
+
 /* --- definitions */
 
 TEST(without_records_nothing_is_said_and_nothing_waits)
@@ -402,6 +426,58 @@ TEST(a_delivery_an_ack_and_what_comes_back)
     pair_fini(&p);
 }
 
+TEST(an_acknowledged_message_is_settled_for_good)
+{
+    struct pair p;
+    pair_init(&p);
+    queues(&p, "q", NULL);
+    world_consume(&p.w, 0, "q", 0, 0, false);
+    assert_true(is_settled_when(&p, "", ACCEPTED));
+    assert_true(is_settled_when(&p, "", REJECTED)); /* it goes nowhere */
+    assert_false(is_settled_when(&p, "", REQUEUED));
+    pair_fini(&p);
+}
+
+TEST(what_is_left_in_another_queue_is_not_settled_for_good)
+{
+    struct pair p;
+    pair_init(&p);
+    queues(&p, "q", "other");
+    world_bind(&p.w, "q", "amq.fanout", "");
+    world_bind(&p.w, "other", "amq.fanout", "");
+    world_consume(&p.w, 0, "q", 0, 0, false);
+    assert_false(is_settled_when(&p, "amq.fanout", ACCEPTED));
+    pair_fini(&p);
+}
+
+TEST(what_becomes_a_dead_letter_is_not_settled_for_good)
+{
+    struct pair p;
+    pair_init(&p);
+    queue(&p, "q", dead_lettered("dlq"));
+    queue(&p, "dlq", plain);
+    world_consume(&p.w, 0, "q", 0, 0, false);
+    assert_false(is_settled_when(&p, "", REJECTED));
+    assert_true(is_settled_when(&p, "", ACCEPTED));
+    pair_fini(&p);
+}
+
+TEST(what_a_transaction_settles_is_not_settled_for_good)
+{
+    struct pair p;
+    pair_init(&p);
+    queues(&p, "q", NULL);
+    world_consume(&p.w, 0, "q", 0, 0, false);
+    struct message *m = message("", "q", "body", true);
+    world_do(&p.w, (struct command){.verb = PUBLISH, .publish = {.msg = message_ref(m)}}, 0, 0);
+    struct command c[] = {{.verb = SETTLE, .settle = {.ticket = next_ticket(&p), .outcome = ACCEPTED}}};
+    assert_int_equal(say(&p, (struct command){.verb = COMMIT, .tx = tx_of(c, 1)}, 0)->what, DONE);
+    EXPECT(&p, "publish 1:0, deliver 1:0, tx settle 1:0, commit");
+    assert_false(message_is_settled(m));
+    message_unref(m);
+    pair_fini(&p);
+}
+
 TEST(a_rejected_message_is_settled)
 {
     struct pair p;
@@ -528,17 +604,6 @@ TEST(a_refused_message_is_dead_lettered_without_a_source)
 }
 
 /* --- transactions */
-
-static struct tx *tx_of(struct command *c, size_t n)
-{
-    struct tx *t = calloc(1, sizeof *t);
-    assert_non_null(t);
-    t->commands = calloc(n, sizeof *c);
-    assert_non_null(t->commands);
-    memcpy(t->commands, c, n * sizeof *c);
-    t->n = n;
-    return t;
-}
 
 static struct command held(struct pair *p, const char *key)
 {
@@ -676,6 +741,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_confirm_waits_for_its_record_alone),
         cmocka_unit_test(a_refusal_waits_for_those_who_took_it),
         cmocka_unit_test(a_delivery_an_ack_and_what_comes_back),
+        cmocka_unit_test(an_acknowledged_message_is_settled_for_good),
+        cmocka_unit_test(what_is_left_in_another_queue_is_not_settled_for_good),
+        cmocka_unit_test(what_becomes_a_dead_letter_is_not_settled_for_good),
+        cmocka_unit_test(what_a_transaction_settles_is_not_settled_for_good),
         cmocka_unit_test(a_rejected_message_is_settled),
         cmocka_unit_test(a_purge_settles_what_is_ready_and_leaves_what_is_out),
         cmocka_unit_test(a_queue_takes_its_messages_along),
