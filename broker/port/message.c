@@ -23,8 +23,8 @@ static struct message_rare *rare_of(struct message *m)
 static inline struct message *allocate(const struct message_spec *spec, bool is_rare, uint64_t body_size,
                                        size_t inline_size)
 {
-    CHECK(spec->exchange.len <= 255 && spec->routing_key.len <= 255 && body_size <= MESSAGE_BODY_MAX);
-    CHECK(spec->properties.len <= UINT32_MAX && spec->extra_keys.len <= UINT32_MAX);
+    CHECK((spec->exchange.len | spec->routing_key.len) <= 255);
+    CHECK((spec->properties.len | spec->extra_keys.len | body_size) <= MESSAGE_BODY_MAX); /* all bits set: so is each */
     size_t names = spec->exchange.len + spec->routing_key.len + spec->properties.len + spec->extra_keys.len;
     void *at = pool_alloc(size_with(is_rare, names, inline_size));
     if (is_rare)
@@ -73,7 +73,8 @@ struct message *message_create_whole(const struct message_spec *spec, struct byt
     size_t names = spec->exchange.len + spec->routing_key.len, head = names + spec->properties.len;
     CHECK(spec->properties.at == spec->exchange.at + names && body.len <= MESSAGE_INLINE_MAX);
     CHECK(spec->extra_keys.len == 0 && spec->cc_count == 0 && spec->deaths == 0);
-    struct message *m = allocate(spec, spec->expiration_ms != MESSAGE_NO_EXPIRATION, body.len, body.len);
+    struct message *m = spec->expiration_ms == MESSAGE_NO_EXPIRATION ? allocate(spec, false, body.len, body.len)
+                                                                     : allocate(spec, true, body.len, body.len);
     memcpy(m->data, spec->exchange.at, head);
     if (body.len > 0)
         memcpy(m->data + head, body.at, body.len);
