@@ -23,8 +23,8 @@ static struct message_rare *rare_of(struct message *m)
 static inline struct message *allocate(const struct message_spec *spec, bool is_rare, uint64_t body_size,
                                        size_t inline_size)
 {
-    CHECK(spec->exchange.len <= 255 && spec->routing_key.len <= 255 && body_size <= MESSAGE_BODY_MAX);
-    CHECK(spec->properties.len <= UINT32_MAX && spec->extra_keys.len <= UINT32_MAX);
+    CHECK((spec->exchange.len | spec->routing_key.len) <= 255);
+    CHECK((spec->properties.len | spec->extra_keys.len | body_size) <= MESSAGE_BODY_MAX); /* all bits set: so is each */
     size_t names = spec->exchange.len + spec->routing_key.len + spec->properties.len + spec->extra_keys.len;
     void *at = pool_alloc(size_with(is_rare, names, inline_size));
     if (is_rare)
