@@ -165,7 +165,7 @@ uint64_t queue_reckon_deadline(const struct queue *q, const struct message *msg)
 
 static inline uint64_t queue_deadline(const struct queue *q, const struct message *msg)
 {
-    bool has_none = q->options.message_ttl_ms == SPEC_NONE && message_rare(msg) == NULL;
+    bool has_none = q->options->message_ttl_ms == SPEC_NONE && message_rare(msg) == NULL;
     return has_none ? ENTRY_NEVER : queue_reckon_deadline(q, msg);
 }
 
