@@ -163,7 +163,7 @@ void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e)
 
 bool consumer_set_limit(struct broker *b, struct consumer *c, uint32_t limit)
 {
-    if (c->no_ack || (limit == 0 && c->queue->options.type == QUEUE_STREAM))
+    if (c->no_ack || (limit == 0 && c->queue->options->type == QUEUE_STREAM))
         return false;
     c->limit = limit;
     if (!link_is_linked(&c->waiting))

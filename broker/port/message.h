@@ -32,7 +32,8 @@ enum message_flag {
 
 struct message_chunk {
     struct message_chunk *next;
-    uint32_t size; /* bytes it holds, all there once the message is whole */
+    uint32_t size;   /* bytes it holds, once the message is whole */
+    uint32_t filled; /* bytes that are there */
     uint8_t at[];
 };
 
@@ -86,6 +87,11 @@ struct message *message_create_with_body(const struct message_spec *spec, struct
 
 /* Appends b to the body.  b.len must not go beyond what is still missing. */
 void message_fill(struct message *m, struct bytes b);
+
+/* The same for bytes that come from elsewhere: where the next ones belong, and how many lie there in one piece, at
+ * least one and none beyond the body, which must not be whole; then, that n of them were put there. */
+uint8_t *message_room(struct message *m, size_t *n);
+void message_grew(struct message *m, size_t n);
 
 static inline uint64_t message_missing(const struct message *m)
 {
