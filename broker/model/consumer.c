@@ -134,6 +134,12 @@ struct consumer *consumer_next(struct broker *b, struct queue *q)
     return NULL;
 }
 
+void consumer_end_turn(struct consumer *c)
+{
+    list_remove(&c->waiting);
+    ring_insert(c);
+}
+
 void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e)
 {
     struct event *ev = broker_tell(b, DELIVERED, stream_origin(c->stream));
@@ -151,15 +157,13 @@ void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e)
         entry_end(b, e);
     else
         ev->delivered.ticket = queue_send_out(b, e, c, c->stream);
-    if (c->waiting.next != c->waiting.prev) { /* not alone on the ring: to the end of its turn */
-        list_remove(&c->waiting);
-        ring_insert(c);
-    }
+    if (c->waiting.next != c->waiting.prev) /* not alone on the ring */
+        consumer_end_turn(c);
 }
 
 bool consumer_set_limit(struct broker *b, struct consumer *c, uint32_t limit)
 {
-    if (c->no_ack || (limit == 0 && c->queue->options.type == QUEUE_STREAM))
+    if (c->no_ack || (limit == 0 && c->queue->options->type == QUEUE_STREAM))
         return false;
     c->limit = limit;
     if (!link_is_linked(&c->waiting))

@@ -43,34 +43,34 @@ struct stream {
     bool poisoned;                   /* ignored until RESET */
     bool confirms, is_transactional; /* it has published so: for listings */
     bool has_begun;                  /* a command came for it, and its user's channels were counted */
+    struct remembered_route *route;  /* owned; NULL until the first publish */
     struct list parked;              /* commands that wait for a GET, itself the first (parked.h) */
     uint64_t after;                  /* position that the last answer waits for: what is told behind it waits too */
+    uint64_t stamped;                /* the highest position that anything told to it waits for */
+    uint32_t credit_limit;           /* 0: none */
+    uint32_t credit_used;            /* what its consumers have out */
     struct list out;                 /* its entries that are out, oldest first */
+    struct list starved;             /* consumers that wait for its credit */
     struct list consumers;
-    struct list starved;            /* consumers that wait for its credit */
-    uint32_t credit_limit;          /* 0: none */
-    uint32_t credit_used;           /* what its consumers have out */
-    struct remembered_route *route; /* owned; NULL until the first publish */
     struct held_routes held;
     struct link resumed; /* on broker->resumed */
-    uint64_t stamped;    /* the highest position that anything told to it waits for */
 };
 
 struct outlet {
     outlet_id id;
+    int64_t window;              /* bytes of deliveries that it may still be sent */
+    struct stream **streams;     /* owned, by number; NULL where there is none */
+    size_t stream_count;         /* slots in streams[] */
     struct vhost *vhost;         /* borrowed */
     struct access *access;       /* borrowed: what it may do there; lives as long as it is not expelled */
+    struct list stalled;         /* consumers that wait for the window */
     struct link in_access;       /* on access->outlets */
     struct spec *facts;          /* owned: what ATTACH said; its arguments are what listings show */
     uint64_t since_ms;           /* by the wall clock */
-    struct stream **streams;     /* owned, by number; NULL where there is none */
-    size_t stream_count;         /* slots in streams[] */
     struct consumer **consumers; /* owned array, by number; NULL where there is none */
     size_t consumer_count;       /* slots in consumers[] */
     struct list exclusive_queues;
-    struct list stalled; /* consumers that wait for the window */
-    int64_t window;      /* bytes of deliveries that it may still be sent */
-    uint64_t stamped;    /* as of the streams that are gone */
+    uint64_t stamped; /* as of the streams that are gone */
     struct slowness slow;
 };
 

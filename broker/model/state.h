@@ -48,7 +48,7 @@ struct broker {
     uint64_t hash_seed;
     uint64_t memory_high;
 
-    bool expires_at_head, delays_anywhere; /* as configured */
+    bool expires_at_head, delays_anywhere, takes_detours; /* as configured */
     bool records, is_in_tx, is_shut_down;
     uint64_t position; /* records so far */
     uint64_t changed;  /* what the answer of this command waits for */
@@ -112,14 +112,19 @@ uint64_t broker_random(struct broker *b, uint64_t n);
 
 void effects_grow(struct effects *e);
 
+/* Room for another event, which is not zeroed. */
+static inline struct event *effects_add(struct effects *e)
+{
+    if (e->n == e->capacity)
+        effects_grow(e);
+    return &e->events[e->n++];
+}
+
 /* Another event for a client; the caller fills in the rest.  The origin is copied member by member: as a whole it would
  * be read in pieces that do not fit those it was written in, which stalls the processor on every message. */
 static inline struct event *broker_tell(struct broker *b, enum happening what, struct origin to)
 {
-    struct effects *out = b->effects;
-    if (out->n == out->capacity)
-        effects_grow(out);
-    struct event *e = &out->events[out->n++];
+    struct event *e = effects_add(b->effects);
     *e = (struct event){.what = what};
     e->to.outlet.slot = to.outlet.slot;
     e->to.outlet.generation = to.outlet.generation;

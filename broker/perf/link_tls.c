@@ -105,7 +105,7 @@ static bool expect_host(SSL *ssl, const char *host)
            SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1;
 }
 
-struct link_tls_io *link_tls_open(const struct link_tls *t, int fd, const char *host, struct link_ticket *ticket)
+struct link_tls_io *link_tls_begin(const struct link_tls *t, int fd, const char *host, struct link_ticket *ticket)
 {
     struct link_tls_io *io = alloc(sizeof *io);
     *io = (struct link_tls_io){.ssl = SSL_new(t->context), .fd = fd};
@@ -115,13 +115,23 @@ struct link_tls_io *link_tls_open(const struct link_tls *t, int fd, const char *
     SSL_set_app_data(io->ssl, ticket);
     if (ticket != NULL && ticket->session != NULL && SSL_set_session(io->ssl, ticket->session) != 1)
         die_tls("a ticket");
-    for (int rc; (rc = SSL_connect(io->ssl)) != 1;) {
-        int error = SSL_get_error(io->ssl, rc);
-        if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
-            die_tls("TLS handshake");
-        if (!wait_for(io, error, LINK_PATIENCE_MS))
+    return io;
+}
+
+short link_tls_shake(struct link_tls_io *io)
+{
+    int rc = SSL_connect(io->ssl), error = rc != 1 ? SSL_get_error(io->ssl, rc) : SSL_ERROR_NONE;
+    if (rc != 1 && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+        die_tls("TLS handshake");
+    return rc == 1 ? 0 : error == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN;
+}
+
+struct link_tls_io *link_tls_open(const struct link_tls *t, int fd, const char *host, struct link_ticket *ticket)
+{
+    struct link_tls_io *io = link_tls_begin(t, fd, host, ticket);
+    for (short events; (events = link_tls_shake(io)) != 0;)
+        if (!wait_for(io, events == POLLOUT ? SSL_ERROR_WANT_WRITE : SSL_ERROR_WANT_READ, LINK_PATIENCE_MS))
             die("TLS handshake: the broker does not answer");
-    }
     return io;
 }
 
