@@ -59,7 +59,7 @@ enum verb {
                  consumers have it now. */
     EXPEL,    /* spec: name of a connection, source a user, vhost; empty: any; objection is what its client is told.
                  limit: of how many at most, 0: all.  Answered: messages is how many. */
-};
+} __attribute__((packed));
 
 enum outcome {
     ACCEPTED,    /* done with */
@@ -68,6 +68,9 @@ enum outcome {
     REJECTED,    /* dropped, or dead-lettered */
     HELD, /* settled by an open transaction: it stays out, and RECOVER leaves it alone, until COMMIT or ROLLBACK */
 };
+
+/* Tickets of one SETTLE at most: a batch is bounded by its commands, so they must be. */
+enum { SETTLE_MORE_MAX = 31 };
 
 /* What a connection may have out unwritten before deliveries to it pause, in message_window_cost() bytes. */
 enum { WINDOW_BYTES = 1 << 20 };
@@ -107,6 +110,8 @@ struct command {
         struct {
             ticket ticket;
             enum outcome outcome;
+            uint32_t more_count; /* and so many other tickets likewise, in this order */
+            ticket *more;        /* moves to the model; NULL: none */
         } settle;
         struct {
             uint64_t bytes;
