@@ -35,7 +35,7 @@ void letters_state_fini(struct broker *b)
 
 bool letters_must_arrive(const struct queue *q)
 {
-    const struct queue_options *o = &q->options;
+    const struct queue_options *o = q->options;
     return o->at_least_once && o->has_dead_letter_exchange && o->overflow == OVERFLOW_REJECT_PUBLISH;
 }
 

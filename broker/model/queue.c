@@ -40,7 +40,7 @@ static void on_lease(struct broker *b, struct wakeup *t)
         return;
     if (q->unused_since == LEASE_NOT_BEGUN)
         q->unused_since = b->now.ms;
-    uint64_t end = q->unused_since + q->options.expires_ms;
+    uint64_t end = q->unused_since + q->options->expires_ms;
     if (b->now.ms < end)
         wakeup_set(b, &q->lease, end);
     else
@@ -54,7 +54,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     q->id = id;
     q->vhost = v;
     vhost_pin(v);
-    q->spec = spec_create(spec);
+    q->spec = queue_spec_create(spec);
     q->spec->durable = spec->durable && owner == NULL; /* an exclusive queue never survives */
     q->name = q->spec->name;
     q->owner = owner;
@@ -75,10 +75,9 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     wakeup_init(&q->expiry, on_expiry);
     wakeup_init(&q->lease, on_lease);
     overdue_init(q);
-    q->options = q->spec->options;
-    queue_complete_options(b, &q->options);
+    queue_set_options(b, q, q->spec->options);
     link_init(&q->in_letters);
-    q->kind = q->options.type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
+    q->kind = q->options->type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
     if (q->kind == &queue_stream)
         q->log = log_create(b, q);
     q->dedup = dedup_create_for_queue(b, q);
@@ -113,7 +112,7 @@ struct queue *queue_find_by_id(const struct broker *b, uint64_t id)
 bool queue_is_plain(const struct queue *q)
 {
     return q->kind == &queue_ordinary && q->groups == NULL && q->dedup == NULL && !q->is_paused && !q->gone &&
-           q->options.overflow == OVERFLOW_DROP_HEAD && !q->options.single_active_consumer;
+           q->options->overflow == OVERFLOW_DROP_HEAD && !q->options->single_active_consumer;
 }
 
 char *queue_describe(const struct queue *q)
@@ -134,7 +133,7 @@ bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 
 uint64_t queue_told_returns(const struct queue *q, const struct entry *e)
 {
-    bool tells = q->options.type == QUEUE_QUORUM || q->options.has_delivery_limit;
+    bool tells = q->options->type == QUEUE_QUORUM || q->options->has_delivery_limit;
     return tells ? e->deliveries : 0;
 }
 
@@ -209,7 +208,7 @@ static void queue_return(struct broker *b, struct entry *e, bool has_failed)
     e->redelivered = true;
     if (e->deliveries < UINT16_MAX)
         e->deliveries++;
-    if (e->deliveries > q->options.delivery_limit) {
+    if (e->deliveries > q->options->delivery_limit) {
         queue_die(b, e, DEATH_DELIVERY_LIMIT);
         return;
     }
@@ -271,7 +270,7 @@ void queue_set_paused(struct broker *b, struct queue *q, bool is_paused)
 
 void queue_touch(struct broker *b, struct queue *q)
 {
-    uint64_t expires = q->options.expires_ms;
+    uint64_t expires = q->options->expires_ms;
     q->unused_since = b->now.ms;
     if (expires != SPEC_NONE && q->consumer_count == 0 && !heap_has(&q->lease.node))
         wakeup_set(b, &q->lease, b->now.ms + expires);
@@ -290,7 +289,7 @@ void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c)
     if (c->exclusive)
         q->exclusive_consumer = c;
     b->totals.consumers += !q->spec->is_reply;
-    if (q->options.single_active_consumer)
+    if (q->options->single_active_consumer)
         active_consider(q, c);
     queue_mark_dirty(b, q);
 }
@@ -326,6 +325,7 @@ static void queue_free(struct queue *q)
     policy_pair_unref(q->policies);
     heap_fini(&q->waiting);
     vhost_unpin(q->vhost);
+    free(q->own_options);
     free(q->spec);
     free(q);
 }

@@ -18,6 +18,7 @@
 #include "broker/model/entry.h"
 #include "broker/model/expiring.h"
 #include "broker/model/pace.h"
+#include "broker/model/queue_spec.h"
 #include "broker/model/ready.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
@@ -63,19 +64,20 @@ struct queue {
     struct link dirty; /* on broker->dirty */
 
     /* What every other message does. */
-    struct vhost *vhost;   /* borrowed */
-    struct spec *spec;     /* owned: as it was declared */
-    struct log *log;       /* owned: of a stream, whose messages are there, ready all of them; else NULL */
-    struct groups *groups; /* owned; NULL: a message's group means nothing */
-    struct dedup *dedup;   /* owned; NULL: it takes duplicates */
-    uint64_t ready_bytes;  /* of the bodies of what is ready */
+    struct vhost *vhost;     /* borrowed */
+    struct queue_spec *spec; /* owned: as it was declared */
+    struct log *log;         /* owned: of a stream, whose messages are there, ready all of them; else NULL */
+    struct groups *groups;   /* owned; NULL: a message's group means nothing */
+    struct dedup *dedup;     /* owned; NULL: it takes duplicates */
+    uint64_t ready_bytes;    /* of the bodies of what is ready */
     uint64_t out_count;
     uint64_t id;     /* never used again */
     struct list out; /* OUT entries, in the order in which they went */
     struct ready ready;
-    struct cold cold;             /* what is ready, but not in memory */
-    struct expiring expiring;     /* what expires out of order (expiring.h) */
-    struct queue_options options; /* in force: as it was declared, and by policies */
+    struct cold cold;                    /* what is ready, but not in memory */
+    struct expiring expiring;            /* what expires out of order (expiring.h) */
+    const struct queue_options *options; /* in force: the spec's, or, with policies, own_options */
+    struct queue_options *own_options;   /* owned; NULL: none */
 
     struct bytes name;            /* in spec */
     struct map_node in_vhost;     /* in vhost->queues; of a reply address (reply.h) in vhost->replies */
@@ -163,7 +165,7 @@ uint64_t queue_reckon_deadline(const struct queue *q, const struct message *msg)
 
 static inline uint64_t queue_deadline(const struct queue *q, const struct message *msg)
 {
-    bool has_none = q->options.message_ttl_ms == SPEC_NONE && message_rare(msg) == NULL;
+    bool has_none = q->options->message_ttl_ms == SPEC_NONE && message_rare(msg) == NULL;
     return has_none ? ENTRY_NEVER : queue_reckon_deadline(q, msg);
 }
 

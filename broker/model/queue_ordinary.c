@@ -195,14 +195,14 @@ struct entry *queue_take(struct broker *b, struct queue *q)
 
 bool queue_is_over(const struct queue *q)
 {
-    const struct queue_options *o = &q->options;
+    const struct queue_options *o = q->options;
     return q->ready_count > o->max_length || q->ready_bytes > o->max_length_bytes ||
            (q->spec->is_reply && q->cold.warm_cost > REPLY_BACKLOG_COST_MAX);
 }
 
 static void queue_drop_head(struct broker *b, struct queue *q)
 {
-    if (q->options.overflow != OVERFLOW_DROP_HEAD)
+    if (q->options->overflow != OVERFLOW_DROP_HEAD)
         return;
     struct entry *head;
     while (queue_is_over(q) && (head = queue_head(q)) != NULL) { /* without a head all is cold: when it has come */
@@ -214,7 +214,7 @@ static void queue_drop_head(struct broker *b, struct queue *q)
 /* Publishers must not be faster than what has to go comes from disk to be dropped. */
 static void queue_judge_behind(struct broker *b, struct queue *q)
 {
-    bool must_go = q->cold.is_expiring || (q->options.overflow == OVERFLOW_DROP_HEAD && queue_is_over(q));
+    bool must_go = q->cold.is_expiring || (q->options->overflow == OVERFLOW_DROP_HEAD && queue_is_over(q));
     bool is_behind = must_go && q->cold.count > 0 && queue_head(q) == NULL;
     if (is_behind != q->cold.is_behind)
         cold_set_behind(b, q, is_behind);
@@ -262,7 +262,7 @@ static void queue_dispatch(struct broker *b, struct queue *q)
 
 bool queue_has_room(const struct queue *q, const struct message *msg)
 {
-    const struct queue_options *o = &q->options;
+    const struct queue_options *o = q->options;
     if (o->type == QUEUE_STREAM) /* its limits take from its other end */
         return true;
     uint64_t count = q->ready_count + letters_count(q), bytes = q->ready_bytes + letters_bytes(q);
@@ -271,12 +271,12 @@ bool queue_has_room(const struct queue *q, const struct message *msg)
 
 static bool queue_refuses(const struct queue *q, const struct message *msg)
 {
-    return q->options.overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
+    return q->options->overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
 }
 
 uint64_t queue_reckon_deadline(const struct queue *q, const struct message *msg)
 {
-    uint64_t ttl = q->options.message_ttl_ms;
+    uint64_t ttl = q->options->message_ttl_ms;
     if (message_expiration_ms(msg) < ttl)
         ttl = message_expiration_ms(msg);
     if (ttl == SPEC_NONE)
@@ -290,7 +290,7 @@ uint64_t queue_reckon_deadline(const struct queue *q, const struct message *msg)
 static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
 {
     struct entry *e = entry_create(b, q, msg);
-    if (q->options.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
+    if (q->options->overflow == OVERFLOW_REJECT_PUBLISH_DLX)
         queue_die(b, e, DEATH_MAXLEN);
     else
         entry_destroy(b, e);
@@ -414,7 +414,7 @@ static char *ordinary_refuse(const struct queue *q, enum verb verb, const struct
     static const char *const of_streams[] = {"x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"};
     struct field f;
     (void)limit;
-    if (verb == GET && q->options.type == QUEUE_QUORUM && q->options.single_active_consumer) {
+    if (verb == GET && q->options->type == QUEUE_QUORUM && q->options->single_active_consumer) {
         *reason = LOCKED;
         char *name = queue_describe(q);
         char *text = str_format("cannot obtain access to locked %s. basic.get operations are not supported by quorum "
@@ -429,7 +429,7 @@ static char *ordinary_refuse(const struct queue *q, enum verb verb, const struct
         *reason = BAD_ARGUMENT;
         char *name = queue_describe(q);
         char *text = str_format("invalid arg '%s' for %s of queue type %s", of_streams[i], name,
-                                queue_type_module(q->options.type));
+                                queue_type_module(q->options->type));
         free(name);
         return text;
     }
