@@ -1,8 +1,10 @@
+#define _GNU_SOURCE
 #include "amqp/session.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "amqp/answer.h"
 #include "amqp/consume.h"
@@ -175,6 +177,18 @@ size_t session_feed(struct session *s, struct bytes in, uint64_t now)
     return used;
 }
 
+uint8_t *session_room(struct session *s, size_t *n)
+{
+    return s->left_over == 0 && session_is_reading(s) ? bulk_room(s, n) : NULL;
+}
+
+void session_got(struct session *s, size_t n, uint64_t now)
+{
+    s->now = now;
+    s->heard = true;
+    bulk_got(s, n);
+}
+
 static void return_window(struct session *s)
 {
     if (s->attachment == ATTACHED)
@@ -294,17 +308,6 @@ static void on_slowed(struct session *s, const struct event *e)
     s->misses = 0;
 }
 
-/* Most events are this. */
-static void take_delivery(struct session *s, const struct event *e)
-{
-    struct channel *c = channel_find_stream(s, e->to.stream);
-    if (s->attachment == ATTACHED && c != NULL)
-        deliver_on_delivered(s, c, e);
-    else if (s->attachment == ATTACHED)
-        s->window_bytes += message_window_cost(e->delivered.msg);
-    message_unref(e->delivered.msg);
-}
-
 static void take_event(struct session *s, struct event *e)
 {
     if (e->what == DETACHED) {
@@ -332,21 +335,21 @@ void session_event(struct session *s, struct event *e, uint64_t now)
 {
     s->now = now;
     if (e->what == DELIVERED)
-        take_delivery(s, e);
+        deliver_run(s, e, 1);
     else
         take_event(s, e);
-}
-
-static bool is_for(const struct session *s, const struct event *e)
-{
-    return e->to.outlet.slot == s->id.slot && e->to.outlet.generation == s->id.generation;
 }
 
 size_t session_events(struct session *s, struct event *events, size_t n, uint64_t now)
 {
     size_t i = 0;
-    for (; i < n && is_for(s, &events[i]); i++)
-        session_event(s, &events[i], now);
+    s->now = now;
+    while (i < n && events[i].to.outlet.slot == s->id.slot && events[i].to.outlet.generation == s->id.generation) {
+        if (events[i].what == DELIVERED)
+            i += deliver_run(s, &events[i], n - i);
+        else
+            take_event(s, &events[i++]);
+    }
     return i;
 }
 
@@ -459,17 +462,28 @@ const char *session_peer_name(const struct session *s)
 
 enum { DESCRIPTION_ROOM = 1200, REST_ROOM = 1024, NAME_SHOWN = 128 };
 
+static void put_shown(struct pen *p, const char *before, const char *text)
+{
+    pen_bytes(p, bytes_of_string(before));
+    pen_bytes(p, bytes_of(text, strnlen(text, NAME_SHOWN)));
+}
+
 /* connection <conn-7> (… */
 static void describe(const struct session *s, const char *where, char to[DESCRIPTION_ROOM])
 {
-    bool has_name = s->client_name != NULL, has_scope = s->vhost != NULL && s->attachment != UNATTACHED;
-    int n = snprintf(to, DESCRIPTION_ROOM, "connection <%s> (%.*s", where, NAME_SHOWN, s->peer);
-    if (has_name)
-        n += snprintf(to + n, DESCRIPTION_ROOM - (size_t)n, " - %.*s", NAME_SHOWN, s->client_name);
-    if (has_scope)
-        n += snprintf(to + n, DESCRIPTION_ROOM - (size_t)n, ", vhost: '%.*s', user: '%.*s'", NAME_SHOWN, s->vhost,
-                      NAME_SHOWN, s->user);
-    snprintf(to + n, DESCRIPTION_ROOM - (size_t)n, ")");
+    bool has_scope = s->vhost != NULL && s->attachment != UNATTACHED;
+    struct pen p = pen_over(to, DESCRIPTION_ROOM);
+    put_shown(&p, "connection <", where);
+    put_shown(&p, "> (", s->peer);
+    if (s->client_name != NULL)
+        put_shown(&p, " - ", s->client_name);
+    if (has_scope) {
+        put_shown(&p, ", vhost: '", s->vhost);
+        put_shown(&p, "', user: '", s->user);
+        pen_bytes(&p, BYTES("'"));
+    }
+    pen_bytes(&p, bytes_of(")", 2)); /* and the end */
+    CHECK(!p.full);
 }
 
 void session_log(const struct session *s, enum log_level level, const char *before, const char *format, ...)
@@ -477,7 +491,9 @@ void session_log(const struct session *s, enum log_level level, const char *befo
     char where[32], description[DESCRIPTION_ROOM], rest[REST_ROOM] = "";
     if (!log_is_on(level))
         return;
-    snprintf(where, sizeof where, "conn-%u.%u", s->id.slot, s->id.generation);
+    char *at = str_number(stpcpy(where, "conn-"), s->id.slot);
+    *at++ = '.';
+    *str_number(at, s->id.generation) = '\0';
     describe(s, where, description);
     if (format != NULL) {
         va_list args;

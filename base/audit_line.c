@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "base/str.h"
 #include "base/utf8.h"
 
 /* How long members may be, escaped.  Names of 255 bytes fit unless they are made to be escaped. */
@@ -41,10 +42,25 @@ static bool is_plain(uint32_t c)
     return !is_invisible && !is_separator && !is_turning;
 }
 
+/* How many bytes at the front need no look: printable ASCII that JSON takes as it is. */
+static size_t plain_run(struct bytes text)
+{
+    size_t n = 0;
+    while (n < text.len && text.at[n] >= 0x20 && text.at[n] < 0x7f && text.at[n] != '"' && text.at[n] != '\\')
+        n++;
+    return n;
+}
+
 static void put_escaped(struct line *l, struct bytes text, size_t max)
 {
     const char *end = max < (size_t)(l->end - l->at) ? l->at + max : l->end;
-    while (text.len > 0) {
+    for (;;) {
+        size_t run = plain_run(text), fits = (size_t)(end - l->at);
+        put(l, (const char *)text.at, run < fits ? run : fits);
+        l->is_cut |= run > fits;
+        if (run == text.len || run > fits)
+            return;
+        text = bytes_of(text.at + run, text.len - run);
         char escape[16];
         size_t len = utf8_length(text);
         uint32_t c = len > 0 ? utf8_decode(text, len) : 0;
@@ -76,15 +92,24 @@ static void put_member(struct line *l, const char *name, struct bytes value, siz
     put_string(l, "\"");
 }
 
+/* Lines come many in a second, so a thread remembers what it wrote of the last one. */
 static void put_time(struct line *l, uint64_t wall_us)
 {
-    time_t seconds = (time_t)(wall_us / 1000000);
-    struct tm utc;
-    char stamp[48], text[80];
-    gmtime_r(&seconds, &utc);
-    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(text, sizeof text, "{\"time\":\"%s.%06uZ\"", stamp, (unsigned)(wall_us % 1000000));
-    put_string(l, text);
+    static _Thread_local struct {
+        uint64_t second;
+        char text[64];
+    } last;
+    time_t second = (time_t)(wall_us / 1000000);
+    if (last.text[0] == '\0' || last.second != (uint64_t)second) {
+        struct tm utc;
+        gmtime_r(&second, &utc);
+        strftime(last.text, sizeof last.text, "{\"time\":\"%Y-%m-%dT%H:%M:%S.", &utc);
+        last.second = (uint64_t)second;
+    }
+    char micros[] = "000000Z\"";
+    str_digits(micros, 6, wall_us % 1000000);
+    put_string(l, last.text);
+    put_string(l, micros);
 }
 
 size_t audit_line(const struct audit *a, uint64_t wall_us, char to[AUDIT_LINE_MAX])

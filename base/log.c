@@ -10,6 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/str.h"
+
+enum { WHERE_MAX = 128 };
+
 static atomic_int lowest = LOG_INFO_LEVEL;
 
 static const char *const names[] = {"debug", "info", "notice", "warning", "error", "critical", "none"};
@@ -50,6 +54,39 @@ static char *escape(char *at, const char *end, const char *text)
     return at;
 }
 
+/* The date and the second, and the zone that it is said in: a thread remembers what it wrote last. */
+struct stamp {
+    time_t second;
+    char text[32], zone[8];
+};
+
+static const struct stamp *stamp_of(time_t second)
+{
+    static _Thread_local struct stamp last;
+    if (last.text[0] == '\0' || last.second != second) {
+        struct tm local;
+        char zone[8];
+        localtime_r(&second, &local);
+        strftime(last.text, sizeof last.text, "%Y-%m-%d %H:%M:%S.", &local);
+        strftime(zone, sizeof zone, "%z", &local);
+        snprintf(last.zone, sizeof last.zone, "%.3s:%.2s", zone, zone + 3);
+        last.second = second;
+    }
+    return &last;
+}
+
+/* What every line begins with: when, how bad, where. */
+static char *put_head(char *at, enum log_level level, const char *where)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    const struct stamp *stamp = stamp_of(t.tv_sec);
+    at = str_digits(stpcpy(at, stamp->text), 6, (uint64_t)t.tv_nsec / 1000);
+    at = stpcpy(stpcpy(stpcpy(stpcpy(at, stamp->zone), " ["), names[level]), "] <");
+    at = mempcpy(at, where, strnlen(where, WHERE_MAX));
+    return stpcpy(at, "> ");
+}
+
 void log_write(enum log_level level, const char *where, const char *format, ...)
 {
     if (!log_is_on(level))
@@ -60,16 +97,8 @@ void log_write(enum log_level level, const char *where, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
 
-    struct timespec t;
-    struct tm local;
-    clock_gettime(CLOCK_REALTIME, &t);
-    localtime_r(&t.tv_sec, &local);
-    char zone[8], stamp[32];
-    strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", &local);
-    strftime(zone, sizeof zone, "%z", &local);
-    int n = snprintf(line, sizeof line, "%s.%06ld%.3s:%s [%s] <%s> ", stamp, t.tv_nsec / 1000, zone, zone + 3,
-                     names[level], where);
-    char *at = escape(line + n, line + sizeof line - 1, text);
+    char *at = put_head(line, level, where);
+    at = escape(at, line + sizeof line - 1, text);
     *at++ = '\n';
     ssize_t done = write(STDERR_FILENO, line, (size_t)(at - line));
     (void)done; /* a log that cannot be written has nobody to tell */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/str.h"
+
 static struct sockaddr_in6 as_v6(const struct address *a)
 {
     struct sockaddr_in6 in6;
@@ -42,14 +44,22 @@ static void format_unix(const struct address *a, char text[ADDRESS_TEXT_MAX])
     snprintf(text, ADDRESS_TEXT_MAX, "unix:%.*s", (int)sizeof un.sun_path, un.sun_path);
 }
 
+static void format_v4(uint32_t v4, uint16_t port, char *at)
+{
+    for (unsigned shift = 32; shift > 0; *at++ = shift > 0 ? '.' : ':') {
+        shift -= 8;
+        at = str_number(at, v4 >> shift & 0xff);
+    }
+    *str_number(at, port) = '\0';
+}
+
 void address_format(const struct address *a, char text[ADDRESS_TEXT_MAX])
 {
     char host[INET6_ADDRSTRLEN];
     struct in_addr v4;
     uint16_t port;
     if (as_v4(a, &v4, &port)) {
-        inet_ntop(AF_INET, &v4, host, sizeof host);
-        snprintf(text, ADDRESS_TEXT_MAX, "%s:%u", host, port);
+        format_v4(ntohl(v4.s_addr), port, text);
     } else if (a->storage.ss_family == AF_INET6) {
         const struct sockaddr_in6 in6 = as_v6(a);
         inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);

@@ -96,19 +96,17 @@ void peer_learn(struct peer *p, const struct tls *t, SSL *ssl)
 
 /* ---- For the session. */
 
-/* The address without its port. */
-static struct bytes host_of(const struct address *a, char text[ADDRESS_TEXT_MAX])
+/* The address without its port; text: all of it. */
+static struct bytes host_of(const struct address *a, const char *text)
 {
-    address_format(a, text);
-    char *colon = strrchr(text, ':');
+    const char *colon = strrchr(text, ':');
     size_t len = colon != NULL && address_port(a) != 0 ? (size_t)(colon - text) : strlen(text);
     bool is_bracketed = len > 2 && text[0] == '[' && text[len - 1] == ']';
     return is_bracketed ? bytes_of(text + 1, len - 2) : bytes_of(text, len);
 }
 
-static void put_host(struct pen *pen, const struct address *a, const char *host, const char *port)
+static void put_host(struct pen *pen, const struct address *a, const char *text, const char *host, const char *port)
 {
-    char text[ADDRESS_TEXT_MAX];
     table_put_string(pen, bytes_of_string(host), host_of(a, text));
     table_put_i64(pen, bytes_of_string(port), address_port(a));
 }
@@ -119,11 +117,11 @@ static void put_text(struct pen *pen, const char *key, const char *text)
         table_put_string(pen, bytes_of_string(key), bytes_of_string(text));
 }
 
-static struct bytes facts_of(const struct peer *p, uint8_t room[PEER_FACTS_MAX])
+static struct bytes facts_of(const struct peer *p, const char *from, const char *to, uint8_t room[PEER_FACTS_MAX])
 {
     struct pen pen = pen_over(room, PEER_FACTS_MAX);
-    put_host(&pen, &p->to, "host", "port");
-    put_host(&pen, &p->from, "peer_host", "peer_port");
+    put_host(&pen, &p->to, to, "host", "port");
+    put_host(&pen, &p->from, from, "peer_host", "peer_port");
     table_put_bool(&pen, BYTES("ssl"), p->is_tls);
     put_text(&pen, "ssl_protocol", p->protocol);
     put_text(&pen, "ssl_cipher", p->cipher);
@@ -140,8 +138,7 @@ struct session_peer peer_for_session(const struct peer *p, struct peer_room *roo
     char from[ADDRESS_TEXT_MAX], to[ADDRESS_TEXT_MAX];
     address_format(&p->from, from);
     address_format(&p->to, to);
-    // cppcheck-suppress ctuuninitvar; it is written here
-    snprintf(room->name, sizeof room->name, "%s -> %s", from, to);
+    stpcpy(stpcpy(stpcpy(room->name, from), " -> "), to);
     address_group(&p->from, room->place);
     return (struct session_peer){
         .name = room->name,
@@ -152,6 +149,6 @@ struct session_peer peer_for_session(const struct peer *p, struct peer_room *roo
         .certificate_fault = p->certificate_name != NULL ? NULL
                              : p->is_tls                 ? p->certificate_fault
                                                          : "not a TLS-enabled connection",
-        .facts = facts_of(p, room->facts),
+        .facts = facts_of(p, from, to, room->facts),
     };
 }

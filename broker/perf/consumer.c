@@ -95,15 +95,34 @@ void consumer_init(struct consumer *c, struct flow *f, const struct link_to *to,
     take_rest(c);
 }
 
+/* Skips a part of a body where it is; false: none is to be skipped, or nothing has come. */
+static bool discard(struct consumer *c)
+{
+    struct deliveries *d = &c->deliveries;
+    if (c->link.tls != NULL || d->skip < CONSUMER_DISCARD_MIN)
+        return false;
+    size_t n = link_discard(&c->link, d->skip - 1); /* but for the end octet, which is looked at */
+    d->skip -= n;
+    flow_add(&c->flow->received, n);
+    return n > 0;
+}
+
+static size_t most_to_read(const struct consumer *c, size_t left)
+{
+    bool is_large = c->link.tls == NULL && c->deliveries.body >= CONSUMER_DISCARD_MIN;
+    return is_large && left < CONSUMER_DISCARD_READ ? CONSUMER_DISCARD_READ : CONSUMER_ROOM - left;
+}
+
 bool consumer_pull(struct consumer *c, uint8_t room[CONSUMER_ROOM])
 {
     struct link *l = &c->link;
     struct deliveries *d = &c->deliveries, before = *d;
     size_t left = l->end - l->start;
+    bool has_discarded = discard(c);
     memcpy(room, l->in + l->start, left);
-    size_t n = link_receive(l, room + left, CONSUMER_ROOM - left);
+    size_t n = link_receive(l, room + left, most_to_read(c, left));
     if (n == 0)
-        return false;
+        return has_discarded;
     bool is_measured = c->latency != NULL && atomic_load_explicit(&c->flow->is_measuring, memory_order_relaxed);
     d->latency = is_measured ? c->latency : NULL;
     size_t used = deliveries_take(d, room, left + n, is_measured ? now_ns() : 0);

@@ -7,8 +7,14 @@
 #include "broker/perf/link.h"
 #include "broker/perf/topology.h"
 
-/* What a read takes: one buffer for all consumers of a thread. */
-enum { CONSUMER_ROOM = 512 << 10 };
+enum {
+    CONSUMER_ROOM = 512 << 10, /* what a read takes: one buffer for all consumers of a thread */
+
+    /* The rest of a frame of a large body is not read but thrown away in the kernel, or copying it would make us the
+     * bottleneck; while such bodies come, other reads are small, so that little of them is copied. */
+    CONSUMER_DISCARD_MIN = 16 << 10,
+    CONSUMER_DISCARD_READ = 4 << 10,
+};
 
 struct consumer {
     struct flow *flow; /* borrowed */

@@ -63,7 +63,7 @@ static void take_head(struct deliveries *d, unsigned type, const uint8_t *payloa
     struct cursor c = cursor_over(bytes_of(payload, n));
     if (type == FRAME_HEADER && n >= HEADER_LEAST) {
         c.at += HEADER_SIZE_AT;
-        d->body_left = cursor_u64(&c);
+        d->body = d->body_left = cursor_u64(&c);
         d->is_stamp_next = d->has_stamps && d->body_left >= PERF_STAMP_SIZE;
         if (d->body_left == 0)
             count(d);

@@ -25,6 +25,7 @@ struct deliveries {
 
     /* Where we are: */
     uint64_t tag;       /* of the message that is coming, or was the last */
+    uint64_t body;      /* bytes of its body */
     uint64_t body_left; /* bytes of its body that no frame has announced yet */
     uint64_t skip;      /* of the frame: its end octet included */
     unsigned unsettled;

@@ -72,9 +72,12 @@ static void put_client_properties(struct pen *p)
     table_close(p, mark);
 }
 
-static void note_name(struct bytes properties, const char *key, char to[LINK_NAME_ROOM])
+/* The first of two keys that is there. */
+static void note_name(struct bytes properties, const char *key, const char *other, char to[LINK_NAME_ROOM])
 {
     struct bytes name = table_find_string(properties, key);
+    if (name.len == 0)
+        name = table_find_string(properties, other);
     snprintf(to, LINK_NAME_ROOM, "%.*s", BYTES_ARG(name));
 }
 
@@ -86,8 +89,8 @@ void link_greet(struct link *l, struct link_server *server)
     union method m = link_expect(l, 0, METHOD_connection_start);
     if (server == NULL)
         return;
-    note_name(m.connection_start.server_properties, "product", server->product);
-    note_name(m.connection_start.server_properties, "version", server->version);
+    note_name(m.connection_start.server_properties, "broker", "product", server->product);
+    note_name(m.connection_start.server_properties, "broker_version", "version", server->version);
 }
 
 /* RFC 4616: no name of another, NUL, the name, NUL, the password. */
@@ -101,31 +104,40 @@ static void put_login(struct pen *p, const struct link_to *to)
         die("the user's name and password are too long");
 }
 
-static void log_in(struct link *l, const struct link_to *to)
+void link_put_start_ok(struct link *l, const struct link_to *to)
 {
     uint8_t room[METHOD_ROOM], login_room[LOGIN_ROOM];
     struct pen p = pen_over(room, sizeof room), login = pen_over(login_room, sizeof login_room);
     put_client_properties(&p);
     put_login(&login, to);
-
-    link_greet(l, to->server);
-    union method tune = link_call(l, 0,
-                                  &(struct connection_start_ok){.id = METHOD_connection_start_ok,
-                                                                .client_properties = pen_written(&p),
-                                                                .mechanism = BYTES("PLAIN"),
-                                                                .response = pen_written(&login),
-                                                                .locale = BYTES("en_US")},
-                                  METHOD_connection_tune);
-    uint32_t offered = tune.connection_tune.frame_max;
-    if (offered > 0 && offered < l->frame_max)
-        l->frame_max = offered;
     link_put(l, 0,
-             &(struct connection_tune_ok){.id = METHOD_connection_tune_ok,
-                                          .channel_max = tune.connection_tune.channel_max,
-                                          .frame_max = l->frame_max});
+             &(struct connection_start_ok){.id = METHOD_connection_start_ok,
+                                           .client_properties = pen_written(&p),
+                                           .mechanism = BYTES("PLAIN"),
+                                           .response = pen_written(&login),
+                                           .locale = BYTES("en_US")});
+}
+
+void link_put_open(struct link *l, const struct link_to *to, const struct connection_tune *offered)
+{
+    if (offered->frame_max > 0 && offered->frame_max < l->frame_max)
+        l->frame_max = offered->frame_max;
+    link_put(l, 0,
+             &(struct connection_tune_ok){
+                 .id = METHOD_connection_tune_ok, .channel_max = offered->channel_max, .frame_max = l->frame_max});
     struct bytes vhost = bytes_of_string(to->vhost != NULL ? to->vhost : "/");
-    link_call(l, 0, &(struct connection_open){.id = METHOD_connection_open, .virtual_host = vhost},
-              METHOD_connection_open_ok);
+    link_put(l, 0, &(struct connection_open){.id = METHOD_connection_open, .virtual_host = vhost});
+}
+
+static void log_in(struct link *l, const struct link_to *to)
+{
+    link_greet(l, to->server);
+    link_put_start_ok(l, to);
+    link_flush(l);
+    union method tune = link_expect(l, 0, METHOD_connection_tune);
+    link_put_open(l, to, &tune.connection_tune);
+    link_flush(l);
+    link_expect(l, 0, METHOD_connection_open_ok);
     link_call(l, 1, &(struct channel_open){.id = METHOD_channel_open}, METHOD_channel_open_ok);
 }
 
@@ -259,6 +271,11 @@ static size_t receive(struct link *l, void *to, size_t room, int flags)
 size_t link_receive(struct link *l, void *to, size_t room)
 {
     return receive(l, to, room, MSG_DONTWAIT);
+}
+
+size_t link_discard(struct link *l, size_t n)
+{
+    return receive(l, NULL, n, MSG_DONTWAIT | MSG_TRUNC);
 }
 
 size_t link_fill(struct link *l, int flags)

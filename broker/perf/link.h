@@ -17,7 +17,8 @@ enum { LINK_PATIENCE_MS = 60000, LINK_FRAME_MAX = 131072 };
 struct link_tls;    /* broker/perf/link_tls.h */
 struct link_tls_io; /* one connection's TLS */
 
-/* What a broker says of itself in connection.start. */
+/* What a broker says of itself in connection.start: product and version; or broker and broker_version, where it has
+ * these because clients expect somebody else's name in the others. */
 enum { LINK_NAME_ROOM = 128 };
 struct link_server {
     char product[LINK_NAME_ROOM], version[LINK_NAME_ROOM]; /* "": it does not say */
@@ -53,6 +54,11 @@ void link_connect(struct link *l, const struct link_to *to);
 
 /* Waits for the broker's first method, connection.start: it says AMQP and means it.  server may be NULL. */
 void link_greet(struct link *l, struct link_server *server);
+
+/* The two answers that log in, for who waits for the broker elsewhere: start-ok; and tune-ok, which takes what was
+ * offered but the heartbeats, with open.  They are put, not flushed. */
+void link_put_start_ok(struct link *l, const struct link_to *to);
+void link_put_open(struct link *l, const struct link_to *to, const struct connection_tune *offered);
 
 /* Drops the connection, without a word to the broker. */
 void link_fini(struct link *l);
@@ -100,6 +106,9 @@ size_t link_fill(struct link *l, int flags);
 
 /* The same into bytes of one's own: never waits. */
 size_t link_receive(struct link *l, void *to, size_t room);
+
+/* The same into nowhere, uncopied: only without TLS. */
+size_t link_discard(struct link *l, size_t n);
 
 /* Cuts a frame of those that are in the buffer; false: not all of it is there yet. */
 bool link_cut(struct link *l, struct frame *f);

@@ -100,7 +100,7 @@ static bool expect_host(SSL *ssl, const char *host)
     return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
-struct link_tls_io *link_tls_open(const struct link_tls *t, int fd, const char *host, struct link_ticket *ticket)
+struct link_tls_io *link_tls_begin(const struct link_tls *t, int fd, const char *host, struct link_ticket *ticket)
 {
     struct link_tls_io *io = alloc(sizeof *io);
     *io = (struct link_tls_io){.ssl = SSL_new(t->context), .fd = fd};
@@ -110,13 +110,23 @@ struct link_tls_io *link_tls_open(const struct link_tls *t, int fd, const char *
     SSL_set_app_data(io->ssl, ticket);
     if (ticket != NULL && ticket->session != NULL && SSL_set_session(io->ssl, ticket->session) != 1)
         die_tls("a ticket");
-    for (int rc; (rc = SSL_connect(io->ssl)) != 1;) {
-        int error = SSL_get_error(io->ssl, rc);
-        if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
-            die_tls("TLS handshake");
-        if (!wait_for(io, error, LINK_PATIENCE_MS))
+    return io;
+}
+
+short link_tls_shake(struct link_tls_io *io)
+{
+    int rc = SSL_connect(io->ssl), error = rc != 1 ? SSL_get_error(io->ssl, rc) : SSL_ERROR_NONE;
+    if (rc != 1 && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+        die_tls("TLS handshake");
+    return rc == 1 ? 0 : error == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN;
+}
+
+struct link_tls_io *link_tls_open(const struct link_tls *t, int fd, const char *host, struct link_ticket *ticket)
+{
+    struct link_tls_io *io = link_tls_begin(t, fd, host, ticket);
+    for (short events; (events = link_tls_shake(io)) != 0;)
+        if (!wait_for(io, events == POLLOUT ? SSL_ERROR_WANT_WRITE : SSL_ERROR_WANT_READ, LINK_PATIENCE_MS))
             die("TLS handshake: the broker does not answer");
-    }
     return io;
 }
 
@@ -146,7 +156,7 @@ static ssize_t nothing(const struct link_tls_io *io, int rc, int *error)
 ssize_t link_tls_read(struct link_tls_io *io, void *to, size_t room, bool may_wait)
 {
     size_t sum = 0, n;
-    int rc, error;
+    int rc = 0, error;
     do { /* a record at a time; what else has come is better taken now than asked for again */
         while (sum < room && (rc = SSL_read_ex(io->ssl, (char *)to + sum, room - sum, &n)) == 1)
             sum += n;

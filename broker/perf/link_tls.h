@@ -26,6 +26,11 @@ void link_ticket_fini(struct link_ticket *t);
  * gives; NULL: none. */
 struct link_tls_io *link_tls_open(const struct link_tls *t, int fd, const char *host, struct link_ticket *ticket);
 
+/* The same without waiting, for many at once: begins one, and goes on with it.  link_tls_shake() answers 0 when the
+ * handshake is done, or else what it waits for, POLLIN or POLLOUT. */
+struct link_tls_io *link_tls_begin(const struct link_tls *t, int fd, const char *host, struct link_ticket *ticket);
+short link_tls_shake(struct link_tls_io *io);
+
 /* Says goodbye if the socket takes it; the socket stays open.  NULL is fine. */
 void link_tls_close(struct link_tls_io *io);
 

@@ -3,7 +3,9 @@
 #include <sched.h>
 #include <string.h>
 
+#include "broker/perf/churn.h"
 #include "broker/perf/die.h"
+#include "broker/perf/idle.h"
 #include "broker/perf/options.h"
 #include "broker/perf/process.h"
 #include "broker/perf/progress.h"
@@ -84,7 +86,12 @@ static void run(const struct perf_options *o, struct perf_result *r)
 {
     struct perf_progress progress;
     perf_progress_init(&progress, stderr, o);
-    perf_run(o, r, &(struct perf_watcher){.on_sample = on_sample, .arg = &progress});
+    if (o->churn != PERF_CHURN_NONE)
+        churn_run(o, r, &progress);
+    else if (o->idle != PERF_IDLE_NONE)
+        idle_run(o, r, &progress);
+    else
+        perf_run(o, r, &(struct perf_watcher){.on_sample = on_sample, .arg = &progress});
     perf_progress_end(&progress);
 }
 

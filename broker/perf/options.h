@@ -36,6 +36,7 @@ enum perf_churn {
     PERF_CHURN_CONNECTIONS_TLS, /* the same with TLS, whatever the URI says */
     PERF_CHURN_CHANNELS,        /* open and close on connections that stay */
     PERF_CHURN_QUEUES,          /* declare and delete transient queues, pipelined */
+    PERF_CHURN_SERVER_NAMED,    /* the same with names that the broker makes */
 };
 
 enum perf_idle { PERF_IDLE_NONE, PERF_IDLE_CONNECTIONS, PERF_IDLE_QUEUES };

@@ -7,6 +7,8 @@
 #include "broker/perf/summary.h"
 #include "broker/perf/text.h"
 
+enum { SHORT_NS = 200000000 };
+
 void perf_progress_init(struct perf_progress *p, FILE *to, const struct perf_options *o)
 {
     bool is_wanted = o->has_progress && !o->is_quiet;
@@ -29,6 +31,8 @@ void perf_progress_tell(struct perf_progress *p, const struct perf_result *r)
     const struct perf_sample *to = perf_result_last(r), *from = to - 1;
     struct perf_summary s = {.seconds = (double)(to->ns - from->ns) / 1e9,
                              .counts = perf_counts_between(&from->at, &to->at)};
+    if (to->ns - from->ns < SHORT_NS)
+        return; /* a rate of that little time says nothing */
     bool is_churn = o->churn != PERF_CHURN_NONE;
     if (p->is_terminal)
         fputs("\r\033[K", p->to);

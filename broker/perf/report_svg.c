@@ -254,7 +254,7 @@ static void put_percentiles(FILE *to, struct plot p, const struct perf_result *r
         put_x_tick(to, &p, ticks[i].nines, ticks[i].name);
     for (double y = p.y0; y <= p.y1; y++)
         put_y_tick(to, &p, y, perf_text_duration(pow(10, y)).s);
-    put_frame(to, &p, "latency, up to which percentile");
+    put_frame(to, &p, "latency, by percentile");
     for (unsigned i = 0; i < 2; i++) {
         if (all[i] == NULL || all[i]->count == 0)
             continue;
@@ -267,16 +267,18 @@ static void put_percentiles(FILE *to, struct plot p, const struct perf_result *r
 
 static void put_heading(FILE *to, const struct perf_result *r, const struct perf_machine *m)
 {
-    char line[3 * LINE_ROOM], date[32] = "";
+    char line[4 * LINE_ROOM], date[32] = "", words[PERF_WORDS_ROOM];
     time_t started = (time_t)r->started_at;
     struct tm t;
     const struct perf_options *o = r->options;
     if (gmtime_r(&started, &t) != NULL)
         strftime(date, sizeof date, "%Y-%m-%d", &t);
-    snprintf(line, sizeof line, "%.*s%s%.*s %.*s", LINE_ROOM, o->label, o->label[0] != '\0' ? ": " : "", LINE_ROOM / 2,
-             r->product[0] != '\0' ? r->product : "a broker", LINE_ROOM / 2, r->version);
+    perf_summary_words(words, o);
+    snprintf(line, sizeof line, "%.*s", LINE_ROOM, o->label[0] != '\0' ? o->label : words);
     put_label(to, MARGIN, 34, " class=\"title\"", line);
-    snprintf(line, sizeof line, "%.*s, %u cores, %.*s, %s", LINE_ROOM, m->cpu, m->cores, LINE_ROOM, m->kernel, date);
+    snprintf(line, sizeof line, "%.*s %.*s, %s; %.*s, %u cores, %.*s", LINE_ROOM / 2,
+             r->product[0] != '\0' ? r->product : "a broker", LINE_ROOM / 2, r->version, date, LINE_ROOM, m->cpu,
+             m->cores, LINE_ROOM, m->kernel);
     put_label(to, MARGIN, 54, "", line);
 }
 
@@ -302,7 +304,7 @@ void perf_report_svg(FILE *to, const struct perf_result *r, const struct perf_ma
         (r->latency != NULL && r->latency->count > 0) || (r->confirm_latency != NULL && r->confirm_latency->count > 0);
     double middle = WIDTH / 2.0;
     struct plot left = {.left = MARGIN + AXIS_ROOM, .right = has_latency ? middle - 12 : WIDTH - MARGIN};
-    struct plot right = {.left = middle + 12 + AXIS_ROOM, .right = WIDTH - MARGIN};
+    struct plot right = {.left = middle + 12 + AXIS_ROOM, .right = WIDTH - MARGIN - 12};
     fprintf(
         to,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">\n",

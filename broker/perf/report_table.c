@@ -158,19 +158,19 @@ static void put_idle(FILE *to, const struct perf_result *r)
 void perf_report_table(FILE *to, const struct perf_result *r)
 {
     struct perf_summary s;
-    char plain[PLAIN_ROOM];
+    char plain[PLAIN_ROOM], words[PERF_WORDS_ROOM];
     perf_summary_make(&s, r);
     if (r->options->label[0] != '\0')
         fprintf(to, "%s: ", perf_text_plain(plain, sizeof plain, r->options->label));
-    fprintf(to, "%s ",
-            perf_text_plain(plain, sizeof plain, r->product[0] != '\0' ? r->product : "a broker without a name"));
+    fprintf(to, "%s ", perf_text_plain(plain, sizeof plain, r->product[0] != '\0' ? r->product : "a broker"));
     fprintf(to, "%s", perf_text_plain(plain, sizeof plain, r->version));
     if (r->options->idle != PERF_IDLE_NONE) {
         fputs("\n\n", to);
         put_idle(to, r);
         return;
     }
-    fprintf(to, ", %.3g s\n\n", s.seconds);
+    perf_summary_words(words, r->options);
+    fprintf(to, "; %s; %s s\n\n", words, perf_text_number(s.seconds).s);
     put_counters(to, r, &s);
     put_latencies(to, r);
     put_costs(to, r, &s);

@@ -114,6 +114,7 @@ static void prepare(struct run *run)
 {
     if (run->o->pid > 0 && perf_server_find(&run->server, run->o->pid) != 0)
         die("there is no process %d", run->o->pid);
+    perf_server_forget_peak(&run->server);
     prepare_link(run);
     topology_init(&run->topology, run->o);
     topology_declare(&run->topology, &run->control);
@@ -203,6 +204,7 @@ static void start_workers(struct run *run)
     run->begin_ns = now_ns();
     run->flow.begin_ns = run->begin_ns + BEGIN_NS;
     take_sample(run);
+    run->r->samples[0].at = (struct perf_counts){0}; /* what came while we connected belongs to the run */
     if (o->threads == 1) {
         worker_start(&w[0], &run->flow, run->producers, o->producers, run->consumers, o->consumers);
         run->workers_count = 1;
@@ -232,20 +234,27 @@ static void await_broker(struct run *run)
         producer_settle(&run->producers[i]);
 }
 
+static void begin_to_measure(struct run *run)
+{
+    if (run->server.count > 0)
+        run->r->has_server = perf_server_look(&run->server, &run->r->server_from);
+    atomic_store(&run->flow.is_measuring, true);
+}
+
 static void measure(struct run *run)
 {
     const struct perf_options *o = run->o;
     struct perf_result *r = run->r;
     bool is_over = false;
+    if (o->warm_up == 0)
+        begin_to_measure(run);
     start_workers(run);
     if (o->warm_up > 0) {
         is_over = watch_until(run, run->begin_ns + o->warm_up * UINT64_C(1000000000));
         take_sample(run);
         r->from = r->samples_count - 1;
+        begin_to_measure(run);
     }
-    if (run->server.count > 0)
-        r->has_server = perf_server_look(&run->server, &r->server_from);
-    atomic_store(&run->flow.is_measuring, true);
     if (!is_over)
         is_over = watch_until(run, o->seconds > 0 ? now_ns() + o->seconds * UINT64_C(1000000000) : UINT64_MAX);
     if (is_whole(&run->flow))

@@ -1,6 +1,11 @@
 #include "broker/perf/summary.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "broker/perf/options.h"
+#include "broker/perf/text.h"
 
 struct perf_counts perf_counts_between(const struct perf_counts *from, const struct perf_counts *to)
 {
@@ -75,4 +80,54 @@ void perf_summary_make(struct perf_summary *s, const struct perf_result *r)
     }
     if (r->has_server)
         cost_server(s, r);
+}
+
+__attribute__((format(printf, 2, 3))) static void add_words(char to[PERF_WORDS_ROOM], const char *format, ...)
+{
+    size_t len = strlen(to);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(to + len, PERF_WORDS_ROOM - len, format, args);
+    va_end(args);
+}
+
+static void add_plural(char to[PERF_WORDS_ROOM], unsigned n, const char *what)
+{
+    add_words(to, ", %u %s%s", n, what, n != 1 ? "s" : "");
+}
+
+static void add_messages(char to[PERF_WORDS_ROOM], const struct perf_options *o)
+{
+    add_words(to, "%s", perf_text_bytes((double)o->size).s);
+    add_plural(to, o->producers, "producer");
+    add_plural(to, o->consumers, "consumer");
+    if (o->queues > 1)
+        add_plural(to, o->queues, "queue");
+    if (o->is_fanout)
+        add_words(to, ", fan-out");
+    if (o->bindings > 0)
+        add_words(to, ", %s other bindings", perf_text_count((double)o->bindings).s);
+    if (o->is_persistent)
+        add_words(to, ", persistent");
+    if (o->window > 0)
+        add_words(to, ", confirms of %u", o->window);
+    if (o->acks > 0)
+        add_words(to, ", acknowledgements of %u", o->acks);
+    if (o->prefetch > 0)
+        add_words(to, ", prefetch %u", o->prefetch);
+    if (o->rate > 0)
+        add_words(to, ", %s a second", perf_text_count((double)o->rate).s);
+    if (o->uri.is_tls)
+        add_words(to, ", TLS %.8s", o->tls_version);
+}
+
+void perf_summary_words(char to[PERF_WORDS_ROOM], const struct perf_options *o)
+{
+    to[0] = '\0';
+    if (o->churn != PERF_CHURN_NONE)
+        add_words(to, "churn of %s, %u at once", perf_churn_name(o->churn), o->producers);
+    else if (o->idle != PERF_IDLE_NONE)
+        add_words(to, "%s idle %s", perf_text_count((double)o->idle_count).s, perf_idle_name(o->idle));
+    else
+        add_messages(to, o);
 }

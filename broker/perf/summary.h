@@ -30,6 +30,10 @@ void perf_summary_make(struct perf_summary *s, const struct perf_result *r);
 /* n a second, of those that were measured. */
 double perf_summary_rate(const struct perf_summary *s, uint64_t n);
 
+/* What was asked for in a few words: "100 B, 2 producers, 2 consumers, 2 queues, persistent, confirms of 1000". */
+enum { PERF_WORDS_ROOM = 256 };
+void perf_summary_words(char to[PERF_WORDS_ROOM], const struct perf_options *o);
+
 /* The difference of two moments. */
 struct perf_counts perf_counts_between(const struct perf_counts *from, const struct perf_counts *to);
 #endif

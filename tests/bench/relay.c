@@ -164,7 +164,8 @@ static void keep(struct relay_conn *c, const uint8_t *at, size_t len)
         room = len + RELAY_SLACK;
     if (c->in_room < room) {
         uint8_t *in = alloc(room); /* (at may be in the old one) */
-        memcpy(in, at, len);
+        if (len > 0)
+            memcpy(in, at, len);
         free(c->in);
         c->in = in;
         c->in_room = room;

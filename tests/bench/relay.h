@@ -20,6 +20,7 @@ enum {
     RELAY_OUT_ROOM = 1 << 20,   /* what waits for a consumer's socket */
     RELAY_OUT_MAX = 16 << 20,   /* … if it is answers to somebody who never reads: the end */
     RELAY_PARTS_MAX = 64,
+    RELAY_SPARES_MAX = 64,
     RELAY_DIRECT_MIN = 16 << 10, /* contents of this size go out from where they were read */
     RELAY_FRAME_MAX = 131072,
     RELAY_CHANNEL_MAX = 2047,
@@ -126,8 +127,9 @@ struct relay {
     uint8_t *in;      /* owned: everybody's read buffer */
     struct map queues, exchanges;
     struct list conns, dirty, dead, ready;
-    uint8_t *spare_out; /* owned: an output buffer that nobody has */
-    uint64_t names;     /* given to queues that had none */
+    uint8_t *spare[RELAY_SPARES_MAX]; /* owned: output buffers that nobody has */
+    unsigned spares;
+    uint64_t names; /* given to queues that had none */
 };
 
 static inline uint32_t relay_u32(const uint8_t *at)

@@ -59,8 +59,8 @@ static inline void mark_dirty(struct relay *r, struct relay_conn *c)
 
 static void give_back(struct relay *r, struct relay_conn *c)
 {
-    if (c->out_room == RELAY_OUT_ROOM && r->spare_out == NULL)
-        r->spare_out = c->out;
+    if (c->out_room == RELAY_OUT_ROOM && r->spares < RELAY_SPARES_MAX)
+        r->spare[r->spares++] = c->out;
     else
         free(c->out);
     c->out = NULL;
@@ -163,12 +163,10 @@ void relay_flush_all(struct relay *r)
 static void open_out(struct relay *r, struct relay_conn *c, size_t need)
 {
     c->out_room = need + RELAY_SLACK > RELAY_OUT_ROOM ? need + RELAY_SLACK : RELAY_OUT_ROOM;
-    if (c->out_room == RELAY_OUT_ROOM && r->spare_out != NULL) {
-        c->out = r->spare_out;
-        r->spare_out = NULL;
-    } else {
+    if (c->out_room == RELAY_OUT_ROOM && r->spares > 0)
+        c->out = r->spare[--r->spares];
+    else
         c->out = alloc(c->out_room);
-    }
 }
 
 static bool fits(const struct relay_conn *c, size_t need)

@@ -310,7 +310,7 @@ WORLD_TEST(the_table_says_what_was_measured)
 {
     const struct world *w = *state;
     char *text = write_report(tabulate, &w->result);
-    assert_non_null(strstr(text, "a run: Broker 1.2.3, 4 s"));
+    assert_non_null(strstr(text, "a run: Broker 1.2.3; 100 B, 1 producer, 1 consumer; 4.00 s"));
     assert_non_null(strstr(text, "4,000"));
     assert_non_null(strstr(text, "526 µs a message, 50 % of a processor (kernel 75 %)"));
     assert_non_null(strstr(text, "loop-#"));
@@ -339,7 +339,7 @@ WORLD_TEST(the_picture_holds_no_markup_but_its_own)
     w->options.label = NASTY "</svg>";
     char *text = write_report(perf_report_svg, &w->result);
     assert_null(strstr(text, "<script"));
-    assert_non_null(strstr(text, "&lt;script&gt;&quot;a&quot; &amp; 'b'??[31m?\xc3\xb6?"));
+    assert_non_null(strstr(text, "&lt;script&gt;&quot;a&quot; &amp; 'b'??[31m?\xc3\xb6?&lt;/svg&gt;"));
     assert_string_equal(strstr(text, "</svg>"), "</svg>\n");
     assert_null(strstr(text, "nan"));
     assert_null(strstr(text, "inf"));
@@ -423,6 +423,32 @@ WORLD_TEST(progress_is_silent_unless_asked_for)
 
 /* ---- Words */
 
+TEST(a_workload_has_words)
+{
+    char words[PERF_WORDS_ROOM];
+    struct perf_options o = {.size = 1024, .producers = 2, .consumers = 1, .queues = 10, .is_fanout = true};
+    perf_summary_words(words, &o);
+    assert_string_equal(words, "1.00 KiB, 2 producers, 1 consumer, 10 queues, fan-out");
+    o = (struct perf_options){.producers = 1,
+                              .is_persistent = true,
+                              .window = 1000,
+                              .acks = 100,
+                              .prefetch = 300,
+                              .rate = 5000,
+                              .bindings = 1000000,
+                              .uri.is_tls = true,
+                              .tls_version = "1.3"};
+    perf_summary_words(words, &o);
+    assert_string_equal(words, "0 B, 1 producer, 0 consumers, 1,000,000 other bindings, persistent, confirms of 1000, "
+                               "acknowledgements of 100, prefetch 300, 5,000 a second, TLS 1.3");
+    o = (struct perf_options){.churn = PERF_CHURN_SERVER_NAMED, .producers = 4};
+    perf_summary_words(words, &o);
+    assert_string_equal(words, "churn of server-named-queues, 4 at once");
+    o = (struct perf_options){.idle = PERF_IDLE_CONNECTIONS, .idle_count = 5000};
+    perf_summary_words(words, &o);
+    assert_string_equal(words, "5,000 idle connections");
+}
+
 TEST(numbers_read_well)
 {
     assert_string_equal(perf_text_count(0).s, "0");
@@ -497,6 +523,7 @@ int main(int argc, char **argv)
         world_test(a_week_of_samples_is_still_a_small_picture),
         world_test(progress_is_a_line_each_second),
         world_test(progress_is_silent_unless_asked_for),
+        cmocka_unit_test(a_workload_has_words),
         cmocka_unit_test(numbers_read_well),
         cmocka_unit_test(plain_text_is_cut_between_characters),
         cmocka_unit_test(a_processor_has_the_name_that_its_kernel_gives_it),
