@@ -118,7 +118,7 @@ void consumer_cancel(struct broker *b, struct consumer *c)
 
 static inline bool can_take(const struct consumer *c)
 {
-    return (!c->queue->options.single_active_consumer || active_may_serve(c->queue, c)) && c->outlet->window > 0 &&
+    return (!c->queue->options->single_active_consumer || active_may_serve(c->queue, c)) && c->outlet->window > 0 &&
            (c->no_ack || (!limit_is_reached(c) && !stream_is_starved(c->stream)));
 }
 
