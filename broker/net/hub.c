@@ -342,7 +342,9 @@ static struct mail *hub_mail(struct hub *h, unsigned loop)
 
 static void hub_spare(struct hub *h, struct mail *m)
 {
-    if (h->spares == HUB_MAILS_SPARE || m->capacity > MAIL_EVENTS_KEPT) {
+    /* One that never had an array is not worth a place: those that had one are what saves work. */
+    bool is_bare = m->capacity == 0 && h->spares > 0;
+    if (is_bare || h->spares == HUB_MAILS_SPARE || m->capacity > MAIL_EVENTS_KEPT) {
         mail_destroy(m);
         return;
     }
