@@ -365,6 +365,27 @@ static inline bool broker_publish_again(struct broker *b, struct command *c, boo
     return command_publish_again(b, c, s, is_left);
 }
 
+/* The same for what settles. */
+static inline bool broker_settle(struct broker *b, struct command *c)
+{
+    struct stream *s = stream_at_ease(b, c);
+    if (s == NULL)
+        return false;
+    s->channel = c->from.channel;
+    b->actor = s->outlet->access->user;
+    b->changed = 0;
+    command_settle(b, c, s);
+    return true;
+}
+
+/* Does the command leave nothing to be done, by itself or by others? */
+static inline bool is_finished(const struct broker *b)
+{
+    return list_is_empty(&b->dirty) && list_is_empty(&b->fresh) && list_is_empty(&b->deaths) &&
+           list_is_empty(&b->stale) && list_is_empty(&b->doomed) && list_is_empty(&b->posts) &&
+           list_is_empty(&b->resumed) && list_is_empty(&b->letters.boxes) && list_is_empty(&b->dedup.held);
+}
+
 /* Goes on with what had to wait behind a GET. */
 static void broker_resume(struct broker *b)
 {
@@ -438,11 +459,17 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
     broker_finish(b);
     broker_resume(b);
     for (size_t i = 0; i < n; i++) {
-        bool is_left = true;
-        if (commands[i].verb != PUBLISH || !broker_publish_again(b, &commands[i], &is_left))
-            broker_carry_out(b, &commands[i]);
+        struct command *c = &commands[i];
+        bool is_left = true, is_plain = (c->verb == PUBLISH && broker_publish_again(b, c, &is_left)) ||
+                                        (c->verb == SETTLE && broker_settle(b, c));
         if (!is_left)
             continue;
+        if (!is_plain)
+            broker_carry_out(b, c);
+        if (is_finished(b)) {
+            b->actor = NULL;
+            continue;
+        }
         broker_finish(b);
         b->actor = NULL;
         if (!list_is_empty(&b->resumed))

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "broker/model/outlet.h"
 
 struct broker;
 struct entry;
@@ -71,7 +72,11 @@ void consumer_end_turn(struct consumer *c);
 bool consumer_set_limit(struct broker *b, struct consumer *c, uint32_t limit);
 
 /* One more, one fewer of its messages is out. */
-void consumer_charge(struct consumer *c);
+static inline void consumer_charge(struct consumer *c)
+{
+    c->out++;
+    c->stream->credit_used++;
+}
 void consumer_release(struct broker *b, struct consumer *c);
 
 /* Credit or window has come: all on this list look again where they belong. */

@@ -1,7 +1,7 @@
-/* Handing over: a message that is published while its queue is empty, and a consumer who needs not acknowledge waits
- * there, goes to that consumer at once, and is never in the queue: it has no entry, and takes no more memory than the
- * event that carries it.  What the queue counts comes and goes in the same moment, so nothing is counted but its
- * position.  That is what queue_publish() does with such a message too, at more length.
+/* Handing over: a message that is published while its queue is empty, and a consumer waits there, goes to that consumer
+ * at once, and never is ready.  If the consumer needs not acknowledge, it has no entry, and takes no more memory than
+ * the event that carries it; what the queue counts comes and goes in the same moment, so nothing is counted but its
+ * position.  The kind's publish() does the same with such a message, at more length.
  */
 #ifndef BROKER_MODEL_HANDOVER_H
 #define BROKER_MODEL_HANDOVER_H
@@ -15,6 +15,12 @@
 #include "broker/model/vhost.h"
 #include "broker/port/message.h"
 
+/* Can the consumer, who is on the ring, take something?  If not, consumer_next() puts it where it belongs. */
+static inline bool handover_can_take(const struct consumer *c)
+{
+    return c->no_ack || ((c->limit == 0 || c->out < c->limit) && !stream_is_starved(c->stream));
+}
+
 /* If there is such a consumer, the message, whose reference it takes, is its.  False: nothing has happened. */
 static inline bool handover(struct broker *b, struct queue *q, struct message *m)
 {
@@ -22,8 +28,12 @@ static inline bool handover(struct broker *b, struct queue *q, struct message *m
         return false;
     struct consumer *c = item_of(q->ring.ring.next, struct consumer, waiting);
     struct outlet *o = c->outlet;
-    if (!c->no_ack || o->window <= 0 || o->vhost->is_traced || b->takes_detours)
+    if (o->window <= 0 || !handover_can_take(c) || o->vhost->is_traced || b->takes_detours)
         return false;
+    if (!c->no_ack) {
+        queue_hand_out(b, q, c, m);
+        return true;
+    }
     struct event *e = effects_add(b->effects);
     *e = (struct event){
         .what = DELIVERED,

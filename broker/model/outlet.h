@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "base/list.h"
 #include "broker/model/pace.h"
 #include "broker/port/ids.h"
@@ -109,11 +110,19 @@ void stream_requeue(struct broker *b, struct stream *s, bool held_too);
 void stream_unhold(struct stream *s);
 
 void stream_set_credit(struct broker *b, struct stream *s, uint32_t limit);
-void stream_release(struct broker *b, struct stream *s);
+void consumer_wake_all(struct broker *b, struct list *waiting); /* consumer.h */
 
 static inline bool stream_is_starved(const struct stream *s)
 {
     return s->credit_limit > 0 && s->credit_used >= s->credit_limit;
+}
+
+static inline void stream_release(struct broker *b, struct stream *s)
+{
+    CHECK(s->credit_used > 0);
+    s->credit_used--;
+    if (!list_is_empty(&s->starved) && !stream_is_starved(s))
+        consumer_wake_all(b, &s->starved);
 }
 
 static inline struct origin stream_origin(const struct stream *s)

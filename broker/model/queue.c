@@ -137,7 +137,7 @@ uint64_t queue_told_returns(const struct queue *q, const struct entry *e)
     return tells ? e->deliveries : 0;
 }
 
-ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s)
+static inline ticket send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s)
 {
     ticket t;
     struct queue *q = e->queue;
@@ -159,7 +159,32 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
     return t;
 }
 
-static void queue_end_out(struct broker *b, struct entry *e)
+ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s)
+{
+    return send_out(b, e, c, s);
+}
+
+void queue_hand_out(struct broker *b, struct queue *q, struct consumer *c, struct message *msg)
+{
+    struct stream *s = c->stream;
+    struct entry *e = entry_create(b, q, msg);
+    e->position = q->next_position++;
+    e->expires_at = queue_deadline(q, msg);
+    if (b->records && remember_is_durable(q, msg)) {
+        remember_place(b, q, e->position, queue_ttl_left(b, e->expires_at));
+        e->stored = true;
+    }
+    struct event *ev = broker_tell(b, DELIVERED, stream_origin(s));
+    ev->after = s->after;
+    ev->delivered.msg = message_ref(msg);
+    ev->delivered.consumer = c->number;
+    c->outlet->window -= (int64_t)message_window_cost(msg);
+    ev->delivered.ticket = send_out(b, e, c, s);
+    if (c->waiting.next != c->waiting.prev)
+        consumer_end_turn(c);
+}
+
+static inline void queue_end_out(struct broker *b, struct entry *e)
 {
     CHECK(e->state == ENTRY_OUT);
     list_remove(&e->in_queue);
@@ -195,6 +220,12 @@ static void queue_return(struct broker *b, struct entry *e, bool has_failed)
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
+    if (outcome == ACCEPTED && q->is_plain && q->cold.count == 0) { /* as below, which looks for all that it has not */
+        queue_end_out(b, e);
+        remember_entry(b, RECORD_SETTLE, e);
+        entry_discard(b, e);
+        return;
+    }
     if (q->log != NULL)
         queue_stream_settled(b, e);
     queue_end_out(b, e);

@@ -161,7 +161,19 @@ static inline struct entry *queue_head(const struct queue *q)
 }
 
 /* When the message, which is in that queue or comes into it, has to go; ENTRY_NEVER. */
-uint64_t queue_deadline(const struct queue *q, const struct message *msg);
+uint64_t queue_reckon_deadline(const struct queue *q, const struct message *msg);
+
+static inline uint64_t queue_deadline(const struct queue *q, const struct message *msg)
+{
+    bool has_none = q->options->message_ttl_ms == SPEC_NONE && message_rare(msg) == NULL;
+    return has_none ? ENTRY_NEVER : queue_reckon_deadline(q, msg);
+}
+
+/* How long that is from now, for its record. */
+static inline uint64_t queue_ttl_left(const struct broker *b, uint64_t deadline)
+{
+    return deadline == ENTRY_NEVER ? PLACE_NO_TTL : deadline - b->now.ms;
+}
 
 /* Would it take the message, and push no other out for it? */
 bool queue_has_room(const struct queue *q, const struct message *msg);
@@ -184,6 +196,10 @@ void queue_expire(struct broker *b, struct queue *q);
 
 /* An entry that is on no list is to be dead-lettered; without a dead-letter exchange it is dropped. */
 void queue_die(struct broker *b, struct entry *e, enum death death);
+
+/* The message, whose reference it takes, goes to the consumer, who can take it, and must acknowledge it: as it comes,
+ * without having been ready.  Nothing is traced. */
+void queue_hand_out(struct broker *b, struct queue *q, struct consumer *c, struct message *msg);
 
 /* An entry goes out: to a consumer, or (consumer NULL) to GET on that stream. */
 ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s);

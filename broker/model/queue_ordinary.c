@@ -225,7 +225,7 @@ static bool queue_refuses(const struct queue *q, const struct message *msg)
     return q->options->overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
 }
 
-uint64_t queue_deadline(const struct queue *q, const struct message *msg)
+uint64_t queue_reckon_deadline(const struct queue *q, const struct message *msg)
 {
     uint64_t ttl = q->options->message_ttl_ms;
     if (message_expiration_ms(msg) < ttl)
@@ -248,16 +248,11 @@ static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
     return false;
 }
 
-static uint64_t ttl_left(const struct broker *b, uint64_t deadline)
-{
-    return deadline == ENTRY_NEVER ? PLACE_NO_TTL : deadline - b->now.ms;
-}
-
 static void queue_publish_cold(struct broker *b, struct queue *q, struct message *msg)
 {
     uint64_t deadline = queue_deadline(q, msg);
     expiring_add_cold(b, q, q->next_position, deadline, msg->body_size);
-    cold_add(b, q, msg, q->next_position++, ttl_left(b, deadline));
+    cold_add(b, q, msg, q->next_position++, queue_ttl_left(b, deadline));
     message_unref(msg);
     if (deadline != ENTRY_NEVER)
         queue_watch_head(b, q);
@@ -288,7 +283,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
     e->position = q->next_position++;
     e->expires_at = queue_deadline(q, msg);
     if (b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg)) {
-        remember_place(b, q, e->position, ttl_left(b, e->expires_at));
+        remember_place(b, q, e->position, queue_ttl_left(b, e->expires_at));
         e->stored = true;
     }
     if (c != NULL) {

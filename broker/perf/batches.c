@@ -100,7 +100,6 @@ static void go_on(struct batches *b, struct batch *batch)
 {
     if (batch->at == 1 || batch->size == 0) {
         batch->done += batch->size;
-        b->done += batch->size;
         uint64_t more = b->config.goal - batch->done;
         batch->size = more < b->config.size ? (unsigned)more : b->config.size;
         batch->at = 0;
@@ -143,7 +142,10 @@ static void pull(struct batches *b, struct batch *batch)
             }
             if (b->config.kind == BATCH_SERVER_NAMED && batch->at == 0)
                 note_name(batch, &f);
-            if (batch->left > 0 && --batch->left == 0)
+            if (batch->left == 0)
+                continue; /* nobody asked */
+            b->done += batch->at == 1;
+            if (--batch->left == 0)
                 go_on(b, batch);
         }
     } while (link_is_pending(&batch->link));

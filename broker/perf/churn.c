@@ -114,7 +114,7 @@ static void measure(struct churn *c)
     at = counts_of(c);
     perf_watch_end(&c->site.watch, &at);
     if (at.operations == 0)
-        die("not a single operation came to its end");
+        die("not a single operation came to its end in %u seconds", c->o->warm_up + c->o->seconds);
 }
 
 /* ---- Before and after */

@@ -17,7 +17,7 @@
 #include "broker/perf/progress.h"
 #include "broker/perf/result.h"
 
-enum { CHURN_PIPELINE = 256 };
+enum { CHURN_PIPELINE = 64 };
 
 /* Fills r, which is new.  SIGINT and SIGTERM end it early; dies if nothing succeeds, with what the broker said. */
 void churn_run(const struct perf_options *o, struct perf_result *r, struct perf_progress *progress);

@@ -304,7 +304,7 @@ void perf_report_svg(FILE *to, const struct perf_result *r, const struct perf_ma
         (r->latency != NULL && r->latency->count > 0) || (r->confirm_latency != NULL && r->confirm_latency->count > 0);
     double middle = WIDTH / 2.0;
     struct plot left = {.left = MARGIN + AXIS_ROOM, .right = has_latency ? middle - 12 : WIDTH - MARGIN};
-    struct plot right = {.left = middle + 12 + AXIS_ROOM, .right = WIDTH - MARGIN};
+    struct plot right = {.left = middle + 12 + AXIS_ROOM, .right = WIDTH - MARGIN - 12};
     fprintf(
         to,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">\n",

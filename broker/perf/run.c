@@ -114,6 +114,7 @@ static void prepare(struct run *run)
 {
     if (run->o->pid > 0 && perf_server_find(&run->server, run->o->pid) != 0)
         die("there is no process %d", run->o->pid);
+    perf_server_forget_peak(&run->server);
     prepare_link(run);
     topology_init(&run->topology, run->o);
     topology_declare(&run->topology, &run->control);

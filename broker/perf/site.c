@@ -47,6 +47,7 @@ void perf_site_init(struct perf_site *s, const struct perf_options *o, struct pe
         die("signalfd: %s", strerror(errno));
     if (o->pid > 0 && perf_server_find(&s->server, o->pid) != 0)
         die("there is no process %d", o->pid);
+    perf_server_forget_peak(&s->server);
     find_broker(s, r);
     perf_watch_init(&s->watch, r, o->pid > 0 ? &s->server : NULL, progress);
 }

@@ -105,7 +105,7 @@ def figures_of(report):
         for percent in ("50", "99"):
             if report.get(key):
                 out[f"{prefix}{percent}_us"] = report[key][f"p{percent}"] / 1000
-    if idle:
+    if idle and idle.get("count"):
         out["each"] = idle.get("rss_each")
     return {key: value for key, value in out.items() if value is not None}
 
