@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 
-from figures import (FIGURES, Bar, Spread, TableError, judge, number, ratios, said, series, spread, verdict_said,
+from figures import (FIGURES, LABELS, Bar, Spread, TableError, judge, number, ratios, said, series, spread, verdict_said,
                      with_unit)
 
 FORMAT = 1
@@ -19,7 +19,7 @@ def machine():
         m = re.search(r"^model name\s*:\s*(.*)$", file.read(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {"cpu": " ".join(m[1].split()) if m else os.uname().machine, "cores": os.cpu_count(),
-            "memory_gib": round(memory / 2 ** 30), "kernel": os.uname().release}
+            "memory_gib": round(memory / 2 ** 30), "kernel": re.match(r"[0-9.]*[0-9]", os.uname().release)[0]}
 
 
 def machine_name(m):
@@ -62,8 +62,10 @@ def verdicts(run, workload):
 
 def about(workload):
     """The figures that are shown of it."""
-    shown = [figure for figure in FIGURES if figure not in ("client_us", "mib")]
+    shown = [figure for figure in FIGURES if figure not in ("client_us", "mb")]
     bars = [Bar(text).figure for text in workload["bars"]]
+    if any(f.endswith(("50_us", "99_us")) for f in bars):
+        shown.remove("rate")  # that is given
     return [f for f in FIGURES if (f in shown or f in bars) and spread(workload["runs"][workload["subject"]], f)]
 
 
@@ -105,14 +107,19 @@ def peers_of(run):
     return names
 
 
+def bar_words(bar):
+    """A bar for people: "p50 ≤ 25 µs", "rate ≥ 25 × rabbitmq"."""
+    _, op, rest = bar.text.split(" ", 2)
+    word = "rate " if bar.figure == "rate" else LABELS.get(bar.figure, "")
+    unit = "" if bar.is_ratio() else FIGURES[bar.figure][0]
+    unit = unit if unit in ("", "/s") else " " + unit
+    return f"{word}{'≤' if op == '<=' else '≥'} {rest.replace(' x ', ' × ')}{unit}"
+
+
 def bar_cell(run, workload):
     """Its bars, and whether they are reached."""
-    said_of = []
-    for v in verdicts(run, workload):
-        got = f"{number(v.value)} x" if v.is_ratio else with_unit(v.value, v.bar.figure)
-        text = v.bar.text.replace("<=", "≤").replace(">=", "≥").replace(" x ", " × ")
-        said_of.append(f"{text}: {'yes' if v.is_reached else '**no**'}" + (f", {got}" if v.is_ratio else ""))
-    return "; ".join(said_of)
+    return "; ".join(f"{bar_words(v.bar)}: {'yes' if v.is_reached else '**no**'}" +
+                     (f", {number(v.value)} ×" if v.is_ratio else "") for v in verdicts(run, workload))
 
 
 def markdown_table(run):
@@ -126,14 +133,15 @@ def markdown_table(run):
     return "\n".join(lines) + "\n"
 
 
-def heading(run):
+def heading(run, is_short=False):
     """Where, when and how."""
     m = run["machine"]
-    text = (f"Commit {run['commit']}, {run['date'][:10]}, {m['cpu']}, {m['cores']} processors, {m['memory_gib']} GiB, "
-            f"Linux {m['kernel']}: medians of {run['rounds']} interleaved rounds of {run['seconds']} s.")
-    if run.get("sync"):
-        text += f" A sync of the disk takes {with_unit(run['sync']['p50_us'], 'p50_us')} (p99 " \
-                f"{with_unit(run['sync']['p99_us'], 'p99_us')})."
+    text = (f"Commit {run['commit']}, {run['date'][:10]}, {m['cpu']}, {m['cores']} processors: medians of {run['rounds']} "
+            f"interleaved rounds of {run['seconds']} s.")
+    if not is_short:
+        text += f" Linux {m['kernel']}, {m['memory_gib']} GiB."
+    if run.get("sync") and not is_short:
+        text += f" A sync of the disk took {number(run['sync']['p50_us'])} µs, p99 {number(run['sync']['p99_us'])} µs."
     return text
 
 
