@@ -12,7 +12,7 @@ FIGURES = {
     "mcmd": ("M/s", False), "mcmd_thread": ("M/s", False),
 }
 LABELS = {"p50_us": "p50 ", "p99_us": "p99 ", "c50_us": "p50 ", "c99_us": "p99 ", "mcmd_thread": "on its thread "}
-WORDS = {"norelay", "nopeers", "fresh", "memory", "tls", "io", "sync"}
+WORDS = {"norelay", "nopeers", "fresh", "memory", "tls", "io", "sync", "slow", "quorum"}
 TOOLS = {"!empty", "!hub"}
 
 

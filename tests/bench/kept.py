@@ -10,6 +10,7 @@ from figures import (FIGURES, LABELS, Bar, Spread, TableError, judge, number, ra
                      with_unit)
 
 FORMAT = 1
+OURS = ("millrace", "io1", "io0", "slow")  # all the same broker, so they have one column
 LEAST_CHANGE = 0.05  # what is less is none, however narrow the spread
 
 
@@ -37,15 +38,15 @@ def commit(folder):
         return "unknown"
 
 
-def newest(folder, of_machine):
-    """The newest kept run of such a machine, or None."""
+def newest(folder, of_machine, table):
+    """The newest kept run of such a machine and that table of workloads: its path and itself, or None and None."""
     runs = []
     for path in glob.glob(f"{glob.escape(folder)}/*.json"):
         with open(path, encoding="utf-8") as file:
             run = json.load(file)
-        if run.get("format") == FORMAT and machine_name(run["machine"]) == machine_name(of_machine):
+        if run.get("format") == FORMAT and run["table"] == table and machine_name(run["machine"]) == machine_name(of_machine):
             runs.append((run["date"], path, run))
-    return max(runs, default=(None, None, None))[1:]
+    return max(runs, key=lambda r: r[:2], default=(None, None, None))[1:]
 
 
 def all_runs(run):
@@ -93,17 +94,23 @@ def show_workload(run, workload):
 
 def cell(workload, name):
     """What one did, in a table."""
-    runs = workload["runs"].get(name)
-    if not runs:
-        return ""
+    if name == OURS[0]:
+        found = [(who, cell_of(workload, who)) for who in workload["runs"] if who in OURS]
+        return "; ".join(text if len(found) == 1 else f"{who}: {text}" for who, text in found)
+    return cell_of(workload, name)
+
+
+def cell_of(workload, name):
+    """The same of one that is not several."""
+    runs = workload["runs"].get(name, [])
     return ", ".join(with_unit(s.median, f) for f in about(workload) if (s := spread(runs, f)))
 
 
-def peers_of(run):
-    """Everyone in the run, the subject first."""
-    names = []
+def columns(run):
+    """Everyone in the run, ours first and once."""
+    names = [OURS[0]]
     for w in run["workloads"]:
-        names += [name for name in w["runs"] if name not in names]
+        names += [name for name in w["runs"] if name not in names and name not in OURS]
     return names
 
 
@@ -124,7 +131,7 @@ def bar_cell(run, workload):
 
 def markdown_table(run):
     """All of it, a row a workload."""
-    names = peers_of(run)
+    names = columns(run)
     titles = [f"{n} {run['servers'].get(n, '')}".strip() for n in names]
     lines = ["| | " + " | ".join(titles) + " | bar |", "| --- |" + " --- |" * (len(names) + 1)]
     for w in run["workloads"]:
