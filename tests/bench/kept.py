@@ -11,6 +11,7 @@ from figures import (FIGURES, LABELS, Bar, Spread, TableError, judge, number, ra
 
 FORMAT = 1
 OURS = ("millrace", "io1", "io0", "slow")  # all the same broker, so they have one column
+TITLES = {"millrace": "Millrace", "relay": "bare relay", "rabbitmq": "RabbitMQ", "quorum": "quorum queues"}
 LEAST_CHANGE = 0.05  # what is less is none, however narrow the spread
 
 
@@ -114,6 +115,11 @@ def columns(run):
     return names
 
 
+def title(run, name):
+    """What one is called, and which it is."""
+    return f"{TITLES.get(name, name)} {run['servers'].get(name, '')}".strip()
+
+
 def bar_words(bar):
     """A bar for people: "p50 ≤ 25 µs", "rate ≥ 25 × rabbitmq"."""
     _, op, rest = bar.text.split(" ", 2)
@@ -132,7 +138,7 @@ def bar_cell(run, workload):
 def markdown_table(run):
     """All of it, a row a workload."""
     names = columns(run)
-    titles = [f"{n} {run['servers'].get(n, '')}".strip() for n in names]
+    titles = [title(run, name) for name in names]
     lines = ["| | " + " | ".join(titles) + " | bar |", "| --- |" + " --- |" * (len(names) + 1)]
     for w in run["workloads"]:
         cells = [w["title"]] + [cell(w, name) for name in names] + [bar_cell(run, w)]

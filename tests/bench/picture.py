@@ -4,6 +4,7 @@ import math
 from xml.sax.saxutils import escape
 
 from figures import number, spread
+from kept import title as title_of
 
 WIDTH, LEFT, RIGHT, TOP, ROW, BAR = 920, 290, 70, 96, 15, 11
 GAP = 14  # between workloads
@@ -58,7 +59,7 @@ def picture(run, where):
     x = 24
     for i, name in enumerate(names):
         out.append(f'<rect class="c{i % COLOURS}" x="{x}" y="68" width="11" height="11"/>\n')
-        label = f"{name} {run['servers'].get(name, '')}".strip()
+        label = title_of(run, name)
         out.append(text(x + 16, 78, label, ' class="strong"'))
         x += 36 + 7 * len(label)
     for power in range(low, high + 1):
