@@ -13,8 +13,9 @@ struct confirms {
     uint8_t *ring; /* owned; enum answer by number */
     uint64_t mask;
     uint64_t low;      /* the oldest number that may still be open */
+    uint64_t run;      /* so many below it are safe and wait to be written: answers that came in order */
     uint64_t next;     /* the number of the next publish */
-    uint64_t gathered; /* answers that wait to be written … */
+    uint64_t gathered; /* other answers that wait to be written … */
     uint64_t from, to; /* … all of them between these numbers */
 };
 
@@ -61,6 +62,11 @@ void confirms_gather(struct confirms *c, uint64_t number, bool refused)
 {
     if (number < c->low || number >= c->next || *answer_at(c, number) != OPEN)
         return;
+    if (number == c->low && !refused) {
+        c->low++;
+        c->run++;
+        return;
+    }
     *answer_at(c, number) = refused ? NOT_SAFE : SAFE;
     if (c->gathered++ == 0) {
         c->from = c->to = number;
@@ -72,13 +78,14 @@ void confirms_gather(struct confirms *c, uint64_t number, bool refused)
 
 bool confirms_is_gathered(const struct confirms *c)
 {
-    return c->gathered > 0;
+    return c->gathered > 0 || c->run > 0;
 }
 
 /* What is answered without a gap from the oldest on: the safe ones in runs, each run in one ack. */
 static void flush_from_low(struct confirms *c, confirms_write_fn *write, void *arg)
 {
-    uint64_t run = 0, last = 0;
+    uint64_t run = c->run, last = c->low - 1;
+    c->run = 0;
     while (c->low < c->next && *answer_at(c, c->low) != OPEN) {
         uint8_t answer = *answer_at(c, c->low);
         if (answer == SAFE) {
@@ -99,9 +106,7 @@ static void flush_from_low(struct confirms *c, confirms_write_fn *write, void *a
 
 void confirms_flush(struct confirms *c, confirms_write_fn *write, void *arg)
 {
-    if (c->gathered == 0)
-        return;
-    if (c->from == c->low)
+    if (c->run > 0 || (c->gathered > 0 && c->from == c->low))
         flush_from_low(c, write, arg);
     for (uint64_t n = c->from > c->low ? c->from : c->low; c->gathered > 0; n++) {
         CHECK(n <= c->to);

@@ -5,6 +5,7 @@
 #include "amqp/dispatch.h"
 #include "amqp/publish.h"
 #include "amqp/state.h"
+#include "base/check.h"
 #include "broker/port/message.h"
 
 enum { CLASS_BASIC = 60 };
@@ -51,6 +52,23 @@ static void take_header(struct session *s, struct channel *c, const struct frame
         finish(s, c);
 }
 
+/* So many bytes of the body have come, in a frame, and lie in the message if they are wanted. */
+static void count_body(struct session *s, struct channel *c, size_t size)
+{
+    struct content *content = &c->content;
+    content->missing -= size;
+    if (content->msg != NULL) {
+        content->assembled += size;
+        s->assembled += size;
+        if (s->assembled > SESSION_ASSEMBLY_MAX + s->config->max_message_size) {
+            refuse(s, error_create(AMQP_RESOURCE_ERROR, "unfinished contents of this connection hold too much"));
+            return;
+        }
+    }
+    if (content->missing == 0)
+        finish(s, c);
+}
+
 static void take_body(struct session *s, struct channel *c, const struct frame *f)
 {
     struct content *content = &c->content;
@@ -62,18 +80,15 @@ static void take_body(struct session *s, struct channel *c, const struct frame *
         refuse(s, error_create(AMQP_FRAME_ERROR, "content body frame exceeds remaining content size"));
         return;
     }
-    content->missing -= f->payload.len;
-    if (content->msg != NULL) {
+    if (content->msg != NULL)
         message_fill(content->msg, f->payload);
-        content->assembled += f->payload.len;
-        s->assembled += f->payload.len;
-        if (s->assembled > SESSION_ASSEMBLY_MAX + s->config->max_message_size) {
-            refuse(s, error_create(AMQP_RESOURCE_ERROR, "unfinished contents of this connection hold too much"));
-            return;
-        }
-    }
-    if (content->missing == 0)
-        finish(s, c);
+    count_body(s, c, f->payload.len);
+}
+
+void content_take_bulk(struct session *s, struct channel *c, size_t size)
+{
+    CHECK(c->content.phase == CONTENT_BODY && size <= c->content.missing);
+    count_body(s, c, size);
 }
 
 void content_take(struct session *s, struct channel *c, const struct frame *f)

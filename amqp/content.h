@@ -38,6 +38,9 @@ struct content {
 /* Takes a frame of the channel's.  A frame that may not come now is a connection error. */
 void content_take(struct session *s, struct channel *c, const struct frame *f);
 
+/* The same for a body frame of that size which was taken as it came (amqp/bulk.h), and is whole. */
+void content_take_bulk(struct session *s, struct channel *c, size_t size);
+
 /* What is still to come of the content will be swallowed. */
 void content_abandon(struct session *s, struct channel *c);
 

@@ -119,13 +119,6 @@ static uint64_t take_tag(struct channel *c, const struct event *e)
     return tag;
 }
 
-/* Whether nothing about it is out of the ordinary: its body is small and goes in one frame, nothing is added. */
-static bool is_plain(const struct session *s, const struct event *e)
-{
-    uint64_t size = e->delivered.msg->body_size;
-    return e->delivered.stamp == STAMP_NONE && size <= OUTPUT_COPY_MAX && size <= body_frame_max(s);
-}
-
 /* Apart, so that plain ones do not pay for what it needs. */
 static __attribute__((noinline)) void send_delivery(struct session *s, struct channel *c, struct bytes prepared,
                                                     const struct event *e)
@@ -143,15 +136,52 @@ static __attribute__((noinline)) void send_delivery(struct session *s, struct ch
     output_cost(&s->output, message_window_cost(m));
 }
 
-void deliver_on_delivered(struct session *s, struct channel *c, const struct event *e)
+/* Where a delivery goes. */
+struct destination {
+    struct channel *channel; /* NULL: nowhere, it is dropped */
+    struct bytes prepared;
+    uint16_t stream;
+    uint32_t consumer;
+    bool has_window; /* what is dropped goes back to the window */
+};
+
+static struct destination find_destination(const struct session *s, const struct event *e)
 {
-    struct bytes prepared = consume_find_prepared(s, c, e->delivered.consumer);
-    if (c->state != CHANNEL_OPEN || prepared.len == 0)
-        s->window_bytes += message_window_cost(e->delivered.msg); /* it goes back when the channel has ended */
-    else if (is_plain(s, e))
-        prepared_deliver(&s->output, prepared, take_tag(c, e), e->delivered.redelivered, e->delivered.msg);
-    else
-        send_delivery(s, c, prepared, e);
+    struct destination d = {.stream = e->to.stream, .consumer = e->delivered.consumer};
+    d.has_window = s->attachment == ATTACHED;
+    struct channel *c = d.has_window ? channel_find_stream(s, d.stream) : NULL;
+    if (c == NULL || c->state != CHANNEL_OPEN)
+        return d; /* it has ended, or is ending */
+    d.prepared = consume_find_prepared(s, c, d.consumer);
+    d.channel = d.prepared.len > 0 ? c : NULL;
+    return d;
+}
+
+static inline bool is_delivery_for(const struct session *s, const struct event *e)
+{
+    return e->what == DELIVERED && e->to.outlet.slot == s->id.slot && e->to.outlet.generation == s->id.generation;
+}
+
+size_t deliver_run(struct session *s, struct event *events, size_t n)
+{
+    struct destination d = find_destination(s, events);
+    /* Nothing is out of the ordinary about one with a small body that goes in one frame, if nothing is added. */
+    uint64_t plain_max = body_frame_max(s) < OUTPUT_COPY_MAX ? body_frame_max(s) : OUTPUT_COPY_MAX;
+    size_t i = 0;
+    do {
+        const struct event *e = &events[i];
+        struct message *m = e->delivered.msg;
+        if (e->to.stream != d.stream || e->delivered.consumer != d.consumer)
+            d = find_destination(s, e);
+        if (d.channel == NULL)
+            s->window_bytes += d.has_window ? message_window_cost(m) : 0;
+        else if (e->delivered.stamp == STAMP_NONE && m->body_size <= plain_max)
+            prepared_deliver(&s->output, d.prepared, take_tag(d.channel, e), e->delivered.redelivered, m);
+        else
+            send_delivery(s, d.channel, d.prepared, e);
+        message_unref(m);
+    } while (++i < n && is_delivery_for(s, &events[i]));
+    return i;
 }
 
 void deliver_on_got(struct session *s, struct channel *c, const struct event *e)

@@ -16,24 +16,28 @@ enum {
     HEADER_FIXED = 4 + 8,                /* class and weight, body size: before the properties */
     HEADER_BEFORE_SIZE = FRAME_HEAD + 4, /* of a header frame */
     HEADER_CLASS = 60 << 16,             /* basic, and no weight */
-    NAMES_MAX = 255 + 255,
 };
 
-/* A publish is remembered as it comes: the method's frame and the header's up to the body size are before[]; the
- * properties and the octet that ends the frame are the end of image[], which begins with what a message begins with,
- * exchange and routing key. */
+/* A publish is remembered as it comes: before[] is the method's frame and the header's up to the body size; the
+ * properties are the pattern's, from which the messages are made. */
 struct express {
-    struct message_spec spec; /* its views lie in image[], one behind the other */
-    uint32_t before_len;      /* 0: nothing is remembered */
-    uint32_t names_len;
-    uint32_t properties_len;
+    struct message *pattern; /* owned; NULL: nothing is remembered */
+    struct bytes properties; /* its own */
+    uint32_t before_len;
     bool mandatory;
     uint8_t before[FRAME_OVERHEAD + EXPRESS_METHOD_MAX + HEADER_BEFORE_SIZE];
-    uint8_t image[NAMES_MAX + EXPRESS_PROPERTIES_MAX + 1];
 };
+
+static void forget(struct express *x)
+{
+    message_unref(x->pattern);
+    x->pattern = NULL;
+}
 
 void express_destroy(struct express *x)
 {
+    if (x != NULL)
+        forget(x);
     free(x);
 }
 
@@ -72,50 +76,38 @@ static inline bool cut(struct bytes *in, uint8_t type, uint16_t channel, uint32_
 /* --- publishes -----------------------------------------------------------------------------------------------------
  */
 
-static bool learn_method(struct express *x, struct bytes payload)
+static bool learn_method(struct express *x, struct bytes payload, struct message_spec *spec)
 {
     union method m;
     const struct basic_publish *publish = &m.basic_publish;
     if (payload.len > EXPRESS_METHOD_MAX || method_decode(payload, &m) != METHOD_OK || m.id != METHOD_basic_publish ||
         publish->immediate)
         return false;
-    struct pen p = pen_over(x->image, NAMES_MAX);
-    pen_bytes(&p, publish->exchange);
-    pen_bytes(&p, publish->routing_key);
-    x->names_len = (uint32_t)pen_written(&p).len;
     x->mandatory = publish->mandatory;
-    x->spec.exchange = bytes_of(x->image, publish->exchange.len);
-    x->spec.routing_key = bytes_of(x->image + publish->exchange.len, publish->routing_key.len);
+    spec->exchange = publish->exchange;
+    spec->routing_key = publish->routing_key;
     return true;
 }
 
-static bool is_remembered(const struct express *x, struct bytes properties)
-{
-    return x->before_len > 0 && bytes_equal(properties, bytes_of(x->image + x->names_len, x->properties_len));
-}
-
 /* The publish at the front of in is another: remembers it.  False: it goes the ordinary road. */
-static bool learn(const struct session *s, const struct channel *c, struct express *x, struct bytes in,
-                  uint32_t payload_max)
+static bool __attribute__((noinline))
+learn(const struct session *s, const struct channel *c, struct express *x, struct bytes in, uint32_t payload_max)
 {
     struct bytes rest = in, method, header;
+    struct message_spec spec = {.flags = 0};
     if (!cut(&rest, FRAME_METHOD, c->number, payload_max, &method) ||
         !cut(&rest, FRAME_HEADER, c->number, payload_max, &header) || header.len <= HEADER_FIXED ||
         load_u32(header.at) != HEADER_CLASS)
         return false;
-    struct bytes properties = bytes_of(header.at + HEADER_FIXED, header.len - HEADER_FIXED);
-    bool knows_properties = is_remembered(x, properties);
-    size_t before_len = FRAME_OVERHEAD + method.len + HEADER_BEFORE_SIZE;
-    bool knows_before = before_len == x->before_len && memcmp(in.at, x->before, before_len) == 0;
-    x->before_len = 0;
-    if (properties.len > EXPRESS_PROPERTIES_MAX || (!knows_before && !learn_method(x, method)) ||
-        (!knows_properties && !publish_read_plain(s, c, properties, &x->spec)))
+    spec.properties = bytes_of(header.at + HEADER_FIXED, header.len - HEADER_FIXED);
+    forget(x);
+    if (spec.properties.len > EXPRESS_PROPERTIES_MAX || !learn_method(x, method, &spec) ||
+        !publish_read_plain(s, c, spec.properties, &spec))
         return false;
-    memcpy(x->before, in.at, before_len);
-    memcpy(x->image + x->names_len, properties.at, properties.len + 1);
-    x->before_len = (uint32_t)before_len;
-    x->properties_len = (uint32_t)properties.len;
-    x->spec.properties = bytes_of(x->image + x->names_len, properties.len);
+    x->pattern = message_create(&spec);
+    x->properties = message_properties(x->pattern);
+    x->before_len = (uint32_t)(FRAME_OVERHEAD + method.len + HEADER_BEFORE_SIZE);
+    memcpy(x->before, in.at, x->before_len);
     return true;
 }
 
@@ -125,9 +117,9 @@ static inline size_t take_like_it(struct session *s, struct channel *c, const st
                                   uint64_t size_max)
 {
     size_t size_at = x->before_len, properties_at = size_at + sizeof(uint64_t);
-    size_t whole = properties_at + x->properties_len + 1;
-    if (size_at == 0 || in.len < whole || memcmp(in.at, x->before, size_at) != 0 ||
-        memcmp(in.at + properties_at, x->image + x->names_len, x->properties_len + 1) != 0)
+    size_t whole = properties_at + x->properties.len + 1;
+    if (x->pattern == NULL || in.len < whole || memcmp(in.at, x->before, size_at) != 0 ||
+        memcmp(in.at + properties_at, x->properties.at, x->properties.len) != 0 || in.at[whole - 1] != FRAME_END)
         return 0;
     uint64_t size = load_u64(in.at + size_at);
     struct bytes body = {0};
@@ -139,27 +131,30 @@ static inline size_t take_like_it(struct session *s, struct channel *c, const st
         body = bytes_of(in.at + whole + FRAME_HEAD, size);
         whole += FRAME_OVERHEAD + size;
     }
-    publish_tell(s, c, message_create_whole(&x->spec, body), x->mandatory);
+    publish_tell(s, c, message_create_like(x->pattern, body), x->mandatory);
+    if (s->publishes_left > 0)
+        publish_count(s);
     return whole;
 }
 
 static size_t take_publishes(struct session *s, struct channel *c, struct bytes in, uint32_t payload_max)
 {
     uint64_t size_max = s->config->max_message_size;
-    size_t done = 0, used;
+    size_t done = 0;
     if (s->alarms != 0 || c->tx != NULL || s->assembled > SESSION_ASSEMBLY_MAX)
         return 0;
     size_max = size_max < payload_max ? size_max : payload_max;
     size_max = size_max < MESSAGE_INLINE_MAX ? size_max : MESSAGE_INLINE_MAX;
     if (c->express == NULL)
         c->express = alloc_zeroed(sizeof *c->express);
-    do {
+    for (bool is_new = false; !s->is_slowed;) {
         struct bytes rest = bytes_of(in.at + done, in.len - done);
-        used = take_like_it(s, c, c->express, rest, size_max);
-        if (used == 0 && learn(s, c, c->express, rest, payload_max))
-            used = take_like_it(s, c, c->express, rest, size_max);
+        size_t used = take_like_it(s, c, c->express, rest, size_max);
+        if (used == 0 && (is_new || !learn(s, c, c->express, rest, payload_max)))
+            break;
+        is_new = used == 0;
         done += used;
-    } while (used > 0 && !s->is_slowed);
+    }
     return done;
 }
 

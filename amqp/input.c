@@ -51,11 +51,11 @@ static void take_too_large(struct session *s, const struct frame *f)
     lose_framing(s, error_of_frame(AMQP_FRAME_ERROR, &shown, detail));
 }
 
-static void take_bad_end(struct session *s, const struct frame *f, struct bytes in)
+static void take_bad_end(struct session *s, const struct frame *f, uint8_t end)
 {
     char detail[64];
-    struct frame shown = {.type = f->type, .payload = bytes_of(in.at + FRAME_HEAD, f->payload.len)};
-    snprintf(detail, sizeof detail, "{invalid_frame_end_marker,%u}", in.at[FRAME_HEAD + f->payload.len]);
+    struct frame shown = {.type = f->type, .payload = f->payload};
+    snprintf(detail, sizeof detail, "{invalid_frame_end_marker,%u}", end);
     lose_framing(s, error_of_frame(AMQP_FRAME_ERROR, &shown, detail));
 }
 
@@ -147,7 +147,7 @@ static size_t take_one(struct session *s, struct bytes in)
         take_too_large(s, &f);
         return in.len;
     case FRAME_BAD_END:
-        take_bad_end(s, &f, in);
+        take_bad_end(s, &f, in.at[FRAME_HEAD + f.payload.len]);
         return in.len;
     case FRAME_OK:
         break;
@@ -159,14 +159,49 @@ static size_t take_one(struct session *s, struct bytes in)
     return used;
 }
 
+/* More of a body frame that is taken as it comes; 0: there is nothing more, or its end has to wait. */
+static size_t take_bulk(struct session *s, struct bytes in)
+{
+    size_t n = bulk_take(s, in);
+    if (s->bulk.left > 0 || n == in.len)
+        return n;
+    const struct bulk all = s->bulk;
+    const struct frame f = {.type = FRAME_BODY, .channel = all.channel, .payload = bytes_of(all.shown, BULK_SHOWN)};
+    if (in.at[n] != FRAME_END) {
+        s->bulk = (struct bulk){0};
+        take_bad_end(s, &f, in.at[n]);
+        return in.len;
+    }
+    if (is_stopped_by_alarm(s, &f))
+        return n;
+    s->bulk = (struct bulk){0};
+    if (s->state < CLOSING)
+        content_take_bulk(s, channel_find(s, all.channel), all.size);
+    return n + 1;
+}
+
+/* Takes what comes first: answers how many bytes, 0: not enough is there, or it has to wait. */
+static size_t take_some(struct session *s, struct bytes in)
+{
+    if (bulk_is_under_way(&s->bulk))
+        return take_bulk(s, in);
+    if (s->state == GREETING)
+        return handshake_take_header(s, in);
+    bool may_hurry = s->state == RUNNING && !s->config->decodes_all;
+    size_t used = may_hurry ? express_take(s, in, payload_max(s)) : 0;
+    if (used == 0)
+        used = take_one(s, in);
+    if (used == 0 && may_hurry && s->alarms == 0)
+        used = bulk_begin(s, in, payload_max(s));
+    return used;
+}
+
 size_t input_take(struct session *s, struct bytes in)
 {
     size_t done = 0;
     while (done < in.len && session_is_reading(s)) {
         struct bytes rest = bytes_of(in.at + done, in.len - done);
-        size_t used = s->state == RUNNING && !s->config->decodes_all ? express_take(s, rest, payload_max(s)) : 0;
-        if (used == 0)
-            used = s->state == GREETING ? handshake_take_header(s, rest) : take_one(s, rest);
+        size_t used = take_some(s, rest);
         if (used == 0)
             break;
         done += used;

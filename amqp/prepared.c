@@ -1,5 +1,7 @@
+#define _GNU_SOURCE
 #include "amqp/prepared.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -11,6 +13,7 @@ enum {
     SIZE_AT = 3,                  /* of a frame's size in it */
     METHOD_FIXED = 8 + 1 + 1 + 1, /* delivery tag, redelivered, lengths of exchange and routing key */
     HEADER_FIXED = 12,            /* class, weight, body size */
+    BETWEEN = FRAME_OVERHEAD,     /* the end of a frame and the head of the next */
 };
 
 /* The room was counted before: these need not look. */
@@ -22,24 +25,23 @@ static inline uint8_t *put_u8(uint8_t *at, uint8_t v)
 
 static inline uint8_t *put_u16(uint8_t *at, uint16_t v)
 {
-    uint8_t be[] = {(uint8_t)(v >> 8), (uint8_t)v};
-    memcpy(at, be, sizeof be);
-    return at + sizeof be;
+    v = htobe16(v);
+    memcpy(at, &v, sizeof v);
+    return at + sizeof v;
 }
 
 static inline uint8_t *put_u32(uint8_t *at, uint32_t v)
 {
-    uint8_t be[] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
-    memcpy(at, be, sizeof be);
-    return at + sizeof be;
+    v = htobe32(v);
+    memcpy(at, &v, sizeof v);
+    return at + sizeof v;
 }
 
 static inline uint8_t *put_u64(uint8_t *at, uint64_t v)
 {
-    uint8_t be[] = {(uint8_t)(v >> 56), (uint8_t)(v >> 48), (uint8_t)(v >> 40), (uint8_t)(v >> 32),
-                    (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),  (uint8_t)v};
-    memcpy(at, be, sizeof be);
-    return at + sizeof be;
+    v = htobe64(v);
+    memcpy(at, &v, sizeof v);
+    return at + sizeof v;
 }
 
 /* Names and small bodies are short: overlapping words are less than a call, which is for the rest. */
@@ -69,66 +71,54 @@ static inline __attribute__((always_inline)) uint8_t *put_bytes(uint8_t *at, con
     return at + n;
 }
 
-static inline uint8_t *put_frame_head(uint8_t *at, uint8_t type, uint16_t channel, size_t size)
+/* Behind the end of a frame. */
+static inline uint8_t *put_next_head(uint8_t *at, uint8_t type, uint16_t channel, size_t size)
 {
-    at = put_u8(at, type);
-    at = put_u16(at, channel);
-    return put_u32(at, (uint32_t)size);
+    return put_u64(at, (uint64_t)FRAME_END << 56 | (uint64_t)type << 48 | (uint64_t)channel << 32 | size);
 }
 
 size_t prepared_write(uint8_t *to, uint16_t channel, struct bytes consumer_tag)
 {
     CHECK(consumer_tag.len <= 255);
-    uint8_t *at = put_frame_head(to, FRAME_METHOD, channel, 0); /* it differs */
+    uint8_t *at = put_u8(to, FRAME_METHOD);
+    at = put_u16(at, channel);
+    at = put_u32(at, 0); /* the size differs */
     at = put_u32(at, METHOD_basic_deliver);
     at = put_u8(at, (uint8_t)consumer_tag.len);
     put_bytes(at, consumer_tag.at, consumer_tag.len);
     return PREPARED_HEAD + consumer_tag.len;
 }
 
-/* The three frames: the body, if there is one, goes in one. */
-static inline uint8_t *put_delivery(uint8_t *at, struct bytes beginning, size_t method_size, uint64_t delivery_tag,
-                                    bool redelivered, const struct message *m)
-{
-    struct bytes exchange = message_exchange(m), key = message_key(m), properties = message_properties(m);
-    uint16_t channel = (uint16_t)(beginning.at[1] << 8 | beginning.at[2]);
-    uint8_t *start = at;
-
-    at = put_bytes(at, beginning.at, beginning.len);
-    put_u32(start + SIZE_AT, (uint32_t)method_size);
-    at = put_u64(at, delivery_tag);
-    at = put_u8(at, redelivered);
-    at = put_u8(at, (uint8_t)exchange.len);
-    at = put_bytes(at, exchange.at, exchange.len);
-    at = put_u8(at, (uint8_t)key.len);
-    at = put_bytes(at, key.at, key.len);
-    at = put_u8(at, FRAME_END);
-
-    at = put_frame_head(at, FRAME_HEADER, channel, HEADER_FIXED + properties.len);
-    at = put_u32(at, (uint32_t)CLASS_BASIC << 16);
-    at = put_u64(at, m->body_size);
-    at = put_bytes(at, properties.at, properties.len);
-    at = put_u8(at, FRAME_END);
-
-    if (m->body_size > 0) {
-        struct bytes body = message_small_body(m);
-        at = put_frame_head(at, FRAME_BODY, channel, body.len);
-        at = put_bytes(at, body.at, body.len);
-        at = put_u8(at, FRAME_END);
-    }
-    return at;
-}
-
 void prepared_deliver(struct output *o, struct bytes beginning, uint64_t delivery_tag, bool redelivered,
                       const struct message *m)
 {
-    size_t names = (size_t)m->exchange_len + m->key_len;
-    size_t method_size = beginning.len - FRAME_HEAD + METHOD_FIXED + names;
-    size_t header_size = HEADER_FIXED + (size_t)m->properties_len;
-    size_t body = m->body_size > 0 ? FRAME_OVERHEAD + (size_t)m->body_size : 0;
-    size_t size = FRAME_OVERHEAD + method_size + FRAME_OVERHEAD + header_size + body;
-    uint8_t *at = output_room(o, size);
-    const uint8_t *end = put_delivery(at, beginning, method_size, delivery_tag, redelivered, m);
-    CHECK(end == at + size);
-    output_add(o, size, message_window_cost(m));
+    size_t exchange_len = m->exchange_len, key_len = m->key_len, properties_len = m->properties_len;
+    size_t body_len = m->body_size, rest = exchange_len + key_len + properties_len + body_len;
+    uint64_t cost = message_window_cost(m);
+    size_t size = beginning.len + METHOD_FIXED + BETWEEN + HEADER_FIXED + 1 + rest + (body_len > 0 ? BETWEEN : 0);
+    uint16_t channel = (uint16_t)(beginning.at[1] << 8 | beginning.at[2]);
+    uint8_t *start = output_room(o, size), *at = start;
+    const uint8_t *from = m->data;
+
+    at = put_bytes(at, beginning.at, beginning.len);
+    put_u32(start + SIZE_AT, (uint32_t)(beginning.len - FRAME_HEAD + METHOD_FIXED + exchange_len + key_len));
+    at = put_u64(at, delivery_tag);
+    at = put_u8(at, redelivered);
+    at = put_u8(at, (uint8_t)exchange_len);
+    at = put_bytes(at, from, exchange_len);
+    at = put_u8(at, (uint8_t)key_len);
+    at = put_bytes(at, from + exchange_len, key_len);
+
+    at = put_next_head(at, FRAME_HEADER, channel, HEADER_FIXED + properties_len);
+    at = put_u32(at, (uint32_t)CLASS_BASIC << 16);
+    at = put_u64(at, body_len);
+    at = put_bytes(at, from + exchange_len + key_len, properties_len);
+
+    if (body_len > 0) {
+        at = put_next_head(at, FRAME_BODY, channel, body_len);
+        at = put_bytes(at, message_small_body(m).at, body_len);
+    }
+    at = put_u8(at, FRAME_END);
+    CHECK(at == start + size);
+    output_add(o, size, cost);
 }

@@ -293,27 +293,12 @@ static struct error *tell_defect(const struct session *s, const struct content *
 }
 
 /* Whoever has been slowed goes on a few at a time, so that what its socket holds does not come all at once. */
-static void publish_count(struct session *s)
+void publish_count(struct session *s)
 {
     if (s->publishes_left == 0 || --s->publishes_left > 0)
         return;
     s->is_slowed = true;
     session_tell(s, NULL, PACE, 0);
-}
-
-static struct command *tell_publish(struct session *s, struct channel *c, struct message *m, bool mandatory)
-{
-    struct command *publish = session_tell(s, c, PUBLISH, c->confirms != NULL ? confirms_next(c->confirms) : 0);
-    publish->publish.msg = m;
-    publish->publish.mandatory = mandatory;
-    publish->publish.confirm = c->confirms != NULL;
-    return publish;
-}
-
-void publish_tell(struct session *s, struct channel *c, struct message *m, bool mandatory)
-{
-    tell_publish(s, c, m, mandatory);
-    publish_count(s);
 }
 
 struct error *publish_whole(struct session *s, struct channel *c)
@@ -323,7 +308,7 @@ struct error *publish_whole(struct session *s, struct channel *c)
         return tell_defect(s, content);
     if (c->tx != NULL)
         return tx_publish(s, c);
-    struct command *publish = tell_publish(s, c, content->msg, content->mandatory);
+    struct command *publish = publish_tell(s, c, content->msg, content->mandatory);
     publish->publish.objection = content->objection;
     publish->publish.impersonates = content->impersonates;
     content->msg = NULL;

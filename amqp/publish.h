@@ -4,15 +4,15 @@
 #ifndef AMQP_PUBLISH_H
 #define AMQP_PUBLISH_H
 
+#include "amqp/confirms.h"
 #include "amqp/error.h"
+#include "amqp/state.h"
 #include "base/bytes.h"
 #include "broker/port/event.h"
 #include "codec/method.h"
 
-struct channel;
 struct message;
 struct message_spec;
-struct session;
 
 enum { PUBLISH_EXPIRATION_MAX_MS_DIGITS = 12 };          /* of 315360000000 */
 #define PUBLISH_EXPIRATION_MAX_MS UINT64_C(315360000000) /* ten years */
@@ -29,8 +29,19 @@ void publish_header(struct session *s, struct channel *c, struct bytes propertie
 bool publish_read_plain(const struct session *s, const struct channel *c, struct bytes properties,
                         struct message_spec *spec);
 
-/* Sends a whole message on, which it takes, and counts it.  The session may be slowed then. */
-void publish_tell(struct session *s, struct channel *c, struct message *m, bool mandatory);
+/* Counts a publish that was sent on.  The session may be slowed then. */
+void publish_count(struct session *s);
+
+/* The command that sends a whole message on, which it takes; publish_count() is due then. */
+static inline struct command *publish_tell(struct session *s, struct channel *c, struct message *m, bool mandatory)
+{
+    bool confirms = c->confirms != NULL;
+    struct command *publish = session_tell(s, c, PUBLISH, confirms ? confirms_next(c->confirms) : 0);
+    publish->publish.msg = m;
+    publish->publish.mandatory = mandatory;
+    publish->publish.confirm = confirms;
+    return publish;
+}
 
 /* All of it is there: sends it on. */
 struct error *publish_whole(struct session *s, struct channel *c);

@@ -177,6 +177,18 @@ size_t session_feed(struct session *s, struct bytes in, uint64_t now)
     return used;
 }
 
+uint8_t *session_room(struct session *s, size_t *n)
+{
+    return s->left_over == 0 && session_is_reading(s) ? bulk_room(s, n) : NULL;
+}
+
+void session_got(struct session *s, size_t n, uint64_t now)
+{
+    s->now = now;
+    s->heard = true;
+    bulk_got(s, n);
+}
+
 static void return_window(struct session *s)
 {
     if (s->attachment == ATTACHED)
@@ -296,17 +308,6 @@ static void on_slowed(struct session *s, const struct event *e)
     s->misses = 0;
 }
 
-/* Most events are this. */
-static void take_delivery(struct session *s, const struct event *e)
-{
-    struct channel *c = channel_find_stream(s, e->to.stream);
-    if (s->attachment == ATTACHED && c != NULL)
-        deliver_on_delivered(s, c, e);
-    else if (s->attachment == ATTACHED)
-        s->window_bytes += message_window_cost(e->delivered.msg);
-    message_unref(e->delivered.msg);
-}
-
 static void take_event(struct session *s, struct event *e)
 {
     if (e->what == DETACHED) {
@@ -334,21 +335,21 @@ void session_event(struct session *s, struct event *e, uint64_t now)
 {
     s->now = now;
     if (e->what == DELIVERED)
-        take_delivery(s, e);
+        deliver_run(s, e, 1);
     else
         take_event(s, e);
-}
-
-static bool is_for(const struct session *s, const struct event *e)
-{
-    return e->to.outlet.slot == s->id.slot && e->to.outlet.generation == s->id.generation;
 }
 
 size_t session_events(struct session *s, struct event *events, size_t n, uint64_t now)
 {
     size_t i = 0;
-    for (; i < n && is_for(s, &events[i]); i++)
-        session_event(s, &events[i], now);
+    s->now = now;
+    while (i < n && events[i].to.outlet.slot == s->id.slot && events[i].to.outlet.generation == s->id.generation) {
+        if (events[i].what == DELIVERED)
+            i += deliver_run(s, &events[i], n - i);
+        else
+            take_event(s, &events[i++]);
+    }
     return i;
 }
 

@@ -3,6 +3,7 @@
  * never blocks and starts no thread; all of a session's functions are called on its connection's network thread.
  *
  *     session_feed(s, bytes, now)          what the socket has → commands, output
+ *     session_room(s, &n) / session_got(s, n, now)         or straight into a large message
  *     session_events(s, events, n, now)    what the model says → output
  *     session_turn(s)                      the loop's turn is over: settle what could be gathered
  *     session_gather(s, iov, n) / session_wrote(s, bytes)      output → socket
@@ -94,10 +95,15 @@ struct session *session_create(const struct session_config *config, outlet_id id
 /* Only when session_is_over(). */
 void session_destroy(struct session *s);
 
-/* Takes whole frames off the front of in; answers how many bytes it took.  What it leaves must come again, with more
- * behind it, once session_wants() says READ: a part of a frame, or all of it while reading is paused.  Nothing of in is
- * kept.  */
+/* Takes frames off the front of in, and what there is of a large body; answers how many bytes it took.  What it leaves
+ * must come again, with more behind it, once session_wants() says READ: a part of a frame, or all of it while reading
+ * is paused.  Nothing of in is kept. */
 size_t session_feed(struct session *s, struct bytes in, uint64_t now);
+
+/* Where the next bytes of the socket may be read to, because they are a large body's: *n of them at most, and at least
+ * one; what comes behind them is to be fed.  NULL: all is to be fed, as always.  Then, that n bytes came. */
+uint8_t *session_room(struct session *s, size_t *n);
+void session_got(struct session *s, size_t n, uint64_t now);
 
 /* Takes the event and what it owns. */
 void session_event(struct session *s, struct event *e, uint64_t now);

@@ -8,6 +8,7 @@
 #ifndef AMQP_STATE_H
 #define AMQP_STATE_H
 
+#include "amqp/bulk.h"
 #include "amqp/channel.h"
 #include "amqp/error.h"
 #include "amqp/output.h"
@@ -108,6 +109,7 @@ struct session {
     uint64_t hash_seed;    /* of consumers_by_tag; 0: not chosen yet */
 
     struct error *error; /* owned: what the connection is to end with */
+    struct bulk bulk;    /* a body frame that is being read */
     struct output output;
     struct channels channels;
     struct slots consumers;      /* struct consumer by number; owned */

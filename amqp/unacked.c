@@ -72,14 +72,21 @@ void unacked_push(struct unacked *u, uint64_t tag, ticket t)
     u->outstanding++;
 }
 
+/* Drops so many places from the head. */
+static void unacked_advance(struct unacked *u, uint32_t n)
+{
+    u->head = (u->head + n) & u->mask;
+    u->count -= n;
+    u->clear -= u->clear < n ? u->clear : n;
+}
+
 /* Drops the holes at both ends. */
 static void unacked_trim(struct unacked *u)
 {
-    while (u->count > 0 && place_at(u, 0)->state == HOLE) {
-        u->head = (u->head + 1) & u->mask;
-        u->count--;
-        u->clear -= u->clear > 0;
-    }
+    uint32_t holes = 0;
+    while (holes < u->count && place_at(u, holes)->state == HOLE)
+        holes++;
+    unacked_advance(u, holes);
     while (u->count > 0 && place_at(u, u->count - 1)->state == HOLE)
         u->count--;
     if (u->clear > u->count)
@@ -92,9 +99,10 @@ static void unacked_trim(struct unacked *u)
  * them it is before that. */
 static uint32_t unacked_search(const struct unacked *u, uint64_t tag)
 {
-    if (u->count == 0 || tag < place_at(u, 0)->tag)
-        return UINT32_MAX;
-    uint64_t distance = tag - place_at(u, 0)->tag;
+    uint64_t first = u->count > 0 ? place_at(u, 0)->tag : UINT64_MAX;
+    if (tag <= first)
+        return tag == first ? 0 : UINT32_MAX;
+    uint64_t distance = tag - first;
     uint32_t low = 0, high = distance < u->count ? (uint32_t)distance : u->count - 1;
     if (place_at(u, high)->tag == tag)
         return high;
@@ -123,10 +131,32 @@ static void settle_places(struct unacked *u, uint32_t first, uint32_t last, enum
     }
 }
 
+/* The oldest, alone and for good: what a consumer that acknowledges each delivery says every time. */
+static void settle_first(struct unacked *u, unacked_each_fn *each, void *arg)
+{
+    struct place *p = place_at(u, 0);
+    p->state = HOLE;
+    u->outstanding--;
+    each(arg, p->ticket);
+    unacked_advance(u, 1);
+    if (u->count == 0 || place_at(u, 0)->state == HOLE)
+        unacked_trim(u);
+}
+
+static bool is_first(const struct unacked *u, uint64_t tag)
+{
+    const struct place *p = place_at(u, 0);
+    return u->count > 0 && p->tag == tag && p->state == OUTSTANDING;
+}
+
 bool unacked_settle(struct unacked *u, uint64_t tag, bool multiple, enum unacked_for how, unacked_each_fn *each,
                     void *arg)
 {
     bool all = multiple && tag == 0;
+    if (!multiple && how == FOR_GOOD && is_first(u, tag)) {
+        settle_first(u, each, arg);
+        return true;
+    }
     if (all && u->count == 0)
         return true;
     uint32_t at = all ? u->count - 1 : unacked_search(u, tag);
@@ -135,6 +165,8 @@ bool unacked_settle(struct unacked *u, uint64_t tag, bool multiple, enum unacked
     settle_places(u, multiple ? u->clear : at, at, how, each, arg);
     if (multiple && u->clear <= at)
         u->clear = at + 1;
+    if (multiple && u->in_tx == 0)
+        unacked_advance(u, at + 1); /* all holes */
     unacked_trim(u);
     return true;
 }

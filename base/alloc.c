@@ -27,6 +27,14 @@ void *alloc_zeroed(size_t size)
     return at;
 }
 
+void *alloc_aligned(size_t alignment, size_t size)
+{
+    void *at = aligned_alloc(alignment, size > 0 ? size : alignment);
+    if (at == NULL)
+        out_of_memory(size);
+    return at;
+}
+
 void *alloc_copy(const void *from, size_t size)
 {
     void *at = alloc(size);

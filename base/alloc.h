@@ -10,6 +10,9 @@ void *alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *alloc_zeroed(size_t size) __attribute__((malloc, returns_nonnull));
 void *alloc_copy(const void *from, size_t size) __attribute__((malloc, returns_nonnull));
 
+/* At a multiple of alignment, which is a power of two and divides size. */
+void *alloc_aligned(size_t alignment, size_t size) __attribute__((malloc, returns_nonnull));
+
 /* Room for n items of size bytes; at may be NULL.  Dies when n * size overflows. */
 void *alloc_array(void *at, size_t n, size_t size) __attribute__((returns_nonnull));
 

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/check.h"
+
 struct slot {
     void *item; /* borrowed; NULL while the slot is free */
     uint32_t generation;
@@ -22,11 +24,33 @@ struct slots {
 void slots_init(struct slots *s);
 void slots_fini(struct slots *s);
 
-/* A free slot for item; its generation is in *generation. */
-uint32_t slots_take(struct slots *s, void *item, uint32_t *generation);
+/* A slot that never was used; for slots_take(). */
+uint32_t slots_extend(struct slots *s);
+
+/* A free slot for item, which is not NULL; its generation is in *generation. */
+static inline uint32_t slots_take(struct slots *s, void *item, uint32_t *generation)
+{
+    CHECK(item != NULL);
+    uint32_t slot = s->first_free;
+    if (slot != UINT32_MAX)
+        s->first_free = s->at[slot].next_free;
+    else
+        slot = slots_extend(s);
+    s->at[slot].item = item;
+    *generation = ++s->at[slot].generation;
+    s->used++;
+    return slot;
+}
 
 /* Frees a slot that is in use. */
-void slots_give(struct slots *s, uint32_t slot);
+static inline void slots_give(struct slots *s, uint32_t slot)
+{
+    CHECK(slot < s->count && s->at[slot].item != NULL);
+    s->at[slot].item = NULL;
+    s->at[slot].next_free = s->first_free;
+    s->first_free = slot;
+    s->used--;
+}
 
 static inline void *slots_find(const struct slots *s, uint32_t slot, uint32_t generation)
 {

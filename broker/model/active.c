@@ -19,7 +19,7 @@ void active_choose(struct broker *b, struct queue *q)
 void active_consider(struct queue *q, struct consumer *c)
 {
     struct consumer *before = q->active;
-    bool displaces = before != NULL && q->options.type == QUEUE_QUORUM && c->priority > before->priority;
+    bool displaces = before != NULL && q->options->type == QUEUE_QUORUM && c->priority > before->priority;
     if (before != NULL && !displaces)
         return;
     q->active = c;
@@ -40,5 +40,5 @@ void active_retire(struct broker *b, struct consumer *c)
 
 bool active_may_serve(const struct queue *q, const struct consumer *c)
 {
-    return !q->options.single_active_consumer || (q->active == c && q->retiring == NULL);
+    return !q->options->single_active_consumer || (q->active == c && q->retiring == NULL);
 }

@@ -42,6 +42,7 @@ struct broker *broker_create(const struct broker_config *config)
     b->hash_seed = b->random = config->hash_seed;
     b->memory_high = config->memory_high;
     b->records = config->records;
+    b->takes_detours = config->takes_detours;
     b->next_queue_id = 1;
     cold_state_init(&b->cold, config);
     letters_state_init(&b->letters);
@@ -342,6 +343,49 @@ static void broker_carry_out(struct broker *b, struct command *c)
         parked_follow(s, c);
 }
 
+/* Nearly every command is the next of a stream that has begun, is well, and waits for nothing: that one, or NULL. */
+static inline struct stream *stream_at_ease(const struct broker *b, const struct command *c)
+{
+    const outlet_id id = c->from.outlet;
+    const struct outlet *o = id.slot < b->outlet_count ? b->outlets[id.slot] : NULL;
+    if (o == NULL || o->id.generation != id.generation || c->from.stream >= o->stream_count)
+        return NULL;
+    struct stream *s = o->streams[c->from.stream];
+    bool is_at_ease = s != NULL && s->has_begun && !s->poisoned && list_is_empty(&s->parked);
+    return is_at_ease ? s : NULL;
+}
+
+/* Carries out a publish that is like others, if it is that.  False: nothing has happened. */
+static inline bool broker_publish_again(struct broker *b, struct command *c, bool *is_left)
+{
+    struct stream *s = stream_at_ease(b, c);
+    if (s == NULL)
+        return false;
+    s->channel = c->from.channel;
+    return command_publish_again(b, c, s, is_left);
+}
+
+/* The same for what settles. */
+static inline bool broker_settle(struct broker *b, struct command *c)
+{
+    struct stream *s = stream_at_ease(b, c);
+    if (s == NULL)
+        return false;
+    s->channel = c->from.channel;
+    b->actor = s->outlet->access->user;
+    b->changed = 0;
+    command_settle(b, c, s);
+    return true;
+}
+
+/* Does the command leave nothing to be done, by itself or by others? */
+static inline bool is_finished(const struct broker *b)
+{
+    return list_is_empty(&b->dirty) && list_is_empty(&b->fresh) && list_is_empty(&b->deaths) &&
+           list_is_empty(&b->stale) && list_is_empty(&b->doomed) && list_is_empty(&b->posts) &&
+           list_is_empty(&b->resumed) && list_is_empty(&b->letters.boxes) && list_is_empty(&b->dedup.held);
+}
+
 /* Goes on with what had to wait behind a GET. */
 static void broker_resume(struct broker *b)
 {
@@ -415,7 +459,17 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
     broker_finish(b);
     broker_resume(b);
     for (size_t i = 0; i < n; i++) {
-        broker_carry_out(b, &commands[i]);
+        struct command *c = &commands[i];
+        bool is_left = true, is_plain = (c->verb == PUBLISH && broker_publish_again(b, c, &is_left)) ||
+                                        (c->verb == SETTLE && broker_settle(b, c));
+        if (!is_left)
+            continue;
+        if (!is_plain)
+            broker_carry_out(b, c);
+        if (is_finished(b)) {
+            b->actor = NULL;
+            continue;
+        }
         broker_finish(b);
         b->actor = NULL;
         if (!list_is_empty(&b->resumed))

@@ -41,6 +41,7 @@ struct broker_config {
     bool relaxed_redeclare;  /* a queue that is declared otherwise again stays as it is … */
     bool relaxed_quorum;     /* … or only a quorum queue, as a classic one */
 
+    bool takes_detours; /* no short cut is taken: for tests, which hold the short way to the long one */
     bool records; /* emit records, stamp events, let long queues go cold (model/cold.h); false: nothing is remembered */
     /* 0: as model/cold.h says.  Memory that messages may take before long queues go cold, and what each queue may have
      * in memory whatever others do. */

@@ -32,7 +32,7 @@ void command_subscribe(struct broker *b, struct command *c, struct stream *s)
         resource_fail(b, c, spec, OBJECTION, str_copy(spec->objection));
         return;
     }
-    bool is_in_use = q->consumer_count > 0 || q->options.single_active_consumer; /* by several, at some time */
+    bool is_in_use = q->consumer_count > 0 || q->options->single_active_consumer; /* by several, at some time */
     if (q->exclusive_consumer != NULL || (spec->exclusive && is_in_use && q->log == NULL)) {
         char *name = queue_describe(q);
         resource_fail(b, c, spec, DENIED, str_format("%s in exclusive use", name));

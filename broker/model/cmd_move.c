@@ -201,7 +201,7 @@ static bool find_source(struct broker *b, const struct command *c, struct moving
         return fail(b, c, NO_SUCH_QUEUE,
                     str_format("no queue '%.*s' in vhost '%.*s'", BYTES_ARG(m->queue), BYTES_ARG(m->vhost)));
     char *name = queue_describe(g->from), *why = NULL;
-    bool is_stream = g->from->options.type == QUEUE_STREAM;
+    bool is_stream = g->from->options->type == QUEUE_STREAM;
     if (is_stream)
         why = str_format("%s is a stream: nothing is taken out of it", name);
     else if (g->from->owner != NULL)

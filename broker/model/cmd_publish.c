@@ -5,6 +5,7 @@
 #include "broker/model/access.h"
 #include "broker/model/commands.h"
 #include "broker/model/exchange.h"
+#include "broker/model/handover.h"
 #include "broker/model/outlet.h"
 #include "broker/model/pace.h"
 #include "broker/model/queue.h"
@@ -25,11 +26,29 @@ struct targets {
     const struct dedup_round *keys; /* borrowed: what exchanges on the way have said; NULL: nothing */
 };
 
-static bool route_is_remembered(const struct broker *b, const struct remembered_route *r, const struct message *m)
+/* Equal bytes; most names are so short that asking the library costs more than the answer. */
+static inline bool names_are_equal(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    uint64_t x, y;
+    if (n < sizeof x)
+        return memcmp(a, b, n) == 0;
+    for (size_t i = 0; i + sizeof x <= n; i += sizeof x) {
+        memcpy(&x, a + i, sizeof x);
+        memcpy(&y, b + i, sizeof y);
+        if (x != y)
+            return false;
+    }
+    memcpy(&x, a + n - sizeof x, sizeof x);
+    memcpy(&y, b + n - sizeof y, sizeof y);
+    return x == y;
+}
+
+static inline bool route_is_remembered(const struct broker *b, const struct remembered_route *r,
+                                       const struct message *m)
 {
     return r != NULL && r->version == b->topology_version && message_extra_keys_len(m) == 0 &&
            (m->flags & MESSAGE_HAS_DEAD_LETTER) == 0 && r->exchange_len == m->exchange_len &&
-           r->key_len == m->key_len && memcmp(r->names, m->data, (size_t)m->exchange_len + m->key_len) == 0;
+           r->key_len == m->key_len && names_are_equal(r->names, m->data, (size_t)m->exchange_len + m->key_len);
 }
 
 static void remember_route(struct broker *b, struct stream *s, const struct message *m, const struct route *route)
@@ -176,6 +195,43 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
     struct event *e = broker_tell(b, taken ? CONFIRMED : REFUSED, c->from);
     e->cookie = c->cookie;
     remember_confirm(b, e, s);
+}
+
+/* Is there nothing to do for a publish but to put it into its queues?  No rate, key, trace or quota is looked at. */
+static inline bool is_usual(const struct broker *b, const struct vhost *v)
+{
+    return (b->paces | b->dedup.exchanges | b->dedup.queues) == 0 && !b->takes_detours && !v->is_traced &&
+           v->queue_bytes_max == LIMIT_NONE;
+}
+
+bool command_publish_again(struct broker *b, struct command *c, struct stream *s, bool *is_left)
+{
+    struct message *m = c->publish.msg;
+    const struct remembered_route *r = s->route;
+    if (c->publish.objection != NULL || c->publish.hold || !route_is_remembered(b, r, m) || r->n == 0 ||
+        !is_usual(b, s->outlet->vhost))
+        return false;
+    bool taken = true, has_stayed = false;
+    remember_begin(b, m);
+    m->arrived_ms = (int64_t)b->now.ms;
+    if (r->n > 1)
+        message_ref_many(m, (unsigned)r->n - 1);
+    for (size_t i = 0; i < r->n; i++) {
+        if (handover(b, r->queues[i], m))
+            continue;
+        if (!has_stayed)
+            b->actor = s->outlet->access->user;
+        has_stayed = true;
+        taken &= r->queues[i]->kind->publish(b, r->queues[i], m);
+    }
+    *is_left = has_stayed;
+    if (!c->publish.confirm)
+        return true;
+    s->confirms = true;
+    struct event *e = broker_tell(b, taken ? CONFIRMED : REFUSED, c->from);
+    e->cookie = c->cookie;
+    remember_confirm(b, e, s);
+    return true;
 }
 
 /* What its exchange knows of a message that is committed. */

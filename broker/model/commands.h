@@ -41,6 +41,9 @@ void command_purge_queue(struct broker *b, struct command *c, struct stream *s);
 
 /* cmd_publish.c */
 void command_publish(struct broker *b, struct command *c, struct stream *s);
+/* The same for what is published again and again, if it is that; false: nothing has happened.  *is_left: whether
+ * anything may be left to be done when the command is over. */
+bool command_publish_again(struct broker *b, struct command *c, struct stream *s, bool *is_left);
 void command_commit(struct broker *b, struct command *c, struct stream *s);
 void command_rollback(struct broker *b, struct command *c, struct stream *s);
 

@@ -15,15 +15,9 @@
 #include "broker/port/spec.h"
 #include "codec/cursor.h"
 
-static bool limit_is_reached(const struct consumer *c)
+static inline bool limit_is_reached(const struct consumer *c)
 {
     return !c->no_ack && c->limit > 0 && c->out >= c->limit;
-}
-
-bool consumer_can_take(const struct consumer *c)
-{
-    return active_may_serve(c->queue, c) && !limit_is_reached(c) && (c->no_ack || !stream_is_starved(c->stream)) &&
-           c->outlet->window > 0;
 }
 
 /* Puts c on the ring behind those of its priority. */
@@ -122,16 +116,33 @@ void consumer_cancel(struct broker *b, struct consumer *c)
     consumer_delete(b, c);
 }
 
+static inline bool can_take(const struct consumer *c)
+{
+    return (!c->queue->options->single_active_consumer || active_may_serve(c->queue, c)) && c->outlet->window > 0 &&
+           (c->no_ack || (!limit_is_reached(c) && !stream_is_starved(c->stream)));
+}
+
+bool consumer_can_take(const struct consumer *c)
+{
+    return can_take(c);
+}
+
 struct consumer *consumer_next(struct broker *b, struct queue *q)
 {
     while (!list_is_empty(&q->ring)) {
         struct consumer *c = item_of(q->ring.ring.next, struct consumer, waiting);
-        if (consumer_can_take(c))
+        if (can_take(c))
             return c;
         list_remove(&c->waiting);
         consumer_place(b, c);
     }
     return NULL;
+}
+
+void consumer_end_turn(struct consumer *c)
+{
+    list_remove(&c->waiting);
+    ring_insert(c);
 }
 
 void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e)
@@ -151,26 +162,18 @@ void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e)
         entry_end(b, e);
     else
         ev->delivered.ticket = queue_send_out(b, e, c, c->stream);
-    if (c->waiting.next != c->waiting.prev) { /* not alone on the ring: to the end of its turn */
-        list_remove(&c->waiting);
-        ring_insert(c);
-    }
+    if (c->waiting.next != c->waiting.prev) /* not alone on the ring */
+        consumer_end_turn(c);
 }
 
 bool consumer_set_limit(struct broker *b, struct consumer *c, uint32_t limit)
 {
-    if (c->no_ack || (limit == 0 && c->queue->options.type == QUEUE_STREAM))
+    if (c->no_ack || (limit == 0 && c->queue->options->type == QUEUE_STREAM))
         return false;
     c->limit = limit;
     if (!link_is_linked(&c->waiting))
         consumer_place(b, c); /* who may take less than it has is found out when it is its turn */
     return true;
-}
-
-void consumer_charge(struct consumer *c)
-{
-    c->out++;
-    c->stream->credit_used++;
 }
 
 void consumer_release(struct broker *b, struct consumer *c)

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "broker/model/outlet.h"
 
 struct broker;
 struct entry;
@@ -24,21 +25,21 @@ struct spec;
 struct stream;
 
 struct consumer {
-    struct link in_queue;  /* on queue->consumers */
-    struct link in_stream; /* on stream->consumers */
     struct link waiting;   /* on queue->ring, stream->starved or outlet->stalled */
-    struct heap groups;    /* of messages that it has out, and more is ready (groups.h) */
     struct queue *queue;   /* borrowed; NULL once it is gone */
     struct stream *stream; /* borrowed; NULL once its stream is gone */
     struct outlet *outlet; /* borrowed; NULL once it is gone */
-    int64_t priority;
-    uint32_t number; /* the session's */
-    uint32_t limit;  /* 0: none */
+    uint32_t number;       /* the session's */
+    uint32_t limit;        /* 0: none */
     uint32_t out;
-    uint64_t timeout_ms; /* x-consumer-timeout; SPEC_NONE: the queue's */
     bool no_ack, exclusive;
+    bool gone; /* cancelled; there only for what it has out */
+    int64_t priority;
+    uint64_t timeout_ms;         /* x-consumer-timeout; SPEC_NONE: the queue's */
+    struct link in_queue;        /* on queue->consumers */
+    struct link in_stream;       /* on stream->consumers */
+    struct heap groups;          /* of messages that it has out, and more is ready (groups.h) */
     struct replay *replay;       /* owned: of a stream's; else NULL */
-    bool gone;                   /* cancelled; there only for what it has out */
     struct bytes tag, arguments; /* in data: what listings show */
     uint8_t data[];
 };
@@ -63,12 +64,19 @@ void consumer_place(struct broker *b, struct consumer *c);
 /* Hands it an entry that is on no list. */
 void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e);
 
+/* It is not alone on the ring, and was given something: to the end of its turn. */
+void consumer_end_turn(struct consumer *c);
+
 /* How much it may have out from now on; what is out already stays.  False: this one's cannot be changed, because it
  * does not acknowledge, or it reads a stream, which needs a limit. */
 bool consumer_set_limit(struct broker *b, struct consumer *c, uint32_t limit);
 
 /* One more, one fewer of its messages is out. */
-void consumer_charge(struct consumer *c);
+static inline void consumer_charge(struct consumer *c)
+{
+    c->out++;
+    c->stream->credit_used++;
+}
 void consumer_release(struct broker *b, struct consumer *c);
 
 /* Credit or window has come: all on this list look again where they belong. */

@@ -18,13 +18,13 @@ static const struct bytes none;
 
 bool deadletter_has_exchange(const struct queue *q, const struct message *msg)
 {
-    return q->options.has_dead_letter_exchange || (msg->flags & MESSAGE_HAS_DEAD_LETTER) != 0;
+    return q->options->has_dead_letter_exchange || (msg->flags & MESSAGE_HAS_DEAD_LETTER) != 0;
 }
 
 /* What the message's own headers say counts before the queue's options. */
 static struct address address_of(const struct queue *q, const struct message *msg)
 {
-    const struct queue_options *o = &q->options;
+    const struct queue_options *o = q->options;
     struct address a = {.exchange = o->dead_letter_exchange,
                         .key = o->dead_letter_routing_key,
                         .has_exchange = o->has_dead_letter_exchange,

@@ -137,7 +137,7 @@ static uint64_t size_said(uint64_t n)
 
 struct dedup *dedup_create_for_queue(struct broker *b, struct queue *q)
 {
-    const struct queue_options *o = &q->options;
+    const struct queue_options *o = q->options;
     if (!o->deduplicates || o->type == QUEUE_STREAM || q->spec->is_reply)
         return NULL;
     struct dedup *d = create(b, q->vhost, o->deduplication_header);
@@ -404,7 +404,7 @@ static void learn_ready(void *arg, struct entry *e)
 
 void dedup_refit(struct broker *b, struct queue *q)
 {
-    const struct queue_options *o = &q->options;
+    const struct queue_options *o = q->options;
     struct dedup *new = dedup_create_for_queue(b, q), *old = q->dedup;
     struct entry *e;
     if (new == NULL && old == NULL)

@@ -149,6 +149,7 @@ struct queue *delayed_queue_create(struct broker *b, struct exchange *x, uint64_
     struct queue *q = queue_create(b, x->vhost, &spec, NULL, id);
     struct delayed *d = q->delayed = alloc_zeroed(sizeof *d);
     q->kind = &queue_delayed;
+    queue_judge(q);
     d->exchange = x;
     x->waiting = q;
     schedule_init(&d->schedule);

@@ -68,17 +68,18 @@ struct entry_pool {
 void entry_pool_init(struct entry_pool *p);
 void entry_pool_fini(struct entry_pool *p);
 
-/* The message is held in memory for another reason than an entry: takes the reference, and counts its memory.  And
- * gives it back. */
-void entry_hold(struct broker *b, struct message *msg);
-void entry_release(struct broker *b, struct message *msg);
+static inline void entry_pool_give(struct entry_pool *p, struct entry *e)
+{
+    e->msg = (struct message *)(void *)p->free;
+    p->free = e;
+}
 
-/* A new entry that holds msg, whose reference it takes, on no list yet.  Counts the message's memory. */
-struct entry *entry_create(struct broker *b, struct queue *q, struct message *msg);
+/* More of them, on the free list. */
+void entry_pool_extend(struct entry_pool *p);
 
-/* Gives the entry, and its hold on the message, back.  It must be on no list. */
-void entry_destroy(struct broker *b, struct entry *e);
+/* What it takes to make and end one is in state.h: entry_create(), entry_destroy(), entry_hold() and entry_release().
+ */
 
-/* The same, and whatever was recorded of it is settled. */
+/* entry_destroy(), and whatever was recorded of it is settled. */
 void entry_end(struct broker *b, struct entry *e);
 #endif

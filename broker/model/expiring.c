@@ -170,7 +170,7 @@ uint64_t expiring_next(const struct broker *b, struct queue *q)
 /* Somebody wants to know what becomes of it. */
 static bool is_to_be_read(const struct queue *q)
 {
-    return q->options.has_dead_letter_exchange || q->dedup != NULL || q->groups != NULL;
+    return q->options->has_dead_letter_exchange || q->dedup != NULL || q->groups != NULL;
 }
 
 bool expiring_asks(struct broker *b, struct queue *q)

@@ -47,7 +47,7 @@ struct groups {
 
 struct groups *groups_create(struct broker *b, const struct queue *q)
 {
-    const struct queue_options *o = &q->options;
+    const struct queue_options *o = q->options;
     if (o->group_header.len == 0 || o->type == QUEUE_STREAM || q->spec->is_reply || q->spec->hidden)
         return NULL;
     struct groups *g = alloc_zeroed(sizeof *g);

@@ -222,14 +222,14 @@ static void on_queue(void *arg, struct map_node *n)
     uint64_t out = q->log != NULL ? 0 : q->out_count;
     put_number(&row, "messages", q->ready_count + out + q->waiting.count);
     put_number(&row, "messages_ready", q->ready_count);
-    if (q->options.retry_type != RETRY_DISABLED || q->waiting.count > 0)
+    if (q->options->retry_type != RETRY_DISABLED || q->waiting.count > 0)
         put_number(&row, "messages_delayed", q->waiting.count);
     put_number(&row, "messages_unacknowledged", q->out_count);
     put_number(&row, "message_bytes_ready", q->ready_bytes);
     put_number(&row, "messages_dlx", letters_count(q));
     put_number(&row, "message_bytes_dlx", letters_bytes(q));
     put_number(&row, "consumers", q->consumer_count);
-    put_text(&row, "type", bytes_of_string(queue_type_words[q->options.type]));
+    put_text(&row, "type", bytes_of_string(queue_type_words[q->options->type]));
     put_text(&row, "state", q->is_paused ? BYTES("paused") : BYTES("running"));
     put_policies(&row, q->policies);
     if (q->owner != NULL)

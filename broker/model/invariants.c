@@ -72,8 +72,9 @@ void queue_check(const struct broker *b, const struct queue *q)
     CHECK(list_is_empty(&q->parked) || (queue_head(q) == NULL && q->cold.count > 0));
     CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
-    CHECK(q->log != NULL || !queue_is_over(q) || q->options.overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
-    CHECK(q->active == NULL || (q->options.single_active_consumer && q->active->queue == q));
+    CHECK(q->log != NULL || !queue_is_over(q) || q->options->overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
+    CHECK(q->is_plain == queue_is_plain(q));
+    CHECK(q->active == NULL || (q->options->single_active_consumer && q->active->queue == q));
 }
 
 static void outlet_check(const struct broker *b, const struct outlet *o)

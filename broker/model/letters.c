@@ -35,7 +35,7 @@ void letters_state_fini(struct broker *b)
 
 bool letters_must_arrive(const struct queue *q)
 {
-    const struct queue_options *o = &q->options;
+    const struct queue_options *o = q->options;
     return o->at_least_once && o->has_dead_letter_exchange && o->overflow == OVERFLOW_REJECT_PUBLISH;
 }
 
@@ -95,6 +95,7 @@ static struct queue *box_make(struct broker *b, struct vhost *v, const struct sp
 {
     struct queue *box = queue_create(b, v, spec, NULL, id);
     box->kind = &queue_of_letters;
+    queue_judge(box);
     return box;
 }
 

@@ -101,7 +101,7 @@ static uint64_t message_size(const struct message *m)
 static void look_at_open_part(struct broker *b, struct queue *q)
 {
     struct log *l = q->log;
-    uint64_t max = q->options.segment_bytes != SPEC_NONE ? q->options.segment_bytes : (uint64_t)LOG_PART_BYTES;
+    uint64_t max = q->options->segment_bytes != SPEC_NONE ? q->options->segment_bytes : (uint64_t)LOG_PART_BYTES;
     if (count_parts(l) == 0) {
         add_part(l, q->next_position);
         return;
@@ -259,7 +259,7 @@ static void drop_oldest_part(struct broker *b, struct queue *q)
 /* Of the oldest part, when it is too old. */
 static uint64_t old_at(const struct queue *q)
 {
-    uint64_t last = oldest_part(q->log)->last_ms, age = q->options.max_age_ms;
+    uint64_t last = oldest_part(q->log)->last_ms, age = q->options->max_age_ms;
     return last > UINT64_MAX - age ? UINT64_MAX : last + age;
 }
 
@@ -277,10 +277,10 @@ static void forget_stale(struct broker *b, struct queue *q)
 void log_retain(struct broker *b, struct queue *q)
 {
     struct log *l = q->log;
-    bool has_age = q->options.max_age_ms != SPEC_NONE, is_trimmed = false;
+    bool has_age = q->options->max_age_ms != SPEC_NONE, is_trimmed = false;
     if (l->n_stale > 0)
         forget_stale(b, q);
-    while (count_parts(l) > 1 && (l->size > q->options.max_length_bytes || (has_age && old_at(q) < b->now.wall_ms))) {
+    while (count_parts(l) > 1 && (l->size > q->options->max_length_bytes || (has_age && old_at(q) < b->now.wall_ms))) {
         drop_oldest_part(b, q);
         is_trimmed = true;
     }

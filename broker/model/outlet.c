@@ -148,14 +148,6 @@ void stream_set_credit(struct broker *b, struct stream *s, uint32_t limit)
         consumer_wake_all(b, &s->starved);
 }
 
-void stream_release(struct broker *b, struct stream *s)
-{
-    CHECK(s->credit_used > 0);
-    s->credit_used--;
-    if (!list_is_empty(&s->starved) && !stream_is_starved(s))
-        consumer_wake_all(b, &s->starved);
-}
-
 void outlet_delete(struct broker *b, struct outlet *o)
 {
     struct queue *q;

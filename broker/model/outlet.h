@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "base/list.h"
 #include "broker/model/pace.h"
 #include "broker/port/ids.h"
@@ -43,34 +44,34 @@ struct stream {
     bool poisoned;                   /* ignored until RESET */
     bool confirms, is_transactional; /* it has published so: for listings */
     bool has_begun;                  /* a command came for it, and its user's channels were counted */
+    struct remembered_route *route;  /* owned; NULL until the first publish */
     struct list parked;              /* commands that wait for a GET, itself the first (parked.h) */
     uint64_t after;                  /* position that the last answer waits for: what is told behind it waits too */
+    uint64_t stamped;                /* the highest position that anything told to it waits for */
+    uint32_t credit_limit;           /* 0: none */
+    uint32_t credit_used;            /* what its consumers have out */
     struct list out;                 /* its entries that are out, oldest first */
+    struct list starved;             /* consumers that wait for its credit */
     struct list consumers;
-    struct list starved;            /* consumers that wait for its credit */
-    uint32_t credit_limit;          /* 0: none */
-    uint32_t credit_used;           /* what its consumers have out */
-    struct remembered_route *route; /* owned; NULL until the first publish */
     struct held_routes held;
     struct link resumed; /* on broker->resumed */
-    uint64_t stamped;    /* the highest position that anything told to it waits for */
 };
 
 struct outlet {
     outlet_id id;
+    int64_t window;              /* bytes of deliveries that it may still be sent */
+    struct stream **streams;     /* owned, by number; NULL where there is none */
+    size_t stream_count;         /* slots in streams[] */
     struct vhost *vhost;         /* borrowed */
     struct access *access;       /* borrowed: what it may do there; lives as long as it is not expelled */
+    struct list stalled;         /* consumers that wait for the window */
     struct link in_access;       /* on access->outlets */
     struct spec *facts;          /* owned: what ATTACH said; its arguments are what listings show */
     uint64_t since_ms;           /* by the wall clock */
-    struct stream **streams;     /* owned, by number; NULL where there is none */
-    size_t stream_count;         /* slots in streams[] */
     struct consumer **consumers; /* owned array, by number; NULL where there is none */
     size_t consumer_count;       /* slots in consumers[] */
     struct list exclusive_queues;
-    struct list stalled; /* consumers that wait for the window */
-    int64_t window;      /* bytes of deliveries that it may still be sent */
-    uint64_t stamped;    /* as of the streams that are gone */
+    uint64_t stamped; /* as of the streams that are gone */
     struct slowness slow;
 };
 
@@ -109,11 +110,19 @@ void stream_requeue(struct broker *b, struct stream *s, bool held_too);
 void stream_unhold(struct stream *s);
 
 void stream_set_credit(struct broker *b, struct stream *s, uint32_t limit);
-void stream_release(struct broker *b, struct stream *s);
+void consumer_wake_all(struct broker *b, struct list *waiting); /* consumer.h */
 
 static inline bool stream_is_starved(const struct stream *s)
 {
     return s->credit_limit > 0 && s->credit_used >= s->credit_limit;
+}
+
+static inline void stream_release(struct broker *b, struct stream *s)
+{
+    CHECK(s->credit_used > 0);
+    s->credit_used--;
+    if (!list_is_empty(&s->starved) && !stream_is_starved(s))
+        consumer_wake_all(b, &s->starved);
 }
 
 static inline struct origin stream_origin(const struct stream *s)

@@ -7,7 +7,7 @@
 
 static uint64_t timeout_of(const struct broker *b, const struct queue *q, const struct consumer *c)
 {
-    uint64_t ms = c != NULL && c->timeout_ms != SPEC_NONE ? c->timeout_ms : q->options.consumer_timeout_ms;
+    uint64_t ms = c != NULL && c->timeout_ms != SPEC_NONE ? c->timeout_ms : q->options->consumer_timeout_ms;
     if (ms == SPEC_NONE)
         ms = b->consumer_timeout_ms;
     return ms == 0 ? SPEC_NONE : ms;

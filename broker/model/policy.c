@@ -309,7 +309,7 @@ static void give_queue(struct broker *b, struct queue *q, struct policy_pair *pa
     struct policy_pair *before = q->policies;
     struct queue_options options;
     q->policies = pair;
-    policy_merge_options(&q->spec->options, pair, &options);
+    policy_merge_options(q->spec->options, pair, &options);
     queue_change_options(b, q, &options);
     policy_pair_unref(before); /* last: the options were views into it */
 }
@@ -318,7 +318,7 @@ void policy_apply_to_queue(struct broker *b, struct queue *q)
 {
     struct policy_pair *pair = NULL;
     if (policy_are_any(q->vhost))
-        pair = look_for_pair(q->vhost, false, NULL, 1U << q->spec->options.type, q->name);
+        pair = look_for_pair(q->vhost, false, NULL, 1U << q->spec->options->type, q->name);
     give_queue(b, q, pair);
 }
 
@@ -350,7 +350,7 @@ void policy_apply_to_exchange(struct broker *b, struct exchange *x)
 
 static void refresh_queue(struct broker *b, struct queue *q)
 {
-    struct policy_pair *pair = look_for_pair(q->vhost, true, q->policies, 1U << q->spec->options.type, q->name);
+    struct policy_pair *pair = look_for_pair(q->vhost, true, q->policies, 1U << q->spec->options->type, q->name);
     if (pair == q->policies)
         policy_pair_unref(pair); /* one hold is enough */
     else

@@ -10,6 +10,7 @@
 #include "broker/model/consumer.h"
 #include "broker/model/exchange.h"
 #include "broker/model/groups.h"
+#include "broker/model/handover.h"
 #include "broker/model/letters.h"
 #include "broker/model/log.h"
 #include "broker/model/notice.h"
@@ -39,7 +40,7 @@ static void on_lease(struct broker *b, struct wakeup *t)
         return;
     if (q->unused_since == LEASE_NOT_BEGUN)
         q->unused_since = b->now.ms;
-    uint64_t end = q->unused_since + q->options.expires_ms;
+    uint64_t end = q->unused_since + q->options->expires_ms;
     if (b->now.ms < end)
         wakeup_set(b, &q->lease, end);
     else
@@ -53,7 +54,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     q->id = id;
     q->vhost = v;
     vhost_pin(v);
-    q->spec = spec_create(spec);
+    q->spec = queue_spec_create(spec);
     q->spec->durable = spec->durable && owner == NULL; /* an exclusive queue never survives */
     q->name = q->spec->name;
     q->owner = owner;
@@ -74,10 +75,9 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     wakeup_init(&q->expiry, on_expiry);
     wakeup_init(&q->lease, on_lease);
     overdue_init(q);
-    q->options = q->spec->options;
-    queue_complete_options(b, &q->options);
+    queue_set_options(b, q, q->spec->options);
     link_init(&q->in_letters);
-    q->kind = q->options.type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
+    q->kind = q->options->type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
     if (q->kind == &queue_stream)
         q->log = log_create(b, q);
     q->dedup = dedup_create_for_queue(b, q);
@@ -85,6 +85,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     if (!spec->is_reply && !spec->hidden && policy_are_any(v))
         policy_apply_to_queue(b, q);
     queue_set_pace(b, q);
+    queue_judge(q);
     if (!spec->hidden)
         map_add(spec->is_reply ? &v->replies : &v->queues, &q->in_vhost, hash_bytes(q->name, b->hash_seed));
     if (!spec->is_reply) {
@@ -108,6 +109,12 @@ struct queue *queue_find_by_id(const struct broker *b, uint64_t id)
     return NULL;
 }
 
+bool queue_is_plain(const struct queue *q)
+{
+    return q->kind == &queue_ordinary && q->groups == NULL && q->dedup == NULL && !q->is_paused && !q->gone &&
+           q->options->overflow == OVERFLOW_DROP_HEAD && !q->options->single_active_consumer;
+}
+
 char *queue_describe(const struct queue *q)
 {
     return str_format("queue '%.*s' in vhost '%.*s'", BYTES_ARG(q->name), BYTES_ARG(q->vhost->name));
@@ -119,16 +126,18 @@ char *queue_describe(const struct queue *q)
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 {
     msg->arrived_ms = (int64_t)b->now.ms;
+    if (handover(b, q, msg))
+        return true;
     return q->kind->publish(b, q, msg);
 }
 
 uint64_t queue_told_returns(const struct queue *q, const struct entry *e)
 {
-    bool tells = q->options.type == QUEUE_QUORUM || q->options.has_delivery_limit;
+    bool tells = q->options->type == QUEUE_QUORUM || q->options->has_delivery_limit;
     return tells ? e->deliveries : 0;
 }
 
-ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s)
+static inline ticket send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s)
 {
     ticket t;
     struct queue *q = e->queue;
@@ -150,7 +159,32 @@ ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, str
     return t;
 }
 
-static void queue_end_out(struct broker *b, struct entry *e)
+ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s)
+{
+    return send_out(b, e, c, s);
+}
+
+void queue_hand_out(struct broker *b, struct queue *q, struct consumer *c, struct message *msg)
+{
+    struct stream *s = c->stream;
+    struct entry *e = entry_create(b, q, msg);
+    e->position = q->next_position++;
+    e->expires_at = queue_deadline(q, msg);
+    if (b->records && remember_is_durable(q, msg)) {
+        remember_place(b, q, e->position, queue_ttl_left(b, e->expires_at));
+        e->stored = true;
+    }
+    struct event *ev = broker_tell(b, DELIVERED, stream_origin(s));
+    ev->after = s->after;
+    ev->delivered.msg = message_ref(msg);
+    ev->delivered.consumer = c->number;
+    c->outlet->window -= (int64_t)message_window_cost(msg);
+    ev->delivered.ticket = send_out(b, e, c, s);
+    if (c->waiting.next != c->waiting.prev)
+        consumer_end_turn(c);
+}
+
+static inline void queue_end_out(struct broker *b, struct entry *e)
 {
     CHECK(e->state == ENTRY_OUT);
     list_remove(&e->in_queue);
@@ -174,7 +208,7 @@ static void queue_return(struct broker *b, struct entry *e, bool has_failed)
     e->redelivered = true;
     if (e->deliveries < UINT16_MAX)
         e->deliveries++;
-    if (e->deliveries > q->options.delivery_limit) {
+    if (e->deliveries > q->options->delivery_limit) {
         queue_die(b, e, DEATH_DELIVERY_LIMIT);
         return;
     }
@@ -186,6 +220,12 @@ static void queue_return(struct broker *b, struct entry *e, bool has_failed)
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
+    if (outcome == ACCEPTED && q->is_plain && q->cold.count == 0) { /* as below, which looks for all that it has not */
+        queue_end_out(b, e);
+        remember_entry(b, RECORD_SETTLE, e);
+        entry_discard(b, e);
+        return;
+    }
     if (q->log != NULL)
         queue_stream_settled(b, e);
     queue_end_out(b, e);
@@ -223,13 +263,14 @@ uint64_t queue_purge(struct broker *b, struct queue *q)
 void queue_set_paused(struct broker *b, struct queue *q, bool is_paused)
 {
     q->is_paused = is_paused;
+    queue_judge(q);
     if (!is_paused)
         queue_mark_dirty(b, q);
 }
 
 void queue_touch(struct broker *b, struct queue *q)
 {
-    uint64_t expires = q->options.expires_ms;
+    uint64_t expires = q->options->expires_ms;
     q->unused_since = b->now.ms;
     if (expires != SPEC_NONE && q->consumer_count == 0 && !heap_has(&q->lease.node))
         wakeup_set(b, &q->lease, b->now.ms + expires);
@@ -248,7 +289,7 @@ void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c)
     if (c->exclusive)
         q->exclusive_consumer = c;
     b->totals.consumers += !q->spec->is_reply;
-    if (q->options.single_active_consumer)
+    if (q->options->single_active_consumer)
         active_consider(q, c);
     queue_mark_dirty(b, q);
 }
@@ -284,6 +325,7 @@ static void queue_free(struct queue *q)
     policy_pair_unref(q->policies);
     heap_fini(&q->waiting);
     vhost_unpin(q->vhost);
+    free(q->own_options);
     free(q->spec);
     free(q);
 }
@@ -297,6 +339,7 @@ void queue_delete(struct broker *b, struct queue *q)
     if (!q->spec->is_reply && !q->spec->hidden && notice_is_on(b))
         notice_queue(b, q, false);
     q->gone = true;
+    queue_judge(q);
     letters_delete(b, q);
     list_each (bd, &q->bindings, struct binding, in_destination)
         binding_delete(b, bd);

@@ -18,6 +18,7 @@
 #include "broker/model/entry.h"
 #include "broker/model/expiring.h"
 #include "broker/model/pace.h"
+#include "broker/model/queue_spec.h"
 #include "broker/model/ready.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
@@ -47,64 +48,68 @@ struct queue_kind {
 extern const struct queue_kind queue_ordinary; /* classic and quorum */
 
 struct queue {
-    struct map_node in_vhost; /* in vhost->queues; of a reply address (reply.h) in vhost->replies */
-    struct vhost *vhost;      /* borrowed */
-    struct spec *spec;        /* owned: as it was declared */
-    struct bytes name;        /* in spec */
+    /* What a message that is handed over looks at. */
     const struct queue_kind *kind;
-    struct queue_options options; /* in force: as it was declared, and by policies */
+    bool is_plain;  /* queue_is_plain(): judged by queue_judge() whenever that may change */
+    bool is_paused; /* nobody is given anything; by the parameter paused-queue */
+    bool had_consumer;
+    bool gone;             /* deleted; there only for what is dying */
+    bool is_awaited;       /* it has refused a letter that waits for room here */
+    bool was_stored;       /* there were records of messages in it */
+    uint8_t letters_looks; /* of a box: how many are tried next that cannot go */
+    uint32_t consumer_count;
+    uint64_t ready_count; /* in ready, and cold */
+    uint64_t next_position;
+    struct list ring;  /* consumers that may be given something: by priority, and the next in turn first */
+    struct link dirty; /* on broker->dirty */
+
+    /* What every other message does. */
+    struct vhost *vhost;     /* borrowed */
+    struct queue_spec *spec; /* owned: as it was declared */
+    struct log *log;         /* owned: of a stream, whose messages are there, ready all of them; else NULL */
+    struct groups *groups;   /* owned; NULL: a message's group means nothing */
+    struct dedup *dedup;     /* owned; NULL: it takes duplicates */
+    uint64_t ready_bytes;    /* of the bodies of what is ready */
+    uint64_t out_count;
+    uint64_t id;     /* never used again */
+    struct list out; /* OUT entries, in the order in which they went */
+    struct ready ready;
+    struct cold cold;                    /* what is ready, but not in memory */
+    struct expiring expiring;            /* what expires out of order (expiring.h) */
+    const struct queue_options *options; /* in force: the spec's, or, with policies, own_options */
+    struct queue_options *own_options;   /* owned; NULL: none */
+
+    struct bytes name;            /* in spec */
+    struct map_node in_vhost;     /* in vhost->queues; of a reply address (reply.h) in vhost->replies */
+    struct map_node in_ids;       /* in broker->queues_by_id */
     struct policy_pair *policies; /* shared: what applies; NULL: nothing */
     struct outlet *owner;         /* borrowed: of an exclusive queue; NULL: none */
     struct link in_owner;         /* on owner->exclusive_queues */
-    struct link dirty;            /* on broker->dirty */
     struct list bindings;         /* of which it is the destination */
     uint64_t stamp;               /* of the last walk that named it */
+    struct heap waiting;          /* WAITING entries, by when they are ready again (retry.h) */
+    uint64_t pins;                /* who will still ask for it: entries on broker->deaths, routes that are held */
+    uint64_t defined;             /* position of its DEFINE; 0: none since the start */
+    struct delayed *delayed;      /* owned: of a hidden queue of a delaying exchange (delayed.h); else NULL */
+    struct list parked;           /* GETs that wait for what is cold (parked.h) */
 
-    struct log *log; /* owned: of a stream, whose messages are there, ready all of them; else NULL */
-    struct ready ready;
-    struct heap waiting;  /* WAITING entries, by when they are ready again (retry.h) */
-    struct list out;      /* OUT entries, in the order in which they went */
-    uint64_t ready_count; /* in ready, and cold */
-    uint64_t ready_bytes; /* of their bodies */
-    uint64_t out_count;
-    uint64_t pins; /* who will still ask for it: entries on broker->deaths, routes that are held */
-    uint64_t next_position;
-
-    struct map_node in_ids;  /* in broker->queues_by_id */
-    uint64_t id;             /* never used again */
-    uint64_t defined;        /* position of its DEFINE; 0: none since the start */
-    bool was_stored;         /* there were records of messages in it */
-    struct delayed *delayed; /* owned: of a hidden queue of a delaying exchange (delayed.h); else NULL */
-    struct cold cold;        /* what is ready, but not in memory */
-    struct list parked;      /* GETs that wait for that (parked.h) */
-
-    struct list consumers; /* all, oldest first */
-    struct list ring;      /* those that may be given something: by priority, and the next in turn first */
-    uint32_t consumer_count;
+    struct list consumers;               /* all, oldest first */
     struct consumer *exclusive_consumer; /* borrowed; NULL: none */
     struct consumer *active;             /* borrowed: the single active one; NULL: none, or all are */
     struct consumer *retiring;           /* borrowed: who was it, and has not settled all; NULL: nobody */
-    bool had_consumer;
-    bool gone; /* deleted; there only for what is dying */
 
     struct queue *letters;    /* owned: its dead letters that wait (letters.h); NULL: none yet */
     struct queue *letters_of; /* borrowed: whose these are; NULL: this is an ordinary queue */
     struct link in_letters;   /* of a box: on broker->letters.boxes */
     uint64_t waits_for;       /* of a box: the number of the queue that refused its first letter, 0: none */
-    uint8_t letters_looks;    /* of a box: how many are tried next that cannot go */
-    bool is_awaited;          /* it has refused a letter that waits for room here */
 
-    struct expiring expiring; /* what expires out of order (expiring.h) */
     struct wakeup expiry;  /* of its head, or of what is in expiring: fires no later than that is due; of a box: when to
                               try again */
     struct wakeup lease;   /* x-expires */
     struct wakeup overdue; /* consumer timeout: fires no later than the first of those that are out is due */
     struct wakeup retry;   /* the first of those that wait is ready again */
     uint64_t unused_since;
-    bool is_paused;        /* nobody is given anything; by the parameter paused-queue */
-    struct groups *groups; /* owned; NULL: a message's group means nothing */
-    struct dedup *dedup;   /* owned; NULL: it takes duplicates */
-    struct pace pace;      /* x-max-publish-rate */
+    struct pace pace; /* x-max-publish-rate */
 };
 
 /* A new queue, known to the vhost.  The spec is copied.  owner: of an exclusive queue, or NULL.  Nothing is recorded.
@@ -123,6 +128,16 @@ static inline void queue_take_bytes(struct queue *q, uint64_t bytes)
 {
     q->ready_bytes -= bytes;
     q->vhost->queue_bytes -= bytes;
+}
+
+/* Has it nothing that could keep a message from the next consumer who can take one?  An ordinary queue that takes
+ * whatever comes, in its order. */
+bool queue_is_plain(const struct queue *q);
+
+/* Something that queue_is_plain() asks for may have changed. */
+static inline void queue_judge(struct queue *q)
+{
+    q->is_plain = queue_is_plain(q);
 }
 
 /* Nobody is given anything from now on, or is again. */
@@ -146,7 +161,19 @@ static inline struct entry *queue_head(const struct queue *q)
 }
 
 /* When the message, which is in that queue or comes into it, has to go; ENTRY_NEVER. */
-uint64_t queue_deadline(const struct queue *q, const struct message *msg);
+uint64_t queue_reckon_deadline(const struct queue *q, const struct message *msg);
+
+static inline uint64_t queue_deadline(const struct queue *q, const struct message *msg)
+{
+    bool has_none = q->options->message_ttl_ms == SPEC_NONE && message_rare(msg) == NULL;
+    return has_none ? ENTRY_NEVER : queue_reckon_deadline(q, msg);
+}
+
+/* How long that is from now, for its record. */
+static inline uint64_t queue_ttl_left(const struct broker *b, uint64_t deadline)
+{
+    return deadline == ENTRY_NEVER ? PLACE_NO_TTL : deadline - b->now.ms;
+}
 
 /* Would it take the message, and push no other out for it? */
 bool queue_has_room(const struct queue *q, const struct message *msg);
@@ -169,6 +196,10 @@ void queue_expire(struct broker *b, struct queue *q);
 
 /* An entry that is on no list is to be dead-lettered; without a dead-letter exchange it is dropped. */
 void queue_die(struct broker *b, struct entry *e, enum death death);
+
+/* The message, whose reference it takes, goes to the consumer, who can take it, and must acknowledge it: as it comes,
+ * without having been ready.  Nothing is traced. */
+void queue_hand_out(struct broker *b, struct queue *q, struct consumer *c, struct message *msg);
 
 /* An entry goes out: to a consumer, or (consumer NULL) to GET on that stream. */
 ticket queue_send_out(struct broker *b, struct entry *e, struct consumer *c, struct stream *s);

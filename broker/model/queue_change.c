@@ -1,7 +1,9 @@
 #include "broker/model/queue_change.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/alloc.h"
 #include "base/str.h"
 #include "broker/model/dedup.h"
 #include "broker/model/groups.h"
@@ -10,15 +12,26 @@
 #include "broker/model/queue.h"
 #include "broker/model/retry.h"
 
-void queue_complete_options(const struct broker *b, struct queue_options *o)
+static void complete(const struct broker *b, struct queue_options *o)
 {
     if (o->type == QUEUE_QUORUM && !o->has_delivery_limit)
         o->delivery_limit = b->delivery_limit;
 }
 
+void queue_set_options(const struct broker *b, struct queue *q, const struct queue_options *options)
+{
+    struct queue_options all;
+    memcpy(&all, options, sizeof all);
+    complete(b, &all);
+    free(q->own_options);
+    bool is_as_declared = memcmp(&all, q->spec->options, sizeof all) == 0;
+    q->own_options = is_as_declared ? NULL : alloc_copy(&all, sizeof all);
+    q->options = is_as_declared ? q->spec->options : q->own_options;
+}
+
 void queue_set_pace(struct broker *b, struct queue *q)
 {
-    uint64_t rate = q->options.publish_rate;
+    uint64_t rate = q->options->publish_rate;
     pace_set(b, &q->pace, rate > 0 ? rate : PACE_NONE, PACE_NONE);
 }
 
@@ -40,9 +53,8 @@ static void queue_redate(struct broker *b, struct queue *q)
 
 void queue_change_options(struct broker *b, struct queue *q, const struct queue_options *options)
 {
-    bool has_other_ttl = options->message_ttl_ms != q->options.message_ttl_ms;
-    q->options = *options;
-    queue_complete_options(b, &q->options);
+    bool has_other_ttl = options->message_ttl_ms != q->options->message_ttl_ms;
+    queue_set_options(b, q, options);
     if (has_other_ttl) {
         queue_redate(b, q);
         expiring_begin_anew(b, q);
@@ -50,6 +62,7 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
     queue_set_pace(b, q);
     dedup_refit(b, q);
     groups_refit(b, q);
+    queue_judge(q);
     wakeup_set(b, &q->lease, UINT64_MAX);
     queue_touch(b, q);
     if (!list_is_empty(&q->out))
@@ -60,7 +73,7 @@ void queue_change_options(struct broker *b, struct queue *q, const struct queue_
 
 char *queue_refuse_change(const struct queue *q, const struct spec *spec)
 {
-    const struct queue_options *is = &q->spec->options, *to = &spec->options;
+    const struct queue_options *is = q->spec->options, *to = &spec->options;
     const char *what = NULL, *when = "";
     if (is->type != to->type && (is->type == QUEUE_STREAM || to->type == QUEUE_STREAM)) {
         what = "x-queue-type";
@@ -81,8 +94,8 @@ char *queue_refuse_change(const struct queue *q, const struct spec *spec)
 
 void queue_change_arguments(struct broker *b, struct queue *q, const struct spec *spec)
 {
-    struct spec *before = q->spec;
-    q->spec = spec_create(spec);
+    struct queue_spec *before = q->spec;
+    q->spec = queue_spec_create(spec);
     q->spec->durable = before->durable;
     q->spec->exclusive = before->exclusive;
     q->spec->auto_delete = before->auto_delete;

@@ -9,8 +9,8 @@ struct queue;
 struct queue_options;
 struct spec;
 
-/* What is so where nobody says otherwise. */
-void queue_complete_options(const struct broker *b, struct queue_options *o);
+/* Its options are these, and what is so where nobody says otherwise; nothing follows from it yet. */
+void queue_set_options(const struct broker *b, struct queue *q, const struct queue_options *options);
 
 /* Its rate is what the options say; a rate of 0 is none: nobody makes a queue that nobody may publish to. */
 void queue_set_pace(struct broker *b, struct queue *q);

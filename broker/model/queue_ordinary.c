@@ -146,14 +146,14 @@ struct entry *queue_take(struct broker *b, struct queue *q)
 
 bool queue_is_over(const struct queue *q)
 {
-    const struct queue_options *o = &q->options;
+    const struct queue_options *o = q->options;
     return q->ready_count > o->max_length || q->ready_bytes > o->max_length_bytes ||
            (q->spec->is_reply && q->cold.warm_cost > REPLY_BACKLOG_COST_MAX);
 }
 
 static void queue_drop_head(struct broker *b, struct queue *q)
 {
-    if (q->options.overflow != OVERFLOW_DROP_HEAD)
+    if (q->options->overflow != OVERFLOW_DROP_HEAD)
         return;
     struct entry *head;
     while (queue_is_over(q) && (head = queue_head(q)) != NULL) { /* without a head all is cold: when it has come */
@@ -165,7 +165,7 @@ static void queue_drop_head(struct broker *b, struct queue *q)
 /* Publishers must not be faster than what has to go comes from disk to be dropped. */
 static void queue_judge_behind(struct broker *b, struct queue *q)
 {
-    bool must_go = q->cold.is_expiring || (q->options.overflow == OVERFLOW_DROP_HEAD && queue_is_over(q));
+    bool must_go = q->cold.is_expiring || (q->options->overflow == OVERFLOW_DROP_HEAD && queue_is_over(q));
     bool is_behind = must_go && q->cold.count > 0 && queue_head(q) == NULL;
     if (is_behind != q->cold.is_behind)
         cold_set_behind(b, q, is_behind);
@@ -213,7 +213,7 @@ static void queue_dispatch(struct broker *b, struct queue *q)
 
 bool queue_has_room(const struct queue *q, const struct message *msg)
 {
-    const struct queue_options *o = &q->options;
+    const struct queue_options *o = q->options;
     if (o->type == QUEUE_STREAM) /* its limits take from its other end */
         return true;
     uint64_t count = q->ready_count + letters_count(q), bytes = q->ready_bytes + letters_bytes(q);
@@ -222,12 +222,12 @@ bool queue_has_room(const struct queue *q, const struct message *msg)
 
 static bool queue_refuses(const struct queue *q, const struct message *msg)
 {
-    return q->options.overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
+    return q->options->overflow != OVERFLOW_DROP_HEAD && !queue_has_room(q, msg);
 }
 
-uint64_t queue_deadline(const struct queue *q, const struct message *msg)
+uint64_t queue_reckon_deadline(const struct queue *q, const struct message *msg)
 {
-    uint64_t ttl = q->options.message_ttl_ms;
+    uint64_t ttl = q->options->message_ttl_ms;
     if (message_expiration_ms(msg) < ttl)
         ttl = message_expiration_ms(msg);
     if (ttl == SPEC_NONE)
@@ -241,23 +241,18 @@ uint64_t queue_deadline(const struct queue *q, const struct message *msg)
 static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
 {
     struct entry *e = entry_create(b, q, msg);
-    if (q->options.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
+    if (q->options->overflow == OVERFLOW_REJECT_PUBLISH_DLX)
         queue_die(b, e, DEATH_MAXLEN);
     else
         entry_destroy(b, e);
     return false;
 }
 
-static uint64_t ttl_left(const struct broker *b, uint64_t deadline)
-{
-    return deadline == ENTRY_NEVER ? PLACE_NO_TTL : deadline - b->now.ms;
-}
-
 static void queue_publish_cold(struct broker *b, struct queue *q, struct message *msg)
 {
     uint64_t deadline = queue_deadline(q, msg);
     expiring_add_cold(b, q, q->next_position, deadline, msg->body_size);
-    cold_add(b, q, msg, q->next_position++, ttl_left(b, deadline));
+    cold_add(b, q, msg, q->next_position++, queue_ttl_left(b, deadline));
     message_unref(msg);
     if (deadline != ENTRY_NEVER)
         queue_watch_head(b, q);
@@ -288,7 +283,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
     e->position = q->next_position++;
     e->expires_at = queue_deadline(q, msg);
     if (b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg)) {
-        remember_place(b, q, e->position, ttl_left(b, e->expires_at));
+        remember_place(b, q, e->position, queue_ttl_left(b, e->expires_at));
         e->stored = true;
     }
     if (c != NULL) {
@@ -344,7 +339,7 @@ static char *ordinary_refuse(const struct queue *q, enum verb verb, const struct
     static const char *const of_streams[] = {"x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"};
     struct field f;
     (void)limit;
-    if (verb == GET && q->options.type == QUEUE_QUORUM && q->options.single_active_consumer) {
+    if (verb == GET && q->options->type == QUEUE_QUORUM && q->options->single_active_consumer) {
         *reason = LOCKED;
         char *name = queue_describe(q);
         char *text = str_format("cannot obtain access to locked %s. basic.get operations are not supported by quorum "
@@ -359,7 +354,7 @@ static char *ordinary_refuse(const struct queue *q, enum verb verb, const struct
         *reason = BAD_ARGUMENT;
         char *name = queue_describe(q);
         char *text = str_format("invalid arg '%s' for %s of queue type %s", of_streams[i], name,
-                                queue_type_module(q->options.type));
+                                queue_type_module(q->options->type));
         free(name);
         return text;
     }

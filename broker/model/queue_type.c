@@ -100,7 +100,7 @@ char *queue_type_refuse(const struct broker *b, const struct vhost *v, const str
 
 char *queue_type_redeclare(const struct broker *b, const struct queue *q, const struct spec *spec)
 {
-    enum queue_type is = q->spec->options.type;
+    enum queue_type is = q->spec->options->type;
     struct spec alike = *spec;
     if (b->relaxed_redeclare)
         return NULL;

@@ -44,7 +44,8 @@ void remember_queue(struct broker *b, enum record_kind kind, struct queue *q)
     if (!b->records)
         return;
     if (q->spec->durable) {
-        define(b, kind, DEFINE_QUEUE, q->id, q->vhost->name, q->spec);
+        const struct spec spec = queue_spec_as_spec(q->spec);
+        define(b, kind, DEFINE_QUEUE, q->id, q->vhost->name, &spec);
         q->defined = b->position;
     } else if (kind == RECORD_UNDEFINE && q->was_stored) {
         remember(b, kind)->definition = definition_create(DEFINE_QUEUE, q->id, none, none);
@@ -53,11 +54,11 @@ void remember_queue(struct broker *b, enum record_kind kind, struct queue *q)
 
 void remember_binding(struct broker *b, enum record_kind kind, struct binding *bd)
 {
-    const struct spec *to = bd->queue != NULL ? bd->queue->spec : bd->to->spec;
-    if (!b->records || !bd->source->spec->durable || !to->durable)
+    const bool is_durable = bd->queue != NULL ? bd->queue->spec->durable : bd->to->spec->durable;
+    if (!b->records || !bd->source->spec->durable || !is_durable)
         return;
     const struct spec spec = {.source = bd->source->name,
-                              .name = to->name,
+                              .name = bd->queue != NULL ? bd->queue->name : bd->to->name,
                               .key = bd->key,
                               .arguments = bd->arguments,
                               .durable = true,
@@ -99,7 +100,7 @@ void remember_begin_letter(struct broker *b, struct message *letter, const struc
 
 bool remember_is_durable(const struct queue *q, const struct message *msg)
 {
-    const bool always = q->spec->hidden || q->options.type != QUEUE_CLASSIC; /* what is delayed, what is replicated */
+    const bool always = q->spec->hidden || q->options->type != QUEUE_CLASSIC; /* what is delayed, what is replicated */
     return q->spec->durable && (always || (msg->flags & MESSAGE_PERSISTENT) != 0);
 }
 

@@ -161,7 +161,7 @@ char *queue_differs(const struct queue *q, const struct spec *spec)
     if (text == NULL)
         text = flag_differs("auto_delete", name, spec->auto_delete, q->spec->auto_delete);
     if (text == NULL)
-        text = type_differs(name, spec->options.type, q->options.type);
+        text = type_differs(name, spec->options.type, q->options->type);
     for (size_t i = 0; text == NULL && i < sizeof compared / sizeof compared[0]; i++)
         text = argument_differs(compared[i], name, spec->arguments, q->spec->arguments);
     free(name);

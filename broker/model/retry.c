@@ -76,7 +76,7 @@ void retry_init(struct queue *q)
 
 bool retry_takes(struct broker *b, struct queue *q, struct entry *e, bool has_failed)
 {
-    uint64_t ms = retry_delay(&q->options, e->deliveries, has_failed);
+    uint64_t ms = retry_delay(q->options, e->deliveries, has_failed);
     if (ms == 0 || q->gone)
         return false;
     uint64_t due = b->now.ms + ms;

@@ -3,6 +3,7 @@
 #ifndef BROKER_MODEL_STATE_H
 #define BROKER_MODEL_STATE_H
 
+#include "base/check.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -48,7 +49,7 @@ struct broker {
     uint64_t hash_seed;
     uint64_t memory_high;
 
-    bool expires_at_head, delays_anywhere; /* as configured */
+    bool expires_at_head, delays_anywhere, takes_detours; /* as configured */
     bool records, is_in_tx, is_shut_down;
     uint64_t position; /* records so far */
     uint64_t changed;  /* what the answer of this command waits for */
@@ -112,20 +113,68 @@ uint64_t broker_random(struct broker *b, uint64_t n);
 
 void effects_grow(struct effects *e);
 
+/* Room for another event, which is not zeroed. */
+static inline struct event *effects_add(struct effects *e)
+{
+    if (e->n == e->capacity)
+        effects_grow(e);
+    return &e->events[e->n++];
+}
+
 /* Another event for a client; the caller fills in the rest.  The origin is copied member by member: as a whole it would
  * be read in pieces that do not fit those it was written in, which stalls the processor on every message. */
 static inline struct event *broker_tell(struct broker *b, enum happening what, struct origin to)
 {
-    struct effects *out = b->effects;
-    if (out->n == out->capacity)
-        effects_grow(out);
-    struct event *e = &out->events[out->n++];
+    struct event *e = effects_add(b->effects);
     *e = (struct event){.what = what};
     e->to.outlet.slot = to.outlet.slot;
     e->to.outlet.generation = to.outlet.generation;
     e->to.stream = to.stream;
     return e;
 }
+
+/* The message is held in memory for another reason than an entry: takes the reference, and counts its memory.  And
+ * gives it back. */
+static inline void entry_hold(struct broker *b, struct message *msg)
+{
+    if (msg->entries++ == 0)
+        b->totals.message_bytes += message_cost(msg);
+}
+
+static inline void entry_release(struct broker *b, struct message *msg)
+{
+    CHECK(msg->entries > 0);
+    if (--msg->entries == 0)
+        b->totals.message_bytes -= message_cost(msg);
+    message_unref(msg);
+}
+
+/* A new entry that holds msg, whose reference it takes, on no list yet.  Counts the message's memory. */
+static inline struct entry *entry_create(struct broker *b, struct queue *q, struct message *msg)
+{
+    struct entry_pool *p = &b->entries;
+    if (p->free == NULL)
+        entry_pool_extend(p);
+    struct entry *e = p->free;
+    p->free = (struct entry *)(void *)e->msg;
+    *e = (struct entry){.msg = msg, .queue = q, .expires_at = ENTRY_NEVER};
+    link_init(&e->in_queue);
+    b->totals.message_bytes += sizeof *e;
+    entry_hold(b, msg);
+    return e;
+}
+
+/* Gives the entry, and its hold on the message, back.  It must be on no list, and its queue know no key of it. */
+static inline void entry_discard(struct broker *b, struct entry *e)
+{
+    CHECK(!link_is_linked(&e->in_queue));
+    b->totals.message_bytes -= sizeof *e;
+    entry_release(b, e->msg);
+    entry_pool_give(&b->entries, e);
+}
+
+/* The same, whatever its queue knows. */
+void entry_destroy(struct broker *b, struct entry *e);
 
 /* The answer to a command, which waits for what the command has changed.  done: takes the spec, NULL if there is none;
  * answers the event, so that the caller can add to it.  fail: takes the text, and poisons the stream. */

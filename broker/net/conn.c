@@ -11,6 +11,7 @@ struct conn *conn_create(struct transport *transport)
 {
     struct conn *c = alloc_zeroed(sizeof *c);
     link_init(&c->touched);
+    link_init(&c->readable);
     heap_node_init(&c->deadline);
     guest_init(&c->guest);
     intake_init(&c->in);
@@ -21,7 +22,8 @@ struct conn *conn_create(struct transport *transport)
 
 void conn_destroy(struct conn *c)
 {
-    CHECK(conn_is_over(c) && !link_is_linked(&c->touched) && !heap_has(&c->deadline) && c->guest.place == NULL);
+    CHECK(conn_is_over(c) && !link_is_linked(&c->touched) && !link_is_linked(&c->readable));
+    CHECK(!heap_has(&c->deadline) && c->guest.place == NULL);
     session_destroy(c->session);
     free(c);
 }
@@ -47,6 +49,52 @@ static void conn_feed(struct conn *c, struct bytes all, uint64_t now_ms)
     c->is_paused = c->in.len > 0 && (session_wants(c->session) & SESSION_READ) == 0;
 }
 
+/* What a read came to: bytes, or the end. */
+static void conn_note_read(struct conn *c, ssize_t n)
+{
+    if (c->transport->has_more)
+        c->ready |= WATCH_READ; /* in the next turn: the socket will not say so */
+    if (n <= 0 && n != -EAGAIN)
+        conn_drop(c);
+}
+
+/* Reads what there is, and feeds it; true: there may be more. */
+static bool conn_read_some(struct conn *c, uint8_t *scratch, uint64_t now_ms)
+{
+    /* Until it has opened there may be a password in what comes. */
+    const bool is_secret = c->in.is_secret = c->guest.place != NULL;
+    struct space space = intake_space(&c->in, scratch);
+    ssize_t n = c->transport->kind->read(c->transport, space.at, space.size);
+    conn_note_read(c, n);
+    if (n > 0 && c->state == CONN_UP)
+        conn_feed(c, intake_got(&c->in, &space, (size_t)n), now_ms);
+    if (is_secret)
+        intake_wipe(&c->in, &space, n > 0 ? (size_t)n : 0);
+    return n == (ssize_t)space.size;
+}
+
+/* Reads while a large body is under way, whose bytes need not be copied: to where they belong, and a little of what
+ * comes behind them.  Ends when there is no more, or it is the others' turn. */
+static void conn_read_bulk(struct conn *c, uint8_t *scratch, uint64_t now_ms)
+{
+    size_t budget = CONN_TURN_READ, room;
+    uint8_t *at;
+    while (budget > 0 && c->state == CONN_UP && (at = session_room(c->session, &room)) != NULL) {
+        struct iovec iov[] = {{.iov_base = at, .iov_len = room}, {.iov_base = scratch, .iov_len = CONN_READ_BEHIND}};
+        ssize_t n = c->transport->kind->readv(c->transport, iov, 2);
+        conn_note_read(c, n);
+        if (n <= 0)
+            return;
+        size_t got = (size_t)n < room ? (size_t)n : room;
+        session_got(c->session, got, now_ms);
+        if ((size_t)n > got)
+            conn_feed(c, bytes_of(scratch, (size_t)n - got), now_ms);
+        if ((size_t)n < room + CONN_READ_BEHIND)
+            return;
+        budget = budget > (size_t)n ? budget - (size_t)n : 0;
+    }
+}
+
 void conn_read(struct conn *c, uint8_t *scratch, uint64_t now_ms)
 {
     c->ready &= ~(unsigned)WATCH_READ;
@@ -56,18 +104,10 @@ void conn_read(struct conn *c, uint8_t *scratch, uint64_t now_ms)
         c->is_blocked = false;
     if (c->state == CONN_UP && (session_wants(c->session) & (SESSION_READ | SESSION_LISTEN)) == 0)
         return; /* that was before it stopped wanting */
-    /* Until it has opened there may be a password in what comes. */
-    const bool is_secret = c->in.is_secret = c->guest.place != NULL;
-    struct space space = intake_space(&c->in, scratch);
-    ssize_t n = c->transport->kind->read(c->transport, space.at, space.size);
-    if (c->transport->has_more)
-        c->ready |= WATCH_READ; /* in the next turn: the socket will not say so */
-    if (n <= 0 && n != -EAGAIN)
-        conn_drop(c);
-    else if (n > 0 && c->state == CONN_UP)
-        conn_feed(c, intake_got(&c->in, &space, (size_t)n), now_ms);
-    if (is_secret)
-        intake_wipe(&c->in, &space, n > 0 ? (size_t)n : 0);
+    size_t room;
+    bool is_bulk = c->state == CONN_UP && session_room(c->session, &room) != NULL;
+    if (is_bulk || conn_read_some(c, scratch, now_ms))
+        conn_read_bulk(c, scratch, now_ms);
 }
 
 void conn_tick(struct conn *c, uint64_t now_ms)

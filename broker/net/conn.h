@@ -21,8 +21,10 @@
 
 enum {
     CONN_IOV_MAX = 64,
-    CONN_TURN_BYTES = 1 << 20, /* written to one connection before the others have their turn */
-    CONN_DRAIN_MS = 1000,      /* after our side of the socket was shut down, the peer may still talk */
+    CONN_TURN_BYTES = 1 << 20,  /* written to one connection before the others have their turn */
+    CONN_TURN_READ = 512 << 10, /* read from one, of large bodies, likewise */
+    CONN_READ_BEHIND = 4096,    /* of what comes behind a large body, read with its end */
+    CONN_DRAIN_MS = 1000,       /* after our side of the socket was shut down, the peer may still talk */
 };
 
 enum conn_state {
@@ -33,8 +35,9 @@ enum conn_state {
 
 struct conn {
     /* For the loop. */
-    struct loop *loop;   /* borrowed */
-    struct link touched; /* on the loop's list of those to be served */
+    struct loop *loop;    /* borrowed */
+    struct link touched;  /* on the loop's list of those to be served … */
+    struct link readable; /* … and of those to be read first */
     struct heap_node deadline;
     struct guest guest; /* at the door, until it has opened */
     uint32_t slot;      /* in the loop's table */

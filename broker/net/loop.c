@@ -22,11 +22,13 @@ struct loop {
     struct batch *backlog; /* owned: taken from the outbox, still to be stepped; without threads */
     struct slots conns;    /* struct conn, owned */
     struct list touched;   /* struct conn: something has happened to them */
+    struct list readable;  /* struct conn: their sockets have something; in the order in which they are read */
     struct heap deadlines; /* struct conn */
     struct door door;
     struct porch porch;
     struct hush on_eviction; /* from the door */
     uint64_t now_ms;
+    uint64_t looked_ms; /* when sockets were looked at last */
     unsigned alarms;
     bool is_stopping, is_hurried, are_dropped;
     uint64_t stopped_ms; /* when it was told to stop */
@@ -64,6 +66,7 @@ struct loop *loop_create(struct loop_shared *shared, unsigned number)
     outbox_init(&l->outbox);
     slots_init(&l->conns);
     list_init(&l->touched);
+    list_init(&l->readable);
     heap_init(&l->deadlines);
     door_init(&l->door, door_share(shared, DOOR_GUESTS_MAX), door_share(shared, DOOR_GUESTS_PER_PLACE_MAX));
     porch_init(&l->porch);
@@ -123,12 +126,21 @@ static void loop_touch(struct loop *l, struct conn *c)
         list_append(&l->touched, &c->touched);
 }
 
+/* Puts it where what it is ready for will be done. */
+static void loop_note(struct loop *l, struct conn *c)
+{
+    if ((c->ready & WATCH_READ) != 0 && !link_is_linked(&c->readable))
+        list_append(&l->readable, &c->readable);
+    if ((c->ready & WATCH_WRITE) != 0)
+        loop_touch(l, c);
+}
+
 /* The callback of every connection's watch gets one of these: notes, and leaves the work to the turn. */
 static void on_conn(void *arg, unsigned what)
 {
     struct conn *c = arg;
     c->ready |= what;
-    loop_touch(c->loop, c);
+    loop_note(c->loop, c);
 }
 
 static struct conn *loop_find(const struct loop *l, outlet_id id)
@@ -251,6 +263,8 @@ static void loop_tend_porch(struct loop *l)
 static void loop_farewell(struct loop *l, struct conn *c)
 {
     heap_remove(&l->deadlines, &c->deadline);
+    if (link_is_linked(&c->readable))
+        list_remove(&c->readable);
     slots_give(&l->conns, c->slot);
     atomic_fetch_sub(&l->shared->connections, 1);
     conn_destroy(c);
@@ -417,7 +431,14 @@ static void loop_collect(struct loop *l)
 
 static bool loop_has_work(const struct loop *l)
 {
-    return !list_is_empty(&l->touched) || loop_has_commands(l);
+    return !list_is_empty(&l->touched) || !list_is_empty(&l->readable) || loop_has_commands(l);
+}
+
+/* Whoever could be read before is read first, so a look now would only tell again who they are; each look costs the
+ * kernel a visit to all of them.  But sockets to be written, and the listeners, must not wait long. */
+static bool loop_needs_no_look(const struct loop *l)
+{
+    return !list_is_empty(&l->readable) && l->now_ms < l->looked_ms + LOOP_LOOK_MS;
 }
 
 /* How long nothing needs to be done. */
@@ -445,6 +466,9 @@ static void loop_wait(struct loop *l)
         lane_wait(&l->lane, LOOP_STOP_MS); /* sockets wait; the hub does not */
         return;
     }
+    if (loop_needs_no_look(l))
+        return;
+    l->looked_ms = l->now_ms;
     uint64_t patience = loop_patience(l);
     if (patience > 0 && !lane_may_sleep(&l->lane))
         patience = 0;
@@ -471,15 +495,17 @@ static bool loop_is_full(const struct loop *l)
     return n == HUB_TURN_BATCHES;
 }
 
+/* Until there is enough for a turn; the rest in the next one, and nobody serves them before. */
 static void loop_read(struct loop *l)
 {
-    struct conn *c;
-    list_each (c, &l->touched, struct conn, touched) {
-        if ((c->ready & WATCH_READ) == 0)
-            continue;
+    struct link *last = l->readable.ring.prev; /* who has more to be read comes behind those who were there before */
+    for (bool is_over = list_is_empty(&l->readable); !is_over && !loop_is_full(l);) {
+        struct conn *c = item_of(l->readable.ring.next, struct conn, readable);
+        is_over = &c->readable == last;
+        list_remove(&c->readable);
         conn_read(c, l->scratch, l->now_ms);
-        if (loop_is_full(l))
-            return; /* the rest in the next turn */
+        loop_note(l, c);
+        loop_touch(l, c);
     }
 }
 
@@ -501,8 +527,9 @@ static void loop_serve(struct loop *l)
             loop_farewell(l, c);
             continue;
         }
-        if (again || (c->ready & WATCH_READ) != 0)
+        if (again)
             loop_touch(l, c);
+        loop_note(l, c);
         uint64_t deadline = conn_deadline(c);
         if (deadline == UINT64_MAX)
             heap_remove(&l->deadlines, &c->deadline);

@@ -1,4 +1,4 @@
-/* How bytes get to a peer and back: four functions, so that plain and TLS sockets look alike to a connection. */
+/* How bytes get to a peer and back: five functions, so that plain and TLS sockets look alike to a connection. */
 #ifndef BROKER_NET_TRANSPORT_H
 #define BROKER_NET_TRANSPORT_H
 
@@ -14,6 +14,7 @@ struct transport_kind {
     /* Bytes read, 0: the peer has ended its side, or -errno (-EAGAIN: nothing there now; -ECONNABORTED: the peer's side
      * has ended, but not as TLS wants it, so that something may have been cut off). */
     ssize_t (*read)(struct transport *t, void *to, size_t size);
+    ssize_t (*readv)(struct transport *t, const struct iovec *iov, int n); /* likewise, in order */
     /* Bytes written, or -errno (-EAGAIN: no room now).  What was not taken must come again, at the front of the next
      * call. */
     ssize_t (*writev)(struct transport *t, const struct iovec *iov, int n);

@@ -17,6 +17,11 @@ static ssize_t plain_read(struct transport *t, void *to, size_t size)
     return result(read(t->fd, to, size));
 }
 
+static ssize_t plain_readv(struct transport *t, const struct iovec *iov, int n)
+{
+    return result(readv(t->fd, iov, n));
+}
+
 static ssize_t plain_writev(struct transport *t, const struct iovec *iov, int n)
 {
     return result(writev(t->fd, iov, n));
@@ -35,6 +40,7 @@ static void plain_destroy(struct transport *t)
 
 static const struct transport_kind plain = {
     .read = plain_read,
+    .readv = plain_readv,
     .writev = plain_writev,
     .shutdown = plain_shutdown,
     .destroy = plain_destroy,

@@ -74,6 +74,24 @@ static ssize_t tls_read(struct transport *transport, void *to, size_t size)
     return got > 0 ? (ssize_t)got : trouble;
 }
 
+static ssize_t tls_readv(struct transport *transport, const struct iovec *iov, int n)
+{
+    ssize_t got = 0;
+    for (int i = 0; i < n; i++) {
+        ssize_t more = tls_read(transport, iov[i].iov_base, iov[i].iov_len);
+        if (more <= 0 && got > 0) {
+            transport->has_more |= more != -EAGAIN; /* it is told the next time */
+            break;
+        }
+        if (more <= 0)
+            return more;
+        got += more;
+        if ((size_t)more < iov[i].iov_len)
+            break;
+    }
+    return got;
+}
+
 /* The pieces of a gathered write, as they are used up. */
 struct pieces {
     const struct iovec *iov;
@@ -164,6 +182,7 @@ static void tls_destroy(struct transport *transport)
 
 static const struct transport_kind tls = {
     .read = tls_read,
+    .readv = tls_readv,
     .writev = tls_writev,
     .shutdown = tls_shutdown,
     .destroy = tls_destroy,

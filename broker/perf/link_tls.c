@@ -156,7 +156,7 @@ static ssize_t nothing(const struct link_tls_io *io, int rc, int *error)
 ssize_t link_tls_read(struct link_tls_io *io, void *to, size_t room, bool may_wait)
 {
     size_t sum = 0, n;
-    int rc, error;
+    int rc = 0, error;
     do { /* a record at a time; what else has come is better taken now than asked for again */
         while (sum < room && (rc = SSL_read_ex(io->ssl, (char *)to + sum, room - sum, &n)) == 1)
             sum += n;

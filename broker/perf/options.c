@@ -45,7 +45,8 @@ enum {
     COLUMN = 34,
     SECONDS_DEFAULT = 10,
     SIZE_DEFAULT = 16,
-    CHURN_DEFAULT = 16, /* at a time */
+    CHURN_CALLERS = 64, /* connections at a time */
+    CHURN_LINKS = 16,   /* connections for other churn */
 };
 
 __attribute__((format(printf, 1, 2))) static bool wrong(const char *format, ...)
@@ -306,8 +307,11 @@ static bool settle_work(struct perf_options *o, unsigned not_given)
 {
     bool is_shared = o->is_fanout || o->routing_key != NULL;
     bool is_counted = o->producer_messages > 0 || o->consumer_messages > 0;
+    bool is_calling = o->churn == PERF_CHURN_CONNECTIONS || o->churn == PERF_CHURN_CONNECTIONS_TLS;
+    if (o->producers == not_given && o->churn != PERF_CHURN_NONE)
+        o->producers = is_calling ? CHURN_CALLERS : CHURN_LINKS;
     if (o->producers == not_given)
-        o->producers = o->churn != PERF_CHURN_NONE ? CHURN_DEFAULT : is_shared ? 1 : o->queues;
+        o->producers = is_shared ? 1 : o->queues;
     if (o->consumers == not_given)
         o->consumers = o->queues;
     if (o->producers > PERF_LINKS_MAX || o->consumers > PERF_LINKS_MAX)

@@ -59,7 +59,7 @@ enum verb {
                  consumers have it now. */
     EXPEL,    /* spec: name of a connection, source a user, vhost; empty: any; objection is what its client is told.
                  limit: of how many at most, 0: all.  Answered: messages is how many. */
-};
+} __attribute__((packed));
 
 enum outcome {
     ACCEPTED,    /* done with */

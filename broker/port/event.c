@@ -1,5 +1,7 @@
 #include "broker/port/event.h"
 
+_Static_assert(sizeof(struct event) == 64, "an event fills a cache line");
+
 #include <stdlib.h>
 
 #include "broker/port/change.h"

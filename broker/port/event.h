@@ -31,7 +31,7 @@ enum happening {
     EXPELLED,  /* it is to go: its session says so to its client, and DETACHes */
     SLOWED,    /* it publishes faster than it may: it is not read from now on; or it is again */
     DETACHED,  /* the last event for this client */
-};
+} __attribute__((packed));
 
 /* What was wrong, in the model's own words; amqp/error.c says which reply code that is. */
 enum reason {
@@ -62,6 +62,7 @@ enum stamp {
     STAMP_OFFSET,  /* x-stream-offset */
 };
 
+/* One fills a cache line. */
 struct event {
     enum happening what;
     enum verb verb;         /* DONE, FAILED: of the command that is answered */
@@ -89,8 +90,10 @@ struct event {
         struct {
             struct message *msg; /* a reference moves to the session */
             ticket ticket;       /* meaningless for a consumer or GET that needs no acknowledgement */
-            uint32_t consumer;   /* DELIVERED */
-            uint32_t messages;   /* GOT: how many are left */
+            union {
+                uint32_t consumer; /* DELIVERED */
+                uint32_t messages; /* GOT: how many are left */
+            };
             bool redelivered;
             bool no_ack;   /* nothing to settle */
             uint8_t stamp; /* enum stamp */

@@ -23,8 +23,8 @@ static struct message_rare *rare_of(struct message *m)
 static inline struct message *allocate(const struct message_spec *spec, bool is_rare, uint64_t body_size,
                                        size_t inline_size)
 {
-    CHECK(spec->exchange.len <= 255 && spec->routing_key.len <= 255 && body_size <= MESSAGE_BODY_MAX);
-    CHECK(spec->properties.len <= UINT32_MAX && spec->extra_keys.len <= UINT32_MAX);
+    CHECK((spec->exchange.len | spec->routing_key.len) <= 255);
+    CHECK((spec->properties.len | spec->extra_keys.len | body_size) <= MESSAGE_BODY_MAX); /* all bits set: so is each */
     size_t names = spec->exchange.len + spec->routing_key.len + spec->properties.len + spec->extra_keys.len;
     void *at = pool_alloc(size_with(is_rare, names, inline_size));
     if (is_rare)
@@ -68,15 +68,20 @@ static struct message *create(const struct message_spec *spec, uint64_t body_siz
     return m;
 }
 
-struct message *message_create_whole(const struct message_spec *spec, struct bytes body)
+struct message *message_create_like(const struct message *pattern, struct bytes body)
 {
-    size_t names = spec->exchange.len + spec->routing_key.len, head = names + spec->properties.len;
-    CHECK(spec->properties.at == spec->exchange.at + names && body.len <= MESSAGE_INLINE_MAX);
-    CHECK(spec->extra_keys.len == 0 && spec->cc_count == 0 && spec->deaths == 0);
-    struct message *m = allocate(spec, spec->expiration_ms != MESSAGE_NO_EXPIRATION, body.len, body.len);
-    memcpy(m->data, spec->exchange.at, head);
+    const struct message_rare *r = message_rare(pattern);
+    size_t names = message_names_size(pattern), rare = r != NULL ? sizeof *r : 0;
+    CHECK(pattern->body_size == 0 && pattern->entries == 0 && body.len <= MESSAGE_INLINE_MAX);
+    CHECK(r == NULL || r->body_of == NULL);
+    uint8_t *at = pool_alloc(size_with(r != NULL, names, body.len));
+    __asm__("" : "+r"(at)); /* _FORTIFY_SOURCE=3 would work out its size again for each copy, in twenty instructions */
+    memcpy(at, (const uint8_t *)pattern - rare, rare + offsetof(struct message, data) + names);
+    struct message *m = (struct message *)(void *)(at + rare);
+    atomic_init(&m->refs, 1);
+    m->body_size = (uint32_t)body.len;
     if (body.len > 0)
-        memcpy(m->data + head, body.at, body.len);
+        memcpy(m->data + names, body.at, body.len);
     return m;
 }
 
@@ -111,42 +116,58 @@ static uint8_t *inline_body(const struct message *m)
     return (uint8_t *)(uintptr_t)(m->data + message_names_size(m));
 }
 
-/* The chunk that takes the byte at filled; a new one when the last is full. */
-static struct message_chunk *chunk_for_more(struct message *m, uint64_t filled, uint64_t *room)
+/* The chunk that takes the next byte; a new one when the last is full. */
+static struct message_chunk *chunk_for_more(struct message *m)
 {
     struct message_rare *r = rare_of(m);
-    uint64_t in_last = (filled - MESSAGE_INLINE_MAX) % MESSAGE_CHUNK_MAX;
-    if (in_last == 0) {
-        uint64_t size = message_missing(m) > MESSAGE_CHUNK_MAX ? MESSAGE_CHUNK_MAX : message_missing(m);
-        struct message_chunk *c = pool_alloc(sizeof *c + size);
-        c->next = NULL;
-        c->size = (uint32_t)size;
-        if (r->last_chunk != NULL)
-            r->last_chunk->next = c;
-        else
-            r->more = c;
-        r->last_chunk = c;
+    struct message_chunk *last = r->last_chunk;
+    if (last != NULL && last->filled < last->size)
+        return last;
+    uint32_t size = m->missing > MESSAGE_CHUNK_MAX ? MESSAGE_CHUNK_MAX : m->missing;
+    struct message_chunk *c = pool_alloc(sizeof *c + size);
+    *c = (struct message_chunk){.size = size};
+    if (last != NULL)
+        last->next = c;
+    else
+        r->more = c;
+    return r->last_chunk = c;
+}
+
+uint8_t *message_room(struct message *m, size_t *n)
+{
+    uint32_t filled = m->body_size - m->missing, is_inline = inline_size(m);
+    CHECK(m->missing > 0);
+    if (filled < is_inline) {
+        *n = is_inline - filled;
+        return inline_body(m) + filled;
     }
-    *room = r->last_chunk->size - in_last;
-    return r->last_chunk;
+    struct message_chunk *c = chunk_for_more(m);
+    *n = c->size - c->filled;
+    return c->at + c->filled;
+}
+
+void message_grew(struct message *m, size_t n)
+{
+    uint32_t filled = m->body_size - m->missing, is_inline = inline_size(m);
+    if (filled < is_inline) {
+        CHECK(n <= is_inline - filled);
+    } else if (n > 0) {
+        struct message_chunk *c = rare_of(m)->last_chunk;
+        CHECK(n <= c->size - c->filled);
+        c->filled += (uint32_t)n;
+    }
+    m->missing -= (uint32_t)n;
 }
 
 void message_fill(struct message *m, struct bytes b)
 {
     CHECK(b.len <= message_missing(m));
-    uint32_t filled = m->body_size - m->missing, is_inline = inline_size(m);
-    if (b.len > 0 && filled < is_inline) {
-        size_t n = is_inline - filled < b.len ? (size_t)(is_inline - filled) : b.len;
-        memcpy(inline_body(m) + filled, b.at, n);
-        m->missing -= (uint32_t)n;
-        b = bytes_of(b.at + n, b.len - n);
-    }
     while (b.len > 0) {
-        uint64_t room;
-        struct message_chunk *c = chunk_for_more(m, m->body_size - m->missing, &room);
-        size_t n = room < b.len ? (size_t)room : b.len;
-        memcpy(c->at + (c->size - room), b.at, n);
-        m->missing -= (uint32_t)n;
+        size_t room;
+        uint8_t *at = message_room(m, &room);
+        size_t n = room < b.len ? room : b.len;
+        memcpy(at, b.at, n);
+        message_grew(m, n);
         b = bytes_of(b.at + n, b.len - n);
     }
 }

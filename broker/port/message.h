@@ -32,7 +32,8 @@ enum message_flag {
 
 struct message_chunk {
     struct message_chunk *next;
-    uint32_t size; /* bytes it holds, all there once the message is whole */
+    uint32_t size;   /* bytes it holds, once the message is whole */
+    uint32_t filled; /* bytes that are there */
     uint8_t at[];
 };
 
@@ -77,16 +78,20 @@ struct message_spec {
 /* A message that still wants its body, unless body_size is 0.  The caller holds the only reference. */
 struct message *message_create(const struct message_spec *spec);
 
-/* A message with all of its body, which is at most MESSAGE_INLINE_MAX bytes.  The exchange, the routing key and the
- * properties of spec lie one behind the other, there are no extra keys and no deaths, and spec->body_size is ignored.
- */
-struct message *message_create_whole(const struct message_spec *spec, struct bytes body);
+/* One like the pattern but for its body, which is whole, and at most MESSAGE_INLINE_MAX bytes.  The pattern has none,
+ * and has been in no queue. */
+struct message *message_create_like(const struct message *pattern, struct bytes body);
 
 /* Like message_create(), with the body of another, which it takes a reference to; spec->body_size is ignored. */
 struct message *message_create_with_body(const struct message_spec *spec, struct message *body_of);
 
 /* Appends b to the body.  b.len must not go beyond what is still missing. */
 void message_fill(struct message *m, struct bytes b);
+
+/* The same for bytes that come from elsewhere: where the next ones belong, and how many lie there in one piece, at
+ * least one and none beyond the body, which must not be whole; then, that n of them were put there. */
+uint8_t *message_room(struct message *m, size_t *n);
+void message_grew(struct message *m, size_t n);
 
 static inline uint64_t message_missing(const struct message *m)
 {

@@ -612,7 +612,7 @@ enum store_verdict store_write(struct store *s)
         v = append_end_group(s);
     else if (v == STORE_FULL && journal_flush(s) == STORE_FAILED)
         v = STORE_FAILED;
-    if (v == STORE_FAILED || s->buffered > 0) /* what is not written yet cannot be loaded */
+    if (v == STORE_FAILED || !journal_is_flushed(s)) /* what is not written yet cannot be loaded */
         return v;
     answer_loads(s);
     if (v == STORE_FULL)

@@ -14,7 +14,14 @@
 
 struct disk;
 
-enum disk_open { DISK_READ, DISK_WRITE, DISK_CREATE /* must not exist */ };
+enum disk_open {
+    DISK_READ,
+    DISK_WRITE,
+    DISK_CREATE, /* must not exist */
+    DISK_DIRECT, /* to write past the cache: size, offset and memory in multiples of DISK_BLOCK; -EINVAL: it cannot be
+                  */
+};
+enum { DISK_BLOCK = 4096 };
 
 typedef void disk_list_fn(void *arg, const char *name, uint64_t size);
 

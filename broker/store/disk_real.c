@@ -38,6 +38,7 @@ static int real_open(struct disk *d, const char *path, enum disk_open how)
         [DISK_READ] = O_RDONLY,
         [DISK_WRITE] = O_RDWR,
         [DISK_CREATE] = O_RDWR | O_CREAT | O_EXCL,
+        [DISK_DIRECT] = O_WRONLY | O_DIRECT,
     };
     int file = (int)TEMP_FAILURE_RETRY(openat(folder_of(d), path, flags[how] | O_CLOEXEC | O_NOFOLLOW, 0600));
     return file < 0 ? refusal() : file;

@@ -100,19 +100,27 @@ void file_untake(struct store *s, const char *name, int file)
     s->disk->calls->unlink(s->disk, name);
 }
 
+enum store_verdict file_wrote(struct store *s, const char *name, ssize_t put)
+{
+    if (put < 0 && is_no_space((int)put))
+        return STORE_FULL; /* what was written is beyond the end of the last group, or is written again */
+    if (put <= 0)
+        return store_fail(s, "cannot write", name, put < 0 ? (int)put : -EIO);
+    s->stats.written_bytes += (uint64_t)put;
+    return STORE_FINE;
+}
+
 enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n, uint64_t offset)
 {
     const uint8_t *at = from;
     while (n > 0) {
         ssize_t done = s->disk->calls->write(s->disk, file, at, n, offset);
-        if (done < 0 && is_no_space((int)done))
-            return STORE_FULL; /* what was written is beyond the end of the last group, or is written again */
-        if (done <= 0)
-            return store_fail(s, "cannot write", name, done < 0 ? (int)done : -EIO);
+        enum store_verdict v = file_wrote(s, name, done);
+        if (v != STORE_FINE)
+            return v;
         at += done;
         offset += (uint64_t)done;
         n -= (size_t)done;
-        s->stats.written_bytes += (uint64_t)done;
     }
     return STORE_FINE;
 }

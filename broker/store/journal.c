@@ -1,4 +1,5 @@
 /* The journal: segments of items, groups that end in a BATCH. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,34 +8,119 @@
 #include "base/crc32c.h"
 #include "broker/store/state.h"
 
-enum store_verdict journal_flush(struct store *s)
+/* --- the write buffer
+ *
+ * Most messages are gone before their segment is full.  To write them through the cache costs more than all the rest,
+ * so as long as that is so they are written past it: in blocks, the last one again when it has grown.  What a backlog
+ * is read from again, soon, is written through the cache. */
+
+void journal_close_direct(struct store *s)
 {
-    enum { ROOM = 2 * BUFFER_BYTES, ROOM_MAX = 8 * BUFFER_BYTES };
-    if (s->buffered == 0)
-        return STORE_FINE;
-    char name[NAME_MAX_BYTES];
-    file_name(name, "journal", s->open->number);
-    enum store_verdict v = file_write(s, s->open->file, name, s->buffer, s->buffered, s->buffer_at);
-    if (v != STORE_FINE)
-        return v;
-    s->open->is_dirty = true;
-    s->buffer_at += s->buffered;
-    s->journal_since += s->buffered;
-    s->buffered = 0;
-    if (s->buffer_room > ROOM_MAX) { /* there was a large message */
-        s->buffer_room = ROOM;
-        free(s->buffer);
-        s->buffer = alloc(s->buffer_room);
+    if (s->direct >= 0)
+        s->disk->calls->close(s->disk, s->direct);
+    s->direct = -1;
+}
+
+static size_t block_pad(size_t n)
+{
+    return (n + DISK_BLOCK - 1) & ~(size_t)(DISK_BLOCK - 1);
+}
+
+/* About a quarter of its messages do, or more: an item may be a message's, or end its group. */
+static bool lives_on(const struct segment *g)
+{
+    return g->live > (g->last_lsn - g->first_lsn) / 4;
+}
+
+static bool direct_is_worth_it(const struct store *s)
+{
+    unsigned backlog = 0;
+    for (size_t i = 0; i < s->image.n_segments; i++) {
+        const struct segment *g = s->image.segments[i];
+        backlog += g != NULL && g->last_lsn != 0 && lives_on(g);
     }
-    return STORE_FINE;
+    return backlog < DIRECT_BACKLOG && s->loads_direct == s->journal_loads;
+}
+
+/* For the segment that was just opened. */
+static void open_direct(struct store *s, const char *name, uint64_t size)
+{
+    bool is_worth_it = direct_is_worth_it(s);
+    s->loads_direct = s->journal_loads;
+    if (s->no_direct || !is_worth_it || size % DISK_BLOCK != 0)
+        return;
+    s->direct = s->disk->calls->open(s->disk, name, DISK_DIRECT);
+    s->no_direct = s->direct == -EINVAL;
+}
+
+static void buffer_resize(struct store *s, size_t room)
+{
+    uint8_t *at = alloc_aligned(DISK_BLOCK, block_pad(room));
+    if (s->buffered > 0)
+        memcpy(at, s->buffer, s->buffered);
+    free(s->buffer);
+    s->buffer = at;
+    s->buffer_room = block_pad(room);
 }
 
 static void buffer_reserve(struct store *s, size_t size)
 {
-    if (s->buffer_room - s->buffered >= size)
-        return;
-    s->buffer_room = s->buffered + size + BUFFER_BYTES;
-    s->buffer = alloc_array(s->buffer, s->buffer_room, 1);
+    if (s->buffer_room - s->buffered < size)
+        buffer_resize(s, s->buffered + size + BUFFER_BYTES);
+}
+
+/* Writes the buffer in whole blocks, the last one filled up with zeroes.  STORE_FINE with s->direct -1: it cannot be
+ * done like that. */
+static enum store_verdict write_blocks(struct store *s, const char *name)
+{
+    size_t len = block_pad(s->buffered);
+    memset(s->buffer + s->buffered, 0, len - s->buffered);
+    for (size_t at = 0; at < len;) {
+        ssize_t put = s->disk->calls->write(s->disk, s->direct, s->buffer + at, len - at, s->buffer_at + at);
+        if (put == -EINVAL) {
+            journal_close_direct(s);
+            s->no_direct = true;
+            return STORE_FINE;
+        }
+        enum store_verdict v = file_wrote(s, name, put < DISK_BLOCK && put >= 0 ? 0 : put);
+        if (v != STORE_FINE)
+            return v;
+        at += (size_t)put & ~(size_t)(DISK_BLOCK - 1);
+    }
+    return STORE_FINE;
+}
+
+/* All of it is written. */
+static void buffer_clear(struct store *s)
+{
+    enum { ROOM = 2 * BUFFER_BYTES, ROOM_MAX = 8 * BUFFER_BYTES };
+    size_t tail = s->direct >= 0 ? s->buffered % DISK_BLOCK : 0, whole = s->buffered - tail;
+    s->journal_since += s->buffered - s->buffer_written;
+    if (tail > 0 && whole > 0)
+        memmove(s->buffer, s->buffer + whole, tail);
+    s->buffer_at += whole;
+    s->buffered = s->buffer_written = tail;
+    if (s->buffer_room > ROOM_MAX) /* there was a large message */
+        buffer_resize(s, ROOM);
+}
+
+enum store_verdict journal_flush(struct store *s)
+{
+    enum store_verdict v = STORE_FINE;
+    if (journal_is_flushed(s))
+        return v;
+    char name[NAME_MAX_BYTES];
+    file_name(name, "journal", s->open->number);
+    if (s->direct >= 0)
+        v = write_blocks(s, name);
+    if (v == STORE_FINE && s->direct < 0)
+        v = file_write(s, s->open->file, name, s->buffer + s->buffer_written, s->buffered - s->buffer_written,
+                       journal_written(s));
+    if (v != STORE_FINE)
+        return v;
+    s->open->is_dirty = true;
+    buffer_clear(s);
+    return v;
 }
 
 void journal_put(struct store *s, enum item_type type, uint8_t flags, size_t meta_len, size_t body_len,
@@ -88,8 +174,7 @@ static enum store_verdict journal_next_segment(struct store *s, uint64_t item)
     int file;
     if (number < s->next_segment)
         number = s->next_segment;
-    if (size < s->config.segment_bytes)
-        size = s->config.segment_bytes;
+    size = size < s->config.segment_bytes ? s->config.segment_bytes : block_pad(size);
     file_name(name, "journal", number);
     enum store_verdict v = file_take(s, name, &size, &file);
     if (v == STORE_FINE && s->open != NULL) {
@@ -111,8 +196,10 @@ static enum store_verdict journal_next_segment(struct store *s, uint64_t item)
     file_header_encode(s->buffer, &h);
     s->next_segment = number + 1;
     s->open = g;
-    s->buffer_at = 0;
+    s->buffer_at = s->buffer_written = 0;
     s->buffered = g->used = FORMAT_FILE_HEADER;
+    journal_close_direct(s);
+    open_direct(s, name, size);
     if (is_first && s->lsn > 0)
         journal_put(s, ITEM_RESTART, 0, 0, 0, 0);
     return STORE_FINE;
@@ -207,7 +294,7 @@ uint64_t journal_image_lsn(const struct store *s)
  * needs no sync of its own, and nobody waits for it. */
 enum store_verdict journal_mark(struct store *s)
 {
-    if (!s->is_mark_due || s->is_group_open || s->buffered > 0)
+    if (!s->is_mark_due || s->is_group_open || !journal_is_flushed(s))
         return STORE_FINE;
     if (s->open == NULL) { /* after recovery: a group of its own */
         enum store_verdict v = journal_begin_segment(s);

@@ -277,19 +277,26 @@ static void journal_warn_of_slow_sync(struct keeper *k, uint64_t ms)
     pthread_mutex_unlock(&k->lock);
 }
 
-static void journal_on_synced(struct keeper *k)
+static void journal_tell_durable(struct keeper *k, const struct sync_job *job)
 {
-    store_sync_end(k->store, &k->errand.job);
+    store_sync_end(k->store, job);
     uint64_t durable = store_durable(k->store);
-    journal_warn_of_slow_sync(k, k->errand.us / 1000);
-    k->is_syncing = false;
     k->has_debt = true;
     pthread_mutex_lock(&k->lock);
-    histogram_add(&k->stats.sync_us, k->errand.us);
-    k->stats.syncing_since_ms = 0;
     k->stats.durable = durable;
     pthread_mutex_unlock(&k->lock);
     k->ear.durable(k->ear.arg, durable, store_durable_changes(k->store));
+}
+
+static void journal_on_synced(struct keeper *k)
+{
+    journal_warn_of_slow_sync(k, k->errand.us / 1000);
+    k->is_syncing = false;
+    pthread_mutex_lock(&k->lock);
+    histogram_add(&k->stats.sync_us, k->errand.us);
+    k->stats.syncing_since_ms = 0;
+    pthread_mutex_unlock(&k->lock);
+    journal_tell_durable(k, &k->errand.job);
 }
 
 /* True: something came. */
@@ -405,6 +412,12 @@ static void journal_write(struct keeper *k)
     k->segments = segments;
 }
 
+/* Everything that was written is durable already: what this job says came of messages that were spared. */
+static bool journal_is_synced(const struct sync_job *job)
+{
+    return job->n_files == 0 && !job->folder;
+}
+
 /* Hands over what can be synced, unless the sync thread is at work. */
 static void journal_sync(struct keeper *k)
 {
@@ -413,6 +426,10 @@ static void journal_sync(struct keeper *k)
     k->lazy_ms = UINT64_MAX;
     if (!store_sync_begin(k->store, &k->errand.job))
         return;
+    if (journal_is_synced(&k->errand.job)) {
+        journal_tell_durable(k, &k->errand.job);
+        return;
+    }
     k->is_syncing = true;
     k->is_sync_slow = false;
     k->synced_from_ms = clock_ms();

@@ -233,12 +233,13 @@ static bool read_spot(struct reading *r, const struct spot *spot)
         return false;
     r->file = g->number;
     /* What is still in the write buffer cannot be asked for: loads are answered when it is empty. */
-    uint64_t end = g == s->open ? s->buffer_at : g->used;
+    uint64_t end = g == s->open ? journal_written(s) : g->used;
     struct bytes at = block_at(s, &s->load_block, g, offset, FORMAT_ITEM_HEADER, end);
     if (at.len == 0 || !item_head_decode(at.at, &head))
         return false;
     size_t size = item_size(head.meta_len, head.body_len);
     at = block_at(s, &s->load_block, g, offset, size, end);
+    s->journal_loads++;
     return at.len == size && take(r, at, spot->position, spot->fate);
 }
 

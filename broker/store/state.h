@@ -13,6 +13,7 @@ struct recovery;
 enum {
     NAME_MAX_BYTES = 40,         /* of a file's */
     BUFFER_BYTES = 1 << 20,      /* written at once, when there is more to write */
+    DIRECT_BACKLOG = 2,          /* sealed segments that live on, from which on others are written through the cache */
     LATE_BYTES = 1 << 20,        /* of publishes, that need not be encoded during the sync of the group before */
     GATHER_BYTES = 256 << 10,    /* of a group, that may wait for the sync of the one before it */
     RUNS_BYTES = 256 << 10,      /* of runs in one item: far below FORMAT_META_MAX, and a segment */
@@ -81,7 +82,11 @@ struct store {
     uint64_t group_first_lsn, wall_ms;
     uint8_t *buffer; /* owned: for the open segment, from buffer_at on */
     size_t buffered, buffer_room;
+    size_t buffer_written; /* of what is in it: the beginning of a block, which is written again with the rest */
     uint64_t buffer_at;
+    int direct;                           /* a handle that writes to the open segment past the cache; -1: none */
+    bool no_direct;                       /* this file system has none */
+    uint64_t journal_loads, loads_direct; /* messages loaded from the journal: ever, and before the open segment */
     struct run_writer settles, delivers, returns;
     bool in_tx;
     bool is_group_open;    /* something was appended since the last BATCH */
@@ -169,6 +174,8 @@ void store_note(struct store *s, bool is_warning, const char *format, ...) __att
 /* A file of that name with room for size bytes, from the pool if it can be: its handle in *file. */
 enum store_verdict file_take(struct store *s, const char *name, uint64_t *size, int *file);
 void file_untake(struct store *s, const char *name, int file); /* it is not wanted after all */
+/* What a write has answered: STORE_FINE if it is more than 0. */
+enum store_verdict file_wrote(struct store *s, const char *name, ssize_t put);
 enum store_verdict file_write(struct store *s, int file, const char *name, const void *from, size_t n, uint64_t offset);
 void file_doom(struct store *s, const char *name, uint64_t size, uint64_t lsn);
 enum store_verdict files_tend(struct store *s, bool *more);
@@ -197,6 +204,16 @@ void journal_put(struct store *s, enum item_type type, uint8_t flags, size_t met
 enum store_verdict journal_put_meta(struct store *s, enum item_type type, uint8_t flags, struct bytes meta);
 enum store_verdict journal_end_group(struct store *s);
 enum store_verdict journal_flush(struct store *s);
+void journal_close_direct(struct store *s);
+/* So many bytes of the open segment are written. */
+static inline uint64_t journal_written(const struct store *s)
+{
+    return s->buffer_at + s->buffer_written;
+}
+static inline bool journal_is_flushed(const struct store *s)
+{
+    return s->buffered == s->buffer_written;
+}
 enum store_verdict journal_mark(struct store *s);
 void journal_tend(struct store *s);
 /* The image is what it is when everything up to this item is durable. */

@@ -29,7 +29,7 @@ enum store_verdict store_open(const struct store_config *config, const struct st
     s->disk = config->disk;
     s->next_spare = s->next_pack = s->next_checkpoint = s->next_segment = 1;
     s->pending_last = &s->pending;
-    s->next.files[0] = s->next.files[1] = s->scrub.file = -1;
+    s->next.files[0] = s->next.files[1] = s->scrub.file = s->direct = -1;
     image_init(&s->image);
     stuck_init(&s->stuck);
     s->config.random(&s->image.hash_seed, sizeof s->image.hash_seed);
@@ -61,6 +61,7 @@ void store_destroy(struct store *s)
     list_each (p, &s->image.packs, struct pack, in_order)
         if (p->file >= 0)
             s->disk->calls->close(s->disk, p->file);
+    journal_close_direct(s);
     checkpoint_free(s);
     backup_fini(&s->backup);
     scrub_free(s);
@@ -341,7 +342,7 @@ struct store_stats store_stats(const struct store *s)
     t.packs = s->image.packs_by_number.count;
     t.chunks = s->image.n_chunks;
     t.checkpoint_bytes = s->checkpoint_size;
-    t.buffered_bytes = s->buffered;
+    t.buffered_bytes = s->buffered - s->buffer_written;
     t.stuck = s->stuck.n - s->stuck.next;
     t.is_tight = s->is_tight;
     t.memory_bytes = image_memory(&s->image);

@@ -18,6 +18,8 @@ enum {
     NAMES = 1024,
     HANDLES = 8192,
     SHORT_WRITE_IN = 12,
+    NO_DIRECT_IN = 8,
+    REFUSED_DIRECT_IN = 256,
     NEARLY_FULL = 64 << 10
 };
 
@@ -44,11 +46,12 @@ struct sim_disk {
     struct name_change changes[NAMES];
     size_t n_changes;
     struct node *handles[HANDLES];
-    bool may_write[HANDLES];
+    bool may_write[HANDLES], is_direct[HANDLES];
     int first_handle; /* handles[i] is first_handle + i: a closed one never comes back */
     size_t n_handles;
     uint64_t cut_in, fail_in, limit, trace;
     enum disk_fault fault;
+    enum direct direct;
     int error;
     bool is_off, has_failed;
     struct node *last;
@@ -205,11 +208,13 @@ static int new_handle(struct sim_disk *d, struct node *n, bool may_write)
         CHECK(gone > 0);
         memmove((void *)d->handles, (void *)(d->handles + gone), (HANDLES - gone) * sizeof d->handles[0]);
         memmove(d->may_write, d->may_write + gone, HANDLES - gone);
+        memmove(d->is_direct, d->is_direct + gone, HANDLES - gone);
         d->n_handles -= gone;
         d->first_handle += (int)gone;
     }
     d->handles[d->n_handles] = n;
     d->may_write[d->n_handles] = may_write;
+    d->is_direct[d->n_handles] = false;
     n->opens++;
     return d->first_handle + (int)d->n_handles++;
 }
@@ -227,6 +232,11 @@ static void name_change(struct sim_disk *d, struct node *n, const char *to)
 
 /* --- the table */
 
+static bool refuses_direct(struct sim_disk *d, uint32_t odds, enum direct always)
+{
+    return d->direct == DIRECT_AT_RANDOM ? rng_one_in(d->rng, odds) : d->direct == always;
+}
+
 static int on_open(struct disk *disk, const char *path, enum disk_open how)
 {
     struct sim_disk *d = self(disk);
@@ -234,8 +244,14 @@ static int on_open(struct disk *disk, const char *path, enum disk_open how)
     struct node *n = node_find(d, path);
     if (error < 0 || d->is_off)
         return error < 0 ? error : -EIO;
-    if (how != DISK_CREATE)
-        return n == NULL ? -ENOENT : new_handle(d, n, how == DISK_WRITE);
+    if (how == DISK_DIRECT && n != NULL && refuses_direct(d, NO_DIRECT_IN, DIRECT_NEVER))
+        return -EINVAL;
+    if (how != DISK_CREATE) {
+        int file = n == NULL ? -ENOENT : new_handle(d, n, how != DISK_READ);
+        if (file >= 0)
+            d->is_direct[file - d->first_handle] = how == DISK_DIRECT;
+        return file;
+    }
     if (n != NULL)
         return -EEXIST;
     if (d->limit > 0 && sim_disk_used(d) >= d->limit)
@@ -280,8 +296,13 @@ static ssize_t on_write(struct disk *disk, int file, const void *from, size_t n,
     CHECK(f != NULL && d->may_write[file - d->first_handle]);
     if (error < 0)
         return error;
+    bool is_direct = d->is_direct[file - d->first_handle];
+    CHECK(!is_direct || (n % DISK_BLOCK == 0 && offset % DISK_BLOCK == 0 && (uintptr_t)from % DISK_BLOCK == 0));
+    if (is_direct && refuses_direct(d, REFUSED_DIRECT_IN, DIRECT_AT_FIRST))
+        return -EINVAL; /* some file systems take their time to say so */
     if (n > 1 && rng_one_in(d->rng, SHORT_WRITE_IN))
-        n = 1 + rng_below(d->rng, (uint32_t)n);
+        n = is_direct ? DISK_BLOCK * (1 + rng_below(d->rng, (uint32_t)n / DISK_BLOCK))
+                      : 1 + rng_below(d->rng, (uint32_t)n);
     if (d->limit > 0 && sim_disk_used(d) + NEARLY_FULL > d->limit && rng_one_in(d->rng, 8))
         return -ENOSPC; /* where what is overwritten goes to another place */
     if (d->limit > 0 && charge(offset + n) > charge(f->size)) {
@@ -503,6 +524,11 @@ void sim_disk_fail(struct sim_disk *d, enum disk_fault what, uint64_t n, int err
 bool sim_disk_has_failed(const struct sim_disk *d)
 {
     return d->has_failed;
+}
+
+void sim_disk_direct(struct sim_disk *d, enum direct how)
+{
+    d->direct = how;
 }
 
 void sim_disk_limit(struct sim_disk *d, uint64_t bytes)

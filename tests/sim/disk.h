@@ -41,6 +41,11 @@ enum disk_fault { FAULT_ANY, FAULT_SYNC, FAULT_WRITE, FAULT_NAME };
 void sim_disk_fail(struct sim_disk *d, enum disk_fault what, uint64_t n, int error);
 bool sim_disk_has_failed(const struct sim_disk *d);
 
+/* Can files be written past the cache (DISK_DIRECT)?  At random, as of the next open: those that were opened may still
+ * be told that they cannot. */
+enum direct { DIRECT_AT_RANDOM, DIRECT_ALWAYS, DIRECT_NEVER, DIRECT_AT_FIRST /* to be opened, not to be written */ };
+void sim_disk_direct(struct sim_disk *d, enum direct how);
+
 /* Room for so many bytes; 0: plenty. */
 void sim_disk_limit(struct sim_disk *d, uint64_t bytes);
 uint64_t sim_disk_used(const struct sim_disk *d);

@@ -235,6 +235,10 @@ static void mark_changes(struct world *w, const struct store *before)
     const struct store *s = w->store;
     if (before->open != NULL && s->open != before->open)
         mark_hit(MARK_rotation);
+    if (s->open != before->open && s->open != NULL)
+        mark_hit(s->direct >= 0 ? MARK_direct : s->no_direct ? MARK_no_direct : MARK_direct_ended);
+    if (s->open == before->open && s->direct < 0 && before->direct >= 0)
+        mark_hit(MARK_direct_refused);
     if (s->n_spares < before->n_spares)
         mark_hit(MARK_spare_reused);
     if (s->n_pending > before->n_pending)
@@ -464,7 +468,7 @@ static void check_space(struct world *w, uint64_t used, uint64_t bound, const ch
     if (used > bound && is_fair)
         verdict_fail("%s, and %llu bytes of disk are used, should be %llu", what, (unsigned long long)used,
                      (unsigned long long)bound);
-    if (open_files > w->store->image.n_segments + 1)
+    if (open_files > w->store->image.n_segments + 2) /* a pack, and the open segment once more (DISK_DIRECT) */
         verdict_fail("%s, and %u files are open", what, open_files);
 }
 

@@ -111,6 +111,8 @@ bool store_sync_begin(struct store *s, struct sync_job *job)
     bool has_work = fake_store.written > fake_store.synced || fake_store.changes_written > fake_store.changes_synced;
     job->position = fake_store.written;
     job->changes = fake_store.changes_written;
+    job->n_files = !fake_store.is_spared;
+    job->folder = false;
     fake_store_unlock();
     return has_work;
 }

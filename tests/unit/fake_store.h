@@ -18,6 +18,7 @@ struct fake_store {
     enum store_verdict write_verdict, tend_verdict, close_verdict;
     bool is_overtaken; /* with STORE_FULL: only publishes are stuck */
     bool holds_sync;   /* syncs do not end … */
+    bool is_spared;    /* nothing that is written needs a sync */
     int sync_error;    /* … and how they do */
     uint64_t available, total;
     uint64_t segments;

@@ -25,6 +25,8 @@ struct session {
     const uint8_t *out;
     size_t out_len;
     struct bytes last; /* the view that was fed last */
+    uint8_t *room;     /* where it wants to be read to … */
+    size_t room_len;   /* … so many bytes */
 };
 
 size_t session_feed(struct session *s, struct bytes in, uint64_t now)
@@ -38,6 +40,20 @@ size_t session_feed(struct session *s, struct bytes in, uint64_t now)
         memcpy(s->fed + s->fed_bytes, in.at, n);
     s->fed_bytes += n;
     return n;
+}
+
+uint8_t *session_room(struct session *s, size_t *n)
+{
+    *n = s->room_len;
+    return s->room_len > 0 && (s->wants & SESSION_READ) != 0 ? s->room : NULL;
+}
+
+void session_got(struct session *s, size_t n, uint64_t now)
+{
+    assert_int_equal(now, NOW);
+    assert_true(n > 0 && n <= s->room_len);
+    s->room += n;
+    s->room_len -= n;
 }
 
 void session_turn(struct session *s)
@@ -185,6 +201,62 @@ TEST(what_comes_is_fed_and_what_is_gathered_goes)
     assert_true(p.session.turns >= 2); /* before the writing, and after it for the window */
     assert_null(p.conn->in.at);
     assert_int_equal(look(&p), 0); /* it does not watch for room that it does not need */
+    tear_down(&p);
+}
+
+/* The session says where it wants what comes, and what comes behind that is fed. */
+TEST(what_is_wanted_elsewhere_is_read_there_and_the_rest_is_fed)
+{
+    struct pair p;
+    char room[8] = "";
+    set_up(&p);
+    p.session.room = (uint8_t *)room;
+    p.session.room_len = 7;
+    peer_says(&p, "large");
+    turn(&p);
+    assert_string_equal(room, "large");
+    assert_int_equal(p.session.fed_bytes, 0);
+    peer_says(&p, "r!then the rest");
+    turn(&p);
+    assert_string_equal(room, "larger!");
+    assert_string_equal(p.session.fed, "then the rest");
+    assert_null(p.conn->in.at);
+    tear_down(&p);
+}
+
+TEST(what_comes_behind_it_and_is_not_taken_is_kept)
+{
+    struct pair p;
+    char room[8] = "";
+    set_up(&p);
+    p.session.room = (uint8_t *)room;
+    p.session.room_len = 2;
+    p.session.take = 3;
+    peer_says(&p, "--abcdef");
+    turn(&p);
+    assert_string_equal(p.session.fed, "abc");
+    p.session.take = SIZE_MAX;
+    peer_says(&p, "ghi");
+    turn(&p);
+    assert_string_equal(p.session.fed, "abcdefghi");
+    tear_down(&p);
+}
+
+TEST(one_that_hangs_up_in_the_middle_of_it_is_dropped)
+{
+    struct pair p;
+    char room[8] = "";
+    set_up(&p);
+    p.session.room = (uint8_t *)room;
+    p.session.room_len = 7;
+    peer_says(&p, "half");
+    close(p.peer);
+    p.peer = -1;
+    turn(&p);
+    assert_string_equal(room, "half");
+    turn(&p);
+    assert_true(p.session.is_lost);
+    assert_int_equal(p.conn->state, CONN_GONE);
     tear_down(&p);
 }
 
@@ -532,6 +604,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_comes_is_fed_and_what_is_gathered_goes),
+        cmocka_unit_test(what_is_wanted_elsewhere_is_read_there_and_the_rest_is_fed),
+        cmocka_unit_test(what_comes_behind_it_and_is_not_taken_is_kept),
+        cmocka_unit_test(one_that_hangs_up_in_the_middle_of_it_is_dropped),
         cmocka_unit_test(what_was_not_taken_is_fed_again_with_what_follows),
         cmocka_unit_test(a_session_that_does_not_want_to_read_is_left_alone),
         cmocka_unit_test(what_a_pause_left_over_is_fed_without_new_bytes),

@@ -117,6 +117,21 @@ TEST(what_is_kept_becomes_durable)
     end(k);
 }
 
+TEST(what_needs_no_sync_is_durable_without_one)
+{
+    struct keeper *k = begin();
+    tell_store(fake_store.is_spared = fake_store.holds_sync = true);
+    keeper_start(k, &ear);
+    keep(k, 3, 0);
+    wait_until(hub.durable == 3);
+    struct keeper_stats stats;
+    keeper_stats(k, &stats);
+    assert_int_equal(stats.sync_us.count, 0);
+    assert_int_equal(stats.durable, 3);
+    tell_store(fake_store.is_spared = fake_store.holds_sync = false);
+    end(k);
+}
+
 TEST(while_one_group_syncs_the_next_is_written)
 {
     struct keeper *k = begin();
@@ -311,6 +326,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_sync_that_fails_ends_the_process_and_confirms_nothing),
         cmocka_unit_test(so_does_a_write_that_fails),
         cmocka_unit_test(what_is_kept_becomes_durable),
+        cmocka_unit_test(what_needs_no_sync_is_durable_without_one),
         cmocka_unit_test(while_one_group_syncs_the_next_is_written),
         cmocka_unit_test(what_is_asked_for_is_answered_in_order),
         cmocka_unit_test(a_full_file_system_raises_the_alarm_until_there_is_room),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "base/check.h"
 #include "broker/model/letters.h"
 #include "broker/model/queue.h"
@@ -122,6 +123,15 @@ static struct queue *find(const struct pair *p, const char *name)
     return vhost_find_queue(p->w.broker, vhost_find(p->w.broker, BYTES("/")), bytes_of_string(name));
 }
 
+/* To change them behind everybody's back. */
+static struct queue_options *options_of(const struct pair *p, const char *name)
+{
+    struct queue *q = find(p, name);
+    if (q->own_options == NULL)
+        q->options = q->own_options = alloc_copy(q->options, sizeof *q->options);
+    return q->own_options;
+}
+
 static void make_later(struct pair *p)
 {
     struct spec *s = spec_create(&(struct spec){.name = BYTES("later"), .type = BYTES("fanout"), .durable = true});
@@ -222,10 +232,10 @@ TEST(it_is_tried_again_after_a_time)
     queue(&p, "dead", queue_options_none, BYTES(""));
     make_later(&p);
     bind(&p, "dead");
-    find(&p, "dead")->options.max_length = 0; /* and nobody says so */
+    options_of(&p, "dead")->max_length = 0; /* and nobody says so */
     publish(&p, "q", 0, 1);
     reject(&p, "q", 1);
-    find(&p, "dead")->options.max_length = SPEC_NONE;
+    options_of(&p, "dead")->max_length = SPEC_NONE;
     world_wait(&p.w, LETTERS_RETRY_MS - 1);
     assert_int_equal(letters_count(find(&p, "q")), 1);
     world_wait(&p.w, 1);
@@ -241,7 +251,7 @@ TEST(where_it_need_not_arrive_any_more_it_is_dropped)
     publish(&p, "q", 0, 10);
     reject(&p, "q", 10);
     serve(&p);
-    struct queue_options o = find(&p, "q")->options;
+    struct queue_options o = *find(&p, "q")->options;
     o.at_least_once = false;
     p.w.broker->effects = &p.w.effects; /* as in a step */
     queue_change_options(p.w.broker, find(&p, "q"), &o);
@@ -306,7 +316,7 @@ TEST(however_many_wait_a_step_does_little)
     queue(&p, "dead", queue_options_none, BYTES(""));
     p.w.broker->cold.window_bytes = UINT64_MAX; /* all in memory: the worst case */
     publish(&p, "q", 0, MANY);
-    find(&p, "q")->options.message_ttl_ms = 0;
+    options_of(&p, "q")->message_ttl_ms = 0;
     publish(&p, "q", MANY, MANY + 1);
     serve(&p);
     reject(&p, "q", MANY);

@@ -89,6 +89,42 @@ TEST(a_read_takes_all_records_there_are)
     tear_down(&p);
 }
 
+TEST(a_read_into_pieces_fills_one_after_another)
+{
+    struct pair p;
+    struct iovec two[] = {{.iov_base = in, .iov_len = 1000}, {.iov_base = in + 1000, .iov_len = RECORD}};
+    set_up(&p, 0);
+    client_says(&p, 0, 500);
+    assert_int_equal(p.t->kind->readv(p.t, two, 2), 500);
+    assert_false(p.t->has_more);
+    assert_int_equal(p.t->kind->readv(p.t, two, 2), -EAGAIN);
+    client_says(&p, 0, 1000);
+    assert_int_equal(p.t->kind->readv(p.t, two, 2), 1000);
+    assert_false(p.t->has_more);
+    client_says(&p, 0, 1500);
+    client_says(&p, 1500, RECORD);
+    assert_int_equal(p.t->kind->readv(p.t, two, 2), RECORD + 1000);
+    assert_memory_equal(in, out, RECORD + 1000);
+    assert_true(p.t->has_more);
+    assert_int_equal(p.t->kind->readv(p.t, two, 2), 500);
+    assert_memory_equal(in, out + RECORD + 1000, 500);
+    tear_down(&p);
+}
+
+/* Between the pieces, too: it is not lost, and the socket will not say so. */
+TEST(an_end_behind_the_first_piece_is_told_the_next_time)
+{
+    struct pair p;
+    struct iovec two[] = {{.iov_base = in, .iov_len = 10}, {.iov_base = in + 10, .iov_len = 10}};
+    set_up(&p, 0);
+    client_says(&p, 0, 10);
+    SSL_shutdown(p.hands.client);
+    assert_int_equal(p.t->kind->readv(p.t, two, 2), 10);
+    assert_true(p.t->has_more);
+    assert_int_equal(p.t->kind->readv(p.t, two, 2), 0);
+    tear_down(&p);
+}
+
 /* The socket is silent, and yet there is more. */
 TEST(what_is_decrypted_and_did_not_fit_is_not_forgotten)
 {
@@ -305,6 +341,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_read_takes_all_records_there_are),
+        cmocka_unit_test(a_read_into_pieces_fills_one_after_another),
+        cmocka_unit_test(an_end_behind_the_first_piece_is_told_the_next_time),
         cmocka_unit_test(what_is_decrypted_and_did_not_fit_is_not_forgotten),
         cmocka_unit_test(half_a_record_is_waited_for),
         cmocka_unit_test(what_is_written_arrives_whatever_its_pieces),
