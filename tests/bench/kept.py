@@ -6,8 +6,8 @@ import os
 import re
 import subprocess
 
-from figures import (FIGURES, LABELS, Bar, Spread, TableError, judge, number, ratios, said, series, spread, verdict_said,
-                     with_unit)
+from figures import (FIGURES, LABELS, Bar, Spread, TableError, judge, number, ratios, said, series, spread,
+                     verdict_said, with_unit)
 
 FORMAT = 1
 OURS = ("millrace", "io1", "io0", "slow")  # all the same broker, so they have one column
@@ -45,7 +45,8 @@ def newest(folder, of_machine, table):
     for path in glob.glob(f"{glob.escape(folder)}/*.json"):
         with open(path, encoding="utf-8") as file:
             run = json.load(file)
-        if run.get("format") == FORMAT and run["table"] == table and machine_name(run["machine"]) == machine_name(of_machine):
+        if (run.get("format") == FORMAT and run["table"] == table and
+                machine_name(run["machine"]) == machine_name(of_machine)):
             runs.append((run["date"], path, run))
     return max(runs, key=lambda r: r[:2], default=(None, None, None))[1:]
 
@@ -149,8 +150,8 @@ def markdown_table(run):
 def heading(run, is_short=False):
     """Where, when and how."""
     m = run["machine"]
-    text = (f"Commit {run['commit']}, {run['date'][:10]}, {m['cpu']}, {m['cores']} processors: medians of {run['rounds']} "
-            f"interleaved rounds of {run['seconds']} s.")
+    text = (f"Commit {run['commit']}, {run['date'][:10]}, {m['cpu']}, {m['cores']} processors: medians of "
+            f"{run['rounds']} interleaved rounds of {run['seconds']} s.")
     if not is_short:
         text += f" Linux {m['kernel']}, {m['memory_gib']} GiB."
     if run.get("sync") and not is_short:

@@ -55,7 +55,8 @@ def picture(run, where):
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
            f'aria-label="Processor time of brokers">\n', STYLE,
            f'<rect class="page" width="{WIDTH}" height="{height}" rx="8"/>\n',
-           text(24, 34, "Processor time of the broker for a message, µs (logarithmic)", ' class="title"'), text(24, 56, where)]
+           text(24, 34, "Processor time of the broker for a message, µs (logarithmic)", ' class="title"'),
+           text(24, 56, where)]
     x = 24
     for i, name in enumerate(names):
         out.append(f'<rect class="c{i % COLOURS}" x="{x}" y="68" width="11" height="11"/>\n')

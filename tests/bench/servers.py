@@ -75,7 +75,8 @@ class Server:
 
     def uri(self, is_tls=False):
         """Where it is."""
-        return f"amqps://guest:guest@127.0.0.1:{self.tls_port}" if is_tls else f"amqp://guest:guest@127.0.0.1:{self.port}"
+        scheme, port = ("amqps", self.tls_port) if is_tls else ("amqp", self.port)
+        return f"{scheme}://guest:guest@127.0.0.1:{port}"
 
     def hold(self, is_held):
         """Stops it for the time that others are measured, or lets it go on."""
