@@ -3,19 +3,36 @@
 #include "amqp/state.h"
 #include "amqp/tx.h"
 #include "amqp/unacked.h"
+#include "base/alloc.h"
 
 struct settler {
     struct session *s;
     struct channel *c;
     enum outcome outcome;
+    uint32_t n; /* tickets that are not told yet */
+    ticket tickets[1 + SETTLE_MORE_MAX];
 };
+
+static void settle_tell(struct settler *by)
+{
+    if (by->n == 0)
+        return;
+    uint32_t more = by->n - 1;
+    struct command *told = session_tell(by->s, by->c, SETTLE, 0);
+    told->settle.ticket = by->tickets[0];
+    told->settle.outcome = by->outcome;
+    told->settle.more_count = more;
+    if (more > 0)
+        told->settle.more = alloc_copy(by->tickets + 1, more * sizeof by->tickets[0]);
+    by->n = 0;
+}
 
 static void settle_now(void *arg, ticket t)
 {
-    const struct settler *by = arg;
-    struct command *told = session_tell(by->s, by->c, SETTLE, 0);
-    told->settle.ticket = t;
-    told->settle.outcome = by->outcome;
+    struct settler *by = arg;
+    by->tickets[by->n++] = t;
+    if (by->n == 1 + SETTLE_MORE_MAX)
+        settle_tell(by);
 }
 
 static void settle_at_commit(void *arg, ticket t)
@@ -26,11 +43,16 @@ static void settle_at_commit(void *arg, ticket t)
 
 static struct error *settle(struct session *s, struct channel *c, uint64_t tag, bool multiple, enum outcome outcome)
 {
-    struct settler by = {.s = s, .c = c, .outcome = outcome};
+    struct settler by; /* not cleared, for the tickets' sake */
+    by.s = s;
+    by.c = c;
+    by.outcome = outcome;
+    by.n = 0;
     bool known = multiple && tag == 0; /* all of them, be it none */
     if (c->unacked != NULL)
         known = c->tx == NULL ? unacked_settle(c->unacked, tag, multiple, FOR_GOOD, settle_now, &by)
                               : unacked_settle(c->unacked, tag, multiple, IN_TRANSACTION, settle_at_commit, &by);
+    settle_tell(&by);
     if (!known)
         return error_create(AMQP_PRECONDITION_FAILED, "unknown delivery tag %llu", (unsigned long long)tag);
     return c->tx == NULL ? NULL : tx_check_size(s);

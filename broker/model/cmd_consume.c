@@ -149,15 +149,25 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     free(spec);
 }
 
-void command_settle(struct broker *b, struct command *c, struct stream *s)
+static void settle_one(struct broker *b, const struct stream *s, ticket t, enum outcome outcome)
 {
-    struct entry *e = slots_find(&b->tickets, c->settle.ticket.slot, c->settle.ticket.generation);
+    struct entry *e = slots_find(&b->tickets, t.slot, t.generation);
     if (e == NULL || e->stream != s)
         return;
-    if (c->settle.outcome == HELD)
+    if (outcome == HELD)
         e->held = true;
     else
-        queue_settle(b, e, c->settle.outcome);
+        queue_settle(b, e, outcome);
+}
+
+void command_settle(struct broker *b, struct command *c, struct stream *s)
+{
+    settle_one(b, s, c->settle.ticket, c->settle.outcome);
+    for (uint32_t i = 0; i < c->settle.more_count; i++)
+        settle_one(b, s, c->settle.more[i], c->settle.outcome);
+    free(c->settle.more);
+    c->settle.more = NULL; /* a transaction's commands are dropped after they were carried out */
+    c->settle.more_count = 0;
 }
 
 void command_recover(struct broker *b, struct command *c, struct stream *s)

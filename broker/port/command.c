@@ -53,6 +53,9 @@ void command_drop(struct command *c)
     case EXPEL:
         free(c->expel.spec);
         break;
+    case SETTLE:
+        free(c->settle.more);
+        break;
     case DETACH:
     case RESET:
     case OPEN:
@@ -60,7 +63,6 @@ void command_drop(struct command *c)
     case PACE:
     case LIMIT:
     case CREDIT:
-    case SETTLE:
     case RECOVER:
     case ROLLBACK:
         break;

@@ -69,6 +69,9 @@ enum outcome {
     HELD, /* settled by an open transaction: it stays out, and RECOVER leaves it alone, until COMMIT or ROLLBACK */
 };
 
+/* Tickets of one SETTLE at most: a batch is bounded by its commands, so they must be. */
+enum { SETTLE_MORE_MAX = 31 };
+
 /* What a connection may have out unwritten before deliveries to it pause, in message_window_cost() bytes. */
 enum { WINDOW_BYTES = 1 << 20 };
 
@@ -107,6 +110,8 @@ struct command {
         struct {
             ticket ticket;
             enum outcome outcome;
+            uint32_t more_count; /* and so many other tickets likewise, in this order */
+            ticket *more;        /* moves to the model; NULL: none */
         } settle;
         struct {
             uint64_t bytes;

@@ -211,10 +211,19 @@ static struct message *pick_message(struct run *r)
     return m;
 }
 
+/* Of one ticket, or of some more, which may be the same. */
 static struct command pick_settle(struct run *r)
 {
+    enum { MORE = 3 };
     ticket t = r->ticket_count > 0 ? r->tickets[pick(r, r->ticket_count)] : (ticket){pick(r, 9), pick(r, 3)};
-    return (struct command){.verb = SETTLE, .settle = {.ticket = t, .outcome = (enum outcome)pick(r, HELD)}};
+    struct command c = {.verb = SETTLE, .settle = {.ticket = t, .outcome = (enum outcome)pick(r, HELD)}};
+    if (t.slot % 4 != 1 || r->ticket_count < MORE)
+        return c;
+    c.settle.more = calloc(MORE, sizeof *c.settle.more);
+    CHECK(c.settle.more != NULL);
+    for (; c.settle.more_count < MORE; c.settle.more_count++)
+        c.settle.more[c.settle.more_count] = r->tickets[c.settle.more_count];
+    return c;
 }
 
 static struct command pick_commit(struct run *r)

@@ -501,6 +501,10 @@ static void carry_out(struct run *r, struct command *c)
         break;
     case SETTLE:
         CHECK(c->settle.ticket.slot > 0 && c->settle.ticket.slot <= r->tickets);
+        CHECK(c->settle.more_count <= SETTLE_MORE_MAX);
+        for (uint32_t i = 0; i < c->settle.more_count; i++)
+            CHECK(c->settle.more[i].slot > 0 && c->settle.more[i].slot <= r->tickets);
+        command_drop(c);
         break;
     case LIMIT:
         break;

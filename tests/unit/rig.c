@@ -70,6 +70,25 @@ void rig_answer_login(struct rig *r, const struct command *c)
     session_event(r->session, &e, r->now);
 }
 
+/* Keeps a command; tickets that are settled together one by one, for tests that do not care. */
+static void keep_command(struct rig *r, const struct command *c)
+{
+    uint32_t more = c->verb == SETTLE ? c->settle.more_count : 0;
+    for (uint32_t i = 0; i <= more; i++) {
+        assert_true(r->last < RIG_COMMANDS_MAX);
+        struct command *kept = &r->commands[r->last++];
+        *kept = *c;
+        if (more == 0)
+            continue;
+        kept->settle.ticket = i == 0 ? c->settle.ticket : c->settle.more[i - 1];
+        kept->settle.more_count = 0;
+        kept->settle.more = NULL;
+    }
+    if (more > 0)
+        free(c->settle.more);
+    r->settles += c->verb == SETTLE;
+}
+
 /* True: a login was among them, and has been answered. */
 static bool collect_commands(struct rig *r)
 {
@@ -77,13 +96,12 @@ static bool collect_commands(struct rig *r)
     for (struct batch *b = outbox_take(&r->outbox), *next; b != NULL; b = next) {
         next = b->next;
         for (unsigned i = 0; i < b->n; i++) {
-            assert_true(r->last < RIG_COMMANDS_MAX);
             bool is_answered = b->commands[i].verb == LOGIN && !r->keeps_logins;
             has_answered |= is_answered;
             if (is_answered)
                 rig_answer_login(r, &b->commands[i]);
             else
-                r->commands[r->last++] = b->commands[i];
+                keep_command(r, &b->commands[i]);
         }
         b->n = 0;
         outbox_give(&r->outbox, b);

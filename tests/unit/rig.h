@@ -36,6 +36,7 @@ struct rig {
     size_t out_len;
     bool gone; /* the session was destroyed */
     unsigned logins;
+    unsigned settles;        /* commands that settled something, each of which may be about many tickets */
     uint64_t login_delay_ms; /* before a verdict may be told */
     bool keeps_logins;       /* LOGIN is not answered at once, but kept with the other commands */
 };

@@ -1,3 +1,4 @@
+#include "base/alloc.h"
 #include "broker/port/queue_options.h"
 #include "tests/unit/guest.h"
 #include "tests/unit/unit.h"
@@ -44,6 +45,34 @@ TEST(requeued_messages_go_back_to_their_place)
     world_forget(&w);
     world_detach(&w, 1); /* which had the fourth */
     world_expect_delivery(&w, 0, "4", true);
+    world_fini(&w);
+}
+
+TEST(many_tickets_are_settled_with_one_command)
+{
+    struct world w;
+    world_init(&w);
+    world_queue(&w, 0, "q", NULL);
+    world_consume(&w, 0, "q", 0, 4, false);
+    world_forget(&w);
+    ticket t[4];
+    for (unsigned i = 0; i < 6; i++)
+        world_publish(&w, "", "q", "x");
+    for (unsigned i = 0; i < 4; i++)
+        t[i] = world_expect_delivery(&w, 0, "x", false);
+    world_expect_nothing(&w);
+    world_forget(&w);
+    /* One of them twice, and one that never was: neither is an error. */
+    const ticket more[] = {t[1], t[0], {.slot = 77, .generation = 7}, t[3]};
+    struct command c = {.verb = SETTLE, .settle = {.ticket = t[0], .outcome = ACCEPTED, .more_count = 4}};
+    c.settle.more = alloc_copy(more, sizeof more);
+    world_do(&w, c, 0, 0);
+    world_expect_delivery(&w, 0, "x", false);
+    world_expect_delivery(&w, 0, "x", false);
+    world_expect_nothing(&w);
+    world_forget(&w);
+    world_settle(&w, 0, t[2], REQUEUED); /* it is still out */
+    world_expect_delivery(&w, 0, "x", true);
     world_fini(&w);
 }
 
@@ -193,6 +222,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_publish_reaches_its_queue),
         cmocka_unit_test(requeued_messages_go_back_to_their_place),
+        cmocka_unit_test(many_tickets_are_settled_with_one_command),
         cmocka_unit_test(consumers_take_turns),
         cmocka_unit_test(a_limit_is_never_exceeded),
         cmocka_unit_test(stream_credit_is_shared),

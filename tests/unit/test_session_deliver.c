@@ -309,6 +309,23 @@ TEST(tags_are_settled_in_order_and_as_asked)
     rig_destroy(r);
 }
 
+TEST(what_is_settled_together_is_told_together)
+{
+    enum { DELIVERIES = 100, COMMANDS = (DELIVERIES + SETTLE_MORE_MAX) / (1 + SETTLE_MORE_MAX) };
+    struct rig *r = rig_open();
+    uint32_t number = consume(r, 1, "tag", false);
+    for (uint32_t i = 1; i <= DELIVERIES; i++) {
+        rig_deliver(r, 0, number, i, rig_message(""));
+        rig_command(r, WINDOW);
+    }
+    ack(r, DELIVERIES, true);
+    for (uint32_t i = 1; i <= DELIVERIES; i++)
+        expect_settled(r, i, ACCEPTED);
+    rig_expect_no_command(r);
+    assert_int_equal(r->settles, COMMANDS);
+    rig_destroy(r);
+}
+
 TEST(recovered_deliveries_are_unknown)
 {
     struct rig *r = rig_open();
@@ -343,6 +360,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_queue_that_goes_while_its_consumer_is_cancelled_is_not_mentioned),
         cmocka_unit_test(prefetch_is_for_consumers_to_come_or_for_the_channel),
         cmocka_unit_test(tags_are_settled_in_order_and_as_asked),
+        cmocka_unit_test(what_is_settled_together_is_told_together),
         cmocka_unit_test(recovered_deliveries_are_unknown),
     };
     return unit_main("amqp/session: deliveries", tests, argc, argv);

@@ -109,6 +109,9 @@ static void check_commands(const struct command *a, const struct command *b)
         break;
     case SETTLE:
         CHECK(a->settle.ticket.slot == b->settle.ticket.slot && a->settle.outcome == b->settle.outcome);
+        CHECK(a->settle.more_count == b->settle.more_count);
+        for (uint32_t i = 0; i < a->settle.more_count; i++)
+            CHECK(a->settle.more[i].slot == b->settle.more[i].slot);
         break;
     case WINDOW:
         CHECK(a->window.bytes == b->window.bytes);
