@@ -11,6 +11,7 @@
 #include "broker/port/spec.h"
 #include "codec/frame.h"
 #include "codec/method.h"
+#include "codec/properties.h"
 
 enum {
     PENDING_MAX = 1 << 17, /* bytes that the client has said and the sessions have not taken */
@@ -267,6 +268,23 @@ static void say_header(struct twins *t, uint16_t channel, uint64_t size, unsigne
     say_frame(t, FRAME_HEADER, channel, bytes_of(room, strange == 4 ? 11 : pen_written(&p).len));
 }
 
+/* One that is larger than a frame may be: a table with a long string. */
+static void say_large_header(struct twins *t, uint16_t channel, uint64_t size)
+{
+    static const uint8_t zeros[FRAME_LIMIT];
+    static uint8_t room[2 * FRAME_LIMIT];
+    struct pen p = pen_over(room, sizeof room);
+    pen_u32(&p, 60 << 16);
+    pen_u64(&p, size);
+    pen_u16(&p, PROPERTY_headers);
+    pen_u32(&p, FRAME_LIMIT + 7);
+    pen_shortstr(&p, BYTES("a"));
+    pen_u8(&p, 'S');
+    pen_longstr(&p, bytes_of(zeros, FRAME_LIMIT));
+    CHECK(!p.full);
+    say_frame(t, FRAME_HEADER, channel, pen_written(&p));
+}
+
 static void say_body(struct twins *t, uint16_t channel, size_t size, size_t a_frame)
 {
     static uint8_t body[3 * FRAME_LIMIT];
@@ -300,8 +318,12 @@ static void say_publish(struct twins *t)
     size_t size = strange == 11 ? FRAME_LIMIT + 1 : sizes[t->size];
     if (strange != 6)
         say(t, channel, &m);
-    if (strange != 7)
+    if (strange == 14)
+        say_large_header(t, channel, size);
+    else if (strange != 7)
         say_header(t, channel, size, strange);
+    if (strange == 15 && t->pending_len > 0)
+        t->pending[t->pending_len - 1] = 0xCD;
     size += strange == 8;
     if (strange != 9)
         say_body(t, channel, size, strange == 10 ? 1 + size / 2 : strange == 11 ? FRAME_LIMIT + 1 : FRAME_LIMIT - 8);
