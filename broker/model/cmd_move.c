@@ -169,7 +169,7 @@ static void move_some(struct moving *g)
     struct picked p;
     struct move *m = g->m;
     uint64_t limit = m->limit > 0 && m->limit < MOVES_MAX ? m->limit : MOVES_MAX;
-    pick_next(g->from, m->position, m->end, &p);
+    pick_next(g->b, g->from, m->position, m->end, &p);
     unsigned looked = 0;
     for (; looked < p.n && !is_enough(g, limit); looked++) {
         struct entry *e = p.at[looked];

@@ -45,6 +45,15 @@ void queue_check(const struct broker *b, const struct queue *q)
         log_check(b, q);
     ready_check(&q->ready);
     ready_each((struct ready *)(uintptr_t)&q->ready, count_ready, &ready);
+    pile_each(piled, &q->ready.pile)
+    {
+        CHECK(q->groups == NULL && q->dedup == NULL && piled->position < q->next_position);
+        CHECK(!piled->stored || q->was_stored);
+        CHECK(queue_deadline(q, piled->msg) == ENTRY_NEVER);
+        ready.messages++;
+        ready.bytes += piled->msg->body_size;
+        ready.cost += message_cost(piled->msg);
+    }
     list_each (e, &q->out, struct entry, in_queue) {
         CHECK(e->state == ENTRY_OUT && e->queue == q && e->stream != NULL);
         out++;

@@ -115,10 +115,10 @@ static void answer(struct broker *b, struct command *c)
  * ---------------------------------------------------------------------------------*/
 
 /* True: the page is full, or there was something that it shows; the cursor says where the next one begins. */
-static bool show_warm(const struct broker *b, struct inspection *to, const struct queue *q)
+static bool show_warm(struct broker *b, struct inspection *to, struct queue *q)
 {
     struct picked p;
-    pick_next(q, to->cursor, UINT64_MAX, &p);
+    pick_next(b, q, to->cursor, UINT64_MAX, &p);
     for (unsigned i = 0; i < p.n && !is_full(to); i++) {
         const struct entry *e = p.at[i];
         put_row(to, &(struct shown){.msg = e->msg,
@@ -144,7 +144,7 @@ static void ask_cold(struct broker *b, const struct command *c, const struct que
     remember_read(b, q, to->cursor > q->cold.from ? to->cursor : q->cold.from, w->reader, most, PEEK_PAGE_BYTES);
 }
 
-void peek(struct broker *b, struct command *c, const struct queue *q)
+void peek(struct broker *b, struct command *c, struct queue *q)
 {
     struct inspection *to = c->inspection;
     if (q->log != NULL) {

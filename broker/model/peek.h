@@ -29,7 +29,7 @@ void peeks_init(struct peeks *s);
 void peeks_fini(struct peeks *s); /* drops them */
 
 /* Answers the INSPECT, now or later. */
-void peek(struct broker *b, struct command *c, const struct queue *q);
+void peek(struct broker *b, struct command *c, struct queue *q);
 
 /* What one of them has asked for has come, and is taken; false: it is for somebody else. */
 bool peek_take_load(struct broker *b, struct load *l);

@@ -28,15 +28,17 @@ static void picked_add(struct picked *p, struct entry *e, uint64_t position)
         picked_cut(p);
 }
 
-void pick_next(const struct queue *q, uint64_t from, uint64_t end, struct picked *p)
+void pick_next(struct broker *b, struct queue *q, uint64_t from, uint64_t end, struct picked *p)
 {
-    struct entry *e;
     p->n = 0;
     p->below = end;
     for (size_t i = 0; i < q->ready.returned.count; i++)
         picked_add(p, item_of(q->ready.returned.nodes[i], struct entry, in_returned), from);
     for (unsigned level = 0; level <= ready_level_max(&q->ready); level++) {
-        list_each (e, ready_list(&q->ready, level), struct entry, in_queue) {
+        const struct list *l = ready_list(&q->ready, level);
+        for (const struct link *at = &l->ring; at->next != &l->ring || (level == 0 && queue_thaw(b, q));
+             at = at->next) {
+            struct entry *e = item_of(at->next, struct entry, in_queue);
             if (e->position >= p->below)
                 break;
             picked_add(p, e, from);

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+struct broker;
 struct entry;
 struct queue;
 
@@ -18,5 +19,5 @@ struct picked {
 
 /* Those at `from` or behind it, and before `end`.  What was out and came back may be many, in no order that could be
  * walked: all of that is looked at. */
-void pick_next(const struct queue *q, uint64_t from, uint64_t end, struct picked *p);
+void pick_next(struct broker *b, struct queue *q, uint64_t from, uint64_t end, struct picked *p);
 #endif

@@ -240,6 +240,10 @@ void queue_clean_dirty(struct broker *b);
 void queue_pin(struct queue *q);
 void queue_bury(struct broker *b, struct queue *q);
 
+/* Some of what is in the pile (ready.h) are entries from now on: false: there was nothing.  All of it. */
+bool queue_thaw(struct broker *b, struct queue *q);
+void queue_thaw_all(struct broker *b, struct queue *q);
+
 /* An entry that is on no list is ready, behind all others that are in memory. */
 void queue_append(struct broker *b, struct queue *q, struct entry *e);
 

@@ -53,6 +53,7 @@ static void queue_redate(struct broker *b, struct queue *q)
 
 void queue_change_options(struct broker *b, struct queue *q, const struct queue_options *options)
 {
+    queue_thaw_all(b, q); /* for what is there may be more to know from now on */
     bool has_other_ttl = options->message_ttl_ms != q->options->message_ttl_ms;
     queue_set_options(b, q, options);
     if (has_other_ttl) {

@@ -28,8 +28,55 @@ static void ready_count_add(struct broker *b, struct queue *q, const struct entr
         groups_add(b, q, (struct entry *)(uintptr_t)e);
 }
 
+/* Up to n of the pile are entries from now on; they are counted already. */
+static void thaw(struct broker *b, struct queue *q, uint64_t n)
+{
+    struct pile *pile = &q->ready.pile;
+    for (; n > 0 && pile->count > 0; n--) {
+        struct piled piled = pile_take(pile);
+        struct entry *e = entry_create(b, q, piled.msg);
+        piled.msg->entries--;
+        b->totals.message_bytes -= sizeof piled;
+        e->position = piled.position;
+        e->stored = piled.stored;
+        ready_append(&q->ready, e);
+        expiring_append(b, q, e);
+    }
+}
+
+bool queue_thaw(struct broker *b, struct queue *q)
+{
+    bool has_more = q->ready.pile.count > 0;
+    thaw(b, q, PILE_THAW);
+    return has_more;
+}
+
+void queue_thaw_all(struct broker *b, struct queue *q)
+{
+    thaw(b, q, UINT64_MAX);
+}
+
+/* Is there nothing to know about the message but its place, and enough before it? */
+static bool pile_takes(const struct broker *b, const struct queue *q, uint64_t deadline)
+{
+    return q->ready_count >= PILE_FROM && q->is_plain && deadline == ENTRY_NEVER && q->ready.levels == NULL &&
+           q->cold.count == 0 && !list_is_empty(&q->ready.list) && !b->takes_detours;
+}
+
+static void queue_pile(struct broker *b, struct queue *q, struct piled piled)
+{
+    pile_add(&q->ready.pile, piled);
+    entry_hold(b, piled.msg);
+    b->totals.message_bytes += sizeof piled;
+    b->totals.messages_ready++;
+    q->ready_count++;
+    queue_add_bytes(q, piled.msg->body_size);
+    q->cold.warm_cost += message_cost(piled.msg);
+}
+
 void queue_append(struct broker *b, struct queue *q, struct entry *e)
 {
+    queue_thaw_all(b, q);
     ready_append(&q->ready, e);
     ready_count_add(b, q, e);
     expiring_append(b, q, e);
@@ -49,6 +96,8 @@ void queue_take_out(struct broker *b, struct queue *q, struct entry *e)
         groups_remove(b, q, e);
     expiring_remove(q, e);
     ready_remove(&q->ready, e);
+    if (q->ready.pile.count > 0 && list_is_empty(&q->ready.list))
+        thaw(b, q, PILE_THAW);
     q->ready_count--;
     queue_take_bytes(q, e->msg->body_size);
     q->cold.warm_cost -= message_cost(e->msg);
@@ -279,13 +328,20 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         queue_publish_cold(b, q, msg);
         return true;
     }
-    struct entry *e = entry_create(b, q, msg);
-    e->position = q->next_position++;
-    e->expires_at = queue_deadline(q, msg);
-    if (b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg)) {
-        remember_place(b, q, e->position, queue_ttl_left(b, e->expires_at));
-        e->stored = true;
+    uint64_t position = q->next_position++, deadline = queue_deadline(q, msg);
+    bool is_stored = b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg);
+    if (is_stored)
+        remember_place(b, q, position, queue_ttl_left(b, deadline));
+    if (c == NULL && pile_takes(b, q, deadline)) {
+        queue_pile(b, q, (struct piled){.msg = msg, .position = position & PILE_POSITION_MAX, .stored = is_stored});
+        if (!link_is_linked(&q->dirty))
+            queue_drop_head(b, q);
+        return true;
     }
+    struct entry *e = entry_create(b, q, msg);
+    e->position = position;
+    e->expires_at = deadline;
+    e->stored = is_stored;
     if (c != NULL) {
         consumer_deliver(b, c, e);
         return true;
@@ -303,14 +359,33 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
 /* --- the kind
  * -------------------------------------------------------------------------------------------------------*/
 
+/* What was in the queue's pile, and is still counted. */
+static void drop_pile(struct broker *b, struct queue *q, struct pile *pile)
+{
+    while (pile->count > 0) {
+        struct piled piled = pile_take(pile);
+        if (piled.stored && !q->gone && b->records)
+            remember_settle(b, q, piled.position, piled.msg->body_size);
+        q->ready_count--;
+        queue_take_bytes(q, piled.msg->body_size);
+        q->cold.warm_cost -= message_cost(piled.msg);
+        b->totals.messages_ready--;
+        b->totals.message_bytes -= sizeof piled;
+        entry_release(b, piled.msg);
+    }
+}
+
 static uint64_t ordinary_purge(struct broker *b, struct queue *q)
 {
     uint64_t count = q->ready_count;
+    struct pile pile = q->ready.pile;
     struct entry *head;
+    pile_init(&q->ready.pile);
     while ((head = ready_head(&q->ready)) != NULL) {
         queue_take_out(b, q, head);
         entry_end(b, head);
     }
+    drop_pile(b, q, &pile);
     cold_purge(b, q);
     count += retry_purge(b, q);
     if (q->is_awaited)

@@ -9,6 +9,7 @@ void ready_init(struct ready *r, uint8_t max_priority)
 {
     list_init(&r->list);
     heap_init(&r->returned);
+    pile_init(&r->pile);
     r->levels = NULL;
     if (max_priority == 0)
         return;
@@ -22,6 +23,7 @@ void ready_fini(struct ready *r)
 {
     CHECK(ready_is_empty(r));
     heap_fini(&r->returned);
+    pile_fini(&r->pile);
     free(r->levels);
 }
 
@@ -110,8 +112,25 @@ static void check_list(const struct ready *r, unsigned level)
         CHECK((r->levels->filled[level / 64] >> level % 64 & 1) == !list_is_empty(l));
 }
 
+static void check_pile(const struct ready *r)
+{
+    uint64_t n = 0, last;
+    if (r->pile.count == 0)
+        return;
+    CHECK(r->levels == NULL && !list_is_empty(&r->list));
+    last = item_of(r->list.ring.prev, struct entry, in_queue)->position;
+    pile_each(piled, &r->pile)
+    {
+        CHECK(piled->position > last && piled->msg->entries > 0);
+        last = piled->position;
+        n++;
+    }
+    CHECK(n == r->pile.count);
+}
+
 void ready_check(const struct ready *r)
 {
+    check_pile(r);
     for (size_t i = 0; i < r->returned.count; i++) {
         const struct entry *e = item_of(r->returned.nodes[i], struct entry, in_returned);
         CHECK(e->state == ENTRY_RETURNED && r->returned.nodes[i]->key == ready_rank(r, e));

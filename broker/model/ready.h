@@ -3,7 +3,8 @@
  *
  * A message that comes back keeps its position, and of one priority everything that ever was out lies before everything
  * that never was: so those that came back are in a heap by rank, the others in a list a priority, and the head is the
- * first of one or of the other.  A queue without priorities has one list, and pays for nothing else.
+ * first of one or of the other.  A queue without priorities has one list, and pays for nothing else; but behind that
+ * list it may have a pile.
  */
 #ifndef BROKER_MODEL_READY_H
 #define BROKER_MODEL_READY_H
@@ -14,6 +15,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "broker/model/entry.h"
+#include "broker/model/pile.h"
 
 enum { READY_POSITION_BITS = 56 };
 
@@ -28,6 +30,7 @@ struct ready {
     struct list list;            /* READY entries of priority 0, by position */
     struct ready_levels *levels; /* owned; NULL: there are no priorities */
     struct heap returned;        /* RETURNED entries, by rank */
+    struct pile pile;            /* behind list, which is not empty then; only where there are no priorities */
 };
 
 /* max_priority 0: there are none. */
@@ -86,7 +89,8 @@ void ready_return(struct ready *r, struct entry *e);
 /* It is on no list any more; keeps its state. */
 void ready_remove(struct ready *r, struct entry *e);
 
-/* Calls each for all of them, in no certain order; each may remove the one it is given. */
+/* Calls each for all entries, in no certain order, but not for what is in the pile; each may remove the one it is
+ * given. */
 void ready_each(struct ready *r, void (*each)(void *arg, struct entry *e), void *arg);
 
 /* Dies if anything is out of order. */

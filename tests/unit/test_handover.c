@@ -43,6 +43,7 @@ struct pair {
     ticket tickets[TICKETS];
     struct origin holders[TICKETS];
     unsigned n_tickets;
+    bool was_piled;
 };
 
 /* A command that each side is given in a copy of its own. */
@@ -169,7 +170,11 @@ static void grant(struct pair *p, const struct wish *wishes, size_t n)
         broker_check(p->sides[i].broker);
     }
     assert_same_effects(&p->sides[0].effects, &p->sides[1].effects);
+    /* What waits takes less memory where it may be in a pile. */
     struct broker_totals a = broker_totals(p->sides[0].broker), b = broker_totals(p->sides[1].broker);
+    assert_true(a.message_bytes <= b.message_bytes);
+    p->was_piled |= a.message_bytes < b.message_bytes;
+    a.message_bytes = b.message_bytes;
     assert_memory_equal(&a, &b, sizeof a);
     assert_int_equal(broker_deadline(p->sides[0].broker), broker_deadline(p->sides[1].broker));
     for (size_t k = 0; k < n; k++)
@@ -378,7 +383,7 @@ static void reset_poisoned(struct pair *p)
 }
 
 /* records: they are never answered, so where queues go cold they have no head any more. */
-static void play(uint64_t seed, bool records, bool is_cold)
+static bool play(uint64_t seed, bool records, bool is_cold)
 {
     struct wish wishes[BATCH];
     struct pair p;
@@ -401,12 +406,15 @@ static void play(uint64_t seed, bool records, bool is_cold)
         reset_poisoned(&p);
     }
     finish(&p);
+    return p.was_piled;
 }
 
 TEST(any_commands_have_the_same_effects_on_the_long_way)
 {
+    bool was_piled = false;
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
-        play(seed, seed % 3 != 0, seed % 3 == 1);
+        was_piled |= play(seed, seed % 3 != 0, seed % 3 == 1);
+    assert_true(was_piled);
 }
 
 /* A consumer of "plain", and many messages for it. */

@@ -1,3 +1,3 @@
 # file: broker/model/queue.c
 # what: a message comes back once less often than it may
-s/    if (e->deliveries > q->options.delivery_limit) {/    if (e->deliveries >= q->options.delivery_limit) {/
+s/    if (e->deliveries > q->options->delivery_limit) {/    if (e->deliveries >= q->options->delivery_limit) {/

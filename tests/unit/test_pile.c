@@ -1,0 +1,255 @@
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/model/pile.h"
+#include "broker/model/queue.h"
+#include "broker/port/change.h"
+#include "broker/port/inspection.h"
+#include "broker/port/message.h"
+#include "broker/port/move.h"
+#include "broker/port/queue_options.h"
+#include "codec/table.h"
+#include "tests/unit/guest.h"
+#include "tests/unit/world.h"
+
+enum { MANY = 5 * PILE_CHUNK };
+
+static struct message *nobody(uintptr_t n)
+{
+    return (struct message *)(n * 16 + 16);
+}
+
+TEST(a_pile_is_first_in_first_out)
+{
+    struct pile p;
+    uint64_t in = 0, out = 0;
+    pile_init(&p);
+    for (unsigned round = 0; round < 4000; round++) {
+        unsigned more = round < 2000 ? 3 : 1, fewer = round < 2000 ? 1 : 3;
+        for (unsigned i = 0; i < more; i++, in++)
+            pile_add(&p, (struct piled){.msg = nobody(in), .position = in * 5 & PILE_POSITION_MAX, .stored = in & 1});
+        for (unsigned i = 0; i < fewer && p.count > 0; i++, out++) {
+            struct piled piled = pile_take(&p);
+            assert_ptr_equal(piled.msg, nobody(out));
+            assert_int_equal(piled.position, out * 5);
+            assert_int_equal(piled.stored, out & 1);
+        }
+        assert_int_equal(p.count, in - out);
+        uint64_t n = 0;
+        if (round % 500 == 0)
+            pile_each(piled, &p) assert_int_equal(piled->position, (out + n++) * 5);
+    }
+    assert_int_equal(out, in);
+    pile_fini(&p);
+}
+
+/* --- in a queue
+ * -----------------------------------------------------------------------------------------------------*/
+
+static struct queue *queue_of(const struct world *w)
+{
+    return queue_find_by_id(w->broker, 1);
+}
+
+static void publish(struct world *w, unsigned n)
+{
+    char body[16];
+    snprintf(body, sizeof body, "%u", n);
+    world_publish(w, "", "q", body);
+}
+
+/* A queue with MANY messages, most of them in its pile. */
+static void deep(struct world *w)
+{
+    world_init(w);
+    world_queue(w, 0, "q", NULL);
+    for (unsigned i = 0; i < MANY; i++)
+        publish(w, i);
+    assert_int_equal(queue_of(w)->ready.pile.count, MANY - PILE_FROM);
+    world_forget(w);
+}
+
+static void expect_get(struct world *w, unsigned n)
+{
+    char body[16];
+    snprintf(body, sizeof body, "%u", n);
+    struct message *m = world_get(w, "q");
+    assert_non_null(m);
+    assert_true(bytes_equal(message_body(m, 0), bytes_of_string(body)));
+    message_unref(m);
+    world_forget(w);
+}
+
+TEST(order_is_kept_while_a_queue_grows_and_shrinks)
+{
+    struct world w;
+    unsigned in = MANY, out = 0;
+    deep(&w);
+    while (out < in) {
+        expect_get(&w, out++);
+        if (in < 2 * MANY && out % 3 == 0)
+            publish(&w, in++);
+    }
+    assert_null(world_get(&w, "q"));
+    assert_int_equal(broker_totals(w.broker).message_bytes, 0);
+    world_fini(&w);
+}
+
+TEST(what_comes_back_is_before_the_pile)
+{
+    struct world w;
+    ticket tickets[100];
+    deep(&w);
+    world_consume(&w, 0, "q", 0, 100, false);
+    for (unsigned i = 0; i < 100; i++) {
+        char body[16];
+        snprintf(body, sizeof body, "%u", i);
+        tickets[i] = world_expect_delivery(&w, 0, body, false);
+    }
+    world_do(&w, (struct command){.verb = UNSUBSCRIBE, .subscribe = {.consumer = 0}}, 0, 0);
+    for (unsigned i = 0; i < 100; i += 2)
+        world_settle(&w, 0, tickets[i], REQUEUED);
+    for (unsigned i = 1; i < 100; i += 2)
+        world_settle(&w, 0, tickets[i], ACCEPTED);
+    world_forget(&w);
+    for (unsigned i = 0; i < 100; i += 2)
+        expect_get(&w, i);
+    for (unsigned i = 100; i < MANY; i++)
+        expect_get(&w, i);
+    world_fini(&w);
+}
+
+TEST(a_message_with_a_deadline_ends_the_pile)
+{
+    struct world w;
+    deep(&w);
+    struct message *m = message_create(&(struct message_spec){.routing_key = BYTES("q"), .expiration_ms = 5});
+    world_do(&w, (struct command){.verb = PUBLISH, .publish = {.msg = m}}, 0, 0);
+    assert_int_equal(queue_of(&w)->ready.pile.count, 0);
+    publish(&w, MANY);
+    world_wait(&w, 6);
+    assert_int_equal(world_count(&w, "q"), MANY + 1);
+    world_forget(&w);
+    for (unsigned i = 0; i <= MANY; i++)
+        expect_get(&w, i);
+    world_fini(&w);
+}
+
+static struct inspection *look(struct world *w, uint64_t from, uint32_t limit)
+{
+    struct inspection *i = inspection_create(INSPECT_MESSAGES, &BYTES("/"), &BYTES("q"));
+    i->cursor = from;
+    i->limit = limit;
+    world_do(w, (struct command){.verb = INSPECT, .inspection = i}, 0, 0);
+    return w->effects.events[w->effects.n - 1].done.inspection;
+}
+
+TEST(whoever_looks_sees_what_is_in_the_pile)
+{
+    struct world w;
+    struct bytes row;
+    struct field f;
+    size_t at = 0;
+    deep(&w);
+    const struct inspection *i = look(&w, 1000, 50);
+    assert_int_equal(i->n, 50);
+    assert_int_equal(i->cursor, 1050);
+    assert_true(queue_of(&w)->ready.pile.count < MANY - PILE_FROM);
+    for (int64_t n = 1000; inspection_next(i, &at, &row); n++) {
+        assert_true(table_find(row, BYTES("position"), &f));
+        assert_int_equal(f.integer, n);
+    }
+    world_forget(&w);
+    for (unsigned n = 0; n < MANY; n++)
+        expect_get(&w, n);
+    world_fini(&w);
+}
+
+TEST(what_is_in_the_pile_can_be_moved)
+{
+    struct world w;
+    deep(&w);
+    world_queue(&w, 0, "other", NULL);
+    const struct move m = {.to = MOVE_TO_EXCHANGE,
+                           .vhost = BYTES("/"),
+                           .queue = BYTES("q"),
+                           .key = BYTES("other"),
+                           .position = MANY - 10,
+                           .end = MANY};
+    world_do(&w, (struct command){.verb = MOVE, .move = move_create(&m)}, 0, 0);
+    assert_int_equal(world_count(&w, "other"), 10);
+    assert_int_equal(world_count(&w, "q"), MANY - 10);
+    world_fini(&w);
+}
+
+TEST(a_purge_drops_the_pile_and_the_queue_goes_on)
+{
+    struct world w;
+    deep(&w);
+    struct spec *s = spec_create(&(struct spec){.name = BYTES("q")});
+    world_do(&w, (struct command){.verb = PURGE_QUEUE, .spec = s}, 0, 0);
+    assert_int_equal(w.effects.events[w.effects.n - 1].done.messages, MANY);
+    assert_int_equal(broker_totals(w.broker).message_bytes, 0);
+    assert_int_equal(broker_totals(w.broker).messages_ready, 0);
+    world_forget(&w);
+    for (unsigned i = 0; i < MANY; i++)
+        publish(&w, i);
+    for (unsigned i = 0; i < MANY; i++)
+        expect_get(&w, i);
+    world_fini(&w);
+}
+
+/* A policy that says how long messages may stay is about those in the pile too. */
+TEST(a_policy_finds_what_is_in_the_pile)
+{
+    struct world w;
+    uint8_t room[128];
+    struct pen p = pen_over(room, sizeof room);
+    deep(&w);
+    uint8_t *value = table_open(&p, BYTES("value"), 'F');
+    table_put_string(&p, BYTES("pattern"), BYTES("q"));
+    uint8_t *definition = table_open(&p, BYTES("definition"), 'F');
+    table_put_i64(&p, BYTES("message-ttl"), 10);
+    table_close(&p, definition);
+    table_close(&p, value);
+    struct changes *c = changes_create();
+    const struct spec policy = {
+        .vhost = BYTES("/"), .type = BYTES("policy"), .name = BYTES("brief"), .arguments = pen_written(&p)};
+    changes_add(c, CHANGE_PUT, DEFINE_PARAMETER, spec_create(&policy));
+    world_do(&w, (struct command){.verb = ALTER, .changes = c}, 0, 0);
+    world_wait(&w, 11);
+    assert_int_equal(broker_totals(w.broker).messages_ready, 0);
+    world_fini(&w);
+}
+
+/* A waiting message is to cost at most 64 bytes beyond its own: this is its place's part. */
+TEST(a_place_in_the_pile_is_small)
+{
+    struct world w;
+    deep(&w);
+    uint64_t before = broker_totals(w.broker).message_bytes;
+    assert_int_equal(sizeof(struct piled), 16);
+    publish(&w, 1);
+    assert_int_equal(broker_totals(w.broker).message_bytes - before,
+                     sizeof(struct message) + strlen("q") + 2 + strlen("1") + sizeof(struct piled));
+    world_fini(&w);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pile_is_first_in_first_out),
+        cmocka_unit_test(order_is_kept_while_a_queue_grows_and_shrinks),
+        cmocka_unit_test(what_comes_back_is_before_the_pile),
+        cmocka_unit_test(a_message_with_a_deadline_ends_the_pile),
+        cmocka_unit_test(whoever_looks_sees_what_is_in_the_pile),
+        cmocka_unit_test(what_is_in_the_pile_can_be_moved),
+        cmocka_unit_test(a_purge_drops_the_pile_and_the_queue_goes_on),
+        cmocka_unit_test(a_policy_finds_what_is_in_the_pile),
+        cmocka_unit_test(a_place_in_the_pile_is_small),
+    };
+    return unit_main("broker/model/pile", tests, argc, argv);
+}
