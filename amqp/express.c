@@ -208,17 +208,19 @@ static size_t take_publishes(struct session *s, struct channel *c, struct bytes 
 static size_t take_acks(struct session *s, struct channel *c, struct bytes in, uint32_t payload_max)
 {
     struct bytes rest = in, payload;
+    struct settler by;
+    struct error *e = NULL;
     size_t done = 0;
-    while (cut(&rest, FRAME_METHOD, c->number, payload_max, &payload) && payload.len == ACK_SIZE &&
+    settle_begin(&by, s, c, ACCEPTED);
+    while (e == NULL && cut(&rest, FRAME_METHOD, c->number, payload_max, &payload) && payload.len == ACK_SIZE &&
            load_u32(payload.at) == METHOD_basic_ack) {
         bool multiple = (payload.at[ACK_SIZE - 1] & 1) != 0;
         done += FRAME_OVERHEAD + ACK_SIZE;
-        struct error *e = settle_ack(s, c, load_u64(payload.at + METHOD_ID_SIZE), multiple);
-        if (e != NULL) {
-            session_raise(s, c, error_place(e, METHOD_basic_ack));
-            break;
-        }
+        e = settle_next(&by, load_u64(payload.at + METHOD_ID_SIZE), multiple);
     }
+    settle_tell(&by);
+    if (e != NULL)
+        session_raise(s, c, error_place(e, METHOD_basic_ack));
     return done;
 }
 

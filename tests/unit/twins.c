@@ -110,9 +110,6 @@ static void check_commands(const struct command *a, const struct command *b)
         break;
     case SETTLE:
         CHECK(a->settle.ticket.slot == b->settle.ticket.slot && a->settle.outcome == b->settle.outcome);
-        CHECK(a->settle.more_count == b->settle.more_count);
-        for (uint32_t i = 0; i < a->settle.more_count; i++)
-            CHECK(a->settle.more[i].slot == b->settle.more[i].slot);
         break;
     case WINDOW:
         CHECK(a->window.bytes == b->window.bytes);
@@ -125,15 +122,32 @@ static void check_commands(const struct command *a, const struct command *b)
     }
 }
 
+/* Keeps a command; tickets that are settled together one by one, for the short way puts more of them together. */
+static void keep_command(struct twin *w, struct command *c)
+{
+    uint32_t more = c->verb == SETTLE ? c->settle.more_count : 0;
+    for (uint32_t i = 0; i <= more; i++) {
+        CHECK(w->last < COMMANDS_MAX);
+        struct command *kept = &w->commands[w->last++];
+        *kept = *c;
+        if (more == 0)
+            continue;
+        kept->settle.ticket = i == 0 ? c->settle.ticket : c->settle.more[i - 1];
+        kept->settle.more_count = 0;
+        kept->settle.more = NULL;
+    }
+    if (more > 0)
+        command_drop(c);
+}
+
 static void collect(struct twin *w)
 {
     if (w->first == w->last)
         w->first = w->last = w->compared = 0;
     for (struct batch *b = outbox_take(&w->outbox), *next; b != NULL; b = next) {
         next = b->next;
-        CHECK(w->last + b->n <= COMMANDS_MAX);
-        memcpy(w->commands + w->last, b->commands, b->n * sizeof b->commands[0]);
-        w->last += b->n;
+        for (unsigned i = 0; i < b->n; i++)
+            keep_command(w, &b->commands[i]);
         b->n = 0;
         outbox_give(&w->outbox, b);
     }
