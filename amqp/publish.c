@@ -334,7 +334,9 @@ void publish_on_confirmed(struct session *s, struct channel *c, const struct eve
 {
     if (c->confirms == NULL)
         return;
-    confirms_gather(c->confirms, e->cookie & ((UINT64_C(1) << COOKIE_SERIAL) - 1), e->what == REFUSED);
+    uint64_t first = e->cookie & ((UINT64_C(1) << COOKIE_SERIAL) - 1);
+    for (uint64_t number = first; number - first <= e->confirmed.more; number++)
+        confirms_gather(c->confirms, number, e->what == REFUSED);
     if (!link_is_linked(&c->gathered) && confirms_is_gathered(c->confirms))
         list_append(&s->gathered, &c->gathered);
 }

@@ -26,6 +26,7 @@ enum config_effect { CONFIG_WORKS, CONFIG_ALIAS, CONFIG_REFUSED, CONFIG_LATER, C
 enum config_type {
     TYPE_INTEGER,  /* decimal digits */
     TYPE_LIMIT,    /* the same, or infinity */
+    TYPE_THREADS,  /* the same, or auto: CONFIG_AUTO */
     TYPE_BOOLEAN,  /* true, false, on, off, yes, no */
     TYPE_STRING,   /* min to max bytes */
     TYPE_SECRET,   /* a string that is not shown */
@@ -48,6 +49,8 @@ enum config_type {
     TYPE_APPLY_TO,    /* what policies apply to */
     TYPE_ANY,
 };
+
+#define CONFIG_AUTO UINT64_MAX
 
 enum config_tls_version { CONFIG_TLS_1_3, CONFIG_TLS_1_2, CONFIG_TLS_1_1, CONFIG_TLS_1_0 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +19,13 @@
 
 static const char *const DEFAULT_DIR = "/var/lib/millrace";
 
-/* The number in a file of /sys, or UINT64_MAX: there is none, or it says "max". */
-static uint64_t read_limit(const char *path)
+/* The number in a file of /sys, or UINT64_MAX: there is none, or it says "max" or -1. */
+static uint64_t read_limit(const char *folder, const char *name)
 {
     uint64_t limit = UINT64_MAX;
+    char *path = str_format("%s/%s", folder, name);
     FILE *f = fopen(path, "re");
+    free(path);
     if (f == NULL)
         return UINT64_MAX;
     if (fscanf(f, "%" SCNu64, &limit) != 1) // NOLINT(cert-err34-c): the kernel writes a number or a word
@@ -31,14 +34,48 @@ static uint64_t read_limit(const char *path)
     return limit;
 }
 
-/* The least limit of a control group and those above it; root holds them, group is "/a/b", and is cut. */
-static uint64_t least_limit(const char *root, char *group, const char *file)
+static uint64_t read_memory(const char *folder, bool is_2)
+{
+    return read_limit(folder, is_2 ? "memory.max" : "memory.limit_in_bytes");
+}
+
+static uint64_t whole_cores(uint64_t quota_us, uint64_t period_us)
+{
+    return quota_us >= INT64_MAX || period_us == 0 ? UINT64_MAX : (quota_us + period_us - 1) / period_us;
+}
+
+static uint64_t read_cores(const char *folder, bool is_2)
+{
+    if (!is_2)
+        return whole_cores(read_limit(folder, "cpu.cfs_quota_us"), read_limit(folder, "cpu.cfs_period_us"));
+    uint64_t quota_us = UINT64_MAX, period_us = 0;
+    char *path = str_format("%s/cpu.max", folder);
+    FILE *f = fopen(path, "re");
+    free(path);
+    if (f == NULL)
+        return UINT64_MAX;
+    if (fscanf(f, "%" SCNu64 " %" SCNu64, &quota_us, &period_us) != 2) // NOLINT(cert-err34-c): likewise
+        quota_us = UINT64_MAX;
+    fclose(f);
+    return whole_cores(quota_us, period_us);
+}
+
+/* What control groups limit. */
+struct resource {
+    const char *controller;
+    uint64_t (*read)(const char *folder, bool is_2); /* a group's own limit; UINT64_MAX: none */
+};
+
+static const struct resource memory = {"memory", read_memory}, cores = {"cpu", read_cores};
+
+/* The least limit of a control group and those above it; mount holds them, group is "/a/b", and is cut. */
+static uint64_t least_limit(const struct resource *r, const char *mount, char *group, bool is_2)
 {
     uint64_t least = UINT64_MAX;
     for (;;) {
-        char *path = str_format("%s%s/%s", root, group, file);
-        uint64_t limit = read_limit(path);
-        free(path);
+        char *folder = str_format("%s%s", mount, group);
+        uint64_t limit = r->read(folder, is_2);
+        free(folder);
         if (limit < least)
             least = limit;
         char *slash = strrchr(group, '/');
@@ -48,19 +85,20 @@ static uint64_t least_limit(const char *root, char *group, const char *file)
     }
 }
 
-/* True: memory is one of these controllers, "cpu,memory". */
-static bool has_memory(const char *controllers)
+/* True: the controller is one of these, "cpu,memory". */
+static bool has_controller(const char *controllers, const char *wanted)
 {
+    const size_t len = strlen(wanted);
     for (const char *word = controllers; word != NULL; word = strchr(word, ',')) {
         word += *word == ',';
-        if (strncmp(word, "memory", 6) == 0 && (word[6] == ',' || word[6] == '\0'))
+        if (strncmp(word, wanted, len) == 0 && (word[len] == ',' || word[len] == '\0'))
             return true;
     }
     return false;
 }
 
 /* Of a line of /proc/self/cgroup, which is cut: "0::/a/b" (version 2) or "4:memory:/a/b" (version 1). */
-static uint64_t line_limit(const char *root, char *line)
+static uint64_t line_limit(const struct resource *r, const char *root, char *line)
 {
     line[strcspn(line, "\n")] = '\0';
     char *controllers = strchr(line, ':'), *group = controllers == NULL ? NULL : strchr(controllers + 1, ':');
@@ -68,28 +106,48 @@ static uint64_t line_limit(const char *root, char *line)
         return UINT64_MAX;
     *group++ = '\0';
     bool is_2 = strcmp(controllers, ":") == 0;
-    if (!is_2 && !has_memory(controllers + 1))
+    if (!is_2 && !has_controller(controllers + 1, r->controller))
         return UINT64_MAX;
-    char *mount = str_format("%s/sys/fs/cgroup%s", root, is_2 ? "" : "/memory");
-    uint64_t limit = least_limit(mount, group, is_2 ? "memory.max" : "memory.limit_in_bytes");
+    char *mount = str_format("%s/sys/fs/cgroup%s%s", root, is_2 ? "" : "/", is_2 ? "" : r->controller);
+    uint64_t limit = least_limit(r, mount, group, is_2);
     free(mount);
     return limit;
 }
 
-uint64_t host_group_memory(const char *root)
+static uint64_t group_limit(const struct resource *r, const char *root)
 {
     uint64_t least = UINT64_MAX;
     char line[4096], *path = str_format("%s/proc/self/cgroup", root);
     FILE *f = fopen(path, "re");
     free(path);
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-        uint64_t limit = line_limit(root, line);
+        uint64_t limit = line_limit(r, root, line);
         if (limit < least)
             least = limit;
     }
     if (f != NULL)
         fclose(f);
     return least;
+}
+
+uint64_t host_group_memory(const char *root)
+{
+    return group_limit(&memory, root);
+}
+
+uint64_t host_group_cores(const char *root)
+{
+    return group_limit(&cores, root);
+}
+
+unsigned host_cores(void)
+{
+    cpu_set_t set;
+    uint64_t limit = host_group_cores("");
+    uint64_t n = sched_getaffinity(0, sizeof set, &set) == 0 ? (uint64_t)CPU_COUNT(&set) : 1;
+    if (limit < n)
+        n = limit;
+    return n > 0 ? (unsigned)n : 1;
 }
 
 uint64_t host_memory(void)

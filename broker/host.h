@@ -13,6 +13,13 @@ uint64_t host_memory(void);
  * root: what stands before /proc and /sys, "" but in tests. */
 uint64_t host_group_memory(const char *root);
 
+/* Cores that this process may use at once: those that it may run on, or its control group's share of them, rounded up,
+ * where that is less. */
+unsigned host_cores(void);
+
+/* The share, as host_group_memory() says the limit. */
+uint64_t host_group_cores(const char *root);
+
 /* "rabbit@" and the host's short name; the caller frees it. */
 char *host_node_name(void);
 

@@ -187,6 +187,12 @@ static struct broker_config broker_config_of(const struct config *c)
     };
 }
 
+static unsigned threads_of(const struct config *c)
+{
+    uint64_t n = config_number(c, KEY_IO_THREADS);
+    return n == CONFIG_AUTO ? server_threads_for(host_cores()) : (unsigned)n;
+}
+
 static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)
 {
     return (struct server_config){
@@ -201,7 +207,7 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                    .sndbuf = (int)config_number(c, KEY_SNDBUF),
                    .recbuf = (int)config_number(c, KEY_RECBUF),
                    .unix_mode = (unsigned)config_number(c, KEY_UNIX_SOCKET_MODE)},
-        .io_threads = (unsigned)config_number(c, KEY_IO_THREADS),
+        .io_threads = threads_of(c),
         .connections_max = (unsigned)config_number(c, KEY_CONNECTION_MAX),
         .session = {.channel_max = (uint16_t)config_number(c, KEY_CHANNEL_MAX),
                     .frame_max = (uint32_t)config_number(c, KEY_FRAME_MAX),

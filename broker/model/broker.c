@@ -453,6 +453,7 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
     b->deaths_left = DEATHS_PER_STEP;
     b->now = *now;
     b->effects = out;
+    b->confirming = SIZE_MAX;
     if (!b->dedup.has_begun)
         dedup_begin_learning(b);
     fire_due(b);

@@ -160,6 +160,13 @@ static bool quota_is_exceeded(const struct message *m, const struct targets *to)
     return v != NULL && v->queue_bytes_max != LIMIT_NONE && v->queue_bytes + to->n * m->body_size > v->queue_bytes_max;
 }
 
+/* Its confirm comes behind it. */
+static void tell_returned(struct broker *b, struct origin to, struct message *m)
+{
+    broker_tell(b, RETURNED, to)->delivered.msg = message_ref(m);
+    b->confirming = SIZE_MAX;
+}
+
 /* Routes and enqueues.  False: a queue refused it. */
 static bool publish(struct broker *b, struct command *c, const struct stream *s, const struct targets *to)
 {
@@ -170,8 +177,35 @@ static bool publish(struct broker *b, struct command *c, const struct stream *s,
         return false;
     }
     if (to->n == 0 && c->publish.mandatory && !(to->keys != NULL && to->keys->is_duplicate))
-        broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
+        tell_returned(b, c->from, m);
     return enqueue(b, s, m, to);
+}
+
+/* The last event of this step that answers for publishes, if the next one of the same stream can be told with it. */
+static struct event *confirm_to_join(struct broker *b, const struct command *c, enum happening what)
+{
+    struct event *e = b->confirming < b->effects->n ? &b->effects->events[b->confirming] : NULL;
+    if (e == NULL || e->what != what || e->cookie + e->confirmed.more + 1 != c->cookie ||
+        e->to.stream != c->from.stream || e->to.outlet.slot != c->from.outlet.slot ||
+        e->to.outlet.generation != c->from.outlet.generation)
+        return NULL;
+    return (e->after > 0) == (b->publishing.after > 0) ? e : NULL;
+}
+
+/* Publishes that follow each other are answered together, when the last of them is safe: they are in the same step, and
+ * so in the same group of the journal. */
+static void tell_confirm(struct broker *b, const struct command *c, struct stream *s, bool taken)
+{
+    enum happening what = taken ? CONFIRMED : REFUSED;
+    struct event *e = confirm_to_join(b, c, what);
+    if (e != NULL) {
+        e->confirmed.more++;
+    } else {
+        b->confirming = b->effects->n;
+        e = broker_tell(b, what, c->from);
+        e->cookie = c->cookie;
+    }
+    remember_confirm(b, e, s);
 }
 
 void command_publish(struct broker *b, struct command *c, struct stream *s)
@@ -192,9 +226,7 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
     bool taken = publish(b, c, s, &to);
     if (!confirm)
         return;
-    struct event *e = broker_tell(b, taken ? CONFIRMED : REFUSED, c->from);
-    e->cookie = c->cookie;
-    remember_confirm(b, e, s);
+    tell_confirm(b, c, s, taken);
 }
 
 /* Is there nothing to do for a publish but to put it into its queues?  No rate, key, trace or quota is looked at. */
@@ -228,9 +260,7 @@ bool command_publish_again(struct broker *b, struct command *c, struct stream *s
     if (!c->publish.confirm)
         return true;
     s->confirms = true;
-    struct event *e = broker_tell(b, taken ? CONFIRMED : REFUSED, c->from);
-    e->cookie = c->cookie;
-    remember_confirm(b, e, s);
+    tell_confirm(b, c, s, taken);
     return true;
 }
 

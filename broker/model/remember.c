@@ -283,7 +283,7 @@ void remember_answer(struct broker *b, struct event *e)
 
 void remember_confirm(struct broker *b, struct event *e, struct stream *s)
 {
-    e->after = b->publishing.after;
+    e->after = later(e->after, b->publishing.after);
     s->stamped = later(s->stamped, e->after);
 }
 

@@ -92,6 +92,7 @@ struct broker {
     uint64_t stamp;            /* of the last walk over exchanges and queues */
     struct route route;        /* used again for every message */
 
+    size_t confirming;          /* of this step: which event was the last to answer for publishes; or none */
     unsigned deaths_left;       /* dead letters that this step may still move */
     unsigned alarms;            /* ALARM_MEMORY alone */
     unsigned alarms_outside;    /* what broker_set_alarm() said */

@@ -23,8 +23,9 @@ enum {
     HUB_TURN_MS = 10,          /* … or fewer, when they take so long */
     HUB_TRIM_BYTES = 64 << 20, /* freed, before memory is given back to the system … */
     HUB_TRIM_MS = 1000,        /* … and no more often than this */
-    HUB_MAILS_SPARE = 64,      /* empty ones that are kept for use */
-    MAIL_EVENTS_KEPT = 4096,   /* a larger array is not kept with its mail */
+    HUB_MAILS_SPARE = 16,      /* empty ones that are kept for use */
+    MAIL_EVENTS_KEPT =
+        16384, /* a larger array is not kept with its mail: twice a turn of publishes, and as alloc_grown() grows */
 };
 
 /* What a parcel in a lane of the hub or of a loop is. */

@@ -24,7 +24,7 @@ enum {
     LOOP_BATCHES_MAX = 64, /* under way to the hub before the loop waits for it */
     LOOP_LOOK_MS = 10,     /* while there is something to read sockets are not looked at more often */
     LOOP_ROUNDS = 4,       /* of hub and sessions before sockets are looked at again; without threads */
-    LOOP_MAILS_SPARE = 64, /* empty mails that are kept for use */
+    LOOP_MAILS_SPARE = 16, /* empty mails that are kept for use */
     LOOP_GRACE_MS = 3000,  /* for clients to answer when the broker stops; then their sockets are closed */
     LOOP_STOP_MS = 9000,   /* for all of it */
 };

@@ -275,6 +275,13 @@ static void on_hangup(void *arg, int number)
 
 /* ---- Its life. */
 
+unsigned server_threads_for(unsigned cores)
+{
+    if (cores < SERVER_THREADS_CORES)
+        return 0;
+    return cores / 2 < SERVER_THREADS_MAX ? cores / 2 : SERVER_THREADS_MAX;
+}
+
 int64_t server_certificate_expiry(const struct server *s)
 {
     return s->greeter != NULL ? greeter_expiry(s->greeter) : INT64_MAX;

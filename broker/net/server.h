@@ -12,7 +12,11 @@
 
 struct server;
 
-enum { SERVER_REFUSALS_MAX = 64 }; /* beyond connections_max, who come in to be told so by the model */
+enum {
+    SERVER_REFUSALS_MAX = 64, /* beyond connections_max, who come in to be told so by the model */
+    SERVER_THREADS_CORES = 3, /* with fewer cores threads only take them from each other (docs/adr/0016) */
+    SERVER_THREADS_MAX = 8,   /* that are started unasked */
+};
 
 struct tls;
 
@@ -44,6 +48,9 @@ struct server_sockets;
 /* NULL: *error says why, and the caller frees it. */
 struct server_sockets *server_bind(const struct server_config *config, char **error);
 void server_unbind(struct server_sockets *sockets); /* NULL is allowed */
+
+/* How many network threads serve best with so many cores to run on, as far as that is known (docs/adr/0016). */
+unsigned server_threads_for(unsigned cores);
 
 /* Listens, and takes over the signals, but does not accept yet.  Takes over the broker and the sockets.  NULL: *error
  * says why, and the caller frees it.  SIGHUP reads the certificates again. */

@@ -57,7 +57,7 @@ static void prepare_half(const struct batches *b, struct batch *batch, unsigned 
 {
     struct link l = {.fd = -1};
     char name[NAME_ROOM];
-    if (b->config.kind == BATCH_SERVER_NAMED && half == 1)
+    if (b->config.size == 0 || (b->config.kind == BATCH_SERVER_NAMED && half == 1))
         return; /* made of answers */
     for (unsigned i = 0; i < b->config.size; i++) {
         snprintf(name, sizeof name, "perf.%010d.%05u.%05u", (int)getpid(), number, i);
@@ -76,7 +76,7 @@ static void watch_writing(const struct batches *b, struct batch *batch, bool is_
         return;
     batch->is_blocked = is_blocked;
     if (epoll_ctl(b->epoll, EPOLL_CTL_MOD, batch->link.fd, &e) != 0)
-        die("epoll: %s", strerror(errno));
+        die("epoll: %s", strerrordesc_np(errno));
 }
 
 static void push(struct batches *b, struct batch *batch)
@@ -88,7 +88,7 @@ static void push(struct batches *b, struct batch *batch)
         if (n < 0 && errno == EAGAIN)
             break;
         if (n < 0 && errno != EINTR)
-            die("write: %s", strerror(errno));
+            die("write: %s", strerrordesc_np(errno));
         batch->sent += n > 0 ? (size_t)n : 0;
         b->sent += n > 0 ? (uint64_t)n : 0;
     }
@@ -156,7 +156,7 @@ void batches_turn(struct batches *b, int ms)
     struct epoll_event events[EVENTS_MAX];
     int n = epoll_wait(b->epoll, events, EVENTS_MAX, ms);
     if (n < 0 && errno != EINTR)
-        die("epoll: %s", strerror(errno));
+        die("epoll: %s", strerrordesc_np(errno));
     for (int i = 0; i < n; i++) {
         struct batch *batch = events[i].data.ptr;
         if ((events[i].events & EPOLLOUT) != 0)
@@ -176,7 +176,7 @@ static void begin(struct batches *b, struct batch *batch, const struct link_to *
     for (unsigned half = 0; half < 2; half++)
         prepare_half(b, batch, half, (unsigned)(batch - b->all));
     if (epoll_ctl(b->epoll, EPOLL_CTL_ADD, batch->link.fd, &e) != 0)
-        die("epoll: %s", strerror(errno));
+        die("epoll: %s", strerrordesc_np(errno));
 }
 
 struct batches *batches_create(const struct link_to *to, const struct batches_config *config)
@@ -190,7 +190,7 @@ struct batches *batches_create(const struct link_to *to, const struct batches_co
                           .working = config->links,
                           .epoll = epoll_create1(EPOLL_CLOEXEC)};
     if (b->epoll < 0)
-        die("epoll: %s", strerror(errno));
+        die("epoll: %s", strerrordesc_np(errno));
     if (config->goal < config->size)
         b->config.size = (unsigned)config->goal;
     for (unsigned i = 0; i < config->links; i++)

@@ -134,7 +134,7 @@ static bool say(struct callers *c, struct caller *caller, enum state state)
         c->sent += len;
         return true;
     }
-    end(c, caller, n < 0 ? strerror(errno) : "the socket takes less than a handshake");
+    end(c, caller, n < 0 ? strerrordesc_np(errno) : "the socket takes less than a handshake");
     return false;
 }
 
@@ -150,7 +150,7 @@ static bool answer_dial(struct callers *c, struct caller *caller)
     int error = 0;
     socklen_t len = sizeof error;
     if (getsockopt(caller->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
-        end(c, caller, strerror(error != 0 ? error : errno));
+        end(c, caller, strerrordesc_np(error != 0 ? error : errno));
         return false;
     }
     if (c->to->tls == NULL)
@@ -167,7 +167,7 @@ void callers_dial(struct callers *c, unsigned number)
     CHECK(caller->state == AT_REST);
     caller->fd = socket(c->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (caller->fd < 0)
-        die("no socket: %s", strerror(errno));
+        die("no socket: %s", strerrordesc_np(errno));
     caller->state = DIALLING;
     caller->since_ns = now_ns();
     if (!c->is_local)
@@ -175,7 +175,7 @@ void callers_dial(struct callers *c, unsigned number)
     if (c->to->tls != NULL)
         setsockopt(caller->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(caller->fd, (const struct sockaddr *)&c->address, c->address_len) != 0 && errno != EINPROGRESS)
-        die("cannot connect to %s:%u: %s", c->to->host, c->to->port, strerror(errno));
+        die("cannot connect to %s:%u: %s", c->to->host, c->to->port, strerrordesc_np(errno));
     uint32_t events = EPOLLIN | EPOLLET;
     /* On this machine it is connected by now, nearly always; otherwise we hear of it, as of an error. */
     if (c->to->tls == NULL && send(caller->fd, c->says[DIALLING], c->says_len[DIALLING], MSG_NOSIGNAL | MSG_DONTWAIT) ==
@@ -187,7 +187,7 @@ void callers_dial(struct callers *c, unsigned number)
     }
     struct epoll_event e = {.events = events, .data.u32 = number};
     if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, caller->fd, &e) != 0)
-        die("epoll: %s", strerror(errno));
+        die("epoll: %s", strerrordesc_np(errno));
 }
 
 /* ---- What is heard */
@@ -285,7 +285,7 @@ static void listen_to(struct callers *c, struct caller *caller)
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0) {
-            end(c, caller, n == 0 ? "the broker closed the socket" : strerror(errno));
+            end(c, caller, n == 0 ? "the broker closed the socket" : strerrordesc_np(errno));
             return;
         }
         c->received += (uint64_t)n;
@@ -316,7 +316,7 @@ void callers_turn(struct callers *c, int ms)
     struct epoll_event events[EVENTS_MAX];
     int n = epoll_wait(c->epoll, events, EVENTS_MAX, ms);
     if (n < 0 && errno != EINTR)
-        die("epoll: %s", strerror(errno));
+        die("epoll: %s", strerrordesc_np(errno));
     for (int i = 0; i < n; i++)
         serve(c, &events[i]);
 }
@@ -339,7 +339,7 @@ struct callers *callers_create(const struct link_to *to, unsigned count, const s
     *c = (struct callers){.to = to, .events = events, .count = count, .address_len = sizeof c->address};
     link_init(&l, to);
     if (getpeername(l.fd, (struct sockaddr *)&c->address, &c->address_len) != 0)
-        die("no address: %s", strerror(errno));
+        die("no address: %s", strerrordesc_np(errno));
     link_fini(&l);
     c->is_local = is_local(&c->address);
     c->all = alloc_zeroed(count * sizeof *c->all);
@@ -347,7 +347,7 @@ struct callers *callers_create(const struct link_to *to, unsigned count, const s
         c->all[i].fd = -1;
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (c->epoll < 0)
-        die("epoll: %s", strerror(errno));
+        die("epoll: %s", strerrordesc_np(errno));
     prepare(c);
     return c;
 }

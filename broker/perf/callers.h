@@ -25,8 +25,8 @@ struct callers *callers_create(const struct link_to *to, unsigned count, const s
 /* Drops those that are there. */
 void callers_destroy(struct callers *c);
 
-/* Connects; the caller must be at rest.  Callbacks may call it. */
-void callers_dial(struct callers *c, unsigned caller);
+/* Connects; the caller of that number must be at rest.  Callbacks may call it. */
+void callers_dial(struct callers *c, unsigned number);
 
 /* Does what there is to do, and waits for it up to ms. */
 void callers_turn(struct callers *c, int ms);

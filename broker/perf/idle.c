@@ -56,7 +56,7 @@ static void allow_files(const struct idle *d)
     struct rlimit r;
     uint64_t need = (uint64_t)d->o->idle_count + FILES_SPARE, theirs = perf_server_files_allowed(&d->site.server);
     if (getrlimit(RLIMIT_NOFILE, &r) != 0)
-        die("no limit of files: %s", strerror(errno));
+        die("no limit of files: %s", strerrordesc_np(errno));
     r.rlim_cur = r.rlim_max;
     setrlimit(RLIMIT_NOFILE, &r);
     if (r.rlim_cur < need)

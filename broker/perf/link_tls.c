@@ -11,6 +11,8 @@
 #include "base/alloc.h"
 #include "broker/perf/die.h"
 
+enum { NAME_ROOM = 256 };
+
 struct link_tls {
     SSL_CTX *context;
     bool is_verifying;
@@ -97,7 +99,10 @@ static bool expect_host(SSL *ssl, const char *host)
 {
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1)
         return true;
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+    char name[NAME_ROOM]; /* (SSL_set_tlsext_host_name() casts a const away) */
+    snprintf(name, sizeof name, "%s", host);
+    return SSL_set1_host(ssl, host) == 1 &&
+           SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1;
 }
 
 struct link_tls_io *link_tls_begin(const struct link_tls *t, int fd, const char *host, struct link_ticket *ticket)

@@ -77,11 +77,6 @@ static void report(const struct perf_options *o, const struct perf_result *r)
     }
 }
 
-static void on_sample(void *arg, const struct perf_result *r)
-{
-    perf_progress_tell(arg, r);
-}
-
 static void run(const struct perf_options *o, struct perf_result *r)
 {
     struct perf_progress progress;
@@ -91,7 +86,7 @@ static void run(const struct perf_options *o, struct perf_result *r)
     else if (o->idle != PERF_IDLE_NONE)
         idle_run(o, r, &progress);
     else
-        perf_run(o, r, &(struct perf_watcher){.on_sample = on_sample, .arg = &progress});
+        perf_run(o, r, &progress);
     perf_progress_end(&progress);
 }
 

@@ -131,8 +131,8 @@ static void put_legend(FILE *to, double *x, char colour, const char *text)
 
 struct series {
     const char *name;
-    char colour;
     size_t offset; /* of its counter in struct perf_counts */
+    char colour;
     bool is_there;
 };
 enum { SERIES = 4 };
@@ -184,15 +184,29 @@ static double highest_rate(const struct perf_result *r, const struct series *all
     return most;
 }
 
+static void put_time_ticks(FILE *to, const struct plot *p)
+{
+    double step = tick_step(p->x1 - p->x0);
+    for (int i = (int)ceil(p->x0 / step); i * step <= p->x1; i++)
+        put_x_tick(to, p, i * step, perf_text_short(i * step).s);
+}
+
+static void put_rate_ticks(FILE *to, const struct plot *p)
+{
+    double step = tick_step(p->y1);
+    for (int i = 0; i * step <= p->y1; i++)
+        put_y_tick(to, p, i * step, perf_text_short(i * step).s);
+}
+
 static void put_rates(FILE *to, struct plot p, const struct perf_result *r, const struct perf_summary *s)
 {
     const struct perf_options *o = r->options;
     bool is_churn = o->churn != PERF_CHURN_NONE;
     const struct series all[SERIES] = {
-        {"published", 'a', offsetof(struct perf_counts, published), !is_churn && s->counts.published > 0},
-        {"consumed", 'b', offsetof(struct perf_counts, consumed), !is_churn && s->counts.consumed > 0},
-        {"confirmed", 'c', offsetof(struct perf_counts, confirmed), !is_churn && s->counts.confirmed > 0},
-        {is_churn ? perf_churn_name(o->churn) : "", 'a', offsetof(struct perf_counts, operations), is_churn},
+        {"published", offsetof(struct perf_counts, published), 'a', !is_churn && s->counts.published > 0},
+        {"consumed", offsetof(struct perf_counts, consumed), 'b', !is_churn && s->counts.consumed > 0},
+        {"confirmed", offsetof(struct perf_counts, confirmed), 'c', !is_churn && s->counts.confirmed > 0},
+        {is_churn ? perf_churn_name(o->churn) : "", offsetof(struct perf_counts, operations), 'a', is_churn},
     };
     double highest = highest_rate(r, all), legend = p.left;
     if (r->samples_count < 2 || highest <= 0)
@@ -204,10 +218,8 @@ static void put_rates(FILE *to, struct plot p, const struct perf_result *r, cons
     if (r->from > 0)
         fprintf(to, "<rect class=\"warm\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"/>\n", p.left, TOP,
                 x_of(&p, 0) - p.left, BOTTOM - TOP);
-    for (double step = tick_step(p.x1 - p.x0), x = ceil(p.x0 / step) * step; x <= p.x1; x += step)
-        put_x_tick(to, &p, x, perf_text_short(fabs(x) < step / 2 ? 0 : x).s);
-    for (double step = tick_step(p.y1), y = 0; y <= p.y1; y += step)
-        put_y_tick(to, &p, y, perf_text_short(y).s);
+    put_time_ticks(to, &p);
+    put_rate_ticks(to, &p);
     put_frame(to, &p, "a second, over time in seconds");
     for (unsigned i = 0; i < SERIES; i++) {
         if (!all[i].is_there)
@@ -252,7 +264,7 @@ static void put_percentiles(FILE *to, struct plot p, const struct perf_result *r
     p.y1 = fmax(p.y0 + 1, ceil(log10(most)));
     for (unsigned i = 0; i < sizeof ticks / sizeof *ticks; i++)
         put_x_tick(to, &p, ticks[i].nines, ticks[i].name);
-    for (double y = p.y0; y <= p.y1; y++)
+    for (int y = (int)p.y0; y <= (int)p.y1; y++)
         put_y_tick(to, &p, y, perf_text_duration(pow(10, y)).s);
     put_frame(to, &p, "latency, by percentile");
     for (unsigned i = 0; i < 2; i++) {

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,11 @@
 #include "base/clock.h"
 
 enum { PATH_ROOM = 64, LINE_ROOM = 1024, LOOK_MS = 50, PAGE = 4096 };
+
+#define OPEN_FILES "Max open files"
+
+/* Words of /proc/PID/stat after the name: state, parent, ten others, ticks in user mode, ticks in the kernel. */
+enum { STAT_PARENT = 1, STAT_USER = 11, STAT_KERNEL = 12 };
 
 static FILE *open_proc(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static FILE *open_proc(const char *format, ...)
@@ -33,7 +37,7 @@ static void each_number(const char *folder, void (*each)(void *arg, pid_t number
     DIR *d = opendir(folder);
     if (d == NULL)
         return;
-    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+    for (const struct dirent *e; (e = readdir(d)) != NULL;) { // NOLINT(concurrency-mt-unsafe): d is nobody else's
         char *end;
         long n = strtol(e->d_name, &end, 10);
         if (n > 0 && *end == '\0')
@@ -58,6 +62,16 @@ static bool read_stat(pid_t pid, char to[LINE_ROOM])
     return true;
 }
 
+/* The number that comes n words after the beginning of a line; 0 if there is none. */
+static uint64_t number_at(const char *line, unsigned n)
+{
+    for (; n > 0; n--) {
+        line += strspn(line, " \t");
+        line += strcspn(line, " \t");
+    }
+    return strtoull(line, NULL, 10);
+}
+
 /* ---- Who it is */
 
 struct family {
@@ -77,9 +91,8 @@ static void add_child(void *arg, pid_t pid)
 {
     struct family *f = arg;
     char stat[LINE_ROOM];
-    int parent = 0;
     if (f->server->count == PERF_SERVER_PROCESSES_MAX || is_member(f->server, pid) || !read_stat(pid, stat) ||
-        sscanf(stat, " %*c %d", &parent) != 1 || !is_member(f->server, parent))
+        !is_member(f->server, (pid_t)number_at(stat, STAT_PARENT)))
         return;
     f->server->pids[f->server->count++] = pid;
     f->grew = true;
@@ -112,16 +125,12 @@ static bool add_cpu(pid_t pid, struct perf_usage *to)
     clockid_t clock;
     struct timespec t;
     char stat[LINE_ROOM];
-    uint64_t user = 0, kernel = 0;
     if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0 || !read_stat(pid, stat))
-        return false;
-    /* state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime */
-    if (sscanf(stat, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64, &user, &kernel) != 2)
         return false;
     uint64_t tick_ns = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
     to->cpu_ns += ns_of(t);
-    to->user_ns += user * tick_ns;
-    to->kernel_ns += kernel * tick_ns;
+    to->user_ns += number_at(stat, STAT_USER) * tick_ns;
+    to->kernel_ns += number_at(stat, STAT_KERNEL) * tick_ns;
     return true;
 }
 
@@ -134,16 +143,14 @@ struct word {
 
 static void add_words(FILE *f, const struct word *words, unsigned n)
 {
-    char line[LINE_ROOM], word[32];
-    uint64_t value;
+    char line[LINE_ROOM];
     if (f == NULL)
         return;
     while (fgets(line, sizeof line, f) != NULL) {
-        if (sscanf(line, "%31[^:]: %" SCNu64, word, &value) != 2)
-            continue;
+        size_t len = strcspn(line, ":");
         for (unsigned i = 0; i < n; i++)
-            if (strcmp(word, words[i].word) == 0)
-                *words[i].sum += value * words[i].unit;
+            if (strlen(words[i].word) == len && memcmp(line, words[i].word, len) == 0)
+                *words[i].sum += strtoull(line + len + 1, NULL, 10) * words[i].unit;
     }
     fclose(f);
 }
@@ -178,7 +185,7 @@ uint64_t perf_server_memory(const struct perf_server *s)
 uint64_t perf_server_settle(const struct perf_server *s)
 {
     uint64_t began = clock_ms(), since = began, now = began, rss = perf_server_memory(s);
-    const struct timespec look = {.tv_nsec = LOOK_MS * 1000000};
+    const struct timespec look = {.tv_nsec = LOOK_MS * 1000000L};
     while (now < since + PERF_SETTLED_MS && now < began + PERF_SETTLE_MS) {
         nanosleep(&look, NULL);
         uint64_t then = rss;
@@ -210,10 +217,14 @@ uint64_t perf_server_files_allowed(const struct perf_server *s)
     char line[LINE_ROOM];
     for (unsigned i = 0; i < s->count; i++) {
         FILE *f = open_proc("/proc/%d/limits", (int)s->pids[i]);
-        uint64_t n;
-        while (f != NULL && fgets(line, sizeof line, f) != NULL)
-            if (sscanf(line, "Max open files %" SCNu64, &n) == 1 && n < least)
+        while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+            const size_t len = sizeof OPEN_FILES - 1;
+            if (strncmp(line, OPEN_FILES, len) != 0)
+                continue;
+            uint64_t n = strtoull(line + len, NULL, 10);
+            if (n > 0 && n < least) /* "unlimited" is 0 here */
                 least = n;
+        }
         if (f != NULL)
             fclose(f);
     }
@@ -243,10 +254,11 @@ static void add_thread(void *arg, pid_t id)
 {
     const struct gathering *g = arg;
     struct perf_thread t = {.id = (int)id}, *to;
+    char line[LINE_ROOM];
     FILE *name = open_proc("/proc/%d/task/%d/comm", (int)g->pid, (int)id);
     FILE *time = open_proc("/proc/%d/task/%d/schedstat", (int)g->pid, (int)id);
     if (name != NULL && time != NULL && fgets(t.name, sizeof t.name, name) != NULL &&
-        fscanf(time, "%" SCNu64, &t.cpu_ns) == 1 && (to = room_for(g->to, t.cpu_ns)) != NULL) {
+        fgets(line, sizeof line, time) != NULL && (to = room_for(g->to, t.cpu_ns = strtoull(line, NULL, 10))) != NULL) {
         t.name[strcspn(t.name, "\n")] = '\0';
         *to = t;
     }

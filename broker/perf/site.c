@@ -44,7 +44,7 @@ void perf_site_init(struct perf_site *s, const struct perf_options *o, struct pe
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     s->signals = signalfd(-1, &set, SFD_CLOEXEC);
     if (s->signals < 0)
-        die("signalfd: %s", strerror(errno));
+        die("signalfd: %s", strerrordesc_np(errno));
     if (o->pid > 0 && perf_server_find(&s->server, o->pid) != 0)
         die("there is no process %d", o->pid);
     perf_server_forget_peak(&s->server);

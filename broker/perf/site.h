@@ -1,4 +1,4 @@
-/* What churn and idle runs have in common: the broker's address, its process, and whether somebody wants us to stop. */
+/* What all runs have in common: the broker's address, its process, and whether somebody wants us to stop. */
 #ifndef BROKER_PERF_SITE_H
 #define BROKER_PERF_SITE_H
 

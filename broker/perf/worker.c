@@ -89,21 +89,21 @@ static uint64_t may_sleep_ns(struct worker *w)
     return left < TICK_NS ? left : TICK_NS;
 }
 
-/* Sleeps until something comes, or so long.  A whole number of milliseconds, as epoll_wait() has it, would be far too
- * long for a rate. */
-static void sleep_ns(const struct worker *w, uint64_t ns)
+/* Sleeps until something comes (true), or so long.  A whole number of milliseconds, as epoll_wait() has it, would be
+ * far too long for a rate. */
+static bool sleep_ns(const struct worker *w, uint64_t ns)
 {
     struct pollfd p = {.fd = w->epoll, .events = POLLIN};
     const struct timespec most = {.tv_nsec = (long)ns};
-    ppoll(&p, 1, &most, NULL);
+    return ppoll(&p, 1, &most, NULL) != 0;
 }
 
 static void wait_for_events(struct worker *w, bool may_sleep)
 {
     struct epoll_event events[EVENTS_MAX];
     uint64_t ns = may_sleep ? may_sleep_ns(w) : 0;
-    if (ns > 0 && ns < TICK_NS)
-        sleep_ns(w, ns);
+    if (ns > 0 && ns < TICK_NS && !sleep_ns(w, ns))
+        return; /* something is due */
     int n = epoll_wait(w->epoll, events, EVENTS_MAX, ns == TICK_NS ? TICK_NS / 1000000 : 0);
     if (n < 0 && errno != EINTR)
         die("epoll: %s", strerror(errno));

@@ -100,6 +100,9 @@ struct event {
             uint64_t stamp_value;
         } delivered; /* DELIVERED, GOT, RETURNED (msg alone) */
         struct {
+            uint32_t more; /* publishes that it answers for too: those with the next cookies */
+        } confirmed;       /* CONFIRMED, REFUSED */
+        struct {
             uint32_t consumer;
         } cancelled;
         struct {

@@ -200,6 +200,8 @@ void append_free(struct store *s)
 {
     for (size_t i = 0; i < s->n_waiting; i++)
         sheaf_fini(&s->waiting[i]);
+    for (size_t i = 0; i < s->n_empty; i++)
+        sheaf_fini(&s->empty[i]);
     stuck_fini(&s->stuck);
     free(s->waiting);
     free(s->loads);
@@ -514,6 +516,23 @@ static enum store_verdict put_next(struct store *s, const struct sheaf *h, struc
     return STORE_FINE;
 }
 
+/* It is encoded: whoever appended it may have it back. */
+static void put_aside(struct store *s, struct sheaf *h)
+{
+    if (s->n_empty == EMPTY_MAX || h->bytes > EMPTY_BYTES_MAX)
+        sheaf_fini(h);
+    else
+        s->empty[s->n_empty++] = *h;
+}
+
+bool store_take_back(struct store *s, struct sheaf *to)
+{
+    if (s->n_empty == 0)
+        return false;
+    *to = s->empty[--s->n_empty];
+    return true;
+}
+
 /* Encodes what waits; stops where there is no room, unless that is for publishes only. */
 static enum store_verdict put_waiting(struct store *s)
 {
@@ -536,7 +555,7 @@ static enum store_verdict put_waiting(struct store *s)
         if (h->last > s->taken)
             s->taken = h->last;
         s->next_record = s->next_place = 0;
-        sheaf_fini(h);
+        put_aside(s, h);
     }
     s->n_waiting -= done;
     if (s->n_waiting == 0) {

@@ -74,10 +74,17 @@ struct keeper {
     /* The sync thread's. */
     struct lane jobs;
 
-    /* Under lock. */
-    pthread_mutex_t lock;
+    struct parcel *shells; /* owned: bundles whose sheaves the store has, or has dropped */
+    unsigned n_shells;
+
+    /* The hub's. */
     struct parcel *spare; /* owned: empty bundles */
     unsigned spares;
+
+    /* Under lock. */
+    pthread_mutex_t lock;
+    struct parcel *used; /* owned: bundles on their way back, with what they hold */
+    unsigned n_used;
     struct keeper_stats stats;
 };
 
@@ -114,6 +121,25 @@ static void bundle_destroy(struct bundle *b)
     free(b);
 }
 
+static void bundles_destroy(struct parcel *p)
+{
+    for (struct parcel *next; p != NULL; p = next) {
+        next = p->next;
+        bundle_destroy(bundle_of(p));
+    }
+}
+
+/* All that are on their way back. */
+static struct parcel *take_used(struct keeper *k)
+{
+    pthread_mutex_lock(&k->lock);
+    struct parcel *used = k->used;
+    k->used = NULL;
+    k->n_used = 0;
+    pthread_mutex_unlock(&k->lock);
+    return used;
+}
+
 /* ---- For the hub. */
 
 struct keeper *keeper_create(const struct keeper_config *config)
@@ -144,14 +170,10 @@ void keeper_destroy(struct keeper *k)
 {
     if (k == NULL)
         return;
-    for (struct parcel *p = lane_collect(&k->inbox), *next; p != NULL; p = next) {
-        next = p->next;
-        bundle_destroy(bundle_of(p));
-    }
-    for (struct parcel *p = k->spare, *next; p != NULL; p = next) {
-        next = p->next;
-        bundle_destroy(bundle_of(p));
-    }
+    bundles_destroy(lane_collect(&k->inbox));
+    bundles_destroy(k->spare);
+    bundles_destroy(k->shells);
+    bundles_destroy(k->used);
     lane_fini(&k->inbox);
     lane_fini(&k->jobs);
     pthread_mutex_destroy(&k->lock);
@@ -159,17 +181,32 @@ void keeper_destroy(struct keeper *k)
     free(k);
 }
 
+/* Lets go of what came back: the messages were made on this side, and are best freed here. */
+static void keeper_empty_used(struct keeper *k)
+{
+    for (struct parcel *p = take_used(k), *next; p != NULL; p = next) {
+        struct bundle *b = bundle_of(p);
+        next = p->next;
+        if (b->sheaf.capacity > KEEPER_SHEAF_RECORDS_SPARE || k->spares == KEEPER_SHEAVES_SPARE) {
+            bundle_destroy(b);
+            continue;
+        }
+        sheaf_clear(&b->sheaf);
+        p->next = k->spare;
+        k->spare = p;
+        k->spares++;
+    }
+}
+
 static struct bundle *keeper_take_spare(struct keeper *k)
 {
-    pthread_mutex_lock(&k->lock);
+    keeper_empty_used(k);
     struct parcel *p = k->spare;
     if (p != NULL) {
         k->spare = p->next;
         k->spares--;
-    }
-    pthread_mutex_unlock(&k->lock);
-    if (p != NULL)
         return bundle_of(p);
+    }
     struct bundle *b = alloc_zeroed(sizeof *b);
     b->parcel.kind = KEEPER_SHEAF;
     sheaf_init(&b->sheaf);
@@ -232,20 +269,32 @@ static void *sync_run(void *arg)
 
 /* ---- The journal thread: what comes in. */
 
-static void journal_give_spare(struct keeper *k, struct bundle *b)
+/* Sends home what the store is done with. */
+static void journal_give_back(struct keeper *k)
 {
-    bool is_kept = b->sheaf.capacity <= KEEPER_SHEAF_RECORDS_SPARE;
-    sheaf_clear(&b->sheaf);
-    pthread_mutex_lock(&k->lock);
-    is_kept = is_kept && k->spares < KEEPER_SHEAVES_SPARE;
-    if (is_kept) {
-        b->parcel.next = k->spare;
-        k->spare = &b->parcel;
-        k->spares++;
+    struct sheaf sheaf;
+    while (k->shells != NULL && store_take_back(k->store, &sheaf)) {
+        struct bundle *b = bundle_of(k->shells);
+        k->shells = b->parcel.next;
+        k->n_shells--;
+        b->sheaf = sheaf;
+        pthread_mutex_lock(&k->lock);
+        bool is_kept = k->n_used < KEEPER_SHEAVES_SPARE;
+        if (is_kept) {
+            b->parcel.next = k->used;
+            k->used = &b->parcel;
+            k->n_used++;
+        }
+        pthread_mutex_unlock(&k->lock);
+        if (!is_kept)
+            bundle_destroy(b);
     }
-    pthread_mutex_unlock(&k->lock);
-    if (!is_kept)
-        bundle_destroy(b);
+}
+
+/* Nobody at home has asked for them for a while, and their messages take memory. */
+static void journal_empty_used(struct keeper *k)
+{
+    bundles_destroy(take_used(k));
 }
 
 static void on_answer(void *arg, struct load *l)
@@ -263,7 +312,13 @@ static void journal_append(struct keeper *k, struct bundle *b)
     pthread_mutex_lock(&k->lock);
     histogram_add(&k->stats.queueing_us, waited);
     pthread_mutex_unlock(&k->lock);
-    journal_give_spare(k, b);
+    if (k->n_shells == KEEPER_SHEAVES_SPARE) {
+        bundle_destroy(b);
+        return;
+    }
+    b->parcel.next = k->shells;
+    k->shells = &b->parcel;
+    k->n_shells++;
 }
 
 static void journal_warn_of_slow_sync(struct keeper *k, uint64_t ms)
@@ -384,7 +439,7 @@ static void journal_sync_later(struct keeper *k)
 }
 
 /* Writes what was appended. */
-static void journal_write(struct keeper *k)
+static void journal_write_group(struct keeper *k)
 {
     if (!k->has_group || (k->is_full && !k->has_new && clock_ms() < k->retry_ms))
         return; /* what is new may overtake what is stuck */
@@ -410,6 +465,12 @@ static void journal_write(struct keeper *k)
     if (was_full || segments != k->segments)
         journal_look_at_space(k);
     k->segments = segments;
+}
+
+static void journal_write(struct keeper *k)
+{
+    journal_write_group(k);
+    journal_give_back(k);
 }
 
 /* Everything that was written is durable already: what this job says came of messages that were spared. */
@@ -496,6 +557,7 @@ static void journal_tick(struct keeper *k)
         return;
     k->tick_ms = now + KEEPER_TICK_MS;
     k->has_debt = true;
+    journal_empty_used(k);
     if (k->on_tick != NULL)
         k->on_tick(k->tick_arg, false);
     if (k->is_syncing)

@@ -15,6 +15,8 @@ enum {
     BUFFER_BYTES = 1 << 20,      /* written at once, when there is more to write */
     DIRECT_BACKLOG = 2,          /* sealed segments that live on, from which on others are written through the cache */
     LATE_BYTES = 1 << 20,        /* of publishes, that need not be encoded during the sync of the group before */
+    EMPTY_MAX = 32,              /* sheaves that were encoded and are kept for whoever takes them back … */
+    EMPTY_BYTES_MAX = 512 << 10, /* … if they have no more bytes of publishes than these */
     GATHER_BYTES = 256 << 10,    /* of a group, that may wait for the sync of the one before it */
     RUNS_BYTES = 256 << 10,      /* of runs in one item: far below FORMAT_META_MAX, and a segment */
     BLOCK_BYTES = 1 << 20,       /* read at once */
@@ -94,13 +96,15 @@ struct store {
     bool is_mark_due;      /* the disk knows more than the last BATCH says */
     struct sheaf *waiting; /* owned: sheaves that were appended, oldest first */
     size_t n_waiting, waiting_room, next_record, next_place; /* of the first */
-    uint64_t waiting_bytes;                                  /* of publishes in them, at most */
-    bool is_load_waiting;                                    /* there may be a LOAD in them */
-    struct stuck stuck;                                      /* what found no room, and may be overtaken */
-    bool is_tx_stuck;                                        /* what comes belongs to it, until its COMMIT */
-    bool is_tx_late;                                         /* the one that is being written was stuck */
-    bool is_retry_due;                                       /* there may be room again */
-    struct record *loads;                                    /* owned: to be answered when the group is written */
+    struct sheaf empty[EMPTY_MAX];                           /* owned: encoded, with what they hold */
+    size_t n_empty;
+    uint64_t waiting_bytes; /* of publishes in them, at most */
+    bool is_load_waiting;   /* there may be a LOAD in them */
+    struct stuck stuck;     /* what found no room, and may be overtaken */
+    bool is_tx_stuck;       /* what comes belongs to it, until its COMMIT */
+    bool is_tx_late;        /* the one that is being written was stuck */
+    bool is_retry_due;      /* there may be room again */
+    struct record *loads;   /* owned: to be answered when the group is written */
     size_t n_loads, loads_room;
     store_answer_fn *answer;
     void *answer_arg;

@@ -103,6 +103,10 @@ enum store_verdict store_begin(struct store *s);
 typedef void store_answer_fn(void *arg, struct load *l);
 void store_append(struct store *s, struct sheaf *records, store_answer_fn *answer, void *arg);
 
+/* A sheaf that was appended and encoded, with all that is in it still: its messages are best freed by the thread that
+ * made them, and its room used again.  False: there is none.  A few wait here; others are dropped. */
+bool store_take_back(struct store *s, struct sheaf *to);
+
 /* While a sync is under way: leaves what was appended for the next group.  A message that is done with before it is
  * written is not written at all, so nothing is encoded while that is not much.  False: better not leave it, somebody
  * waits for a load, or it is much. */

@@ -178,6 +178,13 @@ bool store_sync_is_awaited(const struct store *s)
     return true;
 }
 
+bool store_take_back(struct store *s, struct sheaf *to)
+{
+    (void)s;
+    (void)to;
+    return false;
+}
+
 bool store_gather(struct store *s)
 {
     (void)s;

@@ -260,6 +260,62 @@ TEST(whoever_waits_for_a_load_does_not_wait_for_a_sync)
     end(f);
 }
 
+TEST(a_sheaf_that_was_encoded_can_be_had_back_with_what_it_holds)
+{
+    struct full *f = fill();
+    struct sheaf back;
+    sim_disk_limit(f->disk, 0);
+    tend_all(f);
+    assert_int_equal(store_write(f->store), STORE_FINE);
+    while (store_take_back(f->store, &back))
+        sheaf_fini(&back);
+    struct message *m = message_ref(publish(f, 2, 2, 10)->msg);
+    f->sheaf.last = f->position;
+    store_append(f->store, &f->sheaf, on_answer, f);
+    assert_false(store_take_back(f->store, &back));
+    assert_int_equal(store_write(f->store), STORE_FINE);
+    assert_true(store_take_back(f->store, &back));
+    assert_int_equal(back.n, 1);
+    assert_ptr_equal(back.records[0].msg, m);
+    assert_int_equal(m->refs, 2);
+    sheaf_clear(&back);
+    assert_int_equal(m->refs, 1);
+    assert_true(back.capacity > 0);
+    sheaf_fini(&back);
+    message_unref(m);
+    assert_false(store_take_back(f->store, &back));
+    end(f);
+}
+
+TEST(what_is_stuck_stays_when_its_sheaf_is_had_back)
+{
+    struct full *f = fill(); /* message 5 of queue 1 is stuck */
+    struct sheaf back;
+    while (store_take_back(f->store, &back))
+        sheaf_fini(&back);
+    sim_disk_limit(f->disk, 0);
+    tend_all(f);
+    assert_int_equal(store_write(f->store), STORE_FINE);
+    assert_int_equal(messages(f, 1), 5);
+    end(f);
+}
+
+TEST(a_sheaf_with_much_in_it_is_dropped)
+{
+    struct full *f = fill();
+    struct sheaf back;
+    sim_disk_limit(f->disk, 0);
+    tend_all(f);
+    assert_int_equal(store_write(f->store), STORE_FINE);
+    while (store_take_back(f->store, &back))
+        sheaf_fini(&back);
+    publish(f, 2, 2, 10);
+    f->sheaf.bytes = EMPTY_BYTES_MAX + 1;
+    assert_int_equal(write_all(f), STORE_FINE);
+    assert_false(store_take_back(f->store, &back));
+    end(f);
+}
+
 TEST(changes_are_written_though_a_publish_is_stuck)
 {
     struct full *f = fill();
@@ -481,6 +537,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_has_a_place_left_is_not_spared),
         cmocka_unit_test(a_message_of_which_nothing_is_known_is_not_spared),
         cmocka_unit_test(whoever_waits_for_a_load_does_not_wait_for_a_sync),
+        cmocka_unit_test(a_sheaf_that_was_encoded_can_be_had_back_with_what_it_holds),
+        cmocka_unit_test(what_is_stuck_stays_when_its_sheaf_is_had_back),
+        cmocka_unit_test(a_sheaf_with_much_in_it_is_dropped),
         cmocka_unit_test(changes_are_written_though_a_publish_is_stuck),
         cmocka_unit_test(a_trim_overtakes_what_is_stuck_and_takes_it_along),
         cmocka_unit_test(what_is_stuck_is_written_in_order_when_there_is_room),

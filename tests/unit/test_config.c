@@ -314,6 +314,20 @@ TEST(modes_of_files_are_octal)
                      "f:1: unix_socket_mode: expected the mode of a file, in octal, got \"1777\"");
 }
 
+TEST(threads_are_a_number_or_the_cores_business)
+{
+    struct config *c = read_text("");
+    assert_true(config_number(c, KEY_IO_THREADS) == CONFIG_AUTO);
+    config_destroy(c);
+    c = read_text("io_threads = 3\n");
+    assert_silent(c);
+    assert_int_equal(config_number(c, KEY_IO_THREADS), 3);
+    config_destroy(c);
+    c = read_text("io_threads = 65\n");
+    assert_int_equal(config_errors(c), 1);
+    config_destroy(c);
+}
+
 TEST(secrets_can_be_forgotten)
 {
     struct config *c = read_text("default_pass = xyzzy\ndefault_user = me\n");
@@ -330,6 +344,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(modes_of_files_are_octal),
+        cmocka_unit_test(threads_are_a_number_or_the_cores_business),
         cmocka_unit_test(secrets_can_be_forgotten),
         cmocka_unit_test(defaults_are_those_of_rabbitmq),
         cmocka_unit_test(lines_may_be_written_in_many_ways),

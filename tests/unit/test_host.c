@@ -81,6 +81,31 @@ TEST(which_a_container_may_not_see_but_at_its_root)
     assert_int_equal(host_group_memory(root), 400000000);
 }
 
+TEST(without_control_groups_there_is_no_share_of_cores)
+{
+    assert_int_equal(host_group_cores(root), UINT64_MAX);
+    assert_in_range(host_cores(), 1, 65536);
+}
+
+TEST(a_share_of_cores_is_rounded_up_and_the_least_one_counts)
+{
+    put("proc/self/cgroup", "0::/a/b/c\n");
+    put("sys/fs/cgroup/a/b/c/cpu.max", "max 100000\n");
+    put("sys/fs/cgroup/a/b/cpu.max", "150000 100000\n");
+    put("sys/fs/cgroup/a/cpu.max", "400000 100000\n");
+    assert_int_equal(host_group_cores(root), 2);
+}
+
+TEST(version_1_says_the_share_in_two_files)
+{
+    put("proc/self/cgroup", "12:cpu,cpuacct:/x\n4:memory:/docker/abc\n");
+    put("sys/fs/cgroup/cpu/x/cpu.cfs_quota_us", "50000\n");
+    put("sys/fs/cgroup/cpu/x/cpu.cfs_period_us", "100000\n");
+    put("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+    put("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    assert_int_equal(host_group_cores(root), 1);
+}
+
 /* Claims root/data in a process of its own; answers the status, or -1. */
 static int claim_elsewhere(const char *folder)
 {
@@ -122,6 +147,9 @@ int main(int argc, char **argv)
         IN_ROOT(a_container_sees_its_group_as_the_root),
         IN_ROOT(version_1_has_a_hierarchy_for_memory),
         IN_ROOT(which_a_container_may_not_see_but_at_its_root),
+        IN_ROOT(without_control_groups_there_is_no_share_of_cores),
+        IN_ROOT(a_share_of_cores_is_rounded_up_and_the_least_one_counts),
+        IN_ROOT(version_1_says_the_share_in_two_files),
         IN_ROOT(a_folder_has_one_owner_and_nobody_else_sees_into_it),
     };
     return unit_main("host", tests, argc, argv);

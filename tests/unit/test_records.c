@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/str.h"
 #include "broker/port/message.h"
 #include "codec/table.h"
 
@@ -370,6 +371,82 @@ TEST(a_confirm_waits_for_its_record_alone)
     assert_int_equal(e->after, 3);
     assert_int_equal(p.w.effects.records.last, 4);
     EXPECT(&p, "define queue 1, publish 1:0, publish 1:1, settle 1:0");
+    pair_fini(&p);
+}
+
+/* Publishes them in one step, by stream 0 of client 0, with these cookies, and answers what confirms say: "first+more
+ * after N" each. */
+static char *confirms_of(struct pair *p, const char *const *keys, const uint64_t *cookies, size_t n)
+{
+    struct command c[8];
+    char *said = str_copy(BYTES(""));
+    assert_true(n <= 8);
+    for (size_t i = 0; i < n; i++)
+        c[i] = (struct command){.verb = PUBLISH,
+                                .from = {.outlet = {.slot = 0, .generation = 1}},
+                                .cookie = cookies[i],
+                                .publish = {.msg = message("", keys[i], "body", true), .confirm = true}};
+    for (size_t i = 0; i < n; i++)
+        c[i].publish.mandatory = keys[i][0] == '?';
+    world_forget(&p->w);
+    p->w.effects.n = 0;
+    broker_step(p->w.broker, &p->w.now, c, n, &p->w.effects);
+    for (size_t i = 0; i < p->w.effects.n; i++) {
+        const struct event *e = &p->w.effects.events[i];
+        char *before = said;
+        if (e->what == CONFIRMED || e->what == REFUSED)
+            said = str_format("%s%s%llu+%u after %llu, ", before, e->what == REFUSED ? "no " : "",
+                              (unsigned long long)e->cookie, (unsigned)e->confirmed.more, (unsigned long long)e->after);
+        else
+            said = str_format("%s%s, ", before, e->what == RETURNED ? "returned" : "else");
+        free(before);
+    }
+    return said;
+}
+
+#define EXPECT_CONFIRMS(p, keys, cookies, expected)                                                                    \
+    do {                                                                                                               \
+        char *said = confirms_of(p, keys, cookies, sizeof(cookies) / sizeof(cookies)[0]);                              \
+        assert_string_equal(said, expected);                                                                           \
+        free(said);                                                                                                    \
+        keepsake_take(&(p)->k, &(p)->w.effects.records);                                                               \
+        world_forget(&(p)->w);                                                                                         \
+    } while (0)
+
+TEST(publishes_that_follow_each_other_are_confirmed_together)
+{
+    struct pair p;
+    pair_init(&p);
+    queues(&p, "q", NULL); /* record 1 */
+    EXPECT_CONFIRMS(&p, ((const char *[]){"q", "q", "q"}), ((uint64_t[]){7, 8, 9}), "7+2 after 4, ");
+    EXPECT_CONFIRMS(&p, ((const char *[]){"q", "q", "q"}), ((uint64_t[]){10, 12, 13}), "10+0 after 5, 12+1 after 7, ");
+    pair_fini(&p);
+}
+
+TEST(what_is_confirmed_together_is_of_one_step_and_one_kind)
+{
+    struct pair p;
+    pair_init(&p);
+    queues(&p, "q", NULL);
+    EXPECT_CONFIRMS(&p, ((const char *[]){"q"}), ((uint64_t[]){7}), "7+0 after 2, ");
+    EXPECT_CONFIRMS(&p, ((const char *[]){"q", "nowhere", "q"}), ((uint64_t[]){8, 9, 10}),
+                    "8+0 after 3, 9+0 after 0, 10+0 after 4, ");
+    struct queue_options o = plain;
+    o.max_length = 1;
+    o.overflow = OVERFLOW_REJECT_PUBLISH;
+    queue(&p, "full", o);
+    keepsake_take(&p.k, &p.w.effects.records);
+    EXPECT_CONFIRMS(&p, ((const char *[]){"full", "full", "full"}), ((uint64_t[]){11, 12, 13}),
+                    "11+0 after 6, no 12+1 after 0, ");
+    pair_fini(&p);
+}
+
+TEST(a_confirm_joins_none_that_is_before_its_return)
+{
+    struct pair p;
+    pair_init(&p);
+    EXPECT_CONFIRMS(&p, ((const char *[]){"nowhere", "?", "nowhere"}), ((uint64_t[]){7, 8, 9}),
+                    "7+0 after 0, returned, 8+1 after 0, ");
     pair_fini(&p);
 }
 
@@ -739,6 +816,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_goes_through_to_a_no_ack_consumer_leaves_nothing),
         cmocka_unit_test(the_ttl_is_what_is_left),
         cmocka_unit_test(a_confirm_waits_for_its_record_alone),
+        cmocka_unit_test(publishes_that_follow_each_other_are_confirmed_together),
+        cmocka_unit_test(what_is_confirmed_together_is_of_one_step_and_one_kind),
+        cmocka_unit_test(a_confirm_joins_none_that_is_before_its_return),
         cmocka_unit_test(a_refusal_waits_for_those_who_took_it),
         cmocka_unit_test(a_delivery_an_ack_and_what_comes_back),
         cmocka_unit_test(an_acknowledged_message_is_settled_for_good),
