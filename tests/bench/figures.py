@@ -8,10 +8,11 @@ import statistics
 # c50_us … of confirms.
 FIGURES = {
     "rate": ("/s", False), "cpu_us": ("µs", True), "client_us": ("µs", True), "p50_us": ("µs", True),
-    "p99_us": ("µs", True), "c50_us": ("µs", True), "c99_us": ("µs", True), "mib": ("MiB", True), "each": ("B", True),
+    "p99_us": ("µs", True), "c50_us": ("µs", True), "c99_us": ("µs", True), "mb": ("MB", True), "each": ("B", True),
     "mcmd": ("M/s", False), "mcmd_thread": ("M/s", False),
 }
-WORDS = {"norelay", "nopeers", "fresh", "memory", "tls", "io", "sync"}
+LABELS = {"p50_us": "p50 ", "p99_us": "p99 ", "c50_us": "p50 ", "c99_us": "p99 ", "mcmd_thread": "on its thread "}
+WORDS = {"norelay", "nopeers", "fresh", "memory", "tls", "io", "sync", "slow", "quorum"}
 TOOLS = {"!empty", "!hub"}
 
 
@@ -98,7 +99,7 @@ def figures_of(report):
     if server and not idle:
         out["cpu_us"] = server.get("ns", 0) / 1000
     if server:
-        out["mib"] = server.get("rss", 0) / 1048576
+        out["mb"] = server.get("rss", 0) / 1e6
     if not idle:
         out["client_us"] = (report.get("client") or {}).get("ns", 0) / 1000
     for key, prefix in (("latency", "p"), ("confirm_latency", "c")):
@@ -182,9 +183,9 @@ def number(value):
 
 
 def with_unit(value, figure):
-    """The same with its unit."""
+    """The same with its unit, and with what tells it from others of that unit."""
     unit = FIGURES[figure][0]
-    return f"{number(value)}{unit}" if unit == "/s" else f"{number(value)} {unit}"
+    return LABELS.get(figure, "") + (f"{number(value)}{unit}" if unit == "/s" else f"{number(value)} {unit}")
 
 
 def said(s, figure):

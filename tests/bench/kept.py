@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 
-from figures import (FIGURES, Bar, Spread, TableError, judge, number, ratios, said, series, spread, verdict_said,
-                     with_unit)
+from figures import (FIGURES, LABELS, Bar, Spread, TableError, judge, number, ratios, said, series, spread,
+                     verdict_said, with_unit)
 
 FORMAT = 1
+OURS = ("millrace", "io1", "io0", "slow")  # all the same broker, so they have one column
+TITLES = {"millrace": "Millrace", "relay": "bare relay", "rabbitmq": "RabbitMQ", "quorum": "quorum queues"}
 LEAST_CHANGE = 0.05  # what is less is none, however narrow the spread
 
 
@@ -19,7 +21,7 @@ def machine():
         m = re.search(r"^model name\s*:\s*(.*)$", file.read(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {"cpu": " ".join(m[1].split()) if m else os.uname().machine, "cores": os.cpu_count(),
-            "memory_gib": round(memory / 2 ** 30), "kernel": os.uname().release}
+            "memory_gib": round(memory / 2 ** 30), "kernel": re.match(r"[0-9.]*[0-9]", os.uname().release)[0]}
 
 
 def machine_name(m):
@@ -37,15 +39,16 @@ def commit(folder):
         return "unknown"
 
 
-def newest(folder, of_machine):
-    """The newest kept run of such a machine, or None."""
+def newest(folder, of_machine, table):
+    """The newest kept run of such a machine and that table of workloads: its path and itself, or None and None."""
     runs = []
     for path in glob.glob(f"{glob.escape(folder)}/*.json"):
         with open(path, encoding="utf-8") as file:
             run = json.load(file)
-        if run.get("format") == FORMAT and machine_name(run["machine"]) == machine_name(of_machine):
+        if (run.get("format") == FORMAT and run["table"] == table and
+                machine_name(run["machine"]) == machine_name(of_machine)):
             runs.append((run["date"], path, run))
-    return max(runs, default=(None, None, None))[1:]
+    return max(runs, key=lambda r: r[:2], default=(None, None, None))[1:]
 
 
 def all_runs(run):
@@ -62,8 +65,10 @@ def verdicts(run, workload):
 
 def about(workload):
     """The figures that are shown of it."""
-    shown = [figure for figure in FIGURES if figure not in ("client_us", "mib")]
+    shown = [figure for figure in FIGURES if figure not in ("client_us", "mb")]
     bars = [Bar(text).figure for text in workload["bars"]]
+    if any(f.endswith(("50_us", "99_us")) for f in bars):
+        shown.remove("rate")  # that is given
     return [f for f in FIGURES if (f in shown or f in bars) and spread(workload["runs"][workload["subject"]], f)]
 
 
@@ -91,34 +96,50 @@ def show_workload(run, workload):
 
 def cell(workload, name):
     """What one did, in a table."""
-    runs = workload["runs"].get(name)
-    if not runs:
-        return ""
+    if name == OURS[0]:
+        found = [(who, cell_of(workload, who)) for who in workload["runs"] if who in OURS]
+        return "; ".join(text if len(found) == 1 else f"{who}: {text}" for who, text in found)
+    return cell_of(workload, name)
+
+
+def cell_of(workload, name):
+    """The same of one that is not several."""
+    runs = workload["runs"].get(name, [])
     return ", ".join(with_unit(s.median, f) for f in about(workload) if (s := spread(runs, f)))
 
 
-def peers_of(run):
-    """Everyone in the run, the subject first."""
-    names = []
+def columns(run):
+    """Everyone in the run, ours first and once."""
+    names = [OURS[0]]
     for w in run["workloads"]:
-        names += [name for name in w["runs"] if name not in names]
+        names += [name for name in w["runs"] if name not in names and name not in OURS]
     return names
+
+
+def title(run, name):
+    """What one is called, and which it is."""
+    return f"{TITLES.get(name, name)} {run['servers'].get(name, '')}".strip()
+
+
+def bar_words(bar):
+    """A bar for people: "p50 ≤ 25 µs", "rate ≥ 25 × rabbitmq"."""
+    _, op, rest = bar.text.split(" ", 2)
+    word = "rate " if bar.figure == "rate" else LABELS.get(bar.figure, "")
+    unit = "" if bar.is_ratio() else FIGURES[bar.figure][0]
+    unit = unit if unit in ("", "/s") else " " + unit
+    return f"{word}{'≤' if op == '<=' else '≥'} {rest.replace(' x ', ' × ')}{unit}"
 
 
 def bar_cell(run, workload):
     """Its bars, and whether they are reached."""
-    said_of = []
-    for v in verdicts(run, workload):
-        got = f"{number(v.value)} x" if v.is_ratio else with_unit(v.value, v.bar.figure)
-        text = v.bar.text.replace("<=", "≤").replace(">=", "≥").replace(" x ", " × ")
-        said_of.append(f"{text}: {'yes' if v.is_reached else '**no**'}" + (f", {got}" if v.is_ratio else ""))
-    return "; ".join(said_of)
+    return "; ".join(f"{bar_words(v.bar)}: {'yes' if v.is_reached else '**no**'}" +
+                     (f", {number(v.value)} ×" if v.is_ratio else "") for v in verdicts(run, workload))
 
 
 def markdown_table(run):
     """All of it, a row a workload."""
-    names = peers_of(run)
-    titles = [f"{n} {run['servers'].get(n, '')}".strip() for n in names]
+    names = columns(run)
+    titles = [title(run, name) for name in names]
     lines = ["| | " + " | ".join(titles) + " | bar |", "| --- |" + " --- |" * (len(names) + 1)]
     for w in run["workloads"]:
         cells = [w["title"]] + [cell(w, name) for name in names] + [bar_cell(run, w)]
@@ -126,14 +147,15 @@ def markdown_table(run):
     return "\n".join(lines) + "\n"
 
 
-def heading(run):
+def heading(run, is_short=False):
     """Where, when and how."""
     m = run["machine"]
-    text = (f"Commit {run['commit']}, {run['date'][:10]}, {m['cpu']}, {m['cores']} processors, {m['memory_gib']} GiB, "
-            f"Linux {m['kernel']}: medians of {run['rounds']} interleaved rounds of {run['seconds']} s.")
-    if run.get("sync"):
-        text += f" A sync of the disk takes {with_unit(run['sync']['p50_us'], 'p50_us')} (p99 " \
-                f"{with_unit(run['sync']['p99_us'], 'p99_us')})."
+    text = (f"Commit {run['commit']}, {run['date'][:10]}, {m['cpu']}, {m['cores']} processors: medians of "
+            f"{run['rounds']} interleaved rounds of {run['seconds']} s.")
+    if not is_short:
+        text += f" Linux {m['kernel']}, {m['memory_gib']} GiB."
+    if run.get("sync") and not is_short:
+        text += f" A sync of the disk took {number(run['sync']['p50_us'])} µs, p99 {number(run['sync']['p99_us'])} µs."
     return text
 
 

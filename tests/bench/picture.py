@@ -4,6 +4,7 @@ import math
 from xml.sax.saxutils import escape
 
 from figures import number, spread
+from kept import title as title_of
 
 WIDTH, LEFT, RIGHT, TOP, ROW, BAR = 920, 290, 70, 96, 15, 11
 GAP = 14  # between workloads
@@ -33,7 +34,7 @@ def costs(run):
     for w in run["workloads"]:
         row = [(name, s.median) for name, runs in w["runs"].items() if (s := spread(runs, "cpu_us"))]
         row = [(name, us) for name, us in row if us > 0]
-        if len(row) > 1 and w["subject"] == "millrace":
+        if len(row) > 1 and w["subject"] == "millrace" and not {"--churn", "-r"} & set(w["options"]):
             rows.append((w["title"], row))
     return rows
 
@@ -54,11 +55,12 @@ def picture(run, where):
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
            f'aria-label="Processor time of brokers">\n', STYLE,
            f'<rect class="page" width="{WIDTH}" height="{height}" rx="8"/>\n',
-           text(24, 34, "Processor time of the broker for a message, µs", ' class="title"'), text(24, 56, where)]
+           text(24, 34, "Processor time of the broker for a message, µs (logarithmic)", ' class="title"'),
+           text(24, 56, where)]
     x = 24
     for i, name in enumerate(names):
         out.append(f'<rect class="c{i % COLOURS}" x="{x}" y="68" width="11" height="11"/>\n')
-        label = f"{name} {run['servers'].get(name, '')}".strip()
+        label = title_of(run, name)
         out.append(text(x + 16, 78, label, ' class="strong"'))
         x += 36 + 7 * len(label)
     for power in range(low, high + 1):

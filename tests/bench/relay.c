@@ -23,29 +23,29 @@ enum { TURN_EVENTS = 256, CONTENT_MIN = FRAME_OVERHEAD + 14, BACKLOG = 4096, FLU
  * SIZE_MAX: it is no content. */
 static inline size_t cut_content(const uint8_t *at, size_t len, size_t *need)
 {
-    *need = CONTENT_MIN;
-    if (len < CONTENT_MIN)
+    if (len < CONTENT_MIN) {
+        *need = CONTENT_MIN;
         return 0;
+    }
     size_t end = relay_u32(at + 3) + (size_t)FRAME_OVERHEAD;
     uint64_t left = relay_u64(at + FRAME_HEAD + 4);
     if (at[0] != FRAME_HEADER || end > RELAY_FRAME_MAX || left > RELAY_BODY_MAX)
         return SIZE_MAX;
     for (;;) {
-        *need = end + left + (left == 0 ? 0 : (left / (RELAY_FRAME_MAX - FRAME_OVERHEAD) + 1) * FRAME_OVERHEAD);
-        if (len < end)
-            return 0;
+        if (len < end || (left > 0 && len < end + FRAME_HEAD))
+            break;
         if (at[end - 1] != FRAME_END)
             return SIZE_MAX;
         if (left == 0)
             return end;
-        if (len < end + FRAME_HEAD)
-            return 0;
         uint32_t size = relay_u32(at + end + 3);
         if (at[end] != FRAME_BODY || size > left || size > RELAY_FRAME_MAX || size == 0)
             return SIZE_MAX;
         left -= size;
         end += size + (size_t)FRAME_OVERHEAD;
     }
+    *need = end + left + (left == 0 ? 0 : (left / (RELAY_FRAME_MAX - FRAME_OVERHEAD) + 1) * FRAME_OVERHEAD);
+    return 0;
 }
 
 static void confirm(struct relay *r, struct relay_conn *c)
@@ -83,12 +83,13 @@ enum cut { CUT, SHORT, STALLED, BROKEN };
 static inline enum cut take_publish(struct relay *r, struct relay_conn *c, uint8_t *at, size_t len, size_t *used)
 {
     size_t method = c->route.method_len, n = cut_content(at + method, len - method, &c->need);
-    c->need += method;
-    if (n == 0)
-        return SHORT;
     if (n == SIZE_MAX)
         return BROKEN;
-    *used = method + n;
+    if (n == 0) {
+        c->need += method;
+        return SHORT;
+    }
+    *used = c->need = method + n;
     if (!relay_hand_out(r, c, at + method, n))
         return STALLED;
     note_publish(r, c);

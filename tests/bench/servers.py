@@ -19,10 +19,12 @@ class ServerError(Exception):
 
 
 class Server:
-    """A broker in a folder of its own, on ports of its own.  settings are --set's; cpu None: any processor."""
+    """A broker in a folder of its own, on ports of its own.  settings are --set's; cpu None: any processor;
+    environment: what it has besides ours."""
 
-    def __init__(self, name, command, settings=(), cpu=None, tls=None):
+    def __init__(self, name, command, settings=(), cpu=None, tls=None, environment=None):
         self.name, self.command, self.settings, self.cpu, self.tls = name, command, list(settings), cpu, tls
+        self.environment = dict(os.environ, **(environment or {}))
         self.folder = self.process = self.log = None
         self.pid = self.port = self.tls_port = 0
         self.is_held = False
@@ -41,7 +43,8 @@ class Server:
         bind = None if self.cpu is None else lambda: os.sched_setaffinity(0, {self.cpu})
         with open(f"{self.folder}/log", "wb") as log:
             self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                            stderr=log, start_new_session=True, preexec_fn=bind)
+                                            stderr=log, start_new_session=True, preexec_fn=bind,
+                                            env=self.environment)
         line = self.read_line()
         m = re.search(r"ready: amqp [0-9.]+:([0-9]+)(?:, pid ([0-9]+))?", line)
         if not m:
@@ -72,7 +75,8 @@ class Server:
 
     def uri(self, is_tls=False):
         """Where it is."""
-        return f"amqps://guest:guest@127.0.0.1:{self.tls_port}" if is_tls else f"amqp://guest:guest@127.0.0.1:{self.port}"
+        scheme, port = ("amqps", self.tls_port) if is_tls else ("amqp", self.port)
+        return f"{scheme}://guest:guest@127.0.0.1:{port}"
 
     def hold(self, is_held):
         """Stops it for the time that others are measured, or lets it go on."""
