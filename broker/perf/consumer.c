@@ -39,7 +39,7 @@ void consumer_answer(struct consumer *c)
     struct deliveries *d = &c->deliveries;
     ssize_t n = link_send(&c->link, d->answers, d->answers_len);
     if (n < 0 && errno != EAGAIN && errno != EINTR)
-        die("acknowledging: %s", strerror(errno));
+        die("acknowledging: %s", strerrordesc_np(errno));
     size_t sent = n > 0 ? (size_t)n : 0;
     d->answers_len -= sent;
     memmove(d->answers, d->answers + sent, d->answers_len);
@@ -61,10 +61,10 @@ static void publish_counts(struct consumer *c, const struct deliveries *before, 
     atomic_store(&f->consumed, consumed);
     if (consumed >= f->consume_goal && consumed - (d->count - before->count) < f->consume_goal &&
         write(f->done, &one, sizeof one) < 0)
-        die("eventfd: %s", strerror(errno));
+        die("eventfd: %s", strerrordesc_np(errno));
     if (atomic_load(&f->is_waiting) && flow_room(f) > flow_least_room(f) && atomic_exchange(&f->is_waiting, false) &&
         write(f->progress, &one, sizeof one) < 0)
-        die("eventfd: %s", strerror(errno));
+        die("eventfd: %s", strerrordesc_np(errno));
 }
 
 /* What came behind the last answer. */

@@ -47,7 +47,7 @@ static int connect_to(const struct link_to *to)
         fd = open_socket(to, a);
     freeaddrinfo(all);
     if (fd < 0)
-        die("cannot connect to %s:%u: %s", to->host, to->port, strerror(errno));
+        die("cannot connect to %s:%u: %s", to->host, to->port, strerrordesc_np(errno));
     return fd;
 }
 
@@ -247,7 +247,7 @@ void link_flush(struct link *l)
             die("the broker does not read");
         ssize_t n = link_send(l, l->out + at, l->out_len - at);
         if (n < 0 && errno != EINTR && errno != EAGAIN)
-            die("write: %s", strerror(errno));
+            die("write: %s", strerrordesc_np(errno));
         at += n > 0 ? (size_t)n : 0;
     }
     l->out_len = 0;
@@ -263,7 +263,7 @@ static size_t receive(struct link *l, void *to, size_t room, int flags)
     if (n == 0)
         die("the broker has closed the connection");
     if (n < 0 && errno != EINTR && errno != EAGAIN)
-        die("read: %s", strerror(errno));
+        die("read: %s", strerrordesc_np(errno));
     l->received += n > 0 ? (uint64_t)n : 0;
     return n > 0 ? (size_t)n : 0;
 }

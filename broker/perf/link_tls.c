@@ -123,7 +123,9 @@ short link_tls_shake(struct link_tls_io *io)
     int rc = SSL_connect(io->ssl), error = rc != 1 ? SSL_get_error(io->ssl, rc) : SSL_ERROR_NONE;
     if (rc != 1 && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
         die_tls("TLS handshake");
-    return rc == 1 ? 0 : error == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN;
+    if (rc == 1)
+        return 0;
+    return error == SSL_ERROR_WANT_WRITE ? (short)POLLOUT : (short)POLLIN;
 }
 
 struct link_tls_io *link_tls_open(const struct link_tls *t, int fd, const char *host, struct link_ticket *ticket)
@@ -161,10 +163,11 @@ static ssize_t nothing(const struct link_tls_io *io, int rc, int *error)
 ssize_t link_tls_read(struct link_tls_io *io, void *to, size_t room, bool may_wait)
 {
     size_t sum = 0, n;
-    int rc = 0, error;
+    int error;
     do { /* a record at a time; what else has come is better taken now than asked for again */
-        while (sum < room && (rc = SSL_read_ex(io->ssl, (char *)to + sum, room - sum, &n)) == 1)
-            sum += n;
+        int rc;
+        while ((rc = SSL_read_ex(io->ssl, (char *)to + sum, room - sum, &n)) == 1 && (sum += n) < room)
+            ;
         if (sum > 0)
             return (ssize_t)sum;
         ssize_t none = nothing(io, rc, &error);

@@ -21,7 +21,7 @@ static void bind_to(pid_t pid, int cpu)
     CPU_ZERO(&set);
     CPU_SET((size_t)cpu, &set);
     if (sched_setaffinity(pid, sizeof set, &set) != 0)
-        die("processor %d: %s", cpu, strerror(errno));
+        die("processor %d: %s", cpu, strerrordesc_np(errno));
 }
 
 static void bind_thread(void *arg, pid_t pid, int thread)
@@ -34,7 +34,7 @@ static void start_broker(struct process *broker, struct perf_options *o)
 {
     cpu_set_t before;
     if (sched_getaffinity(0, sizeof before, &before) != 0)
-        die("processors: %s", strerror(errno));
+        die("processors: %s", strerrordesc_np(errno));
     bind_to(0, o->cpu_server);
     process_start(broker, o->program, o->settings);
     sched_setaffinity(0, sizeof before, &before);
@@ -48,14 +48,14 @@ static FILE *open_report(const char *file)
 {
     FILE *f = strcmp(file, "-") == 0 ? stdout : fopen(file, "we");
     if (f == NULL)
-        die("%s: %s", file, strerror(errno));
+        die("%s: %s", file, strerrordesc_np(errno));
     return f;
 }
 
 static void close_report(FILE *f, const char *file)
 {
     if (fflush(f) != 0 || ferror(f) != 0 || (f != stdout && fclose(f) != 0))
-        die("%s: %s", file, strerror(errno));
+        die("%s: %s", file, strerrordesc_np(errno));
 }
 
 static void report(const struct perf_options *o, const struct perf_result *r)

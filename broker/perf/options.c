@@ -226,7 +226,7 @@ static int read_all(struct perf_options *o, int argc, char **argv)
     longs[n] = (struct option){"version", no_argument, NULL, NUMBER_BASE + KNOWN + 1};
 
     optind = 0; /* argv may not be the first that getopt_long() sees in this process */
-    for (int c; (c = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) { // NOLINT(concurrency-mt-unsafe)
         if (c == NUMBER_BASE + KNOWN || (c == '?' && strcmp(argv[optind - 1], "-?") == 0)) {
             print_help();
             return PERF_OPTIONS_HELPED;
@@ -361,7 +361,7 @@ int perf_options_read(struct perf_options *o, int argc, char **argv)
     if (verdict == PERF_OPTIONS_OK && o->uri.host == NULL && !read_uri(o, "amqp://"))
         verdict = PERF_OPTIONS_WRONG;
     if (verdict == PERF_OPTIONS_OK && o->backlog == UINT64_MAX) {
-        uint64_t by_bytes = PERF_BACKLOG_BYTES / (o->size + 1) + 1;
+        size_t by_bytes = PERF_BACKLOG_BYTES / (o->size + 1) + 1; // cppcheck-suppress knownConditionTrueFalse
         o->backlog = o->consumers == 0 ? 0 : by_bytes < PERF_BACKLOG ? by_bytes : PERF_BACKLOG;
     }
     if (verdict != PERF_OPTIONS_OK)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <inttypes.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <string.h>
@@ -21,12 +20,13 @@ enum { PATH_ROOM = 512, ARGUMENTS_MAX = 32, READY_MS = 120000, STOP_MS = 30000, 
 /* The first number of a file of one line, e.g. a thread's nanoseconds on a processor. */
 static uint64_t read_number(const char *path)
 {
+    char line[64];
     uint64_t n = 0;
     FILE *f = fopen(path, "re");
     if (f == NULL)
         return 0; /* a thread that has just ended */
-    if (fscanf(f, "%" SCNu64, &n) != 1)
-        n = 0;
+    if (fgets(line, sizeof line, f) != NULL)
+        n = strtoull(line, NULL, 10);
     fclose(f);
     return n;
 }
@@ -38,7 +38,7 @@ void process_each_thread(pid_t pid, void (*each)(void *arg, pid_t pid, int threa
     DIR *d = opendir(path);
     if (d == NULL)
         die("no process %d", (int)pid);
-    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+    for (const struct dirent *e; (e = readdir(d)) != NULL;) // NOLINT(concurrency-mt-unsafe): a stream of our own
         if (e->d_name[0] != '.')
             each(arg, pid, (int)strtol(e->d_name, NULL, 10));
     closedir(d);
@@ -92,22 +92,30 @@ unsigned process_threads(pid_t pid, struct thread_usage to[THREADS_MAX])
     return all.n;
 }
 
+/* The number of a line that begins with this word and a colon; false: it does not. */
+static bool take_line(const char *line, const char *word, uint64_t *to)
+{
+    size_t n = strlen(word);
+    if (strncmp(line, word, n) != 0 || line[n] != ':')
+        return false;
+    *to = strtoull(line + n + 1, NULL, 10);
+    return true;
+}
+
 static void read_memory(pid_t pid, struct usage *u)
 {
-    char path[PATH_ROOM], line[256], word[32];
+    char path[PATH_ROOM], line[256];
     uint64_t kib;
     snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
     FILE *f = fopen(path, "re");
     if (f == NULL)
         die("cannot read %s", path);
     while (fgets(line, sizeof line, f) != NULL) {
-        if (sscanf(line, "%31[^:]: %" SCNu64, word, &kib) != 2)
-            continue;
-        if (strcmp(word, "Rss") == 0)
+        if (take_line(line, "Rss", &kib))
             u->rss = kib * 1024;
-        if (strcmp(word, "Anonymous") == 0)
+        else if (take_line(line, "Anonymous", &kib))
             u->anon = kib * 1024;
-        if (strcmp(word, "Private_Clean") == 0 || strcmp(word, "Private_Dirty") == 0)
+        else if (take_line(line, "Private_Clean", &kib) || take_line(line, "Private_Dirty", &kib))
             u->unshared += kib * 1024;
     }
     fclose(f);
@@ -121,8 +129,7 @@ static void read_io(pid_t pid, struct usage *u)
     if (f == NULL)
         return; /* somebody else's process: only its owner and root may know */
     while (fgets(line, sizeof line, f) != NULL) {
-        sscanf(line, "wchar: %" SCNu64, &u->said);
-        sscanf(line, "write_bytes: %" SCNu64, &u->written);
+        (void)(take_line(line, "wchar", &u->said) || take_line(line, "write_bytes", &u->written));
     }
     fclose(f);
 }
@@ -198,28 +205,29 @@ static unsigned read_port(int fd)
     }
     line[n] = '\0';
     const char *at = strstr(line, "ready: amqp ");
-    unsigned port;
-    if (at == NULL || sscanf(at, "ready: amqp %*[0-9.]:%u", &port) != 1)
+    const char *colon = at != NULL ? strchr(at + sizeof "ready: amqp" - 1, ':') : NULL;
+    unsigned long port = colon != NULL ? strtoul(colon + 1, NULL, 10) : 0;
+    if (port == 0 || port > UINT16_MAX)
         die("the broker did not start; it said: %s", line);
-    return port;
+    return (unsigned)port;
 }
 
 void process_make_folder(struct process *p)
 {
-    const char *in = getenv("BENCH_DIR");
+    const char *in = getenv("BENCH_DIR"); // NOLINT(concurrency-mt-unsafe): threads come later
     int n = snprintf(p->dir, sizeof p->dir, "%s/bench-data-XXXXXX", in != NULL && *in != '\0' ? in : ".");
     if (n >= (int)sizeof p->dir || mkdtemp(p->dir) == NULL)
-        die("no folder %s: %s", p->dir, strerror(errno));
+        die("no folder %s: %s", p->dir, strerrordesc_np(errno));
 }
 
 void process_launch(struct process *p, const char *program, const char *const *settings)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
-        die("no pipe: %s", strerror(errno));
+        die("no pipe: %s", strerrordesc_np(errno));
     p->pid = fork();
     if (p->pid < 0)
-        die("fork: %s", strerror(errno));
+        die("fork: %s", strerrordesc_np(errno));
     if (p->pid == 0)
         become_broker(program, p->dir, settings, ends[1]);
     close(ends[1]);
@@ -252,7 +260,7 @@ void process_kill(struct process *p)
 {
     int status = 0;
     if (kill(p->pid, SIGKILL) != 0 || waitpid(p->pid, &status, 0) != p->pid)
-        die("the broker cannot be killed: %s", strerror(errno));
+        die("the broker cannot be killed: %s", strerrordesc_np(errno));
     close(p->out);
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
         die("the broker was dead before it was killed");

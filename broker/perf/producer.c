@@ -155,7 +155,7 @@ bool producer_push(struct producer *p, uint64_t now_ns)
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         int why = errno;
         producer_hear(p); /* it may have said why */
-        die("publishing: %s", strerror(why));
+        die("publishing: %s", strerrordesc_np(why));
     }
     if (sent < (ssize_t)n)
         p->is_writable = false;

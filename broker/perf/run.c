@@ -50,7 +50,7 @@ static void prepare_flow(struct run *run)
     f->progress = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     f->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (f->progress < 0 || f->done < 0)
-        die("eventfd: %s", strerror(errno));
+        die("eventfd: %s", strerrordesc_np(errno));
 }
 
 static void prepare_links(struct run *run)

@@ -30,7 +30,7 @@ static void watch(const struct worker *w, int how, int fd, uint32_t events, uint
 {
     struct epoll_event e = {.events = events, .data.u64 = id};
     if (epoll_ctl(w->epoll, how, fd, &e) != 0)
-        die("epoll: %s", strerror(errno));
+        die("epoll: %s", strerrordesc_np(errno));
 }
 
 /* Reads all that is there of a consumer; with TLS more may be there than the socket says. */
@@ -52,7 +52,7 @@ static void take_event(struct worker *w, const struct epoll_event *e)
     uint64_t id = e->data.u64, rings;
     if (id < WAKES) {
         if (read(id == 0 ? w->flow->progress : w->wake, &rings, sizeof rings) < 0 && errno != EAGAIN)
-            die("eventfd: %s", strerror(errno));
+            die("eventfd: %s", strerrordesc_np(errno));
     } else if (id < id_of_consumer(w, 0)) {
         struct producer *p = &w->producers[id - WAKES];
         p->is_writable |= (e->events & EPOLLOUT) != 0;
@@ -106,7 +106,7 @@ static void wait_for_events(struct worker *w, bool may_sleep)
         return; /* something is due */
     int n = epoll_wait(w->epoll, events, EVENTS_MAX, ns == TICK_NS ? TICK_NS / 1000000 : 0);
     if (n < 0 && errno != EINTR)
-        die("epoll: %s", strerror(errno));
+        die("epoll: %s", strerrordesc_np(errno));
     for (int i = 0; i < n; i++)
         take_event(w, &events[i]);
 }
@@ -145,7 +145,7 @@ void worker_start(struct worker *w, struct flow *f, struct producer *producers, 
                          .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
                          .room = alloc(CONSUMER_ROOM)};
     if (w->epoll < 0 || w->wake < 0)
-        die("epoll: %s", strerror(errno));
+        die("epoll: %s", strerrordesc_np(errno));
     watch(w, EPOLL_CTL_ADD, f->progress, producers_count > 0 ? EPOLLIN : 0, 0);
     watch(w, EPOLL_CTL_ADD, w->wake, EPOLLIN, 1);
     for (unsigned i = 0; i < producers_count; i++)
@@ -154,14 +154,14 @@ void worker_start(struct worker *w, struct flow *f, struct producer *producers, 
         watch(w, EPOLL_CTL_ADD, consumers[i].link.fd, EPOLLIN, id_of_consumer(w, i));
     int wrong = pthread_create(&w->thread, NULL, work, w);
     if (wrong != 0)
-        die("no thread: %s", strerror(wrong));
+        die("no thread: %s", strerrordesc_np(wrong));
 }
 
 void worker_stop(struct worker *w)
 {
     uint64_t one = 1;
     if (write(w->wake, &one, sizeof one) < 0)
-        die("eventfd: %s", strerror(errno));
+        die("eventfd: %s", strerrordesc_np(errno));
     pthread_join(w->thread, NULL);
     close(w->epoll);
     close(w->wake);
