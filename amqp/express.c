@@ -24,7 +24,9 @@ struct express {
     struct message *pattern; /* owned; NULL: nothing is remembered */
     struct bytes properties; /* its own */
     uint32_t before_len;
+    uint32_t others; /* publishes that were not like the pattern */
     bool mandatory;
+    bool has_recurred; /* the pattern was of use */
     uint8_t before[FRAME_OVERHEAD + EXPRESS_METHOD_MAX + HEADER_BEFORE_SIZE];
 };
 
@@ -76,44 +78,86 @@ static inline bool cut(struct bytes *in, uint8_t type, uint16_t channel, uint32_
 /* --- publishes -----------------------------------------------------------------------------------------------------
  */
 
-static bool learn_method(struct express *x, struct bytes payload, struct message_spec *spec)
+/* A publish as it lies in the input; the views of spec too. */
+struct found {
+    struct message_spec spec;
+    struct bytes body;
+    size_t before_len, whole; /* bytes up to the body size, and all of it */
+    bool mandatory;
+};
+
+static bool read_method(struct bytes payload, struct found *f)
 {
     union method m;
     const struct basic_publish *publish = &m.basic_publish;
-    if (payload.len > EXPRESS_METHOD_MAX || method_decode(payload, &m) != METHOD_OK || m.id != METHOD_basic_publish ||
-        publish->immediate)
+    if (method_decode(payload, &m) != METHOD_OK || m.id != METHOD_basic_publish || publish->immediate)
         return false;
-    x->mandatory = publish->mandatory;
-    spec->exchange = publish->exchange;
-    spec->routing_key = publish->routing_key;
+    f->before_len = FRAME_OVERHEAD + payload.len + HEADER_BEFORE_SIZE;
+    f->mandatory = publish->mandatory;
+    f->spec.exchange = publish->exchange;
+    f->spec.routing_key = publish->routing_key;
+    f->spec.extra_keys = (struct bytes){0};
+    f->spec.cc_count = f->spec.deaths = 0;
     return true;
 }
 
-/* The publish at the front of in is another: remembers it.  False: it goes the ordinary road. */
-static bool __attribute__((noinline))
-learn(const struct session *s, const struct channel *c, struct express *x, struct bytes in, uint32_t payload_max)
+/* Reads the publish at the front of in, if it is whole and nothing about it is unusual. */
+static bool find(const struct session *s, const struct channel *c, struct bytes in, uint32_t payload_max,
+                 uint64_t size_max, struct found *f)
 {
     struct bytes rest = in, method, header;
-    struct message_spec spec = {.flags = 0};
+    f->body = (struct bytes){0};
     if (!cut(&rest, FRAME_METHOD, c->number, payload_max, &method) ||
         !cut(&rest, FRAME_HEADER, c->number, payload_max, &header) || header.len <= HEADER_FIXED ||
         load_u32(header.at) != HEADER_CLASS)
         return false;
-    spec.properties = bytes_of(header.at + HEADER_FIXED, header.len - HEADER_FIXED);
-    forget(x);
-    if (spec.properties.len > EXPRESS_PROPERTIES_MAX || !learn_method(x, method, &spec) ||
-        !publish_read_plain(s, c, spec.properties, &spec))
+    uint64_t size = load_u64(header.at + HEADER_FIXED - sizeof size);
+    if (size > size_max || (size > 0 && !cut(&rest, FRAME_BODY, c->number, payload_max, &f->body)) ||
+        f->body.len != size)
         return false;
-    x->pattern = message_create(&spec);
+    f->spec.properties = bytes_of(header.at + HEADER_FIXED, header.len - HEADER_FIXED);
+    f->spec.body_size = 0;
+    f->whole = in.len - rest.len;
+    return read_method(method, f) && publish_read_plain(s, c, f->spec.properties, &f->spec);
+}
+
+static void remember(struct express *x, struct bytes in, const struct found *f)
+{
+    forget(x);
+    x->has_recurred = false;
+    if (f->before_len > sizeof x->before || f->spec.properties.len > EXPRESS_PROPERTIES_MAX)
+        return;
+    x->pattern = message_create(&f->spec);
     x->properties = message_properties(x->pattern);
-    x->before_len = (uint32_t)(FRAME_OVERHEAD + method.len + HEADER_BEFORE_SIZE);
-    memcpy(x->before, in.at, x->before_len);
-    return true;
+    x->mandatory = f->mandatory;
+    x->before_len = (uint32_t)f->before_len;
+    memcpy(x->before, in.at, f->before_len);
+}
+
+static inline void tell(struct session *s, struct channel *c, struct message *m, bool mandatory)
+{
+    publish_tell(s, c, m, mandatory);
+    if (s->publishes_left > 0)
+        publish_count(s);
+}
+
+/* Takes the publish at the front of in, which is like none that is remembered; 0: it goes the ordinary road.  It is
+ * remembered in its turn, but where none ever recurs this is not tried each time. */
+static size_t __attribute__((noinline)) take_other(struct session *s, struct channel *c, struct express *x,
+                                                   struct bytes in, uint32_t payload_max, uint64_t size_max)
+{
+    struct found f;
+    if (!find(s, c, in, payload_max, size_max, &f))
+        return 0;
+    if (x->has_recurred || x->others++ % EXPRESS_TRIES == 0)
+        remember(x, in, &f);
+    tell(s, c, message_create_whole(&f.spec, f.body), f.mandatory);
+    return f.whole;
 }
 
 /* Takes the publish at the front of in, if it is the one that is remembered with any body, and whole; else answers 0.
  */
-static inline size_t take_like_it(struct session *s, struct channel *c, const struct express *x, struct bytes in,
+static inline size_t take_like_it(struct session *s, struct channel *c, struct express *x, struct bytes in,
                                   uint64_t size_max)
 {
     size_t size_at = x->before_len, properties_at = size_at + sizeof(uint64_t);
@@ -131,9 +175,8 @@ static inline size_t take_like_it(struct session *s, struct channel *c, const st
         body = bytes_of(in.at + whole + FRAME_HEAD, size);
         whole += FRAME_OVERHEAD + size;
     }
-    publish_tell(s, c, message_create_like(x->pattern, body), x->mandatory);
-    if (s->publishes_left > 0)
-        publish_count(s);
+    x->has_recurred = true;
+    tell(s, c, message_create_like(x->pattern, body), x->mandatory);
     return whole;
 }
 
@@ -147,12 +190,13 @@ static size_t take_publishes(struct session *s, struct channel *c, struct bytes 
     size_max = size_max < MESSAGE_INLINE_MAX ? size_max : MESSAGE_INLINE_MAX;
     if (c->express == NULL)
         c->express = alloc_zeroed(sizeof *c->express);
-    for (bool is_new = false; !s->is_slowed;) {
+    while (!s->is_slowed) {
         struct bytes rest = bytes_of(in.at + done, in.len - done);
         size_t used = take_like_it(s, c, c->express, rest, size_max);
-        if (used == 0 && (is_new || !learn(s, c, c->express, rest, payload_max)))
+        if (used == 0)
+            used = take_other(s, c, c->express, rest, payload_max, size_max);
+        if (used == 0)
             break;
-        is_new = used == 0;
         done += used;
     }
     return done;
@@ -164,17 +208,19 @@ static size_t take_publishes(struct session *s, struct channel *c, struct bytes 
 static size_t take_acks(struct session *s, struct channel *c, struct bytes in, uint32_t payload_max)
 {
     struct bytes rest = in, payload;
+    struct settler by;
+    struct error *e = NULL;
     size_t done = 0;
-    while (cut(&rest, FRAME_METHOD, c->number, payload_max, &payload) && payload.len == ACK_SIZE &&
+    settle_begin(&by, s, c, ACCEPTED);
+    while (e == NULL && cut(&rest, FRAME_METHOD, c->number, payload_max, &payload) && payload.len == ACK_SIZE &&
            load_u32(payload.at) == METHOD_basic_ack) {
         bool multiple = (payload.at[ACK_SIZE - 1] & 1) != 0;
         done += FRAME_OVERHEAD + ACK_SIZE;
-        struct error *e = settle_ack(s, c, load_u64(payload.at + METHOD_ID_SIZE), multiple);
-        if (e != NULL) {
-            session_raise(s, c, error_place(e, METHOD_basic_ack));
-            break;
-        }
+        e = settle_next(&by, load_u64(payload.at + METHOD_ID_SIZE), multiple);
     }
+    settle_tell(&by);
+    if (e != NULL)
+        session_raise(s, c, error_place(e, METHOD_basic_ack));
     return done;
 }
 

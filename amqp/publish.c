@@ -256,8 +256,9 @@ void publish_header(struct session *s, struct channel *c, struct bytes propertie
     free(d.anew);
 }
 
-bool publish_read_plain(const struct session *s, const struct channel *c, struct bytes properties,
-                        struct message_spec *spec)
+/* Likewise, where there is something to look at. */
+static bool read_odd(const struct session *s, const struct channel *c, struct bytes properties,
+                     struct message_spec *spec)
 {
     struct draft d; /* likewise */
     d.spec = (struct message_spec){.expiration_ms = MESSAGE_NO_EXPIRATION};
@@ -272,6 +273,21 @@ bool publish_read_plain(const struct session *s, const struct channel *c, struct
     spec->priority = d.spec.priority;
     spec->expiration_ms = d.spec.expiration_ms;
     return is_plain;
+}
+
+bool publish_read_plain(const struct session *s, const struct channel *c, struct bytes properties,
+                        struct message_spec *spec)
+{
+    enum { ODD = PROPERTY_reply_to | PROPERTY_expiration | PROPERTY_headers | PROPERTY_user_id };
+    struct properties p;
+    if (!properties_decode(properties, &p))
+        return false;
+    if ((p.flags & ODD) != 0)
+        return read_odd(s, c, properties, spec);
+    spec->flags = p.delivery_mode == PERSISTENT_MODE ? MESSAGE_PERSISTENT : 0;
+    spec->priority = p.priority;
+    spec->expiration_ms = MESSAGE_NO_EXPIRATION;
+    return true;
 }
 
 static struct error *tell_defect(const struct session *s, const struct content *content)

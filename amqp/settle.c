@@ -5,15 +5,7 @@
 #include "amqp/unacked.h"
 #include "base/alloc.h"
 
-struct settler {
-    struct session *s;
-    struct channel *c;
-    enum outcome outcome;
-    uint32_t n; /* tickets that are not told yet */
-    ticket tickets[1 + SETTLE_MORE_MAX];
-};
-
-static void settle_tell(struct settler *by)
+void settle_tell(struct settler *by)
 {
     if (by->n == 0)
         return;
@@ -41,26 +33,34 @@ static void settle_at_commit(void *arg, ticket t)
     tx_settle(by->s, by->c, t, by->outcome);
 }
 
-static struct error *settle(struct session *s, struct channel *c, uint64_t tag, bool multiple, enum outcome outcome)
+void settle_begin(struct settler *by, struct session *s, struct channel *c, enum outcome outcome)
 {
-    struct settler by; /* not cleared, for the tickets' sake */
-    by.s = s;
-    by.c = c;
-    by.outcome = outcome;
-    by.n = 0;
+    by->s = s; /* member by member: the tickets need not be cleared */
+    by->c = c;
+    by->outcome = outcome;
+    by->n = 0;
+}
+
+struct error *settle_next(struct settler *by, uint64_t tag, bool multiple)
+{
+    struct session *s = by->s;
+    struct channel *c = by->c;
     bool known = multiple && tag == 0; /* all of them, be it none */
     if (c->unacked != NULL)
-        known = c->tx == NULL ? unacked_settle(c->unacked, tag, multiple, FOR_GOOD, settle_now, &by)
-                              : unacked_settle(c->unacked, tag, multiple, IN_TRANSACTION, settle_at_commit, &by);
-    settle_tell(&by);
+        known = c->tx == NULL ? unacked_settle(c->unacked, tag, multiple, FOR_GOOD, settle_now, by)
+                              : unacked_settle(c->unacked, tag, multiple, IN_TRANSACTION, settle_at_commit, by);
     if (!known)
         return error_create(AMQP_PRECONDITION_FAILED, "unknown delivery tag %llu", (unsigned long long)tag);
     return c->tx == NULL ? NULL : tx_check_size(s);
 }
 
-struct error *settle_ack(struct session *s, struct channel *c, uint64_t tag, bool multiple)
+static struct error *settle(struct session *s, struct channel *c, uint64_t tag, bool multiple, enum outcome outcome)
 {
-    return settle(s, c, tag, multiple, ACCEPTED);
+    struct settler by;
+    settle_begin(&by, s, c, outcome);
+    struct error *e = settle_next(&by, tag, multiple);
+    settle_tell(&by);
+    return e;
 }
 
 struct error *settle_on_ack(struct session *s, struct channel *c, const union method *m)

@@ -19,7 +19,8 @@
 #define IS_KEPT 1
 #endif
 
-/* Sizes: by STEP up to FINE_MAX, then PER_DOUBLING to each power of two, so at most an eighth is wasted. */
+/* Sizes: by STEP up to FINE_MAX, always half a step more, which is what malloc() has to give away; then PER_DOUBLING to
+ * each power of two, so at most an eighth is wasted. */
 enum { STEP = 16, STEP_BITS = 4, FINE_MAX = 256, FINE_BITS = 8, PER_DOUBLING = 8, PER_BITS = 3 };
 enum { FINE_CLASSES = FINE_MAX / STEP + 1, CLASSES = FINE_CLASSES + 11 * PER_DOUBLING };
 
@@ -46,7 +47,7 @@ static struct depot {
 static inline unsigned class_of(size_t size)
 {
     if (size <= FINE_MAX)
-        return (unsigned)((size + STEP - 1) >> STEP_BITS);
+        return (unsigned)((size + STEP / 2 - 1) >> STEP_BITS);
     /* The three bits behind the leading one, of size - 1, say which eighth; the next one holds it. */
     unsigned top = 63U - (unsigned)__builtin_clzll(size - 1), shift = top - PER_BITS;
     return FINE_CLASSES + (top - FINE_BITS) * PER_DOUBLING + (unsigned)((size - 1) >> shift & (PER_DOUBLING - 1));
@@ -55,7 +56,7 @@ static inline unsigned class_of(size_t size)
 static inline size_t class_room(unsigned class)
 {
     if (class < FINE_CLASSES)
-        return class == 0 ? STEP : (size_t) class << STEP_BITS;
+        return ((size_t)(class == 0 ? 1 : class) << STEP_BITS) + STEP / 2;
     unsigned coarse = class - FINE_CLASSES, top = FINE_BITS + coarse / PER_DOUBLING;
     return (size_t)(PER_DOUBLING + coarse % PER_DOUBLING + 1) << (top - PER_BITS);
 }

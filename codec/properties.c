@@ -23,10 +23,12 @@ bool properties_decode(struct bytes b, struct properties *out)
 {
     struct cursor c = cursor_over(b);
     uint16_t flags = cursor_u16(&c) & ALL_PROPERTIES;
-    *out = (struct properties){.flags = flags};
+    out->flags = flags;
 #define PROPERTY(name, bit, wire)                                                                                      \
     if ((flags & (bit)) != 0)                                                                                          \
-        out->name = cursor_##wire(&c);
+        out->name = cursor_##wire(&c);                                                                                 \
+    else                                                                                                               \
+        memset(&out->name, 0, sizeof out->name);
 #include "codec/properties.def"
     if (c.bad || cursor_left(&c) != 0)
         return false;

@@ -35,6 +35,18 @@ static void count_ready(void *arg, struct entry *e)
     n->cost += message_cost(e->msg);
 }
 
+static void count_piled(void *arg, const struct piled *piled)
+{
+    struct count *n = arg;
+    const struct queue *q = n->queue;
+    CHECK(q->groups == NULL && q->dedup == NULL && piled->position < q->next_position);
+    CHECK(!piled->stored || q->was_stored);
+    CHECK(queue_deadline(q, piled->msg) == ENTRY_NEVER);
+    n->messages++;
+    n->bytes += piled->msg->body_size;
+    n->cost += message_cost(piled->msg);
+}
+
 void queue_check(const struct broker *b, const struct queue *q)
 {
     uint64_t out = 0, consumers = 0;
@@ -45,15 +57,9 @@ void queue_check(const struct broker *b, const struct queue *q)
         log_check(b, q);
     ready_check(&q->ready);
     ready_each((struct ready *)(uintptr_t)&q->ready, count_ready, &ready);
-    pile_each(piled, &q->ready.pile)
-    {
-        CHECK(q->groups == NULL && q->dedup == NULL && piled->position < q->next_position);
-        CHECK(!piled->stored || q->was_stored);
-        CHECK(queue_deadline(q, piled->msg) == ENTRY_NEVER);
-        ready.messages++;
-        ready.bytes += piled->msg->body_size;
-        ready.cost += message_cost(piled->msg);
-    }
+    uint64_t entries = ready.messages;
+    pile_each(&q->ready.pile, count_piled, &ready);
+    CHECK(ready.messages - entries == q->ready.pile.count);
     list_each (e, &q->out, struct entry, in_queue) {
         CHECK(e->state == ENTRY_OUT && e->queue == q && e->stream != NULL);
         out++;

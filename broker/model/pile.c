@@ -15,20 +15,27 @@ void pile_fini(struct pile *p)
     CHECK(p->count == 0 && p->first == NULL);
 }
 
+/* Another last one, whose first message has that position. */
+static struct pile_chunk *extend(struct pile *p, uint64_t position)
+{
+    struct pile_chunk *c = alloc(sizeof *c);
+    c->next = NULL;
+    c->from = c->to = 0;
+    c->position = position;
+    if (p->last != NULL)
+        p->last->next = c;
+    else
+        p->first = c;
+    p->last = c;
+    return c;
+}
+
 void pile_add(struct pile *p, struct piled piled)
 {
     struct pile_chunk *c = p->last;
-    if (c == NULL || c->to == PILE_CHUNK) {
-        c = alloc(sizeof *c);
-        c->next = NULL;
-        c->from = c->to = 0;
-        if (p->last != NULL)
-            p->last->next = c;
-        else
-            p->first = c;
-        p->last = c;
-    }
-    c->at[c->to++] = piled;
+    if (c == NULL || c->to == PILE_CHUNK || piled.position != c->position + c->to)
+        c = extend(p, piled.position);
+    c->at[c->to++] = (uintptr_t)piled.msg | piled.stored;
     p->count++;
 }
 
@@ -36,7 +43,7 @@ struct piled pile_take(struct pile *p)
 {
     struct pile_chunk *c = p->first;
     CHECK(p->count > 0 && c->from < c->to);
-    struct piled piled = c->at[c->from++];
+    struct piled piled = pile_at(c, c->from++);
     p->count--;
     if (c->from < c->to)
         return piled;
@@ -45,4 +52,13 @@ struct piled pile_take(struct pile *p)
         p->last = NULL;
     free(c);
     return piled;
+}
+
+void pile_each(const struct pile *p, void (*each)(void *arg, const struct piled *piled), void *arg)
+{
+    for (const struct pile_chunk *c = p->first; c != NULL; c = c->next)
+        for (uint32_t i = c->from; i < c->to; i++) {
+            struct piled piled = pile_at(c, i);
+            each(arg, &piled);
+        }
 }

@@ -36,7 +36,7 @@ static void thaw(struct broker *b, struct queue *q, uint64_t n)
         struct piled piled = pile_take(pile);
         struct entry *e = entry_create(b, q, piled.msg);
         piled.msg->entries--;
-        b->totals.message_bytes -= sizeof piled;
+        b->totals.message_bytes -= PILED_COST;
         e->position = piled.position;
         e->stored = piled.stored;
         ready_append(&q->ready, e);
@@ -67,7 +67,7 @@ static void queue_pile(struct broker *b, struct queue *q, struct piled piled)
 {
     pile_add(&q->ready.pile, piled);
     entry_hold(b, piled.msg);
-    b->totals.message_bytes += sizeof piled;
+    b->totals.message_bytes += PILED_COST;
     b->totals.messages_ready++;
     q->ready_count++;
     queue_add_bytes(q, piled.msg->body_size);
@@ -333,7 +333,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
     if (is_stored)
         remember_place(b, q, position, queue_ttl_left(b, deadline));
     if (c == NULL && pile_takes(b, q, deadline)) {
-        queue_pile(b, q, (struct piled){.msg = msg, .position = position & PILE_POSITION_MAX, .stored = is_stored});
+        queue_pile(b, q, (struct piled){.msg = msg, .position = position, .stored = is_stored});
         if (!link_is_linked(&q->dirty))
             queue_drop_head(b, q);
         return true;
@@ -370,7 +370,7 @@ static void drop_pile(struct broker *b, struct queue *q, struct pile *pile)
         queue_take_bytes(q, piled.msg->body_size);
         q->cold.warm_cost -= message_cost(piled.msg);
         b->totals.messages_ready--;
-        b->totals.message_bytes -= sizeof piled;
+        b->totals.message_bytes -= PILED_COST;
         entry_release(b, piled.msg);
     }
 }

@@ -11,7 +11,10 @@
 #include "base/alloc.h"
 #include "broker/net/transport.h"
 
-enum { READ_BYTES = 32 << 10 }; /* from the socket at once, into a buffer that goes when it is empty */
+enum {
+    READ_BYTES = 32 << 10,  /* from the socket at once, into a buffer that goes when it is empty */
+    RECORD_LEAST = 8 << 10, /* a piece of so many bytes is worth a record of its own */
+};
 
 struct tls_transport {
     struct transport base;
@@ -110,13 +113,14 @@ static void skip(struct pieces *p, size_t bytes)
     p->used += bytes;
 }
 
-/* The next record's bytes: where they lie, if one piece has enough for it, or gathered into record. */
+/* The next record's bytes: where they lie, if one piece has enough for it, or gathered into record.  When they come
+ * again they are no fewer: only the last piece can have become longer. */
 static const void *next_record(const struct pieces *all, uint8_t record[SSL3_RT_MAX_PLAIN_LENGTH], size_t *len)
 {
     struct pieces p = *all;
     const uint8_t *at = (const uint8_t *)p.iov->iov_base + p.used;
     size_t size = p.iov->iov_len - p.used;
-    if (size >= SSL3_RT_MAX_PLAIN_LENGTH || p.n == 1) {
+    if (size >= RECORD_LEAST || p.n == 1) {
         *len = size < SSL3_RT_MAX_PLAIN_LENGTH ? size : SSL3_RT_MAX_PLAIN_LENGTH;
         return at;
     }

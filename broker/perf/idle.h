@@ -11,7 +11,7 @@
 #include "broker/perf/progress.h"
 #include "broker/perf/result.h"
 
-/* Fills r, which is new.  Its one measured second, so to speak, is the making; what was made counts as operations.
- * Dies if not all of them can be made. */
+/* Fills r, which is new.  What is measured is the time of making them, each of which counts as an operation.  Dies if
+ * not all of them can be made. */
 void idle_run(const struct perf_options *o, struct perf_result *r, struct perf_progress *progress);
 #endif

@@ -138,14 +138,12 @@ static void put_costs(FILE *to, const struct perf_result *r, const struct perf_s
         fprintf(to, "%-*s%*llu times\n", NAME_WIDTH, "blocked", NUMBER_WIDTH, (unsigned long long)r->blocked);
 }
 
-static void put_idle(FILE *to, const struct perf_result *r)
+static void put_idle(FILE *to, const struct perf_result *r, const struct perf_summary *s)
 {
     const struct perf_idled *i = &r->idled;
     put_name(to, perf_idle_name(r->options->idle));
     put_right(to, perf_text_count((double)i->count).s);
-    fputc('\n', to);
-    if (i->rss_before == 0)
-        return; /* no process is known */
+    fprintf(to, ", made %s a second\n", perf_text_count(perf_summary_rate(s, s->counts.operations)).s);
     put_name(to, "server memory");
     put_right(to, perf_text_bytes((double)i->rss_after).s);
     fprintf(to, ", %s before\n", perf_text_bytes((double)i->rss_before).s);
@@ -166,7 +164,7 @@ void perf_report_table(FILE *to, const struct perf_result *r)
     fprintf(to, "%s", perf_text_plain(plain, sizeof plain, r->version));
     if (r->options->idle != PERF_IDLE_NONE) {
         fputs("\n\n", to);
-        put_idle(to, r);
+        put_idle(to, r, &s);
         return;
     }
     perf_summary_words(words, r->options);

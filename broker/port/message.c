@@ -19,6 +19,15 @@ static struct message_rare *rare_of(struct message *m)
     return (struct message_rare *)(void *)m - 1;
 }
 
+/* Pool memory.  The compiler is not to know its size: _FORTIFY_SOURCE=3 would work it out again for each copy, in
+ * twenty instructions. */
+static inline void *pool_alloc_quietly(size_t size)
+{
+    void *at = pool_alloc(size);
+    __asm__("" : "+r"(at));
+    return at;
+}
+
 /* In memory of its own, with everything but its names; what is rare is zeroed but for the expiration. */
 static inline struct message *allocate(const struct message_spec *spec, bool is_rare, uint64_t body_size,
                                        size_t inline_size)
@@ -26,7 +35,7 @@ static inline struct message *allocate(const struct message_spec *spec, bool is_
     CHECK((spec->exchange.len | spec->routing_key.len) <= 255);
     CHECK((spec->properties.len | spec->extra_keys.len | body_size) <= MESSAGE_BODY_MAX); /* all bits set: so is each */
     size_t names = spec->exchange.len + spec->routing_key.len + spec->properties.len + spec->extra_keys.len;
-    void *at = pool_alloc(size_with(is_rare, names, inline_size));
+    void *at = pool_alloc_quietly(size_with(is_rare, names, inline_size));
     if (is_rare)
         *(struct message_rare *)at = (struct message_rare){.expiration_ms = spec->expiration_ms};
     struct message *m = is_rare ? (struct message *)(void *)((struct message_rare *)at + 1) : at;
@@ -74,8 +83,7 @@ struct message *message_create_like(const struct message *pattern, struct bytes 
     size_t names = message_names_size(pattern), rare = r != NULL ? sizeof *r : 0;
     CHECK(pattern->body_size == 0 && pattern->entries == 0 && body.len <= MESSAGE_INLINE_MAX);
     CHECK(r == NULL || r->body_of == NULL);
-    uint8_t *at = pool_alloc(size_with(r != NULL, names, body.len));
-    __asm__("" : "+r"(at)); /* _FORTIFY_SOURCE=3 would work out its size again for each copy, in twenty instructions */
+    uint8_t *at = pool_alloc_quietly(size_with(r != NULL, names, body.len));
     memcpy(at, (const uint8_t *)pattern - rare, rare + offsetof(struct message, data) + names);
     struct message *m = (struct message *)(void *)(at + rare);
     atomic_init(&m->refs, 1);
@@ -88,6 +96,16 @@ struct message *message_create_like(const struct message *pattern, struct bytes 
 struct message *message_create(const struct message_spec *spec)
 {
     return create(spec, spec->body_size, NULL);
+}
+
+struct message *message_create_whole(const struct message_spec *spec, struct bytes body)
+{
+    CHECK(body.len <= MESSAGE_INLINE_MAX);
+    struct message *m = create(spec, body.len, NULL);
+    if (body.len > 0)
+        memcpy(m->data + message_names_size(m), body.at, body.len);
+    m->missing = 0;
+    return m;
 }
 
 /* Whose body it is. */

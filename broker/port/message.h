@@ -78,6 +78,9 @@ struct message_spec {
 /* A message that still wants its body, unless body_size is 0.  The caller holds the only reference. */
 struct message *message_create(const struct message_spec *spec);
 
+/* A message with all of its body, which is at most MESSAGE_INLINE_MAX bytes; spec->body_size is ignored. */
+struct message *message_create_whole(const struct message_spec *spec, struct bytes body);
+
 /* One like the pattern but for its body, which is whole, and at most MESSAGE_INLINE_MAX bytes.  The pattern has none,
  * and has been in no queue. */
 struct message *message_create_like(const struct message *pattern, struct bytes body);

@@ -15,16 +15,10 @@
 #include "base/clock.h"
 #include "base/lane.h"
 #include "base/log.h"
+#include "broker/store/bundle.h"
 #include "broker/store/space.h"
 
 enum keeper_parcel { KEEPER_SHEAF, KEEPER_SYNC, KEEPER_STOP };
-
-/* Records on their way to the journal thread. */
-struct bundle {
-    struct parcel parcel;
-    struct sheaf sheaf;
-    uint64_t posted_us;
-};
 
 /* A sync on its way to the sync thread and back. */
 struct errand {
@@ -41,6 +35,7 @@ struct keeper {
     atomic_ullong pending;
     uint64_t pending_max;
     pthread_t journal, syncer;
+    struct bundles bundles;
 
     /* The journal thread's. */
     struct store *store; /* owned */
@@ -74,17 +69,8 @@ struct keeper {
     /* The sync thread's. */
     struct lane jobs;
 
-    struct parcel *shells; /* owned: bundles whose sheaves the store has, or has dropped */
-    unsigned n_shells;
-
-    /* The hub's. */
-    struct parcel *spare; /* owned: empty bundles */
-    unsigned spares;
-
     /* Under lock. */
     pthread_mutex_t lock;
-    struct parcel *used; /* owned: bundles on their way back, with what they hold */
-    unsigned n_used;
     struct keeper_stats stats;
 };
 
@@ -110,36 +96,6 @@ static bool found_no_room(const struct keeper *k, enum store_verdict v, const ch
     return v == STORE_FULL;
 }
 
-static struct bundle *bundle_of(struct parcel *p)
-{
-    return (struct bundle *)(void *)p;
-}
-
-static void bundle_destroy(struct bundle *b)
-{
-    sheaf_fini(&b->sheaf);
-    free(b);
-}
-
-static void bundles_destroy(struct parcel *p)
-{
-    for (struct parcel *next; p != NULL; p = next) {
-        next = p->next;
-        bundle_destroy(bundle_of(p));
-    }
-}
-
-/* All that are on their way back. */
-static struct parcel *take_used(struct keeper *k)
-{
-    pthread_mutex_lock(&k->lock);
-    struct parcel *used = k->used;
-    k->used = NULL;
-    k->n_used = 0;
-    pthread_mutex_unlock(&k->lock);
-    return used;
-}
-
 /* ---- For the hub. */
 
 struct keeper *keeper_create(const struct keeper_config *config)
@@ -159,6 +115,7 @@ struct keeper *keeper_create(const struct keeper_config *config)
     k->pending_max = store_segment_bytes(k->store);
     lane_init(&k->inbox);
     lane_init(&k->jobs);
+    bundles_init(&k->bundles);
     pthread_mutex_init(&k->lock, NULL);
     k->has_debt = true;
     k->drain_ms = config->drain_ms != 0 ? config->drain_ms : KEEPER_DRAIN_MS;
@@ -171,9 +128,7 @@ void keeper_destroy(struct keeper *k)
     if (k == NULL)
         return;
     bundles_destroy(lane_collect(&k->inbox));
-    bundles_destroy(k->spare);
-    bundles_destroy(k->shells);
-    bundles_destroy(k->used);
+    bundles_fini(&k->bundles);
     lane_fini(&k->inbox);
     lane_fini(&k->jobs);
     pthread_mutex_destroy(&k->lock);
@@ -181,41 +136,9 @@ void keeper_destroy(struct keeper *k)
     free(k);
 }
 
-/* Lets go of what came back: the messages were made on this side, and are best freed here. */
-static void keeper_empty_used(struct keeper *k)
-{
-    for (struct parcel *p = take_used(k), *next; p != NULL; p = next) {
-        struct bundle *b = bundle_of(p);
-        next = p->next;
-        if (b->sheaf.capacity > KEEPER_SHEAF_RECORDS_SPARE || k->spares == KEEPER_SHEAVES_SPARE) {
-            bundle_destroy(b);
-            continue;
-        }
-        sheaf_clear(&b->sheaf);
-        p->next = k->spare;
-        k->spare = p;
-        k->spares++;
-    }
-}
-
-static struct bundle *keeper_take_spare(struct keeper *k)
-{
-    keeper_empty_used(k);
-    struct parcel *p = k->spare;
-    if (p != NULL) {
-        k->spare = p->next;
-        k->spares--;
-        return bundle_of(p);
-    }
-    struct bundle *b = alloc_zeroed(sizeof *b);
-    b->parcel.kind = KEEPER_SHEAF;
-    sheaf_init(&b->sheaf);
-    return b;
-}
-
 void keeper_keep(struct keeper *k, struct sheaf *records)
 {
-    struct bundle *b = keeper_take_spare(k);
+    struct bundle *b = bundles_take(&k->bundles);
     struct sheaf empty = b->sheaf;
     b->sheaf = *records;
     *records = empty;
@@ -273,28 +196,8 @@ static void *sync_run(void *arg)
 static void journal_give_back(struct keeper *k)
 {
     struct sheaf sheaf;
-    while (k->shells != NULL && store_take_back(k->store, &sheaf)) {
-        struct bundle *b = bundle_of(k->shells);
-        k->shells = b->parcel.next;
-        k->n_shells--;
-        b->sheaf = sheaf;
-        pthread_mutex_lock(&k->lock);
-        bool is_kept = k->n_used < KEEPER_SHEAVES_SPARE;
-        if (is_kept) {
-            b->parcel.next = k->used;
-            k->used = &b->parcel;
-            k->n_used++;
-        }
-        pthread_mutex_unlock(&k->lock);
-        if (!is_kept)
-            bundle_destroy(b);
-    }
-}
-
-/* Nobody at home has asked for them for a while, and their messages take memory. */
-static void journal_empty_used(struct keeper *k)
-{
-    bundles_destroy(take_used(k));
+    while (store_take_back(k->store, &sheaf))
+        bundles_send_home(&k->bundles, &sheaf);
 }
 
 static void on_answer(void *arg, struct load *l)
@@ -312,13 +215,7 @@ static void journal_append(struct keeper *k, struct bundle *b)
     pthread_mutex_lock(&k->lock);
     histogram_add(&k->stats.queueing_us, waited);
     pthread_mutex_unlock(&k->lock);
-    if (k->n_shells == KEEPER_SHEAVES_SPARE) {
-        bundle_destroy(b);
-        return;
-    }
-    b->parcel.next = k->shells;
-    k->shells = &b->parcel;
-    k->n_shells++;
+    bundles_keep_shell(&k->bundles, b);
 }
 
 static void journal_warn_of_slow_sync(struct keeper *k, uint64_t ms)
@@ -557,7 +454,7 @@ static void journal_tick(struct keeper *k)
         return;
     k->tick_ms = now + KEEPER_TICK_MS;
     k->has_debt = true;
-    journal_empty_used(k);
+    bundles_drop_used(&k->bundles);
     if (k->on_tick != NULL)
         k->on_tick(k->tick_arg, false);
     if (k->is_syncing)

@@ -37,8 +37,6 @@ enum {
     KEEPER_SCRUB_PAUSE_MS = 3600000,     /* between two passes */
     KEEPER_SLOW_SYNC_MS = 1000,          /* worth a warning (D23) */
     KEEPER_DRAIN_MS = 5000,              /* at the end, for a full file system to get room */
-    KEEPER_SHEAVES_SPARE = 32,           /* empty ones that are kept for use … */
-    KEEPER_SHEAF_RECORDS_SPARE = 65536,  /* … unless they are larger than this */
     KEEPER_EXIT = 70,                    /* EX_SOFTWARE */
 };
 

@@ -28,7 +28,9 @@ enum {
     SMALL_BODY = 1024,
     WATERMARK = 256000000, /* bytes, as in WATERMARK_SETTING */
     OFFERED = 1 << 30,     /* bytes to readers that do not read, and to a queue that nobody reads */
-    KEPT = 20000,          /* messages of SMALL_BODY in a queue with a limit */
+    WAITING = 300000,      /* messages of TINY_BODY: fewer than make a queue go cold */
+    TINY_BODY = 16,
+    KEPT = 20000, /* messages of SMALL_BODY in a queue with a limit */
     READERS = 100,
     READER_BUFFER = 65536, /* of the reader's kernel, so that not all of it is swallowed there */
     QUIET_MS = 3000,       /* a broker that takes nothing for so long does not want more */
@@ -294,6 +296,29 @@ static void measure_speakers(struct trial *t)
     measure_crowd(t, speak);
 }
 
+/* Messages that wait in memory, of whose bytes the broker has to keep a key, two bytes of properties and the body. */
+static void measure_waiting(struct trial *t)
+{
+    static const char queue[] = "bench.waiting";
+    struct link l;
+    warm_up(t);
+    link_init(&l, &t->to);
+    link_declare(&l, queue, false, 0);
+    before(t);
+    for (unsigned i = 0; i < WAITING; i++) {
+        put_body(&l, queue, TINY_BODY);
+        if (i % PIPELINE == 0)
+            link_flush(&l);
+    }
+    link_call(&l, 1,
+              &(struct queue_declare){.id = METHOD_queue_declare, .queue = bytes_of_string(queue), .passive = true},
+              METHOD_queue_declare_ok);
+    after(t, WAITING);
+    snprintf(t->note, sizeof t->note, "%zu of them its own", strlen(queue) + 2 + TINY_BODY);
+    delete_queue(t, queue);
+    link_fini(&l);
+}
+
 /* Publishes until the broker has taken so many bytes, or takes nothing for QUIET_MS. */
 static uint64_t offer(struct link *l, const char *queue, uint64_t bytes)
 {
@@ -461,6 +486,10 @@ static struct trial trials[] = {
      .bound = {.most = 1.5 * (1 << 10)}},
     {.name = "big-held", .what = "16 MiB body in a queue", .run = measure_big_held, .bound = {.most = 2.0 * BIG_BODY}},
     {.name = "big-fetched", .what = "16 MiB body, fetched", .run = measure_big_fetched, .bound = {.most = 8 << 20}},
+    {.name = "waiting",
+     .what = "16-byte message that waits in memory",
+     .run = measure_waiting,
+     .bound = {.most = 64 + 13 + 2 + TINY_BODY}},
     {.name = "backlog",
      .what = "publisher without consumer",
      .run = measure_backlog,

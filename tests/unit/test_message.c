@@ -134,6 +134,22 @@ TEST(a_message_like_another_has_a_body_of_its_own)
     free(body);
 }
 
+TEST(a_message_that_is_made_whole_is_like_one_that_is_filled)
+{
+    uint8_t *body = make_body(MESSAGE_INLINE_MAX);
+    for (unsigned i = 0; i < SIZES * WAYS; i++) {
+        size_t size = sizes[i / WAYS] > MESSAGE_INLINE_MAX ? 0 : sizes[i / WAYS];
+        struct message_spec spec = nth_spec(i % WAYS, 99);
+        struct message *m = message_create_whole(&spec, bytes_of(body, size));
+        assert_is_as_specified(m, &spec);
+        assert_has_body(m, size);
+        assert_int_equal(message_missing(m), 0);
+        assert_true(message_is_in_one_piece(m));
+        message_unref(m);
+    }
+    free(body);
+}
+
 TEST(every_reference_holds_it)
 {
     struct message_spec spec = nth_spec(0, 5);
@@ -160,6 +176,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_message_has_what_it_was_made_of),
         cmocka_unit_test(a_body_may_be_shared_and_outlives_whose_it_was),
         cmocka_unit_test(a_message_like_another_has_a_body_of_its_own),
+        cmocka_unit_test(a_message_that_is_made_whole_is_like_one_that_is_filled),
         cmocka_unit_test(every_reference_holds_it),
         cmocka_unit_test(an_ordinary_header_is_small),
     };

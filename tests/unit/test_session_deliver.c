@@ -326,6 +326,33 @@ TEST(what_is_settled_together_is_told_together)
     rig_destroy(r);
 }
 
+TEST(acks_in_a_row_are_told_together_up_to_one_that_is_unknown)
+{
+    static const uint64_t tags[] = {2, 1, 3, 7, 4};
+    uint8_t room[256];
+    struct rig *r = rig_open();
+    struct pen p = pen_over(room, sizeof room);
+    uint32_t number = consume(r, 1, "tag", false);
+    for (uint32_t i = 1; i <= 4; i++) {
+        rig_deliver(r, 0, number, i, rig_message(""));
+        rig_command(r, WINDOW);
+    }
+    for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
+        struct basic_ack ack = {.id = METHOD_basic_ack, .delivery_tag = tags[i]};
+        uint8_t *mark = frame_open(&p, FRAME_METHOD, 1);
+        method_encode(&p, &(union method){.basic_ack = ack});
+        frame_close(&p, mark);
+    }
+    rig_bytes(r, pen_written(&p));
+    expect_settled(r, 2, ACCEPTED);
+    expect_settled(r, 1, ACCEPTED);
+    expect_settled(r, 3, ACCEPTED);
+    assert_int_equal(r->settles, 1);
+    rig_carry_out(r, RESET);
+    rig_expect_no_command(r); /* the fourth was behind the exception */
+    rig_destroy(r);
+}
+
 TEST(recovered_deliveries_are_unknown)
 {
     struct rig *r = rig_open();
@@ -361,6 +388,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(prefetch_is_for_consumers_to_come_or_for_the_channel),
         cmocka_unit_test(tags_are_settled_in_order_and_as_asked),
         cmocka_unit_test(what_is_settled_together_is_told_together),
+        cmocka_unit_test(acks_in_a_row_are_told_together_up_to_one_that_is_unknown),
         cmocka_unit_test(recovered_deliveries_are_unknown),
     };
     return unit_main("amqp/session: deliveries", tests, argc, argv);

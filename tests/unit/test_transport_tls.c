@@ -235,6 +235,24 @@ TEST(small_pieces_share_a_record)
     tear_down(&p);
 }
 
+TEST(a_large_piece_is_a_record_of_its_own)
+{
+    static const int records[] = {12000, RECORD, 20000 - (RECORD - 10)};
+    struct pair p;
+    set_up(&p, 0);
+    struct iovec iov[] = {{.iov_base = out, .iov_len = 12000},
+                          {.iov_base = out + 12000, .iov_len = 10},
+                          {.iov_base = out + 12010, .iov_len = 20000}};
+    assert_int_equal(p.t->kind->writev(p.t, iov, 3), 32010);
+    size_t got = 0;
+    for (size_t i = 0; i < sizeof records / sizeof records[0]; i++) {
+        assert_int_equal(SSL_read(p.hands.client, in + got, ALL), records[i]);
+        got += (size_t)records[i];
+    }
+    assert_memory_equal(in, out, 32010);
+    tear_down(&p);
+}
+
 TEST(what_must_come_again_and_does_not_is_an_error)
 {
     struct pair p;
@@ -347,6 +365,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(half_a_record_is_waited_for),
         cmocka_unit_test(what_is_written_arrives_whatever_its_pieces),
         cmocka_unit_test(small_pieces_share_a_record),
+        cmocka_unit_test(a_large_piece_is_a_record_of_its_own),
         cmocka_unit_test(what_must_come_again_and_does_not_is_an_error),
         cmocka_unit_test(new_keys_do_not_break_what_is_under_way),
         cmocka_unit_test(an_orderly_end_is_told_from_one_that_was_cut),
