@@ -187,16 +187,18 @@ static bool in_range(const struct config_key *key, uint64_t n, const char *kind,
     return n >= key->min && n <= key->max;
 }
 
-/* A number of the key's range, or the word, which stands for a number beyond it. */
-static bool number_or_word(const struct config_key *key, const char *word, uint64_t meant, const char *text,
-                           struct config_value *value, char *expected, size_t size)
+/* A number of the key's range, or a word, which stands for a number beyond it. */
+static bool number_or_word(const struct config_key *key, const char *text, struct config_value *value, char *expected,
+                           size_t size)
 {
+    const bool is_limit = key->type == TYPE_LIMIT;
+    const char *word = is_limit ? "infinity" : "auto";
     char kind[32];
     snprintf(kind, sizeof kind, "%s or", word);
     bool is_word = strcasecmp(text, word) == 0, is_one = !is_word && integer_parse(text, &value->number);
     bool fits = in_range(key, is_one ? value->number : 0, kind, expected, size);
     if (is_word)
-        value->number = meant;
+        value->number = is_limit ? 0 : CONFIG_AUTO;
     return is_word || (is_one && fits);
 }
 
@@ -210,9 +212,8 @@ bool config_value_parse(const struct config_key *key, const char *text, struct c
         return in_range(key, value->number, "integer", expected, size) && is_one;
     }
     case TYPE_LIMIT:
-        return number_or_word(key, "infinity", 0, text, value, expected, size);
     case TYPE_THREADS:
-        return number_or_word(key, "auto", CONFIG_AUTO, text, value, expected, size);
+        return number_or_word(key, text, value, expected, size);
     case TYPE_BOOLEAN:
         say(expected, size, "true or false");
         return boolean_parse(text, &value->number);

@@ -361,8 +361,11 @@ int perf_options_read(struct perf_options *o, int argc, char **argv)
     if (verdict == PERF_OPTIONS_OK && o->uri.host == NULL && !read_uri(o, "amqp://"))
         verdict = PERF_OPTIONS_WRONG;
     if (verdict == PERF_OPTIONS_OK && o->backlog == UINT64_MAX) {
-        size_t by_bytes = PERF_BACKLOG_BYTES / (o->size + 1) + 1; // cppcheck-suppress knownConditionTrueFalse
-        o->backlog = o->consumers == 0 ? 0 : by_bytes < PERF_BACKLOG ? by_bytes : PERF_BACKLOG;
+        o->backlog = PERF_BACKLOG;
+        if (o->consumers == 0)
+            o->backlog = 0;
+        else if (o->size >= PERF_BACKLOG_BYTES / PERF_BACKLOG)
+            o->backlog = PERF_BACKLOG_BYTES / (o->size + 1) + 1;
     }
     if (verdict != PERF_OPTIONS_OK)
         perf_options_fini(o);

@@ -274,7 +274,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 
 void process_remove_folder(struct process *p)
 {
-    nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS); // NOLINT(concurrency-mt-unsafe): one thread
     running = NULL;
 }
 
@@ -303,7 +303,7 @@ static int add_one(const char *path, const struct stat *st, int kind, struct FTW
 uint64_t folder_bytes(const char *path)
 {
     walked = 0;
-    nftw(path, add_one, 16, FTW_PHYS);
+    nftw(path, add_one, 16, FTW_PHYS); // NOLINT(concurrency-mt-unsafe): one thread
     return walked;
 }
 

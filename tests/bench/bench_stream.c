@@ -21,11 +21,11 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
-#include "codec/properties.h"
-#include "codec/table.h"
 #include "broker/perf/die.h"
 #include "broker/perf/link.h"
 #include "broker/perf/process.h"
+#include "codec/properties.h"
+#include "codec/table.h"
 
 enum {
     MESSAGES_MAX = 100000000,
