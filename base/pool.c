@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/check.h"
 
 /* AddressSanitizer is to see each block come and go. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -17,6 +18,9 @@
 #endif
 #ifndef IS_KEPT
 #define IS_KEPT 1
+#else
+/* Of the sanitizer, whose header not every compiler has. */
+size_t __sanitizer_get_allocated_size(const volatile void *at); // NOLINT(bugprone-reserved-identifier,cert-dcl37-c)
 #endif
 
 /* Sizes: by STEP up to FINE_MAX, always half a step more, which is what malloc() has to give away; then PER_DOUBLING to
@@ -144,8 +148,20 @@ void *pool_alloc(size_t size)
     return b;
 }
 
+/* A size that is not the one asked for would put the block among those of another size: only here can that be seen. */
+static inline void check_size(const void *at, size_t size)
+{
+#if !IS_KEPT
+    CHECK(at == NULL || __sanitizer_get_allocated_size(at) == (size > 0 ? size : 1));
+#else
+    (void)at;
+    (void)size;
+#endif
+}
+
 void pool_free(void *at, size_t size)
 {
+    check_size(at, size);
     if (!IS_KEPT || size > POOL_BLOCK_MAX || at == NULL) {
         free(at);
         return;
