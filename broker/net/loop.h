@@ -22,7 +22,7 @@ struct loop;
 enum {
     LOOPS_MAX = 64,
     LOOP_BATCHES_MAX = 64, /* under way to the hub before the loop waits for it */
-    LOOP_LOOK_MS = 10,     /* while there is something to read sockets are not looked at more often */
+    LOOP_LOOK_MS = 2,      /* while there is something to read sockets are not looked at more often */
     LOOP_ROUNDS = 4,       /* of hub and sessions before sockets are looked at again; without threads */
     LOOP_MAILS_SPARE = 16, /* empty mails that are kept for use */
     LOOP_GRACE_MS = 3000,  /* for clients to answer when the broker stops; then their sockets are closed */
