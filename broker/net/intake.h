@@ -15,7 +15,9 @@
 
 #include "base/bytes.h"
 
-enum { SCRATCH_BYTES = 256 * 1024, INTAKE_BYTES_MIN = 4096 };
+/* What one read brings is worked through, delivered and written before the next: input, messages and output of a turn
+ * should fit the second-level cache of a core together. */
+enum { SCRATCH_BYTES = 96 * 1024, INTAKE_BYTES_MIN = 4096 };
 
 struct intake {
     uint8_t *at; /* owned: NULL while there is nothing */
