@@ -74,7 +74,7 @@ static void answer(struct feeder *f, struct event *events, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct event *e = &events[i];
         CHECK(e->what != FAILED && e->what != REFUSED);
-        f->confirmed += e->what == CONFIRMED;
+        f->confirmed += e->what == CONFIRMED ? 1 + (uint64_t)e->confirmed.more : 0;
         if (e->what == DELIVERED) {
             f->delivered++;
             window += message_window_cost(e->delivered.msg);
