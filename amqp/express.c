@@ -61,7 +61,8 @@ static inline uint32_t load_u32(const uint8_t *at)
 }
 
 /* Cuts a frame off the front of in, if it is whole, of that type and on that channel; else in is as it was. */
-static inline bool cut(struct bytes *in, uint8_t type, uint16_t channel, uint32_t payload_max, struct bytes *payload)
+static inline bool cut_frame(struct bytes *in, uint8_t type, uint16_t channel, uint32_t payload_max,
+                             struct bytes *payload)
 {
     if (in->len < FRAME_OVERHEAD)
         return false;
@@ -107,12 +108,12 @@ static bool find(const struct session *s, const struct channel *c, struct bytes 
 {
     struct bytes rest = in, method, header;
     f->body = (struct bytes){0};
-    if (!cut(&rest, FRAME_METHOD, c->number, payload_max, &method) ||
-        !cut(&rest, FRAME_HEADER, c->number, payload_max, &header) || header.len <= HEADER_FIXED ||
+    if (!cut_frame(&rest, FRAME_METHOD, c->number, payload_max, &method) ||
+        !cut_frame(&rest, FRAME_HEADER, c->number, payload_max, &header) || header.len <= HEADER_FIXED ||
         load_u32(header.at) != HEADER_CLASS)
         return false;
     uint64_t size = load_u64(header.at + HEADER_FIXED - sizeof size);
-    if (size > size_max || (size > 0 && !cut(&rest, FRAME_BODY, c->number, payload_max, &f->body)) ||
+    if (size > size_max || (size > 0 && !cut_frame(&rest, FRAME_BODY, c->number, payload_max, &f->body)) ||
         f->body.len != size)
         return false;
     f->spec.properties = bytes_of(header.at + HEADER_FIXED, header.len - HEADER_FIXED);
@@ -212,7 +213,7 @@ static size_t take_acks(struct session *s, struct channel *c, struct bytes in, u
     struct error *e = NULL;
     size_t done = 0;
     settle_begin(&by, s, c, ACCEPTED);
-    while (e == NULL && cut(&rest, FRAME_METHOD, c->number, payload_max, &payload) && payload.len == ACK_SIZE &&
+    while (e == NULL && cut_frame(&rest, FRAME_METHOD, c->number, payload_max, &payload) && payload.len == ACK_SIZE &&
            load_u32(payload.at) == METHOD_basic_ack) {
         bool multiple = (payload.at[ACK_SIZE - 1] & 1) != 0;
         done += FRAME_OVERHEAD + ACK_SIZE;

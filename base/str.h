@@ -25,7 +25,7 @@ static inline char *str_digits(char *to, unsigned digits, uint64_t n)
 static inline char *str_number(char *to, uint64_t n)
 {
     unsigned digits = 1;
-    for (uint64_t rest = n; rest > 9; rest /= 10)
+    for (uint64_t v = n; v > 9; v /= 10)
         digits++;
     return str_digits(to, digits, n);
 }

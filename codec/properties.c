@@ -19,6 +19,7 @@ static inline void pen_table(struct pen *p, struct bytes b)
     pen_longstr(p, b);
 }
 
+// NOLINTNEXTLINE(readability-function-size): two statements a property, from the table
 bool properties_decode(struct bytes b, struct properties *out)
 {
     struct cursor c = cursor_over(b);

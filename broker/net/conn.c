@@ -85,10 +85,10 @@ static void conn_read_bulk(struct conn *c, uint8_t *scratch, uint64_t now_ms)
         conn_note_read(c, n);
         if (n <= 0)
             return;
-        size_t got = (size_t)n < room ? (size_t)n : room;
-        session_got(c->session, got, now_ms);
-        if ((size_t)n > got)
-            conn_feed(c, bytes_of(scratch, (size_t)n - got), now_ms);
+        size_t behind = (size_t)n > room ? (size_t)n - room : 0;
+        session_got(c->session, (size_t)n - behind, now_ms);
+        if (behind > 0)
+            conn_feed(c, bytes_of(scratch, behind), now_ms);
         if ((size_t)n < room + CONN_READ_BEHIND)
             return;
         budget = budget > (size_t)n ? budget - (size_t)n : 0;

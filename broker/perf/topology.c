@@ -116,7 +116,7 @@ void topology_declare(const struct topology *t, struct link *l)
         bind_to(t, l, i, t->keys[i < t->keys_count ? i : 0]);
     for (uint64_t i = 0; i < t->o->bindings; i++) {
         topology_other_key(t, i, key);
-        bind_to(t, l, (unsigned)(i % t->queues_count), key);
+        bind_to(t, l, t->queues_count > 0 ? (unsigned)(i % t->queues_count) : 0, key);
     }
     sync_with(l);
 }

@@ -121,7 +121,7 @@ struct message *message_create_with_body(const struct message_spec *spec, struct
     return create(spec, body_of->body_size, message_ref(body_of));
 }
 
-static uint32_t inline_size(const struct message *m)
+static uint32_t bytes_inline(const struct message *m)
 {
     const struct message_rare *r = message_rare(m);
     if (r == NULL)
@@ -153,7 +153,7 @@ static struct message_chunk *chunk_for_more(struct message *m)
 
 uint8_t *message_room(struct message *m, size_t *n)
 {
-    uint32_t filled = m->body_size - m->missing, is_inline = inline_size(m);
+    uint32_t filled = m->body_size - m->missing, is_inline = bytes_inline(m);
     CHECK(m->missing > 0);
     if (filled < is_inline) {
         *n = is_inline - filled;
@@ -166,7 +166,7 @@ uint8_t *message_room(struct message *m, size_t *n)
 
 void message_grew(struct message *m, size_t n)
 {
-    uint32_t filled = m->body_size - m->missing, is_inline = inline_size(m);
+    uint32_t filled = m->body_size - m->missing, is_inline = bytes_inline(m);
     if (filled < is_inline) {
         CHECK(n <= is_inline - filled);
     } else if (n > 0) {
@@ -193,7 +193,7 @@ void message_fill(struct message *m, struct bytes b)
 static void destroy_rare(struct message *m)
 {
     struct message_rare *r = rare_of(m);
-    size_t size = size_with(true, message_names_size(m), inline_size(m));
+    size_t size = size_with(true, message_names_size(m), bytes_inline(m));
     for (struct message_chunk *c = r->more, *next; c != NULL; c = next) {
         next = c->next;
         pool_free(c, sizeof *c + c->size);
@@ -231,7 +231,7 @@ struct bytes body_walk_next(struct body_walk *w)
 {
     if (!w->inline_done) {
         w->inline_done = true;
-        return bytes_of(inline_body(w->m), inline_size(w->m));
+        return bytes_of(inline_body(w->m), bytes_inline(w->m));
     }
     const struct message_chunk *c = w->chunk;
     if (c == NULL)
