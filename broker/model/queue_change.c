@@ -24,8 +24,8 @@ void queue_set_options(const struct broker *b, struct queue *q, const struct que
     memcpy(&all, options, sizeof all);
     complete(b, &all);
     free(q->own_options);
-    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): what differs in padding is
-    // copied
+    /* What differs in padding alone is copied, which does no harm. */
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c)
     bool is_as_declared = memcmp(&all, q->spec->options, sizeof all) == 0;
     q->own_options = is_as_declared ? NULL : alloc_copy(&all, sizeof all);
     q->options = is_as_declared ? q->spec->options : q->own_options;
