@@ -200,6 +200,7 @@ static struct request *create(struct admin *a, struct evhttp_request *http)
     struct request *r = alloc_zeroed(sizeof *r);
     r->admin = a;
     r->http = http;
+    r->entrance = ENTRANCE_CONTROL;
     r->method = evhttp_request_get_command(http);
     if (r->method == EVHTTP_REQ_HEAD)
         r->method = EVHTTP_REQ_GET;

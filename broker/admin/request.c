@@ -18,6 +18,7 @@
 #include "broker/admin/note.h"
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
+#include "broker/admin/visitor.h"
 #include "broker/port/move.h"
 
 /* ---- What was asked. */
@@ -161,6 +162,7 @@ void request_destroy(struct request *r)
     json_decref(r->warnings);
     move_destroy(r->move);
     definitions_writer_destroy(r->writer);
+    visitor_destroy(r->visitor);
     json_wipe(json_object_get(r->body, "password")); /* what is secret does not stay in memory */
     json_decref(r->body);
     request_forget_text(r);
@@ -282,6 +284,8 @@ static struct command *request_ask(struct request *r, enum verb verb, answer_fn 
 
 void request_alter(struct request *r, struct changes *c, answer_fn *then)
 {
+    if (r->visitor != NULL)
+        c->user = str_copy(r->visitor->name);
     request_ask(r, ALTER, then)->changes = c;
 }
 

@@ -42,6 +42,13 @@ enum http_status {
     HTTP_STATUS_UNAVAILABLE = 503,
 };
 
+/* Which door a request came in by. */
+enum entrance {
+    ENTRANCE_CONTROL = 1 << 0,    /* the UNIX socket */
+    ENTRANCE_MANAGEMENT = 1 << 1, /* port 15672 */
+    ENTRANCE_METRICS = 1 << 2,    /* port 15692 */
+};
+
 struct definitions_writer;
 struct hub;
 struct listing;
@@ -49,6 +56,7 @@ struct move;
 struct request;
 struct route;
 struct ticker;
+struct visitor;
 typedef void request_fn(struct request *r);
 typedef void answer_fn(struct request *r, struct event *e); /* what the event owns is dropped after it */
 
@@ -57,6 +65,8 @@ struct request {
     struct evhttp_request *http; /* borrowed; NULL: its client has gone */
     uint32_t slot, generation;   /* whom events are for */
     enum evhttp_cmd_type method; /* HEAD is GET here */
+    enum entrance entrance;
+    struct visitor *visitor; /* owned: the user who asks; NULL: the machine's administrator (visitor.h) */
     struct evkeyvalq query;
     char *path;                               /* owned: decoded */
     struct bytes param[REQUEST_SEGMENTS_MAX]; /* views: what stands for {…} in the route's path, in order */
@@ -124,7 +134,7 @@ void request_set_header(struct request *r, const char *name, const char *value);
 
 /* ---- The model. */
 
-/* Takes the changes. */
+/* Takes the changes.  They are judged by the visitor's rights, if there is a visitor (port/change.h). */
 void request_alter(struct request *r, struct changes *c, answer_fn *then);
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then); /* takes it */
 void request_move(struct request *r, struct move *m, answer_fn *then);          /* takes it */

@@ -258,6 +258,12 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
     case PREFETCH:
         command_prefetch(b, c);
         return true;
+    case SAMPLE:
+        command_sample(b, c);
+        return true;
+    case REPORT:
+        command_report(b, c, o);
+        return true;
     case EXPEL:
         command_expel(b, c);
         return true;

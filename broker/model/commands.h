@@ -51,6 +51,8 @@ void command_rollback(struct broker *b, struct command *c, struct stream *s);
 void command_subscribe(struct broker *b, struct command *c, struct stream *s);
 void command_unsubscribe(struct broker *b, struct command *c, struct stream *s);
 void command_limit(struct broker *b, struct command *c, struct stream *s);
+void command_sample(struct broker *b, struct command *c);
+void command_report(struct broker *b, struct command *c, struct outlet *o); /* NULL: it has gone */
 void command_prefetch(struct broker *b, struct command *c);
 void command_credit(struct broker *b, struct command *c, struct stream *s);
 void command_get(struct broker *b, struct command *c, struct stream *s);

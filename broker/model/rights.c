@@ -102,6 +102,8 @@ static const struct need *needs_of(enum verb verb)
     case MOVE:
     case EXPEL:
     case PREFETCH:
+    case SAMPLE:
+    case REPORT:
     case LIMIT:
         return nothing;
     }

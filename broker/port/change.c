@@ -19,6 +19,7 @@ void changes_destroy(struct changes *c)
         free(c->at[i].text);
     }
     free(c->at);
+    free(c->user);
     free(c);
 }
 

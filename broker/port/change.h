@@ -45,6 +45,8 @@ struct change {
 struct changes {
     size_t n, capacity;
     struct change *at; /* owned, with what they own */
+    char *user;        /* owned: the user who asks, by whose rights exchanges, queues and bindings are judged, as if a
+                          client had declared them; NULL: the administrator of the machine, who may do everything */
     size_t failed;     /* the answer is FAILED: the index of the one that is wrong; n: none of them by itself */
 };
 

@@ -7,6 +7,7 @@
 #include "broker/port/load.h"
 #include "broker/port/message.h"
 #include "broker/port/move.h"
+#include "broker/port/sample.h"
 
 void command_drop(struct command *c)
 {
@@ -46,6 +47,12 @@ void command_drop(struct command *c)
         break;
     case MOVE:
         move_destroy(c->move);
+        break;
+    case SAMPLE:
+        samples_destroy(c->samples);
+        break;
+    case REPORT:
+        free(c->report);
         break;
     case PREFETCH:
         free(c->prefetch.spec);

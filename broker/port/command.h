@@ -18,6 +18,8 @@ struct inspection;
 struct load;
 struct message;
 struct move;
+struct report;
+struct samples;
 struct spec;
 struct tx;
 
@@ -29,6 +31,7 @@ enum verb {
     RESET,  /* a stream ends, or its poison is taken off: what it has out is requeued, its consumers go.  Answered. */
     ECHO,   /* nothing but an answer in its turn.  Answered. */
     WINDOW, /* the client's socket has taken so many bytes of deliveries (message_window_cost) */
+    REPORT, /* what it has read and written so far (port/sample.h), for listings.  Not answered. */
     PACE,   /* it has published what SLOWED let it, and waits to be let more.  Answered by SLOWED. */
     DECLARE_EXCHANGE, /* spec.  Answered. */
     DELETE_EXCHANGE,  /* spec: name, if_unused.  Answered. */
@@ -54,6 +57,7 @@ enum verb {
     /* From a desk (ids.h), which has no streams, and is never poisoned. */
     ALTER,    /* changes: all or none of them.  Answered: DONE with what became of each, FAILED if one is wrong. */
     INSPECT,  /* inspection: a page of a list.  Answered. */
+    SAMPLE,   /* samples: what has been counted since the last.  Answered. */
     MOVE,     /* move: a few messages from a queue to where it says.  Answered. */
     PREFETCH, /* spec: name of a connection, key the tag of a consumer; channel; limit.  Answered: messages is how many
                  consumers have it now. */
@@ -121,6 +125,8 @@ struct command {
         struct changes *changes;       /* ALTER: moves to the model, and back */
         struct inspection *inspection; /* INSPECT: likewise */
         struct move *move;             /* MOVE: likewise */
+        struct samples *samples;       /* SAMPLE: likewise */
+        struct report *report;         /* REPORT: moves to the model */
     };
 };
 

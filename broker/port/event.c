@@ -8,6 +8,7 @@ _Static_assert(sizeof(struct event) == 64, "an event fills a cache line");
 #include "broker/port/inspection.h"
 #include "broker/port/message.h"
 #include "broker/port/move.h"
+#include "broker/port/sample.h"
 
 void event_drop(struct event *e)
 {
@@ -19,6 +20,8 @@ void event_drop(struct event *e)
             inspection_destroy(e->done.inspection);
         else if (e->verb == MOVE)
             move_destroy(e->done.move);
+        else if (e->verb == SAMPLE)
+            samples_destroy(e->done.samples);
         else
             free(e->done.spec);
         break;

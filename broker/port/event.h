@@ -14,6 +14,7 @@ struct changes;
 struct inspection;
 struct message;
 struct move;
+struct samples;
 struct spec;
 
 enum happening {
@@ -77,6 +78,7 @@ struct event {
                 struct changes *changes;       /* owned: ALTER */
                 struct inspection *inspection; /* owned: INSPECT */
                 struct move *move;             /* owned: MOVE */
+                struct samples *samples;       /* owned: SAMPLE */
             };
             uint32_t messages, consumers;
             bool is_change;  /* DECLARE_…, DELETE_…, PURGE, (UN)BIND: something was made or taken away */

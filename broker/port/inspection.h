@@ -17,10 +17,18 @@ enum {
 };
 
 /* Rows have the columns of reference operations 6.2 that the model knows, by these names; text is S, numbers l, flags
- * t, tables F. */
+ * t, tables F.  VHOSTS, EXCHANGES, QUEUES, CONNECTIONS and CHANNELS have `statistics` F, too, once there was traffic:
+ * id (port/sample.h), and of the counters those that are not 0 by their names. */
 enum inspection_kind {
     INSPECT_TOTALS,            /* one row: queues exchanges bindings consumers connections channels messages_ready
-                                  messages_unacknowledged messages vhosts users */
+                                  messages_unacknowledged messages vhosts users; counted since the start:
+                                  connections_opened connections_closed channels_opened channels_closed queues_declared
+                                  queues_created queues_deleted, received received_confirm confirmed routed
+                                  unroutable_dropped unroutable_returned; publishers: channels that have published;
+                                  message_sizes A: how many bodies of at most 100, 1e3, 1e4, 1e5, 1e6, 1e7, 5e7, 1e8
+                                  bytes and of more, and message_bytes: their sum; classic, quorum, stream, each F:
+                                  counters of port/sample.h's names, and dead_lettered_expired _maxlen _rejected
+                                  _delivery_limit _confirmed */
     INSPECT_VHOSTS,            /* name, and its definition's arguments; messages messages_ready
                                   messages_unacknowledged; limits F */
     INSPECT_USERS,             /* name, and its definition's arguments */

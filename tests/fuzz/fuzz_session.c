@@ -446,6 +446,8 @@ static bool may_fail(enum verb verb)
     case MOVE:
     case EXPEL:
     case PREFETCH:
+    case SAMPLE:
+    case REPORT:
         break;
     }
     return false;
@@ -460,6 +462,8 @@ static void carry_out(struct run *r, struct command *c)
     case MOVE:
     case EXPEL:
     case PREFETCH:
+    case SAMPLE:
+    case REPORT:
         CHECK(c->verb == LOGIN); /* no session says that */
         break;
     case LOGIN:
