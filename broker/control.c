@@ -15,12 +15,13 @@
 #include "broker/host.h"
 #include "broker/import.h"
 #include "broker/net/server.h"
+#include "broker/web.h"
 
 struct control {
     const struct server *server;   /* borrowed */
     const struct config *config;   /* borrowed */
     struct admin *admin;           /* owned */
-    char *path, *node;             /* owned */
+    char *path, *node, *addresses; /* owned */
     struct credential *credential; /* owned */
 };
 
@@ -60,35 +61,24 @@ static char *path_of(const struct config *c)
     return str_format("%s/control.sock", config_text(c, KEY_DATA_DIR));
 }
 
-struct control *control_start(const struct config *c, struct server *s, uint64_t memory_limit, uint64_t disk_limit,
-                              char **error)
+static struct admin_config admin_config_of(struct control *k, const struct control_config *cc)
 {
-    char *path = path_of(c);
-    *error = NULL;
-    if (path == NULL)
-        return NULL;
-    struct control *k = alloc_zeroed(sizeof *k);
-    k->config = c;
-    k->server = s;
-    k->path = path;
-    k->node = host_node_name();
-    k->credential = import_credential(c, error);
-    if (k->credential == NULL) {
-        control_destroy(k);
-        return NULL;
-    }
-    const struct admin_config ac = {
-        .socket = path,
+    const struct config *c = cc->config;
+    return (struct admin_config){
+        .socket = k->path,
+        .doors = cc->web->doors,
+        .n_doors = cc->web->n_doors,
+        .login = cc->login,
         .node = k->node,
         .cluster_name = config_text(c, KEY_CLUSTER_NAME),
         .product_version = PACKAGE_VERSION,
         .version = config_text(c, KEY_VERSION),
         .data_dir = config_text(c, KEY_DATA_DIR),
-        .listeners = server_addresses(s),
+        .listeners = k->addresses,
         .hashing_algorithm = config_text(c, KEY_PASSWORD_HASHING_MODULE),
         .credential = k->credential,
-        .memory_limit = memory_limit,
-        .disk_limit = disk_limit,
+        .memory_limit = cc->memory_limit,
+        .disk_limit = cc->disk_limit,
         .print_environment = print_environment,
         .reload = ask_to_reload,
         .rotate_logs = ask_to_reload,
@@ -96,18 +86,50 @@ struct control *control_start(const struct config *c, struct server *s, uint64_t
         .certificate_expiry = certificate_expiry,
         .arg = k,
     };
-    k->admin = admin_create(&ac, error);
-    if (k->admin != NULL) {
-        admin_start(k->admin, server_seat(s, admin_lane(k->admin), end_admin, k->admin), server_hub(s));
-        return k;
-    }
-    if (config_text(c, KEY_CONTROL_SOCKET) == NULL) {
+}
+
+/* A control socket that cannot be had is an error only if somebody has named it; without one, NULL is the answer only
+ * if there are no other doors. */
+static struct admin *create_admin(struct control *k, const struct control_config *cc, char **error)
+{
+    struct admin_config ac = admin_config_of(k, cc);
+    struct admin *a = ac.socket != NULL ? admin_create(&ac, error) : NULL;
+    if (a == NULL && *error != NULL && config_text(cc->config, KEY_CONTROL_SOCKET) == NULL) {
         log_warning("main", "%s: the broker goes on without", *error);
         free(*error);
         *error = NULL;
     }
+    ac.socket = NULL;
+    return a == NULL && *error == NULL && ac.n_doors > 0 ? admin_create(&ac, error) : a;
+}
+
+struct control *control_start(const struct control_config *cc, char **error)
+{
+    struct server *s = cc->server;
+    *error = NULL;
+    if (!web_listen(cc->web, error))
+        return NULL;
+    struct control *k = alloc_zeroed(sizeof *k);
+    k->config = cc->config;
+    k->server = s;
+    k->path = path_of(cc->config);
+    k->node = host_node_name();
+    k->addresses = *cc->web->addresses != '\0' ? str_format("%s, %s", server_addresses(s), cc->web->addresses)
+                                               : str_copy(bytes_of_string(server_addresses(s)));
+    k->credential = import_credential(cc->config, error);
+    if (k->credential != NULL)
+        k->admin = create_admin(k, cc, error);
+    if (k->admin != NULL) {
+        admin_start(k->admin, server_seat(s, admin_lane(k->admin), end_admin, k->admin), server_hub(s));
+        return k;
+    }
     control_destroy(k);
     return NULL;
+}
+
+const char *control_addresses(const struct control *k)
+{
+    return k->addresses;
 }
 
 void control_destroy(struct control *k)
@@ -118,5 +140,6 @@ void control_destroy(struct control *k)
     credential_destroy(k->credential);
     free(k->path);
     free(k->node);
+    free(k->addresses);
     free(k);
 }

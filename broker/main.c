@@ -27,6 +27,7 @@
 #include "broker/recovery.h"
 #include "broker/store/backup_desk.h"
 #include "broker/store/keeper.h"
+#include "broker/web.h"
 
 /* ---- The configuration. */
 
@@ -55,6 +56,7 @@ static void log_warnings(const struct config *c)
 /* What the server borrows from the configuration, in the shapes that it wants. */
 struct wiring {
     struct listeners listeners;
+    struct web web;
     struct tls *tls;              /* owned, until the server has it */
     struct bytes *loopback_users; /* owned; the names are borrowed */
     unsigned n_loopback_users;
@@ -80,11 +82,13 @@ static void on_loopback_user(void *arg, const char *name, const char *value, uin
 
 /* Where to listen, and the certificates for it, whose key perhaps only root may read; false: it has said what is wrong
  * with them. */
-static bool open_listeners(const struct config *c, struct listeners *l, struct tls **tls)
+static bool open_listeners(const struct config *c, struct listeners *l, struct tls **tls, struct web *web)
 {
     char *error = NULL;
     *tls = NULL;
     bool is_open = listeners_init(l, c, &error) && listeners_open_tls(l, tls, &error);
+    web_init(web, c, &l->tls);
+    is_open = is_open && web_open_tls(web, &error);
     if (!is_open)
         fprintf(stderr, "millraced: %s\n", error);
     free(error);
@@ -96,8 +100,10 @@ static int check_files(const struct config *c)
 {
     struct listeners l;
     struct tls *tls;
-    int status = open_listeners(c, &l, &tls) ? EX_OK : EX_CONFIG;
+    struct web web;
+    int status = open_listeners(c, &l, &tls, &web) ? EX_OK : EX_CONFIG;
     tls_unref(tls);
+    web_fini(&web);
     listeners_fini(&l);
     return status;
 }
@@ -119,6 +125,7 @@ static unsigned mechanisms_of(const struct config *c)
 static void unwire(struct wiring *w)
 {
     tls_unref(w->tls);
+    web_fini(&w->web);
     listeners_fini(&w->listeners);
     free(w->loopback_users);
     throttle_destroy(w->login.throttle);
@@ -128,7 +135,7 @@ static void unwire(struct wiring *w)
 static bool wire(struct wiring *w, const struct config *c)
 {
     *w = (struct wiring){0};
-    if (!open_listeners(c, &w->listeners, &w->tls))
+    if (!open_listeners(c, &w->listeners, &w->tls, &w->web))
         return false;
     listeners_warn(&w->listeners, c);
     config_each(c, KEY_LOOPBACK_USERS, on_loopback_user, w);
@@ -311,11 +318,17 @@ static int open_audit(const struct config *c)
 }
 
 /* Until it is told to stop; the exit status. */
-static int run(const struct config *c, uint64_t memory_limit, struct server *s, struct keeper *k)
+static int run(const struct config *c, struct wiring *w, uint64_t memory_limit, struct server *s, struct keeper *k)
 {
     bool has_disk_limit;
     char *error;
-    struct control *control = control_start(c, s, memory_limit, disk_limit(c, &has_disk_limit), &error);
+    const struct control_config cc = {.config = c,
+                                      .server = s,
+                                      .web = &w->web,
+                                      .login = &w->login,
+                                      .memory_limit = memory_limit,
+                                      .disk_limit = disk_limit(c, &has_disk_limit)};
+    struct control *control = control_start(&cc, &error);
     if (error != NULL) {
         fprintf(stderr, "millraced: %s\n", error);
         free(error);
@@ -325,7 +338,8 @@ static int run(const struct config *c, uint64_t memory_limit, struct server *s, 
         .durable = on_durable, .loaded = on_loaded, .disk_alarm = on_disk_alarm, .arg = server_hub(s)};
     keeper_start(k, &ear);
     log_info("main", "Server startup complete; 0 plugins started.");
-    printf("millrace " PACKAGE_VERSION " ready: %s\n", server_addresses(s));
+    printf("millrace " PACKAGE_VERSION " ready: %s\n",
+           control != NULL ? control_addresses(control) : server_addresses(s));
     fflush(stdout);
     bool has_ended = server_run(s);
     int status = keeper_stop(k) ? EX_OK : EX_IOERR;
@@ -356,7 +370,7 @@ static int serve_on(const struct config *c, struct wiring *w, struct server_sock
     if (s == NULL)
         fprintf(stderr, "millraced: %s\n", error);
     else
-        status = run(c, memory_limit, s, k);
+        status = run(c, w, memory_limit, s, k);
     server_destroy(s);
     free(error);
     return status;
@@ -400,13 +414,17 @@ static int serve_data(struct config *c, struct wiring *w, struct server_sockets 
 }
 
 /* All that root is needed for; then becomes who it shall be, and claims the data.  0, or the exit status. */
-static int settle_in(const struct config *c, const struct identity *id, const struct server_config *sc,
+static int settle_in(const struct config *c, const struct identity *id, const struct server_config *sc, struct web *web,
                      struct server_sockets **sockets)
 {
     const char *dir = config_text(c, KEY_DATA_DIR);
     char *error = NULL;
     int status = EX_UNAVAILABLE;
     *sockets = server_bind(sc, &error);
+    if (*sockets != NULL && !web_bind(web, &error)) {
+        server_unbind(*sockets);
+        *sockets = NULL;
+    }
     if (*sockets != NULL) {
         status = id->is_other ? host_make_dir_for(dir, id->uid, id->gid) : 0;
         if (status == 0 && !harden_drop(id, &error))
@@ -431,7 +449,7 @@ static int serve_as(struct config *c, const struct identity *id)
         return EX_CONFIG;
     }
     const struct server_config sc = server_config_of(c, &w, NULL);
-    int status = settle_in(c, id, &sc, &sockets);
+    int status = settle_in(c, id, &sc, &w.web, &sockets);
     if (status == 0) {
         if (id->is_other)
             log_info("main", "runs as user '%s' (%u), group id %u", id->name, (unsigned)id->uid, (unsigned)id->gid);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
@@ -28,6 +29,7 @@
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
 #include "broker/net/hub.h"
+#include "broker/net/tls.h"
 
 enum { BACKLOG = 1024, OWNER_ONLY = 0600, FAREWELL_MS = 1000 };
 
@@ -84,15 +86,21 @@ static int listen_at(const char *path, char **error)
  * or when one ends; but what it has freed has no callbacks any more, and a reference keeps it there to be looked at. */
 static struct bufferevent *on_connection(struct event_base *base, void *arg)
 {
-    struct admin *a = arg;
-    struct bufferevent *connection = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    struct entry *entry = arg;
+    struct admin *a = entry->admin;
+    struct bufferevent *connection;
+    if (entry->tls != NULL)
+        connection = bufferevent_openssl_socket_new(base, -1, tls_open(entry->tls, -1), BUFFEREVENT_SSL_ACCEPTING,
+                                                    BEV_OPT_CLOSE_ON_FREE);
+    else
+        connection = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     CHECK(connection != NULL);
     if (a->n_connections == ADMIN_CONNECTIONS_MAX)
         return connection; /* it was on its way already */
     bufferevent_incref(connection);
     a->connections[a->n_connections++] = connection;
-    if (a->n_connections == ADMIN_CONNECTIONS_MAX)
-        evconnlistener_disable(a->listener); /* the others wait in the backlog */
+    for (unsigned i = 0; a->n_connections == ADMIN_CONNECTIONS_MAX && i < a->n_entries; i++)
+        evconnlistener_disable(a->entries[i].listener); /* the others wait in the backlog */
     return connection;
 }
 
@@ -115,30 +123,51 @@ static void admin_sweep(struct admin *a)
             i++;
         }
     }
-    if (was_full && a->n_connections < ADMIN_CONNECTIONS_MAX)
-        evconnlistener_enable(a->listener);
+    for (unsigned i = 0; was_full && a->n_connections < ADMIN_CONNECTIONS_MAX && i < a->n_entries; i++)
+        evconnlistener_enable(a->entries[i].listener);
 }
 
 static void on_request(struct evhttp_request *http, void *arg)
 {
-    arrival_begin(arg, http);
+    const struct entry *entry = arg;
+    arrival_begin(entry->admin, entry->entrance, http);
 }
 
-static void create_http(struct admin *a, int fd)
+static void open_entry(struct entry *e)
 {
     const int methods = EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
                         EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH;
-    a->http = evhttp_new(a->base);
-    CHECK(a->http != NULL);
-    evhttp_set_allowed_methods(a->http, (ev_uint16_t)methods);
-    evhttp_set_default_content_type(a->http, NULL);
-    evhttp_set_max_headers_size(a->http, ADMIN_HEADER_BYTES_MAX);
-    evhttp_set_max_body_size(a->http, ADMIN_BODY_BYTES_MAX);
-    evhttp_set_timeout(a->http, ADMIN_TIMEOUT_S);
-    evhttp_set_bevcb(a->http, on_connection, a);
-    evhttp_set_gencb(a->http, on_request, a);
-    a->listener = evconnlistener_new(a->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-    CHECK(a->listener != NULL && evhttp_bind_listener(a->http, a->listener) != NULL);
+    e->http = evhttp_new(e->admin->base);
+    CHECK(e->http != NULL);
+    evhttp_set_allowed_methods(e->http, (ev_uint16_t)methods);
+    evhttp_set_default_content_type(e->http, NULL);
+    evhttp_set_max_headers_size(e->http, ADMIN_HEADER_BYTES_MAX);
+    evhttp_set_max_body_size(e->http, ADMIN_BODY_BYTES_MAX);
+    evhttp_set_timeout(e->http, ADMIN_TIMEOUT_S);
+    evhttp_set_bevcb(e->http, on_connection, e);
+    evhttp_set_gencb(e->http, on_request, e);
+    CHECK(evhttp_bind_listener(e->http, e->listener) != NULL);
+}
+
+static void add_entry(struct admin *a, enum entrance entrance, int fd, struct tls *tls)
+{
+    struct entry *e = &a->entries[a->n_entries++];
+    *e = (struct entry){.admin = a, .entrance = entrance, .tls = tls != NULL ? tls_ref(tls) : NULL};
+    e->listener = evconnlistener_new(a->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    CHECK(e->listener != NULL);
+    open_entry(e);
+}
+
+static void create_entries(struct admin *a, int control)
+{
+    a->entries = alloc_zeroed((a->config.n_doors + 1) * sizeof *a->entries);
+    if (control >= 0)
+        add_entry(a, ENTRANCE_CONTROL, control, NULL);
+    for (unsigned i = 0; i < a->config.n_doors; i++) {
+        struct admin_door *d = &a->config.doors[i];
+        add_entry(a, d->entrance, d->fd, d->tls);
+        d->fd = -1;
+    }
 }
 
 /* ---- The hub. */
@@ -228,8 +257,8 @@ static void *admin_run(void *arg)
 
 struct admin *admin_create(const struct admin_config *config, char **error)
 {
-    int fd = listen_at(config->socket, error);
-    if (fd < 0)
+    int fd = config->socket != NULL ? listen_at(config->socket, error) : -1;
+    if (fd < 0 && config->socket != NULL)
         return NULL;
     struct admin *a = alloc_zeroed(sizeof *a);
     a->config = *config;
@@ -244,9 +273,9 @@ struct admin *admin_create(const struct admin_config *config, char **error)
     slots_init(&a->requests);
     list_init(&a->turns);
     a->started_ms = clock_ms();
-    a->has_socket = true;
+    a->has_socket = config->socket != NULL;
     shape_load(a->templates);
-    create_http(a, fd);
+    create_entries(a, fd);
     a->watch = ticker_watch(a->base, a->lane.wake_fd, on_lane, a);
     return a;
 }
@@ -267,7 +296,8 @@ void admin_start(struct admin *a, struct lane *to, const struct hub *hub)
     pthread_setname_np(a->thread, "admin");
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     a->has_thread = true;
-    log_info("admin", "started control socket %s", a->config.socket);
+    if (a->has_socket)
+        log_info("admin", "started control socket %s", a->config.socket);
 }
 
 void admin_stop(struct admin *a)
@@ -279,8 +309,9 @@ void admin_stop(struct admin *a)
     lane_post(&a->lane, stop);
     pthread_join(a->thread, NULL);
     a->has_thread = false;
+    if (a->has_socket)
+        unlink(a->config.socket);
     a->has_socket = false;
-    unlink(a->config.socket);
 }
 
 void admin_destroy(struct admin *a)
@@ -295,7 +326,11 @@ void admin_destroy(struct admin *a)
     ticker_destroy(a->watch);
     for (unsigned i = 0; i < TEMPLATES; i++)
         json_decref(a->templates[i]);
-    evhttp_free(a->http);
+    for (unsigned i = 0; i < a->n_entries; i++) {
+        evhttp_free(a->entries[i].http);
+        tls_unref(a->entries[i].tls);
+    }
+    free(a->entries);
     for (unsigned i = 0; i < a->n_connections; i++)
         bufferevent_decref(a->connections[i]);
     event_base_free(a->base);

@@ -1,6 +1,7 @@
 /* The administration: RabbitMQ's HTTP API (reference operations 1), as a client of the hub, on a thread of its own.
  *
- * It listens on a UNIX socket, whose file permissions are the guard: whoever can open it is an administrator.  A
+ * It has three kinds of doors (docs/adr/0017): a UNIX socket, whose file permissions are the guard, so that whoever can
+ * open it is an administrator; the management's ports, for users with a password; and those for metrics alone.  A
  * request becomes commands from a desk (port/ids.h), whose answers come back to this thread's lane; the model is never
  * touched from here.  api.h says what there is, request.h how a request goes on its way.
  */
@@ -12,9 +13,12 @@
 #include <stdio.h>
 
 #include "base/lane.h"
+#include "broker/net/address.h"
 
 struct credential;
 struct hub;
+struct login_rules;
+struct tls;
 
 enum {
     ADMIN_CONNECTIONS_MAX = 256,
@@ -24,14 +28,33 @@ enum {
     ADMIN_TIMEOUT_S = 60,        /* for the next byte of a request, or until an answer's next byte is taken */
 };
 
+/* Which door a request came in by. */
+enum entrance {
+    ENTRANCE_CONTROL = 1 << 0,    /* the UNIX socket */
+    ENTRANCE_MANAGEMENT = 1 << 1, /* port 15672 */
+    ENTRANCE_METRICS = 1 << 2,    /* port 15692 */
+};
+
+/* A port that is listened at. */
+struct admin_door {
+    enum entrance entrance;
+    int fd;                 /* owned, until an administration takes it: -1 then */
+    struct tls *tls;        /* borrowed, for HTTPS; NULL: plain */
+    struct address address; /* where that is */
+    const void *site;       /* its owner's */
+};
+
 /* What the rest of the program gives; all borrowed, and outlives the administration.  Functions are called on its
  * thread; NULL: there is no such thing. */
 struct admin_config {
-    const char *socket; /* path */
+    const char *socket;       /* path; NULL: there is none */
+    struct admin_door *doors; /* their sockets are taken over */
+    unsigned n_doors;
+    struct login_rules *login; /* for whoever comes by them */
     const char *node, *cluster_name;
     const char *product_version, *version; /* ours, and whose behaviour it is */
     const char *data_dir;
-    const char *listeners; /* "amqp 127.0.0.1:5672, unix:/run/a.sock, amqps [::1]:5671", as server_addresses() says */
+    const char *listeners; /* "amqp 127.0.0.1:5672, unix:/run/a.sock, amqps [::1]:5671, http 127.0.0.1:15672" */
     const char *hashing_algorithm;
     struct credential *credential;                  /* what passwords must be like; this thread's alone */
     uint64_t memory_limit, disk_limit;              /* that raise the alarms */
@@ -46,7 +69,7 @@ struct admin_config {
 struct admin;
 
 /* Listens: the socket is there, with mode 0600, and nobody is served yet.  One that nobody listens on any more is
- * replaced.  NULL: *error says why, and the caller frees it. */
+ * replaced.  NULL: the socket cannot be had, *error says why, and the caller frees it; the doors were not taken. */
 struct admin *admin_create(const struct admin_config *config, char **error);
 
 /* Where answers for it are to be posted (server_seat()). */

@@ -13,9 +13,11 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
+#include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/request.h"
 #include "broker/admin/state.h"
+#include "broker/admin/visitor.h"
 
 /* ---- The path.  It is cut first and decoded then, so that %2F is no separator; evhttp would decode it as a whole. */
 
@@ -177,12 +179,21 @@ static bool read_body(struct request *r, bool as_text)
 
 /* ---- Who asks. */
 
-static void find_actor(struct request *r)
+static void find_peer(struct request *r)
 {
     struct evhttp_connection *connection = evhttp_request_get_connection(r->http);
     struct ucred who;
     socklen_t len = sizeof who;
     int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
+    r->from.len = sizeof r->from.storage;
+    if (getpeername(fd, (struct sockaddr *)&r->from.storage, &r->from.len) != 0)
+        r->from.len = 0;
+    if (r->entrance != ENTRANCE_CONTROL) {
+        address_format(&r->from, r->peer);
+        snprintf(r->actor, sizeof r->actor, "somebody from %s", r->peer);
+        return;
+    }
+    snprintf(r->peer, sizeof r->peer, "unix");
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
         snprintf(r->actor, sizeof r->actor, "uid:%u", (unsigned)who.uid);
     else
@@ -195,12 +206,12 @@ static void on_close(struct evhttp_connection *connection, void *arg)
     ((struct request *)arg)->http = NULL;
 }
 
-static struct request *create(struct admin *a, struct evhttp_request *http)
+static struct request *create(struct admin *a, enum entrance entrance, struct evhttp_request *http)
 {
     struct request *r = alloc_zeroed(sizeof *r);
     r->admin = a;
     r->http = http;
-    r->entrance = ENTRANCE_CONTROL;
+    r->entrance = entrance;
     r->method = evhttp_request_get_command(http);
     if (r->method == EVHTTP_REQ_HEAD)
         r->method = EVHTTP_REQ_GET;
@@ -208,7 +219,7 @@ static struct request *create(struct admin *a, struct evhttp_request *http)
     link_init(&r->waiting);
     TAILQ_INIT(&r->query);
     evhttp_connection_set_closecb(evhttp_request_get_connection(http), on_close, r);
-    find_actor(r);
+    find_peer(r);
     return r;
 }
 
@@ -225,19 +236,80 @@ static void refuse_method(struct request *r, unsigned allowed)
     request_reply(r, r->method == EVHTTP_REQ_OPTIONS ? HTTP_STATUS_OK : HTTP_STATUS_NOT_ALLOWED, NULL);
 }
 
-void arrival_begin(struct admin *a, struct evhttp_request *http)
+/* ---- May they? */
+
+static const char *const refusals[] = {
+    [TAG_NONE] = "Login failed",
+    [TAG_MANAGEMENT] = "Not management user",
+    [TAG_POLICYMAKER] = "Not policymaker user",
+    [TAG_MONITORING] = "Not monitor user",
+    [TAG_ADMINISTRATOR] = "Not administrator user",
+};
+
+static void handle(struct request *r)
 {
-    struct request *r = create(a, http);
+    if (check_names(r) && read_body(r, r->route->wants_text))
+        r->route->handle(r);
+}
+
+static void on_vhost(struct request *r, struct event *e)
+{
+    if (!request_is_done(r, e))
+        return;
+    if (e->done.inspection->n == 0)
+        request_not_found(r);
+    else
+        identify_refuse(r, "User not authorised to access virtual host");
+}
+
+/* What stands for {v} in the route's path; NULL: it has none. */
+static const struct bytes *vhost_of(const struct request *r)
+{
+    unsigned n = 0;
+    for (const char *at = r->route->path; (at = strchr(at, '{')) != NULL; at++, n++)
+        if (strncmp(at, "{v}", sizeof "{v}" - 1) == 0)
+            return &r->param[n];
+    return NULL;
+}
+
+/* What is about virtual hosts, not in them, is for whoever sees them; and administrators may administrate those too
+ * that they have no permissions on. */
+static bool may_enter(const struct request *r, struct bytes vhost)
+{
+    static const char *const about[] = {"vhosts/{v}", "vhost-limits/{v}"};
+    if (r->route->tag == TAG_ADMINISTRATOR)
+        return true;
+    for (size_t i = 0; i < sizeof about / sizeof about[0]; i++)
+        if (strcmp(r->route->path, about[i]) == 0)
+            return visitor_sees(r->visitor, vhost);
+    return visitor_may_enter(r->visitor, vhost);
+}
+
+static void on_identified(struct request *r)
+{
+    const struct bytes *vhost = vhost_of(r);
+    if ((r->visitor->tags & (1U << r->route->tag)) == 0)
+        identify_refuse(r, refusals[r->route->tag]);
+    else if (vhost != NULL && !may_enter(r, *vhost))
+        request_inspect(r, inspection_create(INSPECT_VHOSTS, NULL, vhost), on_vhost);
+    else
+        handle(r);
+}
+
+void arrival_begin(struct admin *a, enum entrance entrance, struct evhttp_request *http)
+{
+    struct request *r = create(a, entrance, http);
     const char *uri = evhttp_request_get_uri(http);
     struct bytes segments[REQUEST_SEGMENTS_MAX];
     unsigned n, allowed = 0;
-    const struct route *route = NULL;
     bool is_path = cut_path(r, uri, segments, &n) && n > 1 && bytes_equal(segments[0], BYTES("api"));
     read_query(r, uri);
-    if (is_path)
-        route = api_find(r->method, segments + 1, n - 1, r->param, &r->n_params, &allowed);
-    if (route == NULL)
+    if (is_path && entrance != ENTRANCE_METRICS)
+        r->route = api_find(r->method, segments + 1, n - 1, r->param, &r->n_params, &allowed);
+    if (r->route == NULL)
         refuse_method(r, allowed);
-    else if (check_names(r) && read_body(r, route->wants_text))
-        route->handle(r);
+    else if (entrance == ENTRANCE_CONTROL || r->route->tag == TAG_NONE)
+        handle(r);
+    else
+        identify(r, on_identified);
 }

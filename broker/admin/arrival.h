@@ -2,8 +2,10 @@
 #ifndef BROKER_ADMIN_ARRIVAL_H
 #define BROKER_ADMIN_ARRIVAL_H
 
+#include "broker/admin/admin.h"
+
 struct admin;
 struct evhttp_request;
 
-void arrival_begin(struct admin *a, struct evhttp_request *http);
+void arrival_begin(struct admin *a, enum entrance entrance, struct evhttp_request *http);
 #endif

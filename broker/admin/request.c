@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "broker/admin/definitions.h"
+#include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
 #include "broker/admin/note.h"
@@ -163,6 +164,7 @@ void request_destroy(struct request *r)
     move_destroy(r->move);
     definitions_writer_destroy(r->writer);
     visitor_destroy(r->visitor);
+    identify_forget(r->identification);
     json_wipe(json_object_get(r->body, "password")); /* what is secret does not stay in memory */
     json_decref(r->body);
     request_forget_text(r);

@@ -27,7 +27,7 @@
 
 enum {
     REQUEST_SEGMENTS_MAX = 10, /* of a path */
-    REQUEST_ACTOR_MAX = 64,
+    REQUEST_ACTOR_MAX = 400,
     REQUEST_PATH_NAME_MAX = 1024 /* bytes of a segment */
 };
 
@@ -42,14 +42,8 @@ enum http_status {
     HTTP_STATUS_UNAVAILABLE = 503,
 };
 
-/* Which door a request came in by. */
-enum entrance {
-    ENTRANCE_CONTROL = 1 << 0,    /* the UNIX socket */
-    ENTRANCE_MANAGEMENT = 1 << 1, /* port 15672 */
-    ENTRANCE_METRICS = 1 << 2,    /* port 15692 */
-};
-
 struct definitions_writer;
+struct identification;
 struct hub;
 struct listing;
 struct move;
@@ -66,14 +60,18 @@ struct request {
     uint32_t slot, generation;   /* whom events are for */
     enum evhttp_cmd_type method; /* HEAD is GET here */
     enum entrance entrance;
-    struct visitor *visitor; /* owned: the user who asks; NULL: the machine's administrator (visitor.h) */
+    const struct route *route;             /* NULL: none was found yet */
+    struct address from;                   /* the peer's */
+    char peer[ADDRESS_TEXT_MAX];           /* as text; "unix" */
+    struct identification *identification; /* owned: while it is found out who asks */
+    struct visitor *visitor;               /* owned: the user who asks; NULL: the machine's administrator (visitor.h) */
     struct evkeyvalq query;
     char *path;                               /* owned: decoded */
     struct bytes param[REQUEST_SEGMENTS_MAX]; /* views: what stands for {…} in the route's path, in order */
     unsigned n_params;
     json_t *body;                  /* owned: an object; NULL: there was none */
     struct bytes text;             /* owned: the body as it came, where the route wants that */
-    char actor[REQUEST_ACTOR_MAX]; /* for the log: "uid:0" */
+    char actor[REQUEST_ACTOR_MAX]; /* for the log: "uid:0", "alice from 10.0.0.1:40000" */
 
     /* A handler's, while it waits. */
     answer_fn *on_answer;

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/slots.h"
 #include "broker/admin/admin.h"
+#include "broker/admin/identify.h"
 #include "broker/port/batch.h"
 
 struct bufferevent;
@@ -27,11 +28,25 @@ enum admin_template {
     TEMPLATES
 };
 
+/* Somebody who has logged in lately. */
+struct known {
+    uint64_t hash, until_ms;
+};
+
+/* A socket that is listened at. */
+struct entry {
+    struct admin *admin; /* borrowed */
+    enum entrance entrance;
+    struct tls *tls;                 /* a reference; NULL: plain */
+    struct evhttp *http;             /* owned */
+    struct evconnlistener *listener; /* owned by http */
+};
+
 struct admin {
     struct admin_config config;
-    struct event_base *base;                                /* owned */
-    struct evhttp *http;                                    /* owned */
-    struct evconnlistener *listener;                        /* owned by http */
+    struct event_base *base; /* owned */
+    struct entry *entries;   /* owned */
+    unsigned n_entries;
     struct bufferevent *connections[ADMIN_CONNECTIONS_MAX]; /* a reference each */
     unsigned n_connections;
     unsigned answers;       /* that are not written yet */
@@ -44,6 +59,7 @@ struct admin {
     struct slots requests;        /* struct request, owned */
     struct list turns;            /* struct request: the first has its turn to change something, the others wait */
     json_t *templates[TEMPLATES]; /* owned: shape.c's */
+    struct known known[IDENTIFY_KNOWN_MAX];
     uint64_t started_ms;
     bool is_stopping;
     bool has_socket; /* in the file system */

@@ -132,6 +132,24 @@ static void on_access(void *arg, struct map_node *n)
     row_close(p, &row);
 }
 
+/* What the user who is named may do there. */
+static void on_access_of_user(void *arg, struct map_node *n)
+{
+    const struct page *p = arg;
+    struct access *a = access_find(item_of(n, struct vhost, in_broker), p->to->name);
+    if (a != NULL)
+        on_access(arg, &a->in_vhost);
+}
+
+/* One user, when it was named: every login asks for one. */
+static void inspect_users(struct page *p)
+{
+    struct user *u = p->to->has_name ? user_find(p->b, p->to->name) : NULL;
+    if (u != NULL)
+        on_user(p, &u->in_broker);
+    p->to->cursor = 0;
+}
+
 static void on_topic_access(void *arg, struct map_node *n)
 {
     const struct page *p = arg;
@@ -429,7 +447,10 @@ static void inspect(struct page *p)
         inspect_map(p, &p->b->vhosts, on_vhost);
         break;
     case INSPECT_USERS:
-        inspect_map(p, &p->b->users, on_user);
+        if (p->to->has_name)
+            inspect_users(p);
+        else
+            inspect_map(p, &p->b->users, on_user);
         break;
     case INSPECT_PARAMETERS:
         inspect_map(p, &p->b->parameters, on_parameter);
@@ -448,6 +469,8 @@ static void inspect(struct page *p)
     case INSPECT_DELAYED:
         if (p->vhost != NULL)
             inspect_in_vhost(p);
+        else if (p->to->what == INSPECT_PERMISSIONS && p->to->has_name)
+            inspect_map(p, &p->b->vhosts, on_access_of_user);
         else
             p->to->cursor = 0;
         break;
