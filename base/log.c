@@ -82,6 +82,11 @@ void log_set_style(enum log_output output, const struct log_style *style)
     styles[output] = *style;
 }
 
+const char *log_node(void)
+{
+    return styles[LOG_TO_CONSOLE].node != NULL ? styles[LOG_TO_CONSOLE].node : "";
+}
+
 void log_set_file(struct log_file *f)
 {
     file = f;

@@ -52,6 +52,9 @@ struct log_style {
 void log_set_style(enum log_output output, const struct log_style *style);
 void log_set_output_level(enum log_output output, enum log_level level);
 
+/* The node, as the console's style says; "": it does not. */
+const char *log_node(void);
+
 /* Writes to this file, too (base/log_file.h). */
 struct log_file;
 void log_set_file(struct log_file *f); /* borrowed; NULL: to none */
