@@ -12,7 +12,6 @@
 #include "broker/admin/admin.h"
 #include "broker/admin/credential.h"
 #include "broker/config.h"
-#include "broker/host.h"
 #include "broker/import.h"
 #include "broker/net/server.h"
 #include "broker/web.h"
@@ -21,7 +20,7 @@ struct control {
     const struct server *server;   /* borrowed */
     const struct config *config;   /* borrowed */
     struct admin *admin;           /* owned */
-    char *path, *node, *addresses; /* owned */
+    char *path, *addresses;        /* owned */
     struct credential *credential; /* owned */
 };
 
@@ -69,7 +68,7 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .doors = cc->web->doors,
         .n_doors = cc->web->n_doors,
         .login = cc->login,
-        .node = k->node,
+        .node = config_text(c, KEY_NODE_NAME),
         .cluster_name = config_text(c, KEY_CLUSTER_NAME),
         .product_version = PACKAGE_VERSION,
         .version = config_text(c, KEY_VERSION),
@@ -113,7 +112,6 @@ struct control *control_start(const struct control_config *cc, char **error)
     k->config = cc->config;
     k->server = s;
     k->path = path_of(cc->config);
-    k->node = host_node_name();
     k->addresses = *cc->web->addresses != '\0' ? str_format("%s, %s", server_addresses(s), cc->web->addresses)
                                                : str_copy(bytes_of_string(server_addresses(s)));
     k->credential = import_credential(cc->config, error);
@@ -139,7 +137,6 @@ void control_destroy(struct control *k)
     admin_destroy(k->admin);
     credential_destroy(k->credential);
     free(k->path);
-    free(k->node);
     free(k->addresses);
     free(k);
 }

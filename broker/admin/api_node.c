@@ -36,7 +36,6 @@ void node_whoami(struct request *r)
         json_add(tags, json_string("administrator"));
     }
     json_set(who, "tags", tags);
-    json_set(who, "is_internal_user", json_true());
     listing_answer_object(r, who);
 }
 
