@@ -17,10 +17,13 @@
 #include "broker/web.h"
 
 struct control {
-    const struct server *server;   /* borrowed */
-    const struct config *config;   /* borrowed */
-    struct admin *admin;           /* owned */
-    char *path, *addresses;        /* owned */
+    const struct server *server; /* borrowed */
+    const struct config *config; /* borrowed */
+    struct admin *admin;         /* owned */
+    char *path, *addresses;      /* owned */
+    char *prefix;                /* owned: with a slash before it and none behind, or empty */
+    const char **origins;        /* owned; the texts are the configuration's */
+    unsigned n_origins;
     struct credential *credential; /* owned */
 };
 
@@ -60,6 +63,24 @@ static char *path_of(const struct config *c)
     return str_format("%s/control.sock", config_text(c, KEY_DATA_DIR));
 }
 
+static char *prefix_of(const struct config *c)
+{
+    const char *text = config_text(c, KEY_MANAGEMENT_PREFIX);
+    text += strspn(text, "/");
+    size_t len = strlen(text);
+    while (len > 0 && text[len - 1] == '/')
+        len--;
+    return str_format("%s%.*s", len > 0 ? "/" : "", (int)len, text);
+}
+
+static void on_origin(void *arg, const char *name, const char *value, uint64_t number)
+{
+    (void)name, (void)number;
+    struct control *k = arg;
+    k->origins = alloc_array((void *)k->origins, k->n_origins + 1, sizeof(char *));
+    k->origins[k->n_origins++] = value;
+}
+
 static struct admin_config admin_config_of(struct control *k, const struct control_config *cc)
 {
     const struct config *c = cc->config;
@@ -68,6 +89,15 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .doors = cc->web->doors,
         .n_doors = cc->web->n_doors,
         .login = cc->login,
+        .path_prefix = k->prefix,
+        .metrics_path = config_text(c, KEY_PROMETHEUS_PATH),
+        .has_metrics_login = config_number(c, KEY_PROMETHEUS_LOGIN) != 0,
+        .content_policy = config_is_set(c, KEY_MANAGEMENT_CSP) ? config_text(c, KEY_MANAGEMENT_CSP) : NULL,
+        .transport_policy = config_is_set(c, KEY_MANAGEMENT_HSTS) ? config_text(c, KEY_MANAGEMENT_HSTS) : NULL,
+        .origins = k->origins,
+        .n_origins = k->n_origins,
+        .cors_age_s = (unsigned)config_number(c, KEY_MANAGEMENT_CORS_AGE),
+        .publish_bytes_max = config_number(c, KEY_MANAGEMENT_BODY_MAX),
         .node = config_text(c, KEY_NODE_NAME),
         .cluster_name = config_text(c, KEY_CLUSTER_NAME),
         .product_version = PACKAGE_VERSION,
@@ -112,6 +142,8 @@ struct control *control_start(const struct control_config *cc, char **error)
     k->config = cc->config;
     k->server = s;
     k->path = path_of(cc->config);
+    k->prefix = prefix_of(cc->config);
+    config_each(cc->config, KEY_MANAGEMENT_ORIGINS, on_origin, k);
     k->addresses = *cc->web->addresses != '\0' ? str_format("%s, %s", server_addresses(s), cc->web->addresses)
                                                : str_copy(bytes_of_string(server_addresses(s)));
     k->credential = import_credential(cc->config, error);
@@ -138,5 +170,7 @@ void control_destroy(struct control *k)
     credential_destroy(k->credential);
     free(k->path);
     free(k->addresses);
+    free(k->prefix);
+    free((void *)k->origins);
     free(k);
 }

@@ -130,7 +130,7 @@ static void admin_sweep(struct admin *a)
 static void on_request(struct evhttp_request *http, void *arg)
 {
     const struct entry *entry = arg;
-    arrival_begin(entry->admin, entry->entrance, http);
+    arrival_begin(entry->admin, entry->entrance, entry->tls != NULL, http);
 }
 
 static void open_entry(struct entry *e)

@@ -50,7 +50,14 @@ struct admin_config {
     const char *socket;       /* path; NULL: there is none */
     struct admin_door *doors; /* their sockets are taken over */
     unsigned n_doors;
-    struct login_rules *login; /* for whoever comes by them */
+    struct login_rules *login;                     /* for whoever comes by them */
+    const char *path_prefix;                       /* "" or "/rabbit": what the management's paths begin with */
+    const char *metrics_path;                      /* "/metrics": what is asked for at the metrics' ports */
+    bool has_metrics_login;                        /* … by users alone */
+    const char *content_policy, *transport_policy; /* headers, CSP and HSTS; NULL: ours, none */
+    const char *const *origins;                    /* whose pages may ask (browser.h) */
+    unsigned n_origins, cors_age_s;
+    size_t publish_bytes_max; /* of a body of a publish */
     const char *node, *cluster_name;
     const char *product_version, *version; /* ours, and whose behaviour it is */
     const char *data_dir;

@@ -13,9 +13,11 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
+#include "broker/admin/browser.h"
 #include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/request.h"
+#include "broker/admin/site.h"
 #include "broker/admin/state.h"
 #include "broker/admin/visitor.h"
 
@@ -65,7 +67,7 @@ static const char *path_begin(const char *uri)
  * many, or one is too long. */
 static bool cut_path(struct request *r, const char *uri, struct bytes *segments, unsigned *n)
 {
-    const char *at = path_begin(uri);
+    const char *at = uri;
     size_t len = strcspn(at, "?#");
     uint8_t *to = alloc(len + 1);
     r->path = (char *)to;
@@ -206,12 +208,13 @@ static void on_close(struct evhttp_connection *connection, void *arg)
     ((struct request *)arg)->http = NULL;
 }
 
-static struct request *create(struct admin *a, enum entrance entrance, struct evhttp_request *http)
+static struct request *create(struct admin *a, enum entrance entrance, bool is_tls, struct evhttp_request *http)
 {
     struct request *r = alloc_zeroed(sizeof *r);
     r->admin = a;
     r->http = http;
     r->entrance = entrance;
+    r->is_tls = is_tls;
     r->method = evhttp_request_get_command(http);
     if (r->method == EVHTTP_REQ_HEAD)
         r->method = EVHTTP_REQ_GET;
@@ -227,12 +230,10 @@ static void refuse_method(struct request *r, unsigned allowed)
 {
     enum { ROOM = 64 };
     char methods[ROOM];
-    if (allowed == 0) {
-        request_not_found(r);
-        return;
-    }
     api_print_methods(allowed, methods, sizeof methods);
     request_set_header(r, "Allow", methods);
+    if (r->method == EVHTTP_REQ_OPTIONS)
+        browser_add_preflight(r, methods);
     request_reply(r, r->method == EVHTTP_REQ_OPTIONS ? HTTP_STATUS_OK : HTTP_STATUS_NOT_ALLOWED, NULL);
 }
 
@@ -296,20 +297,93 @@ static void on_identified(struct request *r)
         handle(r);
 }
 
-void arrival_begin(struct admin *a, enum entrance entrance, struct evhttp_request *http)
+/* ---- What is it about? */
+
+static bool begins_with(const char *path, const char *prefix)
 {
-    struct request *r = create(a, entrance, http);
-    const char *uri = evhttp_request_get_uri(http);
+    size_t len = strlen(prefix);
+    return strncmp(path, prefix, len) == 0 && (path[len] == '\0' || strchr("/?#", path[len]) != NULL);
+}
+
+/* Where the path begins behind what the configuration puts before it; NULL: it was answered. */
+static const char *strip_prefix(struct request *r, const char *path)
+{
+    const char *prefix = request_config(r)->path_prefix;
+    if (r->entrance != ENTRANCE_MANAGEMENT || *prefix == '\0')
+        return path;
+    if (begins_with(path, prefix + 1))
+        return path_begin(path + strlen(prefix + 1));
+    if (begins_with(path, "healthz") || begins_with(path, "readyz")) /* probes know no proxy */
+        return path;
+    if (*path == '\0' && r->method == EVHTTP_REQ_GET) {
+        char *to = str_format("%s/", prefix);
+        request_set_header(r, "Location", to);
+        free(to);
+        request_reply(r, HTTP_STATUS_MOVED, NULL);
+    } else {
+        request_not_found(r);
+    }
+    return NULL;
+}
+
+/* prometheus.path instead of /metrics, at its own ports. */
+static void rename_metrics(const struct request *r, const char *path, struct bytes *segments, unsigned *n)
+{
+    const char *wanted = path_begin(request_config(r)->metrics_path);
+    if (r->entrance != ENTRANCE_METRICS || strcmp(wanted, "metrics") == 0)
+        return;
+    unsigned skipped = 1;
+    for (const char *at = wanted; (at = strchr(at, '/')) != NULL; at++)
+        skipped += at[1] != '\0';
+    if (begins_with(path, wanted) && *n >= skipped) {
+        segments[skipped - 1] = BYTES("metrics");
+        memmove(segments, segments + skipped - 1, (*n - skipped + 1) * sizeof *segments);
+        *n -= skipped - 1;
+    } else if (*n > 0 && bytes_equal(segments[0], BYTES("metrics"))) {
+        *n = 0;
+    }
+}
+
+static bool needs_login(const struct request *r)
+{
+    if (r->entrance == ENTRANCE_CONTROL || r->route->tag == TAG_NONE)
+        return false;
+    return r->entrance == ENTRANCE_MANAGEMENT || request_config(r)->has_metrics_login;
+}
+
+static void begin_route(struct request *r)
+{
+    if (r->method != EVHTTP_REQ_GET && !browser_check_origin(r))
+        return;
+    if (needs_login(r))
+        identify(r, on_identified);
+    else
+        handle(r);
+}
+
+void arrival_begin(struct admin *a, enum entrance entrance, bool is_tls, struct evhttp_request *http)
+{
+    struct request *r = create(a, entrance, is_tls, http);
     struct bytes segments[REQUEST_SEGMENTS_MAX];
     unsigned n, allowed = 0;
-    bool is_path = cut_path(r, uri, segments, &n) && n > 1 && bytes_equal(segments[0], BYTES("api"));
-    read_query(r, uri);
-    if (is_path && entrance != ENTRANCE_METRICS)
+    const char *path = strip_prefix(r, path_begin(evhttp_request_get_uri(http)));
+    if (path == NULL)
+        return;
+    if (!cut_path(r, path, segments, &n)) {
+        request_not_found(r);
+        return;
+    }
+    read_query(r, path);
+    rename_metrics(r, path, segments, &n);
+    bool is_api = n > 1 && bytes_equal(segments[0], BYTES("api"));
+    if (is_api && entrance != ENTRANCE_METRICS)
         r->route = api_find(r->method, segments + 1, n - 1, r->param, &r->n_params, &allowed);
-    if (r->route == NULL)
+    if (!is_api && n > 0)
+        r->route = site_find(entrance, r->method, segments, n, r->param, &r->n_params, &allowed);
+    if (r->route != NULL)
+        begin_route(r);
+    else if (allowed != 0)
         refuse_method(r, allowed);
-    else if (entrance == ENTRANCE_CONTROL || r->route->tag == TAG_NONE)
-        handle(r);
     else
-        identify(r, on_identified);
+        site_serve(r, bytes_of(path, strcspn(path, "?#")));
 }

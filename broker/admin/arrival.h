@@ -7,5 +7,5 @@
 struct admin;
 struct evhttp_request;
 
-void arrival_begin(struct admin *a, enum entrance entrance, struct evhttp_request *http);
+void arrival_begin(struct admin *a, enum entrance entrance, bool is_tls, struct evhttp_request *http);
 #endif

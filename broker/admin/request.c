@@ -12,11 +12,13 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "broker/admin/browser.h"
 #include "broker/admin/definitions.h"
 #include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
 #include "broker/admin/note.h"
+#include "broker/admin/pack.h"
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
 #include "broker/admin/visitor.h"
@@ -181,6 +183,11 @@ void request_set_header(struct request *r, const char *name, const char *value)
         evhttp_add_header(evhttp_request_get_output_headers(r->http), name, value);
 }
 
+bool request_has_header(const struct request *r, const char *name)
+{
+    return r->http != NULL && evhttp_find_header(evhttp_request_get_output_headers(r->http), name) != NULL;
+}
+
 /* The answer was written, or its connection has ended before that. */
 static void on_written(struct evhttp_request *http, void *arg)
 {
@@ -211,13 +218,15 @@ void request_reply_buffer(struct request *r, enum http_status status, struct evb
     struct evhttp_request *http = r->http;
     struct admin *a = r->admin;
     char length[24];
-    snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
-    if (status != HTTP_STATUS_NO_CONTENT)
-        request_set_header(r, "Content-Length", length);
-    request_set_header(r, "Cache-Control", "no-cache");
-    request_set_header(r, "Vary", "accept, accept-encoding, origin");
-    if (evbuffer_get_length(body) > 0)
+    if (evbuffer_get_length(body) > 0 && !request_has_header(r, "Content-Type"))
         request_set_header(r, "Content-Type", "application/json");
+    if (!request_has_header(r, "Content-Encoding") && pack_is_accepted(request_header(r, "Accept-Encoding")) &&
+        pack(body))
+        request_set_header(r, "Content-Encoding", "gzip");
+    browser_add_headers(r);
+    snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
+    if (status != HTTP_STATUS_NO_CONTENT && status != HTTP_STATUS_NOT_MODIFIED)
+        request_set_header(r, "Content-Length", length);
     request_destroy(r); /* before the answer: evhttp may go on with the next one of this connection */
     if (http != NULL)
         send_reply(a, http, status, body);

@@ -35,10 +35,18 @@ enum http_status {
     HTTP_STATUS_OK = 200,
     HTTP_STATUS_CREATED = 201,
     HTTP_STATUS_NO_CONTENT = 204,
+    HTTP_STATUS_MOVED = 301,
+    HTTP_STATUS_NOT_MODIFIED = 304,
     HTTP_STATUS_BAD = 400,
     HTTP_STATUS_UNAUTHORIZED = 401,
+    HTTP_STATUS_FORBIDDEN = 403,
     HTTP_STATUS_NOT_FOUND = 404,
     HTTP_STATUS_NOT_ALLOWED = 405,
+    HTTP_STATUS_TIMEOUT = 408,
+    HTTP_STATUS_TOO_LARGE = 413,
+    HTTP_STATUS_URI_TOO_LONG = 414,
+    HTTP_STATUS_HEADERS_TOO_LARGE = 431,
+    HTTP_STATUS_NOT_IMPLEMENTED = 501,
     HTTP_STATUS_UNAVAILABLE = 503,
 };
 
@@ -60,6 +68,7 @@ struct request {
     uint32_t slot, generation;   /* whom events are for */
     enum evhttp_cmd_type method; /* HEAD is GET here */
     enum entrance entrance;
+    bool is_tls;
     const struct route *route;             /* NULL: none was found yet */
     struct address from;                   /* the peer's */
     char peer[ADDRESS_TEXT_MAX];           /* as text; "unix" */
@@ -117,7 +126,8 @@ const char *request_header(const struct request *r, const char *name);
 /* With a body, which is taken, or without (NULL). */
 void request_reply(struct request *r, enum http_status status, json_t *body);
 
-/* With a body as text, which is taken over. */
+/* With a body as text, which is taken over: JSON, unless a Content-Type was set.  A large one is packed if the client
+ * accepts that, unless a Content-Encoding was set. */
 void request_reply_buffer(struct request *r, enum http_status status, struct evbuffer *body);
 
 /* {"error": …, "reason": …} */
@@ -129,6 +139,7 @@ void request_not_found(struct request *r);
 
 /* A header of the answer, before it. */
 void request_set_header(struct request *r, const char *name, const char *value);
+bool request_has_header(const struct request *r, const char *name);
 
 /* ---- The model. */
 
