@@ -26,6 +26,7 @@
 #include "broker/net/server.h"
 #include "broker/net/throttle.h"
 #include "broker/recovery.h"
+#include "broker/reload.h"
 #include "broker/store/backup_desk.h"
 #include "broker/store/keeper.h"
 
@@ -61,6 +62,8 @@ struct wiring {
     unsigned n_loopback_users;
     bool is_guest_named; /* loopback_users.guest is set */
     struct login_rules login;
+    const struct arguments *arguments; /* borrowed, with the configuration that they led to */
+    const struct config *config;
 };
 
 static void add_loopback_user(struct wiring *w, const char *name)
@@ -194,6 +197,12 @@ static unsigned threads_of(const struct config *c)
     return n == CONFIG_AUTO ? server_threads_for(host_cores()) : (unsigned)n;
 }
 
+static void reload(void *arg)
+{
+    const struct wiring *w = arg;
+    reload_configuration(w->arguments, w->config);
+}
+
 static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)
 {
     return (struct server_config){
@@ -225,6 +234,8 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .may_log = login_may_log,
                     .random = login_random,
                     .arg = &w->login},
+        .on_hangup = reload,
+        .on_hangup_arg = w,
         .keeper = keeper,
     };
 }
@@ -436,7 +447,7 @@ static int settle_in(const struct config *c, const struct identity *id, const st
     return status;
 }
 
-static int serve_as(struct config *c, const struct identity *id, bool are_keys_locked)
+static int serve_as(struct config *c, const struct arguments *a, const struct identity *id, bool are_keys_locked)
 {
     struct wiring w;
     struct server_sockets *sockets;
@@ -444,6 +455,8 @@ static int serve_as(struct config *c, const struct identity *id, bool are_keys_l
         unwire(&w);
         return EX_CONFIG;
     }
+    w.arguments = a;
+    w.config = c;
     const struct server_config sc = server_config_of(c, &w, NULL);
     int status = settle_in(c, id, &sc, &sockets);
     if (status == 0) {
@@ -463,7 +476,7 @@ static int serve_as(struct config *c, const struct identity *id, bool are_keys_l
     return status;
 }
 
-static int serve(struct config *c, bool are_keys_locked)
+static int serve(struct config *c, const struct arguments *a, bool are_keys_locked)
 {
     logging_begin(c, config_text(c, KEY_NODE_NAME));
     if (config_number(c, KEY_CORE_DUMPS) != 0)
@@ -477,7 +490,7 @@ static int serve(struct config *c, bool are_keys_locked)
     char *error = NULL;
     int status = EX_CONFIG;
     if (harden_find(config_text(c, KEY_USER), config_text(c, KEY_GROUP), &id, &error))
-        status = serve_as(c, &id, are_keys_locked);
+        status = serve_as(c, a, &id, are_keys_locked);
     else
         fprintf(stderr, "millraced: %s\n", error);
     harden_forget(&id);
@@ -512,7 +525,7 @@ int main(int argc, char **argv)
         if (a.check_only && status == EX_OK)
             config_print(c, stdout);
         if (status < 0)
-            status = serve(c, are_keys_locked);
+            status = serve(c, &a, are_keys_locked);
         config_destroy(c);
     }
     arguments_fini(&a);
