@@ -310,7 +310,7 @@ void rates_take_samples(struct rates *r, const struct samples *s)
         all[RATES_READY] = one->ready;
         all[RATES_UNACKNOWLEDGED] = one->unacknowledged;
         all[RATES_MESSAGES] = one->messages;
-        take(r, one->kind, one->id, s->now_ms, all);
+        take(r, one->kind, one->kind == SAMPLE_BROKER ? 0 : one->id, s->now_ms, all);
     }
 }
 

@@ -73,7 +73,8 @@ enum rates_column {
 /* A set of columns. */
 #define RATES_BIT(column) (UINT64_C(1) << (column))
 
-/* Whose: what samples are of, and the node, which is not sampled but measured, and has the id 0. */
+/* Whose: what samples are of, and the node, which is not sampled but measured.  There is one broker and one node, both
+ * with the id 0. */
 enum rates_kind { RATES_NODE = SAMPLE_BROKER + 1, RATES_KINDS };
 
 struct rates;
