@@ -48,6 +48,8 @@ enum config_type {
     TYPE_QUEUE_TYPE,  /* enum queue_type (port/spec.h) */
     TYPE_APPLY_TO,    /* what policies apply to */
     TYPE_RATES_MODE,  /* enum config_rates_mode */
+    TYPE_LOG_FORMAT,  /* plaintext, json: a bool */
+    TYPE_LOG_TIME,    /* enum log_time (base/log.h) */
     TYPE_ANY,
 };
 
