@@ -327,7 +327,7 @@ static int run(const struct config *c, uint64_t memory_limit, struct server *s, 
 {
     bool has_disk_limit;
     char *error;
-    struct control *control = control_start(c, s, memory_limit, disk_limit(c, &has_disk_limit), &error);
+    struct control *control = control_start(c, s, k, memory_limit, disk_limit(c, &has_disk_limit), &error);
     if (error != NULL) {
         fprintf(stderr, "millraced: %s\n", error);
         free(error);
