@@ -14,11 +14,13 @@
 #include "broker/config.h"
 #include "broker/import.h"
 #include "broker/net/server.h"
+#include "broker/store/keeper.h"
 #include "broker/web.h"
 
 struct control {
     const struct server *server; /* borrowed */
     const struct config *config; /* borrowed */
+    struct keeper *keeper;       /* borrowed */
     struct admin *admin;         /* owned */
     char *path, *addresses;      /* owned */
     char *prefix;                /* owned: with a slash before it and none behind, or empty */
@@ -48,6 +50,25 @@ static void print_environment(void *arg, FILE *to)
 static int64_t certificate_expiry(void *arg)
 {
     return server_certificate_expiry(((struct control *)arg)->server);
+}
+
+static void measure(void *arg, struct admin_measures *to)
+{
+    struct keeper_stats stats;
+    keeper_stats(((struct control *)arg)->keeper, &stats);
+    *to = (struct admin_measures){
+        .queueing_us = stats.queueing_us,
+        .write_us = stats.write_us,
+        .sync_us = stats.sync_us,
+        .written_bytes = stats.store.written_bytes,
+        .slow_syncs = stats.slow_syncs,
+        .full_writes = stats.full_writes,
+        .journal_bytes = stats.store.journal_bytes,
+        .pack_bytes = stats.store.pack_bytes,
+        .checkpoint_bytes = stats.store.checkpoint_bytes,
+        .buffered_bytes = stats.store.buffered_bytes,
+        .image_bytes = stats.store.memory_bytes,
+    };
 }
 
 static void end_admin(void *arg)
@@ -108,6 +129,9 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .credential = k->credential,
         .memory_limit = cc->memory_limit,
         .disk_limit = cc->disk_limit,
+        .statistics_interval_ms = config_number(c, KEY_STATISTICS_INTERVAL),
+        .is_without_rates = config_number(c, KEY_RATES_MODE) == CONFIG_RATES_NONE,
+        .measure = measure,
         .print_environment = print_environment,
         .reload = ask_to_reload,
         .rotate_logs = ask_to_reload,
@@ -141,6 +165,7 @@ struct control *control_start(const struct control_config *cc, char **error)
     struct control *k = alloc_zeroed(sizeof *k);
     k->config = cc->config;
     k->server = s;
+    k->keeper = cc->keeper;
     k->path = path_of(cc->config);
     k->prefix = prefix_of(cc->config);
     config_each(cc->config, KEY_MANAGEMENT_ORIGINS, on_origin, k);

@@ -6,6 +6,7 @@
 
 struct config;
 struct control;
+struct keeper;
 struct login_rules;
 struct server;
 struct web;
@@ -14,6 +15,7 @@ struct web;
 struct control_config {
     const struct config *config;
     struct server *server;
+    struct keeper *keeper;
     struct web *web; /* bound */
     struct login_rules *login;
     uint64_t memory_limit, disk_limit; /* that raise the alarms */

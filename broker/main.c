@@ -26,6 +26,7 @@
 #include "broker/net/server.h"
 #include "broker/net/throttle.h"
 #include "broker/recovery.h"
+#include "broker/reload.h"
 #include "broker/store/backup_desk.h"
 #include "broker/store/keeper.h"
 #include "broker/web.h"
@@ -63,6 +64,8 @@ struct wiring {
     unsigned n_loopback_users;
     bool is_guest_named; /* loopback_users.guest is set */
     struct login_rules login;
+    const struct arguments *arguments; /* borrowed, with the configuration that they led to */
+    const struct config *config;
 };
 
 static void add_loopback_user(struct wiring *w, const char *name)
@@ -201,6 +204,12 @@ static unsigned threads_of(const struct config *c)
     return n == CONFIG_AUTO ? server_threads_for(host_cores()) : (unsigned)n;
 }
 
+static void reload(void *arg)
+{
+    const struct wiring *w = arg;
+    reload_configuration(w->arguments, w->config);
+}
+
 static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)
 {
     return (struct server_config){
@@ -232,6 +241,8 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .may_log = login_may_log,
                     .random = login_random,
                     .arg = &w->login},
+        .on_hangup = reload,
+        .on_hangup_arg = w,
         .keeper = keeper,
     };
 }
@@ -325,6 +336,7 @@ static int run(const struct config *c, struct wiring *w, uint64_t memory_limit, 
     char *error;
     const struct control_config cc = {.config = c,
                                       .server = s,
+                                      .keeper = k,
                                       .web = &w->web,
                                       .login = &w->login,
                                       .memory_limit = memory_limit,
@@ -454,7 +466,7 @@ static int settle_in(const struct config *c, const struct identity *id, const st
     return status;
 }
 
-static int serve_as(struct config *c, const struct identity *id, bool are_keys_locked)
+static int serve_as(struct config *c, const struct arguments *a, const struct identity *id, bool are_keys_locked)
 {
     struct wiring w;
     struct server_sockets *sockets;
@@ -462,6 +474,8 @@ static int serve_as(struct config *c, const struct identity *id, bool are_keys_l
         unwire(&w);
         return EX_CONFIG;
     }
+    w.arguments = a;
+    w.config = c;
     const struct server_config sc = server_config_of(c, &w, NULL);
     int status = settle_in(c, id, &sc, &w.web, &sockets);
     if (status == 0) {
@@ -481,7 +495,7 @@ static int serve_as(struct config *c, const struct identity *id, bool are_keys_l
     return status;
 }
 
-static int serve(struct config *c, bool are_keys_locked)
+static int serve(struct config *c, const struct arguments *a, bool are_keys_locked)
 {
     logging_begin(c, config_text(c, KEY_NODE_NAME));
     if (config_number(c, KEY_CORE_DUMPS) != 0)
@@ -495,7 +509,7 @@ static int serve(struct config *c, bool are_keys_locked)
     char *error = NULL;
     int status = EX_CONFIG;
     if (harden_find(config_text(c, KEY_USER), config_text(c, KEY_GROUP), &id, &error))
-        status = serve_as(c, &id, are_keys_locked);
+        status = serve_as(c, a, &id, are_keys_locked);
     else
         fprintf(stderr, "millraced: %s\n", error);
     harden_forget(&id);
@@ -530,7 +544,7 @@ int main(int argc, char **argv)
         if (a.check_only && status == EX_OK)
             config_print(c, stdout);
         if (status < 0)
-            status = serve(c, are_keys_locked);
+            status = serve(c, &a, are_keys_locked);
         config_destroy(c);
     }
     arguments_fini(&a);

@@ -81,7 +81,7 @@ static void add(struct request *r, const char *name, const char *value)
 void browser_add_headers(struct request *r)
 {
     const struct admin_config *c = request_config(r);
-    add(r, "Cache-Control", "no-cache, no-store");
+    add(r, "Cache-Control", r->entrance == ENTRANCE_CONTROL ? "no-cache" : "no-cache, no-store");
     add(r, "Vary", "accept, accept-encoding, origin");
     if (r->entrance == ENTRANCE_CONTROL)
         return;
