@@ -49,7 +49,9 @@ static void print_environment(void *arg, FILE *to)
 
 static int64_t certificate_expiry(void *arg)
 {
-    return server_certificate_expiry(((struct control *)arg)->server);
+    const struct control *k = arg;
+    int64_t amqp = server_certificate_expiry(k->server), web = admin_certificate_expiry(k->admin);
+    return amqp < web ? amqp : web;
 }
 
 static void measure(void *arg, struct admin_measures *to)
@@ -180,6 +182,12 @@ struct control *control_start(const struct control_config *cc, char **error)
     }
     control_destroy(k);
     return NULL;
+}
+
+void control_reread(struct control *k)
+{
+    if (k != NULL)
+        admin_reload_certificates(k->admin);
 }
 
 const char *control_addresses(const struct control *k)

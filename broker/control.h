@@ -25,6 +25,9 @@ struct control_config {
  * nobody asked for it by name, which the log says.  NULL with *error: the caller frees that.  Before server_run(). */
 struct control *control_start(const struct control_config *config, char **error);
 
+/* SIGHUP: reads certificates again.  NULL is allowed. */
+void control_reread(struct control *k);
+
 /* Where the broker listens, the administration included: "amqp 127.0.0.1:5672, http 127.0.0.1:15672". */
 const char *control_addresses(const struct control *k);
 

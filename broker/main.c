@@ -59,6 +59,7 @@ static void log_warnings(const struct config *c)
 struct wiring {
     struct listeners listeners;
     struct web web;
+    struct control *control;      /* borrowed, while it serves */
     struct tls *tls;              /* owned, until the server has it */
     struct bytes *loopback_users; /* owned; the names are borrowed */
     unsigned n_loopback_users;
@@ -208,6 +209,7 @@ static void reload(void *arg)
 {
     const struct wiring *w = arg;
     reload_configuration(w->arguments, w->config);
+    control_reread(w->control);
 }
 
 static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)
@@ -354,7 +356,9 @@ static int run(const struct config *c, struct wiring *w, uint64_t memory_limit, 
     printf("millrace " PACKAGE_VERSION " ready: %s\n",
            control != NULL ? control_addresses(control) : server_addresses(s));
     fflush(stdout);
+    w->control = control;
     bool has_ended = server_run(s);
+    w->control = NULL;
     int status = keeper_stop(k) ? EX_OK : EX_IOERR;
     if (!has_ended) {
         log_warning("main", "not all connections could be closed in an orderly manner");

@@ -2,12 +2,7 @@
 #include "broker/admin/admin.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
-#include <event2/http.h>
-#include <event2/listener.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -31,6 +26,9 @@
 #include "broker/admin/ticker.h"
 #include "broker/net/hub.h"
 #include "broker/net/tls.h"
+
+/* A parcel of our own to ourselves. */
+enum { PARCEL_CERTIFICATES = PARCEL_NEWS + 100 };
 
 enum { BACKLOG = 1024, OWNER_ONLY = 0600, FAREWELL_MS = 1000 };
 
@@ -81,94 +79,49 @@ static int listen_at(const char *path, char **error)
     return -1;
 }
 
-/* ---- HTTP. */
+/* ---- The doors. */
 
-/* A connection was accepted: what it is read and written through.  libevent does not say how many connections it has,
- * or when one ends; but what it has freed has no callbacks any more, and a reference keeps it there to be looked at. */
-static struct bufferevent *on_connection(struct event_base *base, void *arg)
+/* Where that door's TLS is kept; several may share one. */
+static struct tls *const *keep_tls(struct admin *a, struct tls *tls)
 {
-    struct entry *entry = arg;
-    struct admin *a = entry->admin;
-    struct bufferevent *connection;
-    if (entry->tls != NULL)
-        connection = bufferevent_openssl_socket_new(base, -1, tls_open(entry->tls, -1), BUFFEREVENT_SSL_ACCEPTING,
-                                                    BEV_OPT_CLOSE_ON_FREE);
-    else
-        connection = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    CHECK(connection != NULL);
-    if (a->n_connections == ADMIN_CONNECTIONS_MAX)
-        return connection; /* it was on its way already */
-    bufferevent_incref(connection);
-    a->connections[a->n_connections++] = connection;
-    for (unsigned i = 0; a->n_connections == ADMIN_CONNECTIONS_MAX && i < a->n_entries; i++)
-        evconnlistener_disable(a->entries[i].listener); /* the others wait in the backlog */
-    return connection;
-}
-
-static bool has_ended(struct bufferevent *connection)
-{
-    void *owner;
-    bufferevent_getcb(connection, NULL, NULL, NULL, &owner);
-    return owner == NULL;
-}
-
-/* Lets go of connections that have ended. */
-static void admin_sweep(struct admin *a)
-{
-    bool was_full = a->n_connections == ADMIN_CONNECTIONS_MAX;
-    for (unsigned i = 0; i < a->n_connections;) {
-        if (has_ended(a->connections[i])) {
-            bufferevent_decref(a->connections[i]);
-            a->connections[i] = a->connections[--a->n_connections];
-        } else {
-            i++;
-        }
+    unsigned i = 0;
+    while (i < a->n_tls && a->tls[i] != tls)
+        i++;
+    if (i == a->n_tls) {
+        CHECK(a->n_tls < ADMIN_TLS_MAX);
+        a->tls[a->n_tls++] = tls_ref(tls);
     }
-    for (unsigned i = 0; was_full && a->n_connections < ADMIN_CONNECTIONS_MAX && i < a->n_entries; i++)
-        evconnlistener_enable(a->entries[i].listener);
+    return &a->tls[i];
 }
 
-static void on_request(struct evhttp_request *http, void *arg)
+static void note_expiry(struct admin *a)
 {
-    const struct entry *entry = arg;
-    arrival_begin(entry->admin, entry->entrance, entry->tls != NULL, http);
+    int64_t expiry = INT64_MAX;
+    for (unsigned i = 0; i < a->n_tls; i++)
+        expiry = tls_expiry(a->tls[i]) < expiry ? tls_expiry(a->tls[i]) : expiry;
+    atomic_store(&a->expiry, expiry);
 }
 
-static void open_entry(struct entry *e)
+static void open_doors(struct admin *a, int control)
 {
-    const int methods = EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
-                        EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH;
-    e->http = evhttp_new(e->admin->base);
-    CHECK(e->http != NULL);
-    evhttp_set_allowed_methods(e->http, (ev_uint16_t)methods);
-    evhttp_set_default_content_type(e->http, NULL);
-    evhttp_set_max_headers_size(e->http, ADMIN_HEADER_BYTES_MAX);
-    evhttp_set_max_body_size(e->http, ADMIN_BODY_BYTES_MAX);
-    evhttp_set_timeout(e->http, ADMIN_TIMEOUT_S);
-    evhttp_set_bevcb(e->http, on_connection, e);
-    evhttp_set_gencb(e->http, on_request, e);
-    CHECK(evhttp_bind_listener(e->http, e->listener) != NULL);
-}
-
-static void add_entry(struct admin *a, enum entrance entrance, int fd, struct tls *tls)
-{
-    struct entry *e = &a->entries[a->n_entries++];
-    *e = (struct entry){.admin = a, .entrance = entrance, .tls = tls != NULL ? tls_ref(tls) : NULL};
-    e->listener = evconnlistener_new(a->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-    CHECK(e->listener != NULL);
-    open_entry(e);
-}
-
-static void create_entries(struct admin *a, int control)
-{
-    a->entries = alloc_zeroed((a->config.n_doors + 1) * sizeof *a->entries);
+    const struct http_hooks hooks = {
+        .head = arrival_on_head, .body = arrival_on_body, .gone = arrival_on_gone, .arg = a};
+    a->http = http_create(a->base, &hooks);
     if (control >= 0)
-        add_entry(a, ENTRANCE_CONTROL, control, NULL);
+        http_listen(a->http, control, ENTRANCE_CONTROL, NULL);
     for (unsigned i = 0; i < a->config.n_doors; i++) {
         struct admin_door *d = &a->config.doors[i];
-        add_entry(a, d->entrance, d->fd, d->tls);
+        http_listen(a->http, d->fd, d->entrance, d->tls != NULL ? keep_tls(a, d->tls) : NULL);
         d->fd = -1;
     }
+    note_expiry(a);
+}
+
+static void admin_reload(struct admin *a)
+{
+    for (unsigned i = 0; i < a->n_tls; i++)
+        a->tls[i] = tls_reload(a->tls[i]);
+    note_expiry(a);
 }
 
 /* ---- The hub. */
@@ -201,7 +154,10 @@ static void admin_collect(struct admin *a)
             admin_open_mail(a, mail_of(p));
             continue;
         }
-        a->is_stopping = true;
+        if (p->kind == PARCEL_CERTIFICATES)
+            admin_reload(a);
+        else
+            a->is_stopping = true;
         free(p);
     }
 }
@@ -228,11 +184,10 @@ static void admin_turn(struct admin *a)
     bool may_sleep = lane_may_sleep(&a->lane);
     event_base_loop(a->base, EVLOOP_ONCE | (may_sleep ? 0 : EVLOOP_NONBLOCK));
     lane_wake(&a->lane);
-    admin_sweep(a);
     admin_collect(a);
     admin_post(a);
     audit_flush();
-    if (a->has_answered_much && a->answers == 0) {
+    if (a->has_answered_much && http_unwritten(a->http) == 0) {
         malloc_trim(0);
         a->has_answered_much = false;
     }
@@ -252,7 +207,7 @@ static void *admin_run(void *arg)
     uint64_t end = clock_ms() + FAREWELL_MS;
     struct ticker *farewell = ticker_create(a->base, on_farewell, NULL);
     ticker_set(farewell, FAREWELL_MS);
-    while (a->answers > 0 && clock_ms() < end)
+    while (http_unwritten(a->http) > 0 && clock_ms() < end)
         admin_turn(a);
     ticker_destroy(farewell);
     return NULL;
@@ -279,7 +234,7 @@ struct admin *admin_create(const struct admin_config *config, char **error)
     a->has_socket = config->socket != NULL;
     shape_load(a->templates);
     a->collector = collector_create(a);
-    create_entries(a, fd);
+    open_doors(a, fd);
     a->watch = ticker_watch(a->base, a->lane.wake_fd, on_lane, a);
     return a;
 }
@@ -304,13 +259,28 @@ void admin_start(struct admin *a, struct lane *to, const struct hub *hub)
         log_info("admin", "started control socket %s", a->config.socket);
 }
 
+static void post(struct admin *a, int kind)
+{
+    struct parcel *p = alloc_zeroed(sizeof *p);
+    p->kind = kind;
+    lane_post(&a->lane, p);
+}
+
+void admin_reload_certificates(struct admin *a)
+{
+    post(a, PARCEL_CERTIFICATES);
+}
+
+int64_t admin_certificate_expiry(struct admin *a)
+{
+    return atomic_load(&a->expiry);
+}
+
 void admin_stop(struct admin *a)
 {
     if (!a->has_thread)
         return;
-    struct parcel *stop = alloc_zeroed(sizeof *stop);
-    stop->kind = PARCEL_STOP;
-    lane_post(&a->lane, stop);
+    post(a, PARCEL_STOP);
     pthread_join(a->thread, NULL);
     a->has_thread = false;
     if (a->has_socket)
@@ -332,13 +302,9 @@ void admin_destroy(struct admin *a)
     ticker_destroy(a->watch);
     for (unsigned i = 0; i < TEMPLATES; i++)
         json_decref(a->templates[i]);
-    for (unsigned i = 0; i < a->n_entries; i++) {
-        evhttp_free(a->entries[i].http);
-        tls_unref(a->entries[i].tls);
-    }
-    free(a->entries);
-    for (unsigned i = 0; i < a->n_connections; i++)
-        bufferevent_decref(a->connections[i]);
+    http_destroy(a->http);
+    for (unsigned i = 0; i < a->n_tls; i++)
+        tls_unref(a->tls[i]);
     event_base_free(a->base);
     slots_fini(&a->requests);
     outbox_fini(&a->outbox);

@@ -22,11 +22,9 @@ struct login_rules;
 struct tls;
 
 enum {
-    ADMIN_CONNECTIONS_MAX = 256,
-    ADMIN_HEADER_BYTES_MAX = 16 << 10,
-    ADMIN_BODY_BYTES_MAX = 20 << 20,
-    ADMIN_TRIM_BYTES = 16 << 20, /* of an answer, behind which memory is given back to the system */
-    ADMIN_TIMEOUT_S = 60,        /* for the next byte of a request, or until an answer's next byte is taken */
+    ADMIN_BODY_BYTES_MAX = 64 << 10,   /* of most requests … */
+    ADMIN_IMPORT_BYTES_MAX = 20 << 20, /* … of definitions, and of all over the control socket */
+    ADMIN_TRIM_BYTES = 16 << 20,       /* of an answer, behind which memory is given back to the system */
 };
 
 /* Which door a request came in by. */
@@ -98,6 +96,12 @@ struct lane *admin_lane(struct admin *a);
 
 /* Serves, on a thread of its own; `to` is where commands are posted; both are borrowed. */
 void admin_start(struct admin *a, struct lane *to, const struct hub *hub);
+
+/* Reads the doors' certificates again; for connections that begin after that.  Any thread. */
+void admin_reload_certificates(struct admin *a);
+
+/* When the first of them ends, in seconds since 1970; INT64_MAX: there are none.  Any thread. */
+int64_t admin_certificate_expiry(struct admin *a);
 
 /* Ends the thread and removes the socket; requests that were under way are given up.  Any thread, once. */
 void admin_stop(struct admin *a);

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "broker/admin/arrival.h"
 
-#include <event2/bufferevent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +20,7 @@
 #include "broker/admin/state.h"
 #include "broker/admin/visitor.h"
 
-/* ---- The path.  It is cut first and decoded then, so that %2F is no separator; evhttp would decode it as a whole. */
+/* ---- The path.  It is cut first and decoded then, so that %2F is no separator;  */
 
 static int hex(uint8_t c)
 {
@@ -55,9 +54,9 @@ static uint8_t *decode(struct bytes raw, uint8_t *to)
 /* From the first character that counts: absolute URIs have a scheme and a host, and some clients begin with //. */
 static const char *path_begin(const char *uri)
 {
-    const char *host = strncmp(uri, "http://", sizeof "http://" - 1) == 0 ? uri + sizeof "http://" - 1 : NULL;
-    if (host != NULL)
-        uri = strchrnul(host, '/');
+    const char *host = strstr(uri, "://");
+    if (host != NULL && (strncmp(uri, "http:", 5) == 0 || strncmp(uri, "https:", 6) == 0))
+        uri = strchrnul(host + sizeof "://" - 1, '/');
     while (*uri == '/')
         uri++;
     return uri;
@@ -147,12 +146,12 @@ static char *parse_body(struct bytes text, json_t **body)
     return wrong;
 }
 
-/* Takes the body out of evhttp's memory, and leaves none of it there: it may hold a password.  False: it is no object
+/* Takes the body out of the buffer, and leaves none of it there: it may hold a password.  False: it is no object
  * where there should be one, and that was answered. */
 static bool read_body(struct request *r, bool as_text)
 {
     enum { PIECES = 64 };
-    struct evbuffer *in = evhttp_request_get_input_buffer(r->http);
+    struct evbuffer *in = http_body(r->http);
     size_t len = evbuffer_get_length(in);
     uint8_t *text = alloc(len + 1);
     evbuffer_copyout(in, text, len);
@@ -183,45 +182,35 @@ static bool read_body(struct request *r, bool as_text)
 
 static void find_peer(struct request *r)
 {
-    struct evhttp_connection *connection = evhttp_request_get_connection(r->http);
     struct ucred who;
     socklen_t len = sizeof who;
-    int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
-    r->from.len = sizeof r->from.storage;
-    if (getpeername(fd, (struct sockaddr *)&r->from.storage, &r->from.len) != 0)
-        r->from.len = 0;
+    r->from = *http_peer(r->http);
     if (r->entrance != ENTRANCE_CONTROL) {
         address_format(&r->from, r->peer);
         snprintf(r->actor, sizeof r->actor, "somebody from %s", r->peer);
         return;
     }
     snprintf(r->peer, sizeof r->peer, "unix");
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
+    if (getsockopt(http_socket(r->http), SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
         snprintf(r->actor, sizeof r->actor, "uid:%u", (unsigned)who.uid);
     else
         snprintf(r->actor, sizeof r->actor, "unknown");
 }
 
-static void on_close(struct evhttp_connection *connection, void *arg)
-{
-    (void)connection;
-    ((struct request *)arg)->http = NULL;
-}
-
-static struct request *create(struct admin *a, enum entrance entrance, bool is_tls, struct evhttp_request *http)
+static struct request *create(struct admin *a, struct http_call *c)
 {
     struct request *r = alloc_zeroed(sizeof *r);
     r->admin = a;
-    r->http = http;
-    r->entrance = entrance;
-    r->is_tls = is_tls;
-    r->method = evhttp_request_get_command(http);
+    r->http = c;
+    r->entrance = http_entrance(c);
+    r->is_tls = http_is_tls(c);
+    r->method = http_head_of(c)->method;
     if (r->method == EVHTTP_REQ_HEAD)
         r->method = EVHTTP_REQ_GET;
     r->slot = slots_take(&a->requests, r, &r->generation);
     link_init(&r->waiting);
     TAILQ_INIT(&r->query);
-    evhttp_connection_set_closecb(evhttp_request_get_connection(http), on_close, r);
+    http_set_owner(c, r);
     find_peer(r);
     return r;
 }
@@ -247,10 +236,46 @@ static const char *const refusals[] = {
     [TAG_ADMINISTRATOR] = "Not administrator user",
 };
 
+/* What a body may be like is known by now, and who sends it. */
+static uint64_t body_max(const struct request *r)
+{
+    static const char publish[] = "/publish";
+    const struct admin_config *config = request_config(r);
+    size_t len = strlen(r->route->path);
+    if (r->entrance == ENTRANCE_CONTROL || r->route->wants_text)
+        return config->publish_bytes_max > ADMIN_IMPORT_BYTES_MAX ? config->publish_bytes_max : ADMIN_IMPORT_BYTES_MAX;
+    if (len >= sizeof publish && strcmp(r->route->path + len - sizeof publish + 1, publish) == 0)
+        return config->publish_bytes_max;
+    return ADMIN_BODY_BYTES_MAX;
+}
+
 static void handle(struct request *r)
 {
-    if (check_names(r) && read_body(r, r->route->wants_text))
+    if (r->http == NULL) {
+        request_destroy(r); /* it has gone while we looked who it was */
+        return;
+    }
+    if (!check_names(r))
+        return;
+    r->is_reading = true;
+    http_accept_body(r->http, body_max(r));
+}
+
+void arrival_on_body(void *request, struct http_call *c)
+{
+    struct request *r = request;
+    (void)c;
+    r->is_reading = false;
+    if (read_body(r, r->route->wants_text))
         r->route->handle(r);
+}
+
+void arrival_on_gone(void *request)
+{
+    struct request *r = request;
+    r->http = NULL;
+    if (r->is_reading)
+        request_destroy(r); /* nothing has begun; else its answer is awaited, and dropped */
 }
 
 static void on_vhost(struct request *r, struct event *e)
@@ -361,12 +386,13 @@ static void begin_route(struct request *r)
         handle(r);
 }
 
-void arrival_begin(struct admin *a, enum entrance entrance, bool is_tls, struct evhttp_request *http)
+void arrival_on_head(void *admin, struct http_call *c)
 {
-    struct request *r = create(a, entrance, is_tls, http);
+    struct request *r = create(admin, c);
+    const enum entrance entrance = r->entrance;
     struct bytes segments[REQUEST_SEGMENTS_MAX];
     unsigned n, allowed = 0;
-    const char *path = strip_prefix(r, path_begin(evhttp_request_get_uri(http)));
+    const char *path = strip_prefix(r, path_begin(http_head_of(c)->target));
     if (path == NULL)
         return;
     if (!cut_path(r, path, segments, &n)) {

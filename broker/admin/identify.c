@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
+#include "broker/admin/http.h"
 #include "broker/admin/json.h"
 #include "broker/admin/state.h"
 #include "broker/admin/visitor.h"
@@ -168,6 +169,8 @@ static void on_rights(struct request *r, struct event *e)
 static void on_verdict(struct request *r)
 {
     struct identification *i = r->identification;
+    if (r->http != NULL)
+        http_let_go(r->http, false);
     if (!i->is_right) {
         tell_refusal(r, i);
         refuse(r, i->is_too_far ? "User can only log in via localhost" : "Login failed");
@@ -247,10 +250,13 @@ static void on_user(struct request *r, struct event *e)
     i->is_too_far = is_too_far(r, i->user);
     if (i->is_right)
         i->visitor = make_visitor(i->user, row);
-    if (delay_ms > 0)
+    if (delay_ms > 0) {
+        if (r->http != NULL)
+            http_let_go(r->http, true);
         request_wait(r, delay_ms, on_verdict);
-    else
+    } else {
         on_verdict(r);
+    }
 }
 
 void identify(struct request *r, request_fn *then)

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "broker/admin/browser.h"
 #include "broker/admin/definitions.h"
+#include "broker/admin/http.h"
 #include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
@@ -106,7 +107,7 @@ bool request_query_flag(const struct request *r, const char *name)
 
 const char *request_header(const struct request *r, const char *name)
 {
-    return r->http == NULL ? NULL : evhttp_find_header(evhttp_request_get_input_headers(r->http), name);
+    return r->http == NULL ? NULL : http_header(r->http, name);
 }
 
 const struct admin_config *request_config(const struct request *r)
@@ -156,7 +157,7 @@ void request_destroy(struct request *r)
     if (r == NULL)
         return;
     if (r->http != NULL)
-        evhttp_connection_set_closecb(evhttp_request_get_connection(r->http), NULL, NULL);
+        http_set_owner(r->http, NULL);
     slots_give(&r->admin->requests, r->slot);
     end_turn(r);
     ticker_destroy(r->ticker);
@@ -180,56 +181,28 @@ void request_destroy(struct request *r)
 void request_set_header(struct request *r, const char *name, const char *value)
 {
     if (r->http != NULL)
-        evhttp_add_header(evhttp_request_get_output_headers(r->http), name, value);
+        http_add(r->http, name, value);
 }
 
 bool request_has_header(const struct request *r, const char *name)
 {
-    return r->http != NULL && evhttp_find_header(evhttp_request_get_output_headers(r->http), name) != NULL;
-}
-
-/* The answer was written, or its connection has ended before that. */
-static void on_written(struct evhttp_request *http, void *arg)
-{
-    ((struct admin *)arg)->answers--;
-    evhttp_connection_set_closecb(evhttp_request_get_connection(http), NULL, NULL);
-}
-
-static void on_lost(struct evhttp_connection *connection, void *arg)
-{
-    (void)connection;
-    ((struct admin *)arg)->answers--;
-}
-
-static void send_reply(struct admin *a, struct evhttp_request *http, enum http_status status, struct evbuffer *body)
-{
-    struct evhttp_connection *connection = evhttp_request_get_connection(http);
-    /* evhttp would send a body behind an answer to HEAD. */
-    bool is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
-    a->answers++;
-    a->has_answered_much = a->has_answered_much || evbuffer_get_length(body) > ADMIN_TRIM_BYTES;
-    evhttp_request_set_on_complete_cb(http, on_written, a);
-    evhttp_connection_set_closecb(connection, on_lost, a);
-    evhttp_send_reply(http, (int)status, NULL, is_head ? NULL : body);
+    return r->http != NULL && http_has(r->http, name);
 }
 
 void request_reply_buffer(struct request *r, enum http_status status, struct evbuffer *body)
 {
-    struct evhttp_request *http = r->http;
+    struct http_call *http = r->http;
     struct admin *a = r->admin;
-    char length[24];
     if (evbuffer_get_length(body) > 0 && !request_has_header(r, "Content-Type"))
         request_set_header(r, "Content-Type", "application/json");
     if (!request_has_header(r, "Content-Encoding") && pack_is_accepted(request_header(r, "Accept-Encoding")) &&
         pack(body))
         request_set_header(r, "Content-Encoding", "gzip");
     browser_add_headers(r);
-    snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
-    if (status != HTTP_STATUS_NO_CONTENT && status != HTTP_STATUS_NOT_MODIFIED)
-        request_set_header(r, "Content-Length", length);
-    request_destroy(r); /* before the answer: evhttp may go on with the next one of this connection */
+    a->has_answered_much = a->has_answered_much || evbuffer_get_length(body) > ADMIN_TRIM_BYTES;
+    request_destroy(r);
     if (http != NULL)
-        send_reply(a, http, status, body);
+        http_reply(http, status, body);
     evbuffer_free(body);
 }
 

@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "broker/admin/admin.h"
+#include "broker/admin/http_head.h"
 #include "broker/port/change.h"
 #include "broker/port/event.h"
 #include "broker/port/inspection.h"
@@ -31,27 +32,9 @@ enum {
     REQUEST_PATH_NAME_MAX = 1024 /* bytes of a segment */
 };
 
-enum http_status {
-    HTTP_STATUS_OK = 200,
-    HTTP_STATUS_CREATED = 201,
-    HTTP_STATUS_NO_CONTENT = 204,
-    HTTP_STATUS_MOVED = 301,
-    HTTP_STATUS_NOT_MODIFIED = 304,
-    HTTP_STATUS_BAD = 400,
-    HTTP_STATUS_UNAUTHORIZED = 401,
-    HTTP_STATUS_FORBIDDEN = 403,
-    HTTP_STATUS_NOT_FOUND = 404,
-    HTTP_STATUS_NOT_ALLOWED = 405,
-    HTTP_STATUS_TIMEOUT = 408,
-    HTTP_STATUS_TOO_LARGE = 413,
-    HTTP_STATUS_URI_TOO_LONG = 414,
-    HTTP_STATUS_HEADERS_TOO_LARGE = 431,
-    HTTP_STATUS_NOT_IMPLEMENTED = 501,
-    HTTP_STATUS_UNAVAILABLE = 503,
-};
-
 struct definitions_writer;
 struct identification;
+struct http_call;
 struct hub;
 struct listing;
 struct move;
@@ -64,7 +47,8 @@ typedef void answer_fn(struct request *r, struct event *e); /* what the event ow
 
 struct request {
     struct admin *admin;         /* borrowed */
-    struct evhttp_request *http; /* borrowed; NULL: its client has gone */
+    struct http_call *http;      /* borrowed; NULL: its client has gone */
+    bool is_reading;             /* its body is awaited */
     uint32_t slot, generation;   /* whom events are for */
     enum evhttp_cmd_type method; /* HEAD is GET here */
     enum entrance entrance;

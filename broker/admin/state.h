@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/lane.h"
 #include "base/list.h"
@@ -12,11 +13,11 @@
 #include "broker/admin/identify.h"
 #include "broker/port/batch.h"
 
-struct bufferevent;
 struct collector;
-struct evconnlistener;
 struct event_base;
-struct evhttp;
+struct http;
+
+enum { ADMIN_TLS_MAX = 4 };
 
 enum admin_template {
     TEMPLATE_QUEUE,
@@ -34,24 +35,14 @@ struct known {
     uint64_t hash, until_ms;
 };
 
-/* A socket that is listened at. */
-struct entry {
-    struct admin *admin; /* borrowed */
-    enum entrance entrance;
-    struct tls *tls;                 /* a reference; NULL: plain */
-    struct evhttp *http;             /* owned */
-    struct evconnlistener *listener; /* owned by http */
-};
-
 struct admin {
     struct admin_config config;
-    struct event_base *base; /* owned */
-    struct entry *entries;   /* owned */
-    unsigned n_entries;
-    struct bufferevent *connections[ADMIN_CONNECTIONS_MAX]; /* a reference each */
-    unsigned n_connections;
-    unsigned answers;       /* that are not written yet */
-    bool has_answered_much; /* memory is to be given back when that is written */
+    struct event_base *base;        /* owned */
+    struct http *http;              /* owned */
+    struct tls *tls[ADMIN_TLS_MAX]; /* a reference each: what the doors have, until it is read again */
+    unsigned n_tls;
+    atomic_int_least64_t expiry; /* of the first of them that ends */
+    bool has_answered_much;      /* memory is to be given back when that is written */
     struct lane lane;
     struct lane *to;              /* borrowed: where commands go */
     const struct hub *hub;        /* borrowed */
