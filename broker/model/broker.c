@@ -504,5 +504,6 @@ struct broker_totals broker_totals(const struct broker *b)
     struct broker_totals t = b->totals;
     t.users = b->users.count;
     t.vhosts = b->vhosts.count;
+    t.messages_out = b->tickets.used;
     return t;
 }

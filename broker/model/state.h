@@ -89,9 +89,10 @@ struct broker {
     struct list stale;   /* virtual hosts whose policies have changed */
     struct list doomed;  /* exchanges that have lost their last binding and are to go */
 
-    uint64_t topology_version; /* goes up with every change that routes may depend on */
-    uint64_t stamp;            /* of the last walk over exchanges and queues */
-    struct route route;        /* used again for every message */
+    uint64_t
+        topology_version; /* goes up with every change that routes may depend on, and with every round of samples */
+    uint64_t stamp;       /* of the last walk over exchanges and queues */
+    struct route route;   /* used again for every message */
 
     size_t confirming;          /* of this step: which event was the last to answer for publishes; or none */
     unsigned deaths_left;       /* dead letters that this step may still move */
