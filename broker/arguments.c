@@ -116,6 +116,12 @@ void arguments_configure(const struct arguments *a, struct config *c)
         config_suggest(c, KEY_DATA_DIR, dir, "default");
     free(name);
     free(dir);
+    const char *runtime = getenv("RUNTIME_DIRECTORY"); // NOLINT(concurrency-mt-unsafe): threads come later
+    if (runtime != NULL && runtime[0] == '/') {
+        char *pid_file = str_format("%.*s/pid", (int)strcspn(runtime, ":"), runtime);
+        config_suggest(c, KEY_PID_FILE, pid_file, "RUNTIME_DIRECTORY");
+        free(pid_file);
+    }
 }
 
 void arguments_fini(struct arguments *a)
