@@ -171,7 +171,9 @@ void keeper_stats(struct keeper *k, struct keeper_stats *to)
 uint64_t keeper_standstill_ms(const struct keeper *k)
 {
     uint64_t seen = atomic_load(&k->seen_ms), syncing = atomic_load(&k->syncing_ms), now = clock_ms();
-    uint64_t since = syncing != 0 && syncing < seen ? syncing : seen;
+    uint64_t since = seen + KEEPER_TICK_MS; /* so long it may sleep */
+    if (syncing != 0 && syncing < since)
+        since = syncing;
     return now > since ? now - since : 0;
 }
 
