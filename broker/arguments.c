@@ -13,12 +13,16 @@
 #include "broker/config.h"
 #include "broker/host.h"
 
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+
 static const char USAGE[] =
     "Usage: millraced [OPTION...]\n"
     "An AMQP 0-9-1 message broker that clients cannot tell from RabbitMQ.\n"
     "\n"
-    "  -c, --config FILE       read this configuration; otherwise /etc/millrace/millrace.conf and conf.d/*.conf "
-    "there,\n"
+    "  -c, --config FILE       read this configuration; otherwise " SYSCONFDIR
+    "/millrace/millrace.conf and conf.d/*.conf there,\n"
     "                          or those of /etc/rabbitmq\n"
     "      --set KEY=VALUE     set one key, whatever files say; may be given more than once\n"
     "      --check-config      read and judge the configuration, print what would be in effect, and stop\n"
@@ -103,7 +107,7 @@ void arguments_configure(const struct arguments *a, struct config *c)
 {
     if (a->file != NULL)
         config_read_file(c, a->file);
-    else if (!read_folder(c, "/etc/millrace", "millrace.conf"))
+    else if (!read_folder(c, SYSCONFDIR "/millrace", "millrace.conf"))
         read_folder(c, "/etc/rabbitmq", "rabbitmq.conf");
     for (unsigned i = 0; i < a->n_settings; i++) {
         config_set(c, a->settings[i], i + 1);
