@@ -54,6 +54,8 @@ static const struct {
     [TYPE_MECHANISM] = {"PLAIN, AMQPLAIN or EXTERNAL", "PLAIN"},
     [TYPE_SAN_TYPE] = {"dns, ip, email, uri or other_name", "dns"},
     [TYPE_QUEUE_TYPE] = {"classic, quorum or stream", "quorum"},
+    [TYPE_LOG_FORMAT] = {"plaintext or json", "json"},
+    [TYPE_LOG_TIME] = {"rfc3339_space, rfc3339_T, epoch_usecs, epoch_secs or lager_default", "rfc3339_T"},
     [TYPE_APPLY_TO] = {"queues, classic_queues, quorum_queues, streams or all", "queues"},
 };
 enum { N_TYPES = sizeof types / sizeof types[0] };

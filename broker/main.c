@@ -20,6 +20,7 @@
 #include "broker/harden.h"
 #include "broker/host.h"
 #include "broker/listeners.h"
+#include "broker/logging.h"
 #include "broker/net/login.h"
 #include "broker/net/password.h"
 #include "broker/net/server.h"
@@ -457,11 +458,9 @@ static int serve_data(struct config *c, struct wiring *w, struct server_sockets 
 {
     struct broker_config bc = broker_config_of(c);
     struct recovery r;
-    char *node = host_node_name();
-    bc.node = node;
+    bc.node = config_text(c, KEY_NODE_NAME);
     const struct recovery_witness witness = {.progress = on_progress, .arg = w->readiness};
     int status = recovery_init(&r, config_text(c, KEY_DATA_DIR), &bc, fill_random, &witness);
-    free(node);
     if (status != 0) {
         server_unbind(sockets);
         return status;
@@ -469,6 +468,21 @@ static int serve_data(struct config *c, struct wiring *w, struct server_sockets 
     status = serve_recovered(c, w, sockets, &r, bc.memory_high);
     recovery_fini(&r);
     return status;
+}
+
+/* Once the log is all there. */
+static void log_start(const struct config *c, const struct identity *id, bool are_keys_locked)
+{
+    log_info("main", "Starting Millrace " PACKAGE_VERSION " (RabbitMQ %s compatible)", config_text(c, KEY_VERSION));
+    log_warnings(c);
+    if (!are_keys_locked)
+        log_warning("main", "private keys may be swapped to disk: %d KiB cannot be locked in memory (RLIMIT_MEMLOCK)",
+                    HARDEN_SECURE_BYTES >> 10);
+    if (id->is_other)
+        log_info("main", "runs as user '%s' (%u), group id %u", id->name, (unsigned)id->uid, (unsigned)id->gid);
+    else if (geteuid() == 0)
+        log_warning("main", "runs as root; 'user' in the configuration names whom it should become");
+    log_info("main", "data in %s; at most %" PRIu64 " open files", config_text(c, KEY_DATA_DIR), host_raise_files());
 }
 
 /* All that root is needed for; then becomes who it shall be, and claims the data.  0, or the exit status. */
@@ -494,7 +508,7 @@ static int settle_in(const struct config *c, const struct identity *id, const st
     return status;
 }
 
-static int serve_as(struct config *c, const struct identity *id, struct readiness *readiness)
+static int serve_as(struct config *c, const struct identity *id, bool are_keys_locked, struct readiness *readiness)
 {
     struct wiring w;
     struct server_sockets *sockets;
@@ -505,14 +519,12 @@ static int serve_as(struct config *c, const struct identity *id, struct readines
     const struct server_config sc = server_config_of(c, &w, NULL);
     int status = settle_in(c, id, &sc, &sockets);
     if (status == 0) {
-        if (id->is_other)
-            log_info("main", "runs as user '%s' (%u), group id %u", id->name, (unsigned)id->uid, (unsigned)id->gid);
-        else if (geteuid() == 0)
-            log_warning("main", "runs as root; 'user' in the configuration names whom it should become");
-        log_info("main", "data in %s; at most %" PRIu64 " open files", config_text(c, KEY_DATA_DIR),
-                 host_raise_files());
         struct pidfile *pidfile = NULL;
-        status = open_audit(c);
+        status = logging_open(c);
+        if (status == 0) {
+            log_start(c, id, are_keys_locked);
+            status = open_audit(c);
+        }
         if (status == 0)
             status = open_pidfile(c, &pidfile);
         if (status == 0)
@@ -521,6 +533,7 @@ static int serve_as(struct config *c, const struct identity *id, struct readines
             server_unbind(sockets);
         pidfile_destroy(pidfile);
         audit_close();
+        logging_close();
     }
     unwire(&w);
     return status;
@@ -528,15 +541,7 @@ static int serve_as(struct config *c, const struct identity *id, struct readines
 
 static int serve(struct config *c, bool are_keys_locked, struct readiness *readiness)
 {
-    if (config_number(c, KEY_LOG_CONSOLE) == 0)
-        log_set_level(LOG_NO_LEVEL);
-    else
-        log_set_level((enum log_level)config_number(c, KEY_LOG_CONSOLE_LEVEL));
-    log_info("main", "Starting Millrace " PACKAGE_VERSION " (RabbitMQ %s compatible)", config_text(c, KEY_VERSION));
-    log_warnings(c);
-    if (!are_keys_locked)
-        log_warning("main", "private keys may be swapped to disk: %d KiB cannot be locked in memory (RLIMIT_MEMLOCK)",
-                    HARDEN_SECURE_BYTES >> 10);
+    logging_begin(c, config_text(c, KEY_NODE_NAME));
     if (config_number(c, KEY_CORE_DUMPS) != 0)
         harden_allow_cores();
     if (config_text(c, KEY_DATA_DIR) == NULL) {
@@ -548,7 +553,7 @@ static int serve(struct config *c, bool are_keys_locked, struct readiness *readi
     char *error = NULL;
     int status = EX_CONFIG;
     if (harden_find(config_text(c, KEY_USER), config_text(c, KEY_GROUP), &id, &error))
-        status = serve_as(c, &id, readiness);
+        status = serve_as(c, &id, are_keys_locked, readiness);
     else
         fprintf(stderr, "millraced: %s\n", error);
     harden_forget(&id);
