@@ -35,7 +35,7 @@ void node_whoami(struct request *r)
 void node_list(struct request *r)
 {
     json_t *all = json_array();
-    json_add(all, shape_node(r));
+    json_add(all, listing_project(r, shape_node(r)));
     request_reply(r, HTTP_STATUS_OK, all);
 }
 
@@ -50,7 +50,7 @@ void node_get(struct request *r)
 void node_memory(struct request *r)
 {
     if (bytes_equal(r->param[0], bytes_of_string(request_config(r)->node)))
-        listing_answer_object(r, shape_memory());
+        listing_answer_object(r, shape_memory(r));
     else
         request_not_found(r);
 }

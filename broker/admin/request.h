@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "broker/admin/admin.h"
+#include "broker/admin/look.h"
 #include "broker/port/change.h"
 #include "broker/port/event.h"
 #include "broker/port/inspection.h"
@@ -68,6 +69,7 @@ struct request {
     enum entrance entrance;
     struct visitor *visitor; /* owned: the user who asks; NULL: the machine's administrator (visitor.h) */
     struct evkeyvalq query;
+    struct look look;
     char *path;                               /* owned: decoded */
     struct bytes param[REQUEST_SEGMENTS_MAX]; /* views: what stands for {…} in the route's path, in order */
     unsigned n_params;
