@@ -11,6 +11,7 @@
 #include "broker/model/parameter.h"
 #include "broker/model/policy.h"
 #include "broker/model/queue.h"
+#include "broker/model/rights.h"
 #include "broker/model/state.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
@@ -337,7 +338,8 @@ static void inspect_outlets(const struct page *p)
     size_t i = to->cursor;
     for (size_t end = i + BUCKETS_PER_PAGE; i < p->b->outlet_count && i < end && to->n < INSPECTION_ROWS_MAX; i++) {
         const struct outlet *o = p->b->outlets[i];
-        if (o == NULL || !is_wanted(p, connection_name(o)) || (p->vhost != NULL && o->vhost != p->vhost))
+        if (o == NULL || o->facts->hidden || !is_wanted(p, connection_name(o)) ||
+            (p->vhost != NULL && o->vhost != p->vhost))
             continue;
         if (to->what == INSPECT_CONNECTIONS)
             put_connection(p, o);
@@ -467,9 +469,25 @@ static void inspect_delayed(struct broker *b, struct command *c, const struct pa
     inspection_destroy(p->to);
 }
 
+/* NULL, or why who looks may not. */
+static char *refuse_reader(struct broker *b, const struct page *p)
+{
+    struct bytes user = bytes_of_string(p->to->user);
+    struct access *a = p->vhost != NULL ? access_find(p->vhost, user) : NULL;
+    return a != NULL
+               ? rights_refuse_right(b, a, RIGHT_READ, RESOURCE_QUEUE, p->to->name)
+               : str_format("access to vhost '%.*s' refused for user '%.*s'", BYTES_ARG(p->to->vhost), BYTES_ARG(user));
+}
+
 static void inspect_messages(struct broker *b, struct command *c, const struct page *p)
 {
     struct queue *q = p->vhost != NULL && p->to->has_name ? vhost_find_queue(b, p->vhost, p->to->name) : NULL;
+    char *refusal = p->to->user != NULL ? refuse_reader(b, p) : NULL;
+    if (refusal != NULL) {
+        broker_fail(b, c, DENIED, refusal);
+        inspection_destroy(c->inspection);
+        return;
+    }
     if (q != NULL) {
         peek(b, c, q);
         return;

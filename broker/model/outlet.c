@@ -41,7 +41,7 @@ struct outlet *outlet_create(struct broker *b, outlet_id id, struct access *a, c
     list_init(&o->stalled);
     b->outlets[id.slot] = o;
     b->totals.outlets++;
-    if (notice_is_on(b))
+    if (notice_is_on(b) && !facts->hidden)
         notice_connection(b, o, true);
     return o;
 }
@@ -124,7 +124,7 @@ void stream_release_held(struct broker *b, struct stream *s)
 void stream_delete(struct broker *b, struct stream *s)
 {
     struct consumer *c;
-    if (s->has_begun && notice_is_on(b))
+    if (s->has_begun && notice_is_on(b) && !s->outlet->facts->hidden)
         notice_channel(b, s, false);
     parked_drop(s);
     list_each (c, &s->consumers, struct consumer, in_stream)
@@ -157,7 +157,7 @@ void outlet_delete(struct broker *b, struct outlet *o)
     list_each (q, &o->exclusive_queues, struct queue, in_owner)
         queue_delete(b, q);
     exchange_delete_doomed(b);
-    if (notice_is_on(b))
+    if (notice_is_on(b) && !o->facts->hidden)
         notice_connection(b, o, false);
     b->outlets[o->id.slot] = NULL;
     b->totals.outlets--;
