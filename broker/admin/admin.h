@@ -45,6 +45,7 @@ struct admin_config {
     const char *listeners; /* "amqp 127.0.0.1:5672, unix:/run/a.sock, amqps [::1]:5671", as server_addresses() says */
     const char *hashing_algorithm;
     struct credential *credential;     /* what passwords must be like; this thread's alone */
+    uint64_t connections_max;          /* 0: no limit */
     uint64_t memory_limit, disk_limit; /* that raise the alarms */
     uint64_t statistics_interval_ms;   /* between samples of what is counted */
     bool is_without_rates;             /* nothing is sampled */

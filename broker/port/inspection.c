@@ -29,6 +29,7 @@ void inspection_destroy(struct inspection *i)
     if (i == NULL)
         return;
     free(i->rows);
+    free(i->user);
     free(i);
 }
 

@@ -63,6 +63,7 @@ struct inspection {
                                  MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
                                  TOPIC_PERMISSIONS must say a vhost */
+    char *user;               /* owned: MESSAGES: who looks, and needs to read the queue; NULL: nobody is asked */
     uint64_t cursor;          /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
     uint32_t limit;           /* MESSAGES: rows of a page; 0: as many as it holds */
     size_t n;                 /* rows in the answer … */
