@@ -49,6 +49,7 @@ struct admin_config {
     uint64_t memory_limit, disk_limit; /* that raise the alarms */
     uint64_t statistics_interval_ms;   /* between samples of what is counted */
     bool is_without_rates;             /* nothing is sampled */
+    bool has_metrics_per_object;       /* /metrics is /metrics/per-object */
     void (*measure)(void *arg, struct admin_measures *to);
     void (*print_environment)(void *arg, FILE *to); /* the configuration in effect, without secrets */
     void (*reload)(void *arg);                      /* reads again what can be read again */

@@ -15,6 +15,7 @@
 #include "broker/admin/definitions.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
+#include "broker/admin/metrics.h"
 #include "broker/admin/note.h"
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
@@ -159,6 +160,7 @@ void request_destroy(struct request *r)
     end_turn(r);
     ticker_destroy(r->ticker);
     listing_destroy(r->listing);
+    metrics_destroy(r->metrics);
     json_decref(r->before);
     json_decref(r->warnings);
     move_destroy(r->move);

@@ -54,6 +54,7 @@ enum entrance {
 struct definitions_writer;
 struct hub;
 struct listing;
+struct metrics;
 struct move;
 struct request;
 struct route;
@@ -82,6 +83,7 @@ struct request {
     /* A handler's, while it waits. */
     answer_fn *on_answer;
     struct listing *listing; /* owned; NULL: nothing is being listed */
+    struct metrics *metrics; /* owned; NULL: it is no scrape */
     json_t *before;          /* owned: what an object was like before it is changed; NULL: there was none */
     request_fn *next, *fetched;
     int64_t number, more;              /* whatever it counts */

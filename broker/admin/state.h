@@ -37,6 +37,7 @@ struct admin {
     struct bufferevent *connections[ADMIN_CONNECTIONS_MAX]; /* a reference each */
     unsigned n_connections;
     unsigned answers;       /* that are not written yet */
+    unsigned scrapes;       /* of metrics of objects, under way */
     bool has_answered_much; /* memory is to be given back when that is written */
     struct lane lane;
     struct lane *to;       /* borrowed: where commands go */
