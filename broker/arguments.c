@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -11,14 +12,19 @@
 #include "base/check.h"
 #include "base/str.h"
 #include "broker/config.h"
+#include "broker/environment.h"
 #include "broker/host.h"
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
 
 static const char USAGE[] =
     "Usage: millraced [OPTION...]\n"
     "An AMQP 0-9-1 message broker that clients cannot tell from RabbitMQ.\n"
     "\n"
-    "  -c, --config FILE       read this configuration; otherwise /etc/millrace/millrace.conf and conf.d/*.conf "
-    "there,\n"
+    "  -c, --config FILE       read this configuration; otherwise " SYSCONFDIR
+    "/millrace/millrace.conf and conf.d/*.conf there,\n"
     "                          or those of /etc/rabbitmq\n"
     "      --set KEY=VALUE     set one key, whatever files say; may be given more than once\n"
     "      --check-config      read and judge the configuration, print what would be in effect, and stop\n"
@@ -86,6 +92,24 @@ static bool read_folder(struct config *c, const char *folder, const char *name)
     return has_main || has_more;
 }
 
+/* Files that variables name: one, with or without .conf at its end; a folder of them, or a pattern. */
+static void read_named(struct config *c, const char *file, const char *more)
+{
+    struct stat st;
+    char *text;
+    if (file != NULL) {
+        text = str_format("%s%s", file, access(file, F_OK) == 0 ? "" : ".conf");
+        config_read_file(c, text);
+        free(text);
+    }
+    if (more == NULL)
+        return;
+    bool is_folder = stat(more, &st) == 0 && S_ISDIR(st.st_mode);
+    text = str_format("include %s%s\n", more, is_folder ? "/*.conf" : "");
+    config_read_text(c, more, bytes_of_string(text));
+    free(text);
+}
+
 /* What stood behind --set KEY= is in the list of processes no longer, if KEY is a secret. */
 static void wipe_argument(char *setting)
 {
@@ -101,21 +125,33 @@ static void wipe_argument(char *setting)
 
 void arguments_configure(const struct arguments *a, struct config *c)
 {
+    environment_load(c);
+    const char *file = environment_find("CONFIG_FILE"), *more = environment_find("CONFIG_FILES");
     if (a->file != NULL)
         config_read_file(c, a->file);
-    else if (!read_folder(c, "/etc/millrace", "millrace.conf"))
+    else if (file != NULL || more != NULL)
+        read_named(c, file, more);
+    else if (!read_folder(c, SYSCONFDIR "/millrace", "millrace.conf"))
         read_folder(c, "/etc/rabbitmq", "rabbitmq.conf");
+    environment_apply(c);
     for (unsigned i = 0; i < a->n_settings; i++) {
         config_set(c, a->settings[i], i + 1);
         wipe_argument(a->settings[i]);
     }
 
     char *name = host_node_name(), *dir = host_data_dir();
-    config_suggest(c, KEY_CLUSTER_NAME, name, "host name");
+    config_suggest(c, KEY_NODE_NAME, name, "host name");
+    config_suggest(c, KEY_CLUSTER_NAME, config_text(c, KEY_NODE_NAME), "node name");
     if (dir != NULL)
         config_suggest(c, KEY_DATA_DIR, dir, "default");
     free(name);
     free(dir);
+    const char *runtime = getenv("RUNTIME_DIRECTORY"); // NOLINT(concurrency-mt-unsafe): threads come later
+    if (runtime != NULL && runtime[0] == '/') {
+        char *pid_file = str_format("%.*s/pid", (int)strcspn(runtime, ":"), runtime);
+        config_suggest(c, KEY_PID_FILE, pid_file, "RUNTIME_DIRECTORY");
+        free(pid_file);
+    }
 }
 
 void arguments_fini(struct arguments *a)

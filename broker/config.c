@@ -225,6 +225,16 @@ void config_set(struct config *c, const char *setting, unsigned number)
     free(name);
 }
 
+void config_set_from(struct config *c, const char *origin, const char *key, const char *value)
+{
+    on_setting(c, origin, key, value);
+}
+
+void config_complain(struct config *c, const char *origin, bool is_error, const char *text)
+{
+    complain(c, origin, is_error, str_format("%s", text));
+}
+
 void config_suggest(struct config *c, enum config_id id, const char *value, const char *origin)
 {
     if (!config_is_set(c, id))
@@ -354,6 +364,25 @@ void config_each(const struct config *c, enum config_id id, config_each_fn *each
         free(word);
     }
     free((void *)all);
+}
+
+/* What setting has in the other configuration another value, or none. */
+static void each_missing(const struct config *from, const struct config *in, bool with_others, config_change_fn *each,
+                         void *arg)
+{
+    for (size_t i = 0; i < from->n; i++) {
+        const struct setting *s = &from->settings[i], *other = find_by_name(in, s->name);
+        bool is_other = other == NULL ? s->key->fallback == NULL || strcmp(s->text, s->key->fallback) != 0
+                                      : with_others && strcmp(s->text, other->text) != 0;
+        if (is_other && s->key->type != TYPE_SECRET)
+            each(arg, s->key, s->name);
+    }
+}
+
+void config_each_change(const struct config *before, const struct config *after, config_change_fn *each, void *arg)
+{
+    each_missing(after, before, true, each, arg);
+    each_missing(before, after, false, each, arg);
 }
 
 void config_print(const struct config *c, FILE *to)

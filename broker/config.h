@@ -32,6 +32,10 @@ void config_read_text(struct config *c, const char *name, struct bytes text);
 /* "KEY=VALUE" from the command line, the number-th there: complaints call it "--set:NUMBER". */
 void config_set(struct config *c, const char *setting, unsigned number);
 
+/* The same of a place that complaints call by its name; and a complaint about it. */
+void config_set_from(struct config *c, const char *origin, const char *key, const char *value);
+void config_complain(struct config *c, const char *origin, bool is_error, const char *text);
+
 /* A value that was found out rather than configured; counts only where nothing is set. */
 void config_suggest(struct config *c, enum config_id id, const char *value, const char *origin);
 
@@ -57,6 +61,10 @@ void config_forget_secret(struct config *c, enum config_id id);
  * it is a number or a boolean. */
 typedef void config_each_fn(void *arg, const char *word, const char *value, uint64_t number);
 void config_each(const struct config *c, enum config_id id, config_each_fn *each, void *arg);
+
+/* Every key that both do not have, or with other values; secrets are not compared. */
+typedef void config_change_fn(void *arg, const struct config_key *key, const char *name);
+void config_each_change(const struct config *before, const struct config *after, config_change_fn *each, void *arg);
 
 /* The whole table: "key = value  # origin". */
 void config_print(const struct config *c, FILE *to);
