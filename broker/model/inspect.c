@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "broker/model/access.h"
+#include "broker/model/active.h"
 #include "broker/model/commands.h"
 #include "broker/model/consumer.h"
 #include "broker/model/delayed.h"
@@ -14,6 +15,7 @@
 #include "broker/model/state.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
+#include "broker/model/waiting.h"
 #include "broker/port/inspection.h"
 #include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
@@ -262,19 +264,20 @@ static void put_consumer(const struct page *p, const struct consumer *c)
 {
     struct bytes connection = connection_name(c->outlet), user = c->outlet->access->user->name;
     struct pen row = row_open(p, c->queue->name.len + c->queue->vhost->name.len + c->tag.len + c->arguments.len +
-                                     connection.len + user.len);
+                                     connection.len + user.len + WAITING_ROOM);
     put_text(&row, "queue_name", c->queue->name);
     put_text(&row, "vhost", c->queue->vhost->name);
     put_text(&row, "consumer_tag", c->tag);
     put_flag(&row, "ack_required", !c->no_ack);
     put_flag(&row, "exclusive", c->exclusive);
     put_number(&row, "prefetch_count", c->limit);
-    put_flag(&row, "active", true);
+    put_flag(&row, "active", active_may_serve(c->queue, c));
     table_put_i64(&row, BYTES("priority"), c->priority);
     put_table(&row, "arguments", c->arguments);
     put_number(&row, "channel", c->stream->channel);
     put_text(&row, "connection", connection);
     put_text(&row, "user", user);
+    waiting_put(&row, p->b, c);
     row_close(p, &row);
 }
 
