@@ -12,6 +12,8 @@
 
 #include "base/bytes.h"
 
+struct message;
+
 enum {
     INSPECTION_ROWS_MAX = 256, /* of one page, and a few more where they belong together */
 };
@@ -54,6 +56,8 @@ enum inspection_kind {
                             delivery_count expires_in (ms, if it does) payload_bytes payload (its first bytes) properties:
                             S, as codec/properties.h encodes them; in the order in which they came.  The cursor is a
                             position */
+    INSPECT_ROUTE,       /* of the exchange that is named (empty: the default one), where `msg` would go if it were
+                            published to it now: rows of several sorts (model/explain.h), in one page */
 };
 
 struct inspection {
@@ -64,6 +68,7 @@ struct inspection {
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
                                  TOPIC_PERMISSIONS must say a vhost */
     uint64_t cursor;          /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
+    struct message *msg;      /* ROUTE: owned */
     uint32_t limit;           /* MESSAGES: rows of a page; 0: as many as it holds */
     size_t n;                 /* rows in the answer … */
     uint8_t *rows;            /* … owned: each its length, 4 bytes big-endian, and a field table */
