@@ -233,8 +233,9 @@ static void log_fault(const struct session *s, const struct channel *c)
     for (; e->kind->name[n] != '\0' && n + 1 < sizeof name; n++)
         name[n] = (char)(e->kind->name[n] == '_' ? '_' : e->kind->name[n] | 0x20);
     name[n] = '\0';
-    session_log(s, LOG_ERROR_LEVEL, "Channel error on ", ", channel %u: operation %s caused a channel exception %s: %s",
-                c->number, info != NULL ? info->name : "none", name, error_explanation(e));
+    session_log(s, LOG_CHANNEL, LOG_ERROR_LEVEL, "Channel error on ",
+                ", channel %u: operation %s caused a channel exception %s: %s", c->number,
+                info != NULL ? info->name : "none", name, error_explanation(e));
 }
 
 /* Tells the peer why; from now on the channel waits for its close-ok. */

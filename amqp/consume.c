@@ -235,11 +235,24 @@ void consume_on_unsubscribed(struct session *s, struct channel *c, uint32_t numb
         consumer_free(s, k);
 }
 
+static void log_overdue(const struct session *s, const struct channel *c, const struct consumer *k,
+                        const struct event *e)
+{
+    struct bytes tag = k != NULL ? consumer_tag(k) : BYTES("");
+    session_log(s, LOG_QUEUE, LOG_WARNING_LEVEL, "",
+                ": Consumer '%.*s' on channel %u and queue '%s' in vhost '%s' has timed out waiting for a consumer "
+                "acknowledgement of a delivery. Timeout used: %llu ms. This timeout value can be configured, see "
+                "consumers doc guide to learn more",
+                BYTES_ARG(tag), c->number, e->overdue.queue, s->vhost, (unsigned long long)e->overdue.timeout_ms);
+}
+
 void consume_on_overdue(struct session *s, struct channel *c, const struct event *e)
 {
     struct consumer *k = e->overdue.has_consumer ? consumer_get(s, c, e->overdue.consumer) : NULL;
     bool is_told = k != NULL && (s->capabilities & CAPABILITY_CONSUMER_CANCEL_NOTIFY);
     uint64_t timeout_ms = e->overdue.timeout_ms;
+    if (c->state == CHANNEL_OPEN)
+        log_overdue(s, c, k, e);
     if (is_told && c->state == CHANNEL_OPEN && !k->is_leaving) {
         struct basic_cancel cancel = {.id = METHOD_basic_cancel, .consumer_tag = consumer_tag(k), .no_wait = true};
         session_send(s, c->number, &(union method){.basic_cancel = cancel});

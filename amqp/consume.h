@@ -30,10 +30,11 @@ struct bytes consume_find_prepared(const struct session *s, const struct channel
 /* UNSUBSCRIBE was answered: the number is free. */
 void consume_on_unsubscribed(struct session *s, struct channel *c, uint32_t number);
 
-/* The queue is gone: tells the client, if it wants to be told. */
 /* What it had out too long was taken back: a consumer is cancelled, or (its client does not know that, or there is
  * none) the channel closed. */
 void consume_on_overdue(struct session *s, struct channel *c, const struct event *e);
+
+/* The queue is gone: tells the client, if it wants to be told. */
 void consume_on_cancelled(struct session *s, struct channel *c, const struct event *e);
 
 /* The channel's consumers have ended with its stream. */

@@ -32,15 +32,17 @@ static void send_close(struct session *s, const struct error *e)
 static void log_exception(const struct session *s, const struct error *e)
 {
     if (e->kind == AMQP_CONNECTION_FORCED)
-        session_log(s, LOG_INFO_LEVEL, "Closing ", " because \"%s\"", error_explanation(e));
+        session_log(s, LOG_CONNECTION, LOG_INFO_LEVEL, "Closing ", " because \"%s\"", error_explanation(e));
     else
-        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: %s: %s", session_state_word(s), e->text);
+        session_log(s, LOG_CONNECTION, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: %s: %s", session_state_word(s),
+                    e->text);
 }
 
 void ending_linger(struct session *s, const char *why)
 {
     if (why != NULL)
-        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: %s: %s", session_state_word(s), why);
+        session_log(s, LOG_CONNECTION, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: %s: %s", session_state_word(s),
+                    why);
     session_enter(s, LINGERING);
     s->state_deadline = s->now + SESSION_LINGER_MS;
 }
@@ -119,7 +121,7 @@ void ending_on_close(struct session *s)
     if (s->close_oks < UINT8_MAX)
         s->close_oks++;
     if (s->state == RUNNING) {
-        session_log(s, LOG_INFO_LEVEL, "closing AMQP ", NULL);
+        session_log(s, LOG_CONNECTION, LOG_INFO_LEVEL, "closing AMQP ", NULL);
         end_channels(s);
     }
 }
@@ -149,9 +151,10 @@ void ending_on_detached(struct session *s)
 void ending_on_lost(struct session *s)
 {
     if (s->state == RUNNING || s->state == OPENING || s->state == ATTACHING)
-        session_log(s, LOG_WARNING_LEVEL, "closing AMQP ", ": client unexpectedly closed TCP connection");
+        session_log(s, LOG_CONNECTION, LOG_WARNING_LEVEL, "closing AMQP ",
+                    ": client unexpectedly closed TCP connection");
     else if (s->state < OPENING)
-        session_log(s, LOG_DEBUG_LEVEL, "", " was closed before it was opened");
+        session_log(s, LOG_CONNECTION, LOG_DEBUG_LEVEL, "", " was closed before it was opened");
     ending_finish(s, true);
 }
 
@@ -167,7 +170,7 @@ void ending_on_deadline(struct session *s)
     case TUNING:
     case OPENING:
         if (greeting_may_log(s, NULL))
-            session_log(s, LOG_ERROR_LEVEL, "closing AMQP ", ": {handshake_timeout,%s}",
+            session_log(s, LOG_CONNECTION, LOG_ERROR_LEVEL, "closing AMQP ", ": {handshake_timeout,%s}",
                         s->state == GREETING ? "frame_header" : "handshake");
         ending_finish(s, false);
         break;

@@ -79,7 +79,8 @@ static void refuse_header(struct session *s, struct bytes header)
     bool is_http = bytes_start_with(header, BYTES("GET ")) || bytes_start_with(header, BYTES("POST "));
     bool is_tls = bytes_start_with(header, BYTES("\x16\x03")); /* a handshake record's beginning */
     if (greeting_may_log(s, NULL))
-        session_log(s, LOG_ERROR_LEVEL, "closing ", ": {bad_header}: bad protocol header \"%.*s\"%s", BYTES_ARG(header),
+        session_log(s, LOG_CONNECTION, LOG_ERROR_LEVEL, "closing ", ": {bad_header}: bad protocol header \"%.*s\"%s",
+                    BYTES_ARG(header),
                     is_http  ? " (HTTP client on the AMQP port?)"
                     : is_tls ? " (TLS client on the plain port?)"
                              : "");
@@ -96,7 +97,7 @@ size_t handshake_take_header(struct session *s, struct bytes in)
     struct bytes header = bytes_of(in.at, HEADER_SIZE);
     s->greeting_bytes += HEADER_SIZE;
     if (bytes_equal(header, BYTES("AMQP\0\0\x09\x01")) || bytes_equal(header, BYTES("AMQP\x01\x01\0\x09"))) {
-        session_log(s, LOG_INFO_LEVEL, "accepting AMQP ", NULL);
+        session_log(s, LOG_CONNECTION, LOG_INFO_LEVEL, "accepting AMQP ", NULL);
         session_enter(s, STARTING);
         send_start(s);
     } else {
@@ -138,7 +139,7 @@ static void read_client_properties(struct session *s, struct bytes properties)
     if (table_find(properties, BYTES("connection_name"), &f) && f.type == 'S') {
         size_t len = f.bytes.len < SESSION_CLIENT_NAME_MAX ? f.bytes.len : SESSION_CLIENT_NAME_MAX;
         char *name = str_copy(bytes_of(f.bytes.at, len));
-        session_log(s, LOG_INFO_LEVEL, "", " has a client-provided name: %s", name);
+        session_log(s, LOG_CONNECTION, LOG_INFO_LEVEL, "", " has a client-provided name: %s", name);
         s->client_name = name;
     }
 }
@@ -236,7 +237,8 @@ void handshake_on_attached(struct session *s, const struct event *e)
     session_enter(s, RUNNING);
     s->state_deadline = SESSION_NEVER;
     trail_open(s, true, NULL);
-    session_log(s, LOG_INFO_LEVEL, "", ": user '%s' authenticated and granted access to vhost '%s'", s->user, s->vhost);
+    session_log(s, LOG_CONNECTION, LOG_INFO_LEVEL, "", ": user '%s' authenticated and granted access to vhost '%s'",
+                s->user, s->vhost);
     struct error *fault = s->error;
     s->error = NULL;
     if (fault != NULL) {
@@ -253,7 +255,7 @@ void handshake_on_refused(struct session *s, const struct event *failed)
     if (s->state != ATTACHING)
         return;
     trail_open(s, false, failed->failed.text);
-    session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: opening: %s", failed->failed.text);
+    session_log(s, LOG_CONNECTION, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: opening: %s", failed->failed.text);
     ending_refuse(s, error_of_event(failed, METHOD_connection_open), SESSION_CLOSE_MS);
 }
 

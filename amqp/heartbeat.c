@@ -48,7 +48,8 @@ static void check_receiving(struct session *s)
     s->heard = s->took = false;
     if (s->misses < HEARTBEAT_MISSES_MAX)
         return;
-    session_log(s, LOG_ERROR_LEVEL, "closing AMQP ", ": missed heartbeats from client, timeout: %us", s->heartbeat_s);
+    session_log(s, LOG_CONNECTION, LOG_ERROR_LEVEL, "closing AMQP ", ": missed heartbeats from client, timeout: %us",
+                s->heartbeat_s);
     ending_finish(s, true);
 }
 

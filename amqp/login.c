@@ -82,7 +82,7 @@ bool greeting_may_log(const struct session *s, unsigned *suppressed)
     bool may = s->config->may_log == NULL || s->greeting == NULL ||
                s->config->may_log(s->config->arg, s->greeting->place, s->now, suppressed);
     if (may && *suppressed > 0)
-        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ",
+        session_log(s, LOG_CONNECTION, LOG_ERROR_LEVEL, "Error on AMQP ",
                     ": before it, %u connections of this address failed and were not logged", *suppressed);
     return may;
 }
@@ -121,9 +121,10 @@ static void log_refusal(const struct session *s)
         return; /* nor to the audit log: a stranger could turn it over until nothing else is left in it */
     trail_refused_login(s, g->mechanism, g->claimed, fault != NULL ? fault : "invalid credentials", suppressed);
     if (fault != NULL)
-        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ", ", state: starting: EXTERNAL login refused: %s", fault);
+        session_log(s, LOG_CONNECTION, LOG_ERROR_LEVEL, "Error on AMQP ",
+                    ", state: starting: EXTERNAL login refused: %s", fault);
     else
-        session_log(s, LOG_ERROR_LEVEL, "Error on AMQP ",
+        session_log(s, LOG_CONNECTION, LOG_ERROR_LEVEL, "Error on AMQP ",
                     ", state: starting: %s login refused: user '%s' - invalid credentials", g->mechanism, g->claimed);
 }
 

@@ -486,7 +486,8 @@ static void describe(const struct session *s, const char *where, char to[DESCRIP
     CHECK(!p.full);
 }
 
-void session_log(const struct session *s, enum log_level level, const char *before, const char *format, ...)
+void session_log(const struct session *s, enum log_category category, enum log_level level, const char *before,
+                 const char *format, ...)
 {
     char where[32], description[DESCRIPTION_ROOM], rest[REST_ROOM] = "";
     if (!log_is_on(level))
@@ -501,5 +502,5 @@ void session_log(const struct session *s, enum log_level level, const char *befo
         vsnprintf(rest, sizeof rest, format, args);
         va_end(args);
     }
-    log_write(level, where, "%s%s%s", before, description, rest);
+    log_write_in(category, level, where, "%s%s%s", before, description, rest);
 }

@@ -179,8 +179,8 @@ struct bytes session_make_name(const struct session *s, const char *prefix, char
 
 /* Writes a line about the connection to the log: before, then `connection <conn-7> (127.0.0.1:40000 -> 127.0.0.1:5672 -
  * name, vhost: '/', user: 'guest')` as far as that is known, then the rest; format may be NULL. */
-void session_log(const struct session *s, enum log_level level, const char *before, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void session_log(const struct session *s, enum log_category category, enum log_level level, const char *before,
+                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 static inline struct bytes session_vhost(const struct session *s)
 {

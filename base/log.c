@@ -3,103 +3,125 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdint.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 #include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/str.h"
+#include "base/log_file.h"
+#include "base/log_line.h"
 
-enum { WHERE_MAX = 128 };
+static atomic_int lowest = LOG_DEBUG_LEVEL;
+static atomic_int category_levels[LOG_CATEGORIES]; /* debug */
+static atomic_int output_levels[LOG_OUTPUTS] = {[LOG_TO_CONSOLE] = LOG_INFO_LEVEL, [LOG_TO_FILE] = LOG_NO_LEVEL};
+static struct log_style styles[LOG_OUTPUTS];
+static struct log_file *file; /* borrowed */
 
-static atomic_int lowest = LOG_INFO_LEVEL;
+static const char *const level_names[] = {"debug", "info", "notice", "warning", "error", "critical", "none"};
+static const char *const category_names[LOG_CATEGORIES] = {"default", "connection", "channel", "queue", "user"};
 
-static const char *const names[] = {"debug", "info", "notice", "warning", "error", "critical", "none"};
+/* ---- Levels. */
 
 void log_set_level(enum log_level level)
 {
     atomic_store(&lowest, (int)level);
 }
 
+void log_set_category_level(enum log_category category, enum log_level level)
+{
+    atomic_store(&category_levels[category], (int)level);
+}
+
+void log_set_output_level(enum log_output output, enum log_level level)
+{
+    atomic_store(&output_levels[output], (int)level);
+}
+
+static bool takes(enum log_output output, enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&output_levels[output], memory_order_relaxed);
+}
+
 bool log_is_on(enum log_level level)
 {
-    return (int)level >= atomic_load_explicit(&lowest, memory_order_relaxed);
+    return (int)level >= atomic_load_explicit(&lowest, memory_order_relaxed) &&
+           (takes(LOG_TO_CONSOLE, level) || takes(LOG_TO_FILE, level));
 }
 
 int log_level_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcasecmp(name, names[i]) == 0)
+    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++)
+        if (strcasecmp(name, level_names[i]) == 0)
             return (int)i;
+    return strcasecmp(name, "alert") == 0 || strcasecmp(name, "emergency") == 0 ? LOG_CRITICAL_LEVEL : -1;
+}
+
+int log_category_find(const char *name)
+{
+    for (int i = 0; i < LOG_CATEGORIES; i++)
+        if (strcasecmp(name, category_names[i]) == 0)
+            return i;
     return -1;
 }
 
-/* Copies text to at, unprintable bytes escaped; answers the new end. */
-static char *escape(char *at, const char *end, const char *text)
+const char *log_level_name(enum log_level level)
 {
-    static const char hex[] = "0123456789abcdef";
-    for (; *text != '\0' && end - at > 4; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c >= 0x20 && c != 0x7f && c < 0x80) {
-            *at++ = *text;
-        } else {
-            *at++ = '\\';
-            *at++ = 'x';
-            *at++ = hex[c >> 4];
-            *at++ = hex[c & 15];
-        }
-    }
-    return at;
+    return level_names[level];
 }
 
-/* The date and the second, and the zone that it is said in: a thread remembers what it wrote last. */
-struct stamp {
-    time_t second;
-    char text[32], zone[8];
-};
-
-static const struct stamp *stamp_of(time_t second)
+const char *log_category_name(enum log_category category)
 {
-    static _Thread_local struct stamp last;
-    if (last.text[0] == '\0' || last.second != second) {
-        struct tm local;
-        char zone[8];
-        localtime_r(&second, &local);
-        strftime(last.text, sizeof last.text, "%Y-%m-%d %H:%M:%S.", &local);
-        strftime(zone, sizeof zone, "%z", &local);
-        snprintf(last.zone, sizeof last.zone, "%.3s:%.2s", zone, zone + 3);
-        last.second = second;
-    }
-    return &last;
+    return category_names[category];
 }
 
-/* What every line begins with: when, how bad, where. */
-static char *put_head(char *at, enum log_level level, const char *where)
+/* ---- Outputs. */
+
+void log_set_style(enum log_output output, const struct log_style *style)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    const struct stamp *stamp = stamp_of(t.tv_sec);
-    at = str_digits(stpcpy(at, stamp->text), 6, (uint64_t)t.tv_nsec / 1000);
-    at = stpcpy(stpcpy(stpcpy(stpcpy(at, stamp->zone), " ["), names[level]), "] <");
-    at = mempcpy(at, where, strnlen(where, WHERE_MAX));
-    return stpcpy(at, "> ");
+    styles[output] = *style;
 }
 
-void log_write(enum log_level level, const char *where, const char *format, ...)
+const char *log_node(void)
 {
-    if (!log_is_on(level))
+    return styles[LOG_TO_CONSOLE].node != NULL ? styles[LOG_TO_CONSOLE].node : "";
+}
+
+void log_set_file(struct log_file *f)
+{
+    file = f;
+}
+
+int log_reopen(void)
+{
+    return file != NULL ? log_file_reopen(file) : 0;
+}
+
+static void put_out(enum log_output output, const struct log_line *l)
+{
+    char line[LOG_LINE_ROOM];
+    size_t n = log_line_print(l, &styles[output], line);
+    if (output == LOG_TO_FILE) {
+        log_file_write(file, line, n, l->at.tv_sec);
         return;
-    char text[LOG_LINE_MAX], line[LOG_LINE_MAX * 2];
+    }
+    ssize_t done = write(STDERR_FILENO, line, n);
+    (void)done; /* a log that cannot be written has nobody to tell */
+}
+
+void log_write_in(enum log_category category, enum log_level level, const char *where, const char *format, ...)
+{
+    if (!log_is_on(level) || (int)level < atomic_load_explicit(&category_levels[category], memory_order_relaxed))
+        return;
+    char text[LOG_LINE_MAX];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-
-    char *at = put_head(line, level, where);
-    at = escape(at, line + sizeof line - 1, text);
-    *at++ = '\n';
-    ssize_t done = write(STDERR_FILENO, line, (size_t)(at - line));
-    (void)done; /* a log that cannot be written has nobody to tell */
+    struct log_line l = {.category = category, .level = level, .where = where, .text = text};
+    clock_gettime(CLOCK_REALTIME, &l.at);
+    if (takes(LOG_TO_CONSOLE, level))
+        put_out(LOG_TO_CONSOLE, &l);
+    if (file != NULL && takes(LOG_TO_FILE, level))
+        put_out(LOG_TO_FILE, &l);
 }

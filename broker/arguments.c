@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "base/check.h"
 #include "base/str.h"
 #include "broker/config.h"
+#include "broker/environment.h"
 #include "broker/host.h"
 
 static const char USAGE[] =
@@ -86,6 +88,24 @@ static bool read_folder(struct config *c, const char *folder, const char *name)
     return has_main || has_more;
 }
 
+/* Files that variables name: one, with or without .conf at its end; a folder of them, or a pattern. */
+static void read_named(struct config *c, const char *file, const char *more)
+{
+    struct stat st;
+    char *text;
+    if (file != NULL) {
+        text = str_format("%s%s", file, access(file, F_OK) == 0 ? "" : ".conf");
+        config_read_file(c, text);
+        free(text);
+    }
+    if (more == NULL)
+        return;
+    bool is_folder = stat(more, &st) == 0 && S_ISDIR(st.st_mode);
+    text = str_format("include %s%s\n", more, is_folder ? "/*.conf" : "");
+    config_read_text(c, more, bytes_of_string(text));
+    free(text);
+}
+
 /* What stood behind --set KEY= is in the list of processes no longer, if KEY is a secret. */
 static void wipe_argument(char *setting)
 {
@@ -101,17 +121,23 @@ static void wipe_argument(char *setting)
 
 void arguments_configure(const struct arguments *a, struct config *c)
 {
+    environment_load(c);
+    const char *file = environment_find("CONFIG_FILE"), *more = environment_find("CONFIG_FILES");
     if (a->file != NULL)
         config_read_file(c, a->file);
+    else if (file != NULL || more != NULL)
+        read_named(c, file, more);
     else if (!read_folder(c, "/etc/millrace", "millrace.conf"))
         read_folder(c, "/etc/rabbitmq", "rabbitmq.conf");
+    environment_apply(c);
     for (unsigned i = 0; i < a->n_settings; i++) {
         config_set(c, a->settings[i], i + 1);
         wipe_argument(a->settings[i]);
     }
 
     char *name = host_node_name(), *dir = host_data_dir();
-    config_suggest(c, KEY_CLUSTER_NAME, name, "host name");
+    config_suggest(c, KEY_NODE_NAME, name, "host name");
+    config_suggest(c, KEY_CLUSTER_NAME, config_text(c, KEY_NODE_NAME), "node name");
     if (dir != NULL)
         config_suggest(c, KEY_DATA_DIR, dir, "default");
     free(name);

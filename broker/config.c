@@ -225,6 +225,16 @@ void config_set(struct config *c, const char *setting, unsigned number)
     free(name);
 }
 
+void config_set_from(struct config *c, const char *origin, const char *key, const char *value)
+{
+    on_setting(c, origin, key, value);
+}
+
+void config_complain(struct config *c, const char *origin, bool is_error, const char *text)
+{
+    complain(c, origin, is_error, str_format("%s", text));
+}
+
 void config_suggest(struct config *c, enum config_id id, const char *value, const char *origin)
 {
     if (!config_is_set(c, id))

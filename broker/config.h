@@ -32,6 +32,10 @@ void config_read_text(struct config *c, const char *name, struct bytes text);
 /* "KEY=VALUE" from the command line, the number-th there: complaints call it "--set:NUMBER". */
 void config_set(struct config *c, const char *setting, unsigned number);
 
+/* The same of a place that complaints call by its name; and a complaint about it. */
+void config_set_from(struct config *c, const char *origin, const char *key, const char *value);
+void config_complain(struct config *c, const char *origin, bool is_error, const char *text);
+
 /* A value that was found out rather than configured; counts only where nothing is set. */
 void config_suggest(struct config *c, enum config_id id, const char *value, const char *origin);
 

@@ -47,6 +47,8 @@ enum config_type {
     TYPE_SAN_TYPE,    /* enum san_type (net/certificate.h) */
     TYPE_QUEUE_TYPE,  /* enum queue_type (port/spec.h) */
     TYPE_APPLY_TO,    /* what policies apply to */
+    TYPE_LOG_FORMAT,  /* plaintext, json: a bool */
+    TYPE_LOG_TIME,    /* enum log_time (base/log.h) */
     TYPE_ANY,
 };
 

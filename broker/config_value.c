@@ -126,6 +126,9 @@ static bool listener_parse(const char *text)
 /* The words of a type, up to a NULL, and what they are for people; NULL: it has none. */
 static const char *const *words_of(enum config_type type, const char **expected)
 {
+    static const char *const log_format[] = {"plaintext", "json", NULL};
+    static const char *const log_time[] = {"rfc3339_space", "rfc3339_T",     "epoch_usecs",
+                                           "epoch_secs",    "lager_default", NULL};
     static const char *const verify[] = {"verify_none", "verify_peer", NULL};
     static const char *const versions[] = {"tlsv1.3", "tlsv1.2", "tlsv1.1", "tlsv1", NULL};
     static const char *const crl_check[] = {"false", "true", "peer", "best_effort", NULL};
@@ -140,6 +143,8 @@ static const char *const *words_of(enum config_type type, const char **expected)
         const char *expected;
     } all[] = {
         {TYPE_QUEUE_TYPE, queue_type, "one of classic, quorum, stream"},
+        {TYPE_LOG_FORMAT, log_format, "one of plaintext, json"},
+        {TYPE_LOG_TIME, log_time, "one of rfc3339_space, rfc3339_T, epoch_usecs, epoch_secs, lager_default"},
         {TYPE_APPLY_TO, apply_to, "one of queues, classic_queues, quorum_queues, streams, all"},
         {TYPE_VERIFY, verify, "one of verify_none, verify_peer"},
         {TYPE_TLS_VERSION, versions, "one of tlsv1.3, tlsv1.2"},
@@ -253,6 +258,8 @@ bool config_value_parse(const struct config_key *key, const char *text, struct c
     case TYPE_SAN_TYPE:
     case TYPE_QUEUE_TYPE:
     case TYPE_APPLY_TO:
+    case TYPE_LOG_FORMAT:
+    case TYPE_LOG_TIME:
         return word_parse(key, text, &value->number, expected, size);
     case TYPE_ANY:
         return true;

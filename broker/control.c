@@ -12,7 +12,6 @@
 #include "broker/admin/admin.h"
 #include "broker/admin/credential.h"
 #include "broker/config.h"
-#include "broker/host.h"
 #include "broker/import.h"
 #include "broker/net/server.h"
 
@@ -20,7 +19,7 @@ struct control {
     const struct server *server;   /* borrowed */
     const struct config *config;   /* borrowed */
     struct admin *admin;           /* owned */
-    char *path, *node;             /* owned */
+    char *path;                    /* owned */
     struct credential *credential; /* owned */
 };
 
@@ -71,7 +70,6 @@ struct control *control_start(const struct config *c, struct server *s, uint64_t
     k->config = c;
     k->server = s;
     k->path = path;
-    k->node = host_node_name();
     k->credential = import_credential(c, error);
     if (k->credential == NULL) {
         control_destroy(k);
@@ -79,7 +77,7 @@ struct control *control_start(const struct config *c, struct server *s, uint64_t
     }
     const struct admin_config ac = {
         .socket = path,
-        .node = k->node,
+        .node = config_text(c, KEY_NODE_NAME),
         .cluster_name = config_text(c, KEY_CLUSTER_NAME),
         .product_version = PACKAGE_VERSION,
         .version = config_text(c, KEY_VERSION),
@@ -117,6 +115,5 @@ void control_destroy(struct control *k)
     admin_destroy(k->admin);
     credential_destroy(k->credential);
     free(k->path);
-    free(k->node);
     free(k);
 }

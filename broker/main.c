@@ -20,6 +20,7 @@
 #include "broker/harden.h"
 #include "broker/host.h"
 #include "broker/listeners.h"
+#include "broker/logging.h"
 #include "broker/net/login.h"
 #include "broker/net/password.h"
 #include "broker/net/server.h"
@@ -386,10 +387,8 @@ static int serve_data(struct config *c, struct wiring *w, struct server_sockets 
 {
     struct broker_config bc = broker_config_of(c);
     struct recovery r;
-    char *node = host_node_name();
-    bc.node = node;
+    bc.node = config_text(c, KEY_NODE_NAME);
     int status = recovery_init(&r, config_text(c, KEY_DATA_DIR), &bc, fill_random);
-    free(node);
     if (status != 0) {
         server_unbind(sockets);
         return status;
@@ -397,6 +396,21 @@ static int serve_data(struct config *c, struct wiring *w, struct server_sockets 
     status = serve_recovered(c, w, sockets, &r, bc.memory_high);
     recovery_fini(&r);
     return status;
+}
+
+/* Once the log is all there. */
+static void log_start(const struct config *c, const struct identity *id, bool are_keys_locked)
+{
+    log_info("main", "Starting Millrace " PACKAGE_VERSION " (RabbitMQ %s compatible)", config_text(c, KEY_VERSION));
+    log_warnings(c);
+    if (!are_keys_locked)
+        log_warning("main", "private keys may be swapped to disk: %d KiB cannot be locked in memory (RLIMIT_MEMLOCK)",
+                    HARDEN_SECURE_BYTES >> 10);
+    if (id->is_other)
+        log_info("main", "runs as user '%s' (%u), group id %u", id->name, (unsigned)id->uid, (unsigned)id->gid);
+    else if (geteuid() == 0)
+        log_warning("main", "runs as root; 'user' in the configuration names whom it should become");
+    log_info("main", "data in %s; at most %" PRIu64 " open files", config_text(c, KEY_DATA_DIR), host_raise_files());
 }
 
 /* All that root is needed for; then becomes who it shall be, and claims the data.  0, or the exit status. */
@@ -422,7 +436,7 @@ static int settle_in(const struct config *c, const struct identity *id, const st
     return status;
 }
 
-static int serve_as(struct config *c, const struct identity *id)
+static int serve_as(struct config *c, const struct identity *id, bool are_keys_locked)
 {
     struct wiring w;
     struct server_sockets *sockets;
@@ -433,18 +447,17 @@ static int serve_as(struct config *c, const struct identity *id)
     const struct server_config sc = server_config_of(c, &w, NULL);
     int status = settle_in(c, id, &sc, &sockets);
     if (status == 0) {
-        if (id->is_other)
-            log_info("main", "runs as user '%s' (%u), group id %u", id->name, (unsigned)id->uid, (unsigned)id->gid);
-        else if (geteuid() == 0)
-            log_warning("main", "runs as root; 'user' in the configuration names whom it should become");
-        log_info("main", "data in %s; at most %" PRIu64 " open files", config_text(c, KEY_DATA_DIR),
-                 host_raise_files());
-        status = open_audit(c);
+        status = logging_open(c);
+        if (status == 0) {
+            log_start(c, id, are_keys_locked);
+            status = open_audit(c);
+        }
         if (status == 0)
             status = serve_data(c, &w, sockets);
         else
             server_unbind(sockets);
         audit_close();
+        logging_close();
     }
     unwire(&w);
     return status;
@@ -452,15 +465,7 @@ static int serve_as(struct config *c, const struct identity *id)
 
 static int serve(struct config *c, bool are_keys_locked)
 {
-    if (config_number(c, KEY_LOG_CONSOLE) == 0)
-        log_set_level(LOG_NO_LEVEL);
-    else
-        log_set_level((enum log_level)config_number(c, KEY_LOG_CONSOLE_LEVEL));
-    log_info("main", "Starting Millrace " PACKAGE_VERSION " (RabbitMQ %s compatible)", config_text(c, KEY_VERSION));
-    log_warnings(c);
-    if (!are_keys_locked)
-        log_warning("main", "private keys may be swapped to disk: %d KiB cannot be locked in memory (RLIMIT_MEMLOCK)",
-                    HARDEN_SECURE_BYTES >> 10);
+    logging_begin(c, config_text(c, KEY_NODE_NAME));
     if (config_number(c, KEY_CORE_DUMPS) != 0)
         harden_allow_cores();
     if (config_text(c, KEY_DATA_DIR) == NULL) {
@@ -472,7 +477,7 @@ static int serve(struct config *c, bool are_keys_locked)
     char *error = NULL;
     int status = EX_CONFIG;
     if (harden_find(config_text(c, KEY_USER), config_text(c, KEY_GROUP), &id, &error))
-        status = serve_as(c, &id);
+        status = serve_as(c, &id, are_keys_locked);
     else
         fprintf(stderr, "millraced: %s\n", error);
     harden_forget(&id);

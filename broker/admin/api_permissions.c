@@ -54,11 +54,12 @@ static void on_put(struct request *r, struct event *e)
     if (lacks_somebody(r, e))
         return;
     if (e->what == DONE)
-        log_info(
-            "admin", "Successfully set permissions for user '%.*s' in virtual host '%.*s' to '%s', '%s', '%s' (%s)",
-            BYTES_ARG(r->param[1]), BYTES_ARG(r->param[0]), json_string_value(json_object_get(r->body, "configure")),
-            json_string_value(json_object_get(r->body, "write")), json_string_value(json_object_get(r->body, "read")),
-            r->actor);
+        log_write_in(LOG_USER, LOG_INFO_LEVEL, "admin",
+                     "Successfully set permissions for user '%.*s' in virtual host '%.*s' to '%s', '%s', '%s' (%s)",
+                     BYTES_ARG(r->param[1]), BYTES_ARG(r->param[0]),
+                     json_string_value(json_object_get(r->body, "configure")),
+                     json_string_value(json_object_get(r->body, "write")),
+                     json_string_value(json_object_get(r->body, "read")), r->actor);
     request_answer_change(r, e);
 }
 
@@ -83,8 +84,9 @@ void permissions_put(struct request *r)
 static void on_delete(struct request *r, struct event *e)
 {
     if (e->what == DONE && e->done.changes->at[0].outcome == CHANGE_REMOVED)
-        log_info("admin", "Successfully cleared permissions for user '%.*s' in virtual host '%.*s' (%s)",
-                 BYTES_ARG(r->param[1]), BYTES_ARG(r->param[0]), r->actor);
+        log_write_in(LOG_USER, LOG_INFO_LEVEL, "admin",
+                     "Successfully cleared permissions for user '%.*s' in virtual host '%.*s' (%s)",
+                     BYTES_ARG(r->param[1]), BYTES_ARG(r->param[0]), r->actor);
     request_answer_change(r, e);
 }
 
@@ -146,11 +148,12 @@ static void on_topic_put(struct request *r, struct event *e)
     if (lacks_somebody(r, e))
         return;
     if (e->what == DONE)
-        log_info("admin",
-                 "Successfully set topic permissions on '%s' for user '%.*s' in virtual host '%.*s' to '%s', '%s' (%s)",
-                 json_string_value(json_object_get(r->body, "exchange")), BYTES_ARG(r->param[1]),
-                 BYTES_ARG(r->param[0]), json_string_value(json_object_get(r->body, "write")),
-                 json_string_value(json_object_get(r->body, "read")), r->actor);
+        log_write_in(
+            LOG_USER, LOG_INFO_LEVEL, "admin",
+            "Successfully set topic permissions on '%s' for user '%.*s' in virtual host '%.*s' to '%s', '%s' (%s)",
+            json_string_value(json_object_get(r->body, "exchange")), BYTES_ARG(r->param[1]), BYTES_ARG(r->param[0]),
+            json_string_value(json_object_get(r->body, "write")), json_string_value(json_object_get(r->body, "read")),
+            r->actor);
     request_answer_change(r, e);
 }
 
@@ -172,8 +175,9 @@ void topic_permissions_put(struct request *r)
 static void on_topic_delete(struct request *r, struct event *e)
 {
     if (e->what == DONE)
-        log_info("admin", "Successfully cleared topic permissions for user '%.*s' in virtual host '%.*s' (%s)",
-                 BYTES_ARG(r->param[1]), BYTES_ARG(r->param[0]), r->actor);
+        log_write_in(LOG_USER, LOG_INFO_LEVEL, "admin",
+                     "Successfully cleared topic permissions for user '%.*s' in virtual host '%.*s' (%s)",
+                     BYTES_ARG(r->param[1]), BYTES_ARG(r->param[0]), r->actor);
     request_answer_change(r, e);
 }
 

@@ -125,18 +125,19 @@ static void log_tags(const struct request *r)
 {
     json_t *tags = request_member(r, "tags");
     char *text = tags != NULL ? json_dumps(tags, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    log_info("admin", "Successfully set user tags for user '%.*s' to %s (%s)", BYTES_ARG(r->param[0]),
-             text != NULL ? text : "[]", r->actor);
+    log_write_in(LOG_USER, LOG_INFO_LEVEL, "admin", "Successfully set user tags for user '%.*s' to %s (%s)",
+                 BYTES_ARG(r->param[0]), text != NULL ? text : "[]", r->actor);
     free(text);
 }
 
 static void on_put(struct request *r, struct event *e)
 {
     if (e->what == DONE && e->done.changes->at[0].outcome == CHANGE_MADE)
-        log_info("admin", "Created user '%.*s' (%s)", BYTES_ARG(r->param[0]), r->actor);
+        log_write_in(LOG_USER, LOG_INFO_LEVEL, "admin", "Created user '%.*s' (%s)", BYTES_ARG(r->param[0]), r->actor);
     else if (e->what == DONE && (r->body == NULL || json_object_get(r->body, "password") != NULL ||
                                  json_object_get(r->body, "password_hash") != NULL))
-        log_info("admin", "Successfully changed password for user '%.*s' (%s)", BYTES_ARG(r->param[0]), r->actor);
+        log_write_in(LOG_USER, LOG_INFO_LEVEL, "admin", "Successfully changed password for user '%.*s' (%s)",
+                     BYTES_ARG(r->param[0]), r->actor);
     if (e->what == DONE)
         log_tags(r);
     request_answer_change(r, e);
@@ -175,7 +176,7 @@ void users_put(struct request *r)
 static void on_delete(struct request *r, struct event *e)
 {
     if (e->what == DONE && e->done.changes->at[0].outcome == CHANGE_REMOVED)
-        log_info("admin", "Deleted user '%.*s' (%s)", BYTES_ARG(r->param[0]), r->actor);
+        log_write_in(LOG_USER, LOG_INFO_LEVEL, "admin", "Deleted user '%.*s' (%s)", BYTES_ARG(r->param[0]), r->actor);
     request_answer_change(r, e);
 }
 
@@ -194,7 +195,8 @@ static void on_bulk_delete(struct request *r, struct event *e)
     for (size_t i = 0; i < e->done.changes->n; i++) {
         const struct change *c = &e->done.changes->at[i];
         if (c->outcome == CHANGE_REMOVED)
-            log_info("admin", "Deleted user '%.*s' (%s)", BYTES_ARG(c->spec->name), r->actor);
+            log_write_in(LOG_USER, LOG_INFO_LEVEL, "admin", "Deleted user '%.*s' (%s)", BYTES_ARG(c->spec->name),
+                         r->actor);
         else if (missing == NULL)
             missing = c;
     }

@@ -1,5 +1,6 @@
 #include "broker/model/overdue.h"
 
+#include "base/str.h"
 #include "broker/model/consumer.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
@@ -25,10 +26,12 @@ void overdue_watch(struct broker *b, struct queue *q, const struct consumer *c)
         wakeup_set(b, &q->overdue, b->now.ms + timeout);
 }
 
-static void tell_overdue(struct broker *b, const struct stream *s, const struct consumer *c, uint64_t timeout_ms)
+static void tell_overdue(struct broker *b, const struct queue *q, const struct stream *s, const struct consumer *c,
+                         uint64_t timeout_ms)
 {
     struct event *e = broker_tell(b, OVERDUE, stream_origin(s));
     e->after = s->after;
+    e->overdue.queue = str_copy(q->name);
     e->overdue.timeout_ms = timeout_ms;
     e->overdue.has_consumer = c != NULL;
     if (c != NULL)
@@ -40,9 +43,9 @@ static void take_back(struct broker *b, struct entry *e, uint64_t timeout_ms)
 {
     struct consumer *c = e->consumer;
     if (c == NULL) {
-        tell_overdue(b, e->stream, NULL, timeout_ms);
+        tell_overdue(b, e->queue, e->stream, NULL, timeout_ms);
     } else if (!c->gone) {
-        tell_overdue(b, e->stream, c, timeout_ms);
+        tell_overdue(b, e->queue, e->stream, c, timeout_ms);
         consumer_delete(b, c);
     }
     queue_settle(b, e, REQUEUED);

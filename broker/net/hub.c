@@ -236,10 +236,10 @@ static void hub_log_alarm(const struct hub *h, unsigned alarms, enum alarm alarm
     if (((alarms ^ h->alarms) & alarm) == 0)
         return;
     if ((alarms & alarm) == 0) {
-        log_warning("hub", "%s resource limit alarm cleared", name);
+        log_warning("hub", "%s resource limit alarm cleared on node %s", name, log_node());
         return;
     }
-    log_warning("hub", "%s resource limit alarm set", name);
+    log_warning("hub", "%s resource limit alarm set on node %s.", name, log_node());
     log_warning("hub", "**********************************************************");
     log_warning("hub", "*** Publishers will be blocked until this alarm clears ***");
     log_warning("hub", "**********************************************************");

@@ -266,7 +266,10 @@ static void on_hangup(void *arg, int number)
     struct server *s = arg;
     (void)number;
     log_notice("main", "SIGHUP received - reopening files%s", s->config.tls != NULL ? ", reloading certificates" : "");
-    int status = audit_is_on() ? audit_reopen() : 0;
+    int status = log_reopen();
+    if (status != 0)
+        log_error("main", "the log cannot be opened anew: %s", strerrordesc_np(-status));
+    status = audit_is_on() ? audit_reopen() : 0;
     if (status != 0)
         log_error("main", "the audit log cannot be opened anew: %s", strerrordesc_np(-status));
     if (s->config.tls != NULL)

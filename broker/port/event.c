@@ -32,6 +32,9 @@ void event_drop(struct event *e)
     case EXPELLED:
         free(e->expelled.text);
         break;
+    case OVERDUE:
+        free(e->overdue.queue);
+        break;
     case DELIVERED:
     case GOT:
     case RETURNED:
@@ -42,7 +45,6 @@ void event_drop(struct event *e)
     case REFUSED:
     case CANCELLED:
     case SLOWED:
-    case OVERDUE:
     case DETACHED:
         break;
     }

@@ -108,6 +108,7 @@ struct event {
             uint32_t consumer;
         } cancelled;
         struct {
+            char *queue;         /* owned: whose message it was */
             uint64_t timeout_ms; /* that it has exceeded */
             uint32_t consumer;
             bool has_consumer;

@@ -165,8 +165,8 @@ static void allow_few_files(int hear, int say)
     await(hear);
 }
 
-/* Looks until that much has been counted, by that many threads: the kernel adds up what a thread has used when it sleeps
- * or at its next tick, and a thread that was joined is still there for a moment. */
+/* Looks until that much has been counted, by that many threads: the kernel adds up what a thread has used when it
+ * sleeps or at its next tick, and a thread that was joined is still there for a moment. */
 static bool look_for(const struct perf_server *s, uint64_t cpu_ns, unsigned threads, struct perf_usage *u)
 {
     for (uint64_t until = clock_of(CLOCK_MONOTONIC) + PATIENCE_NS; clock_of(CLOCK_MONOTONIC) < until; sched_yield())

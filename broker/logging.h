@@ -1,0 +1,15 @@
+/* The log as the configuration wants it: where lines go, from which level on, in which shape (reference operations 3.4,
+ * 7.1). */
+#ifndef BROKER_LOGGING_H
+#define BROKER_LOGGING_H
+
+struct config;
+
+/* Levels, and standard error.  node: what we are called, for JSON; borrowed for good. */
+void logging_begin(const struct config *c, const char *node);
+
+/* The file, if there is to be one: as who the broker is by then.  0, or the exit status after saying why on standard
+ * error. */
+int logging_open(const struct config *c);
+void logging_close(void); /* safe without a file */
+#endif
