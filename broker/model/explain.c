@@ -272,7 +272,7 @@ void explain(struct broker *b, struct inspection *to, struct exchange *x)
     e->look.on_step = NULL;
     tell_queues(e);
     struct pen row = explain_open(e, "end", 0);
-    table_put_i64(&row, BYTES("queues"), (int64_t)queues);
+    table_put_i64(&row, BYTES("reached"), (int64_t)queues);
     table_put_i64(&row, BYTES("matches"), (int64_t)e->matches);
     table_put_i64(&row, BYTES("left_off"), (int64_t)e->left_off);
     explain_close(e, &row);

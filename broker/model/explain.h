@@ -15,7 +15,7 @@
  *   dead_letter  what becomes of it if it dies in that queue: queue reason depth outcome explanation, exchange and
  *                routing_key where its letter goes to, queues A: their names; via: the queue of the message before it,
  *                at depth 2 and more
- *   end          the last: queues (that receive it) matches left_off (rows that found no room)
+ *   end          the last: reached (queues that receive it) matches left_off (rows that found no room)
  *
  * A queue's outcome is one of: delivered (a consumer gets it at once), queued, pushes_out (an older one goes for it),
  * refused (so it is nowhere, and confirms say so), duplicate (dropped as one), appended (to a stream).  A dead
