@@ -12,6 +12,7 @@
 #include "broker/port/batch.h"
 
 struct bufferevent;
+struct collector;
 struct evconnlistener;
 struct event_base;
 struct evhttp;
@@ -44,6 +45,7 @@ struct admin {
     struct slots requests;        /* struct request, owned */
     struct list turns;            /* struct request: the first has its turn to change something, the others wait */
     json_t *templates[TEMPLATES]; /* owned: shape.c's */
+    struct collector *collector;  /* owned */
     uint64_t started_ms;
     bool is_stopping;
     bool has_socket; /* in the file system */

@@ -22,6 +22,7 @@
 #include "broker/model/replay.h"
 #include "broker/model/rights.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/load.h"
@@ -48,6 +49,7 @@ struct broker *broker_create(const struct broker_config *config)
     letters_state_init(&b->letters);
     peeks_init(&b->peeks);
     log_state_init(&b->logs);
+    statistics_init(&b->statistics);
     b->connections_max = config->connections_max;
     b->expires_at_head = config->expires_at_head;
     b->delays_anywhere = config->delays_anywhere;
@@ -114,6 +116,7 @@ void broker_destroy(struct broker *b)
     entry_pool_fini(&b->entries);
     heap_fini(&b->wakeups);
     route_fini(&b->route);
+    statistics_fini(&b->statistics);
     free(b->outlets);
     free(b->node);
     free(b->event_vhost);
@@ -204,7 +207,7 @@ void broker_fail(struct broker *b, const struct command *c, enum reason reason, 
         remember_answer(b, e);
     struct outlet *o = outlet_find(b, c->from.outlet);
     if (o != NULL)
-        outlet_stream(o, c->from.stream)->poisoned = true;
+        outlet_stream(b, o, c->from.stream)->poisoned = true;
 }
 
 static void carry_out_for_stream(struct broker *b, struct command *c, struct stream *s);
@@ -335,9 +338,10 @@ static void broker_carry_out(struct broker *b, struct command *c)
         command_drop(c);
         return;
     }
-    struct stream *s = outlet_stream(o, c->from.stream);
+    struct stream *s = outlet_stream(b, o, c->from.stream);
     bool is_new = !s->has_begun;
     s->has_begun = true;
+    b->statistics.channels_opened += is_new;
     s->channel = c->from.channel;
     if (is_new && c->verb != RESET && !command_begins(b, c, s))
         return;

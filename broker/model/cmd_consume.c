@@ -12,6 +12,7 @@
 #include "broker/model/reply.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/trace.h"
 #include "broker/port/spec.h"
 
@@ -131,6 +132,11 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     ev->verb = c->verb;
     ev->cookie = c->cookie;
     ev->after = s->after;
+    queue_count_delivery(b, q, s,
+                         e == NULL      ? COUNT_GET_EMPTY
+                         : spec->no_ack ? COUNT_GET_NO_ACK
+                                        : COUNT_GET,
+                         e != NULL && e->redelivered);
     if (e != NULL) {
         ev->delivered.msg = message_ref(e->msg);
         ev->delivered.messages = q->ready_count > UINT32_MAX ? UINT32_MAX : (uint32_t)q->ready_count;
@@ -149,11 +155,15 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     free(spec);
 }
 
-static void settle_one(struct broker *b, const struct stream *s, ticket t, enum outcome outcome)
+static void settle_one(struct broker *b, struct stream *s, ticket t, enum outcome outcome)
 {
     struct entry *e = slots_find(&b->tickets, t.slot, t.generation);
     if (e == NULL || e->stream != s)
         return;
+    if (outcome == ACCEPTED) {
+        queue_count(b, e->queue, COUNT_ACK, 1);
+        stream_counters(b, s)[COUNT_ACK]++;
+    }
     if (outcome == HELD)
         e->held = true;
     else

@@ -3,15 +3,14 @@
 
 #include "broker/model/commands.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/port/sample.h"
 
 void command_sample(struct broker *b, struct command *c)
 {
-    struct samples *s = c->samples;
-    s->n = 0;
-    s->is_all = true;
-    s->now_ms = b->now.ms;
-    broker_done(b, c, NULL)->done.samples = s;
+    b->changed = 0;
+    statistics_sample(b, c->samples);
+    broker_done(b, c, NULL)->done.samples = c->samples;
 }
 
 void command_report(struct broker *b, struct command *c, struct outlet *o)

@@ -11,6 +11,7 @@
 #include "broker/model/remember.h"
 #include "broker/model/route.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
@@ -132,12 +133,14 @@ static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
     const struct route *route = route_message(b, x, &routing);
     bool is_tx = dedup_begin(b, &b->dedup.round, route->queues, route->n);
     remember_begin_letter(b, letter, e);
+    size_t copies = 0;
     for (size_t i = 0; i < route->n; i++) {
         struct queue *q = route->queues[i];
         if (is_due || e->death == DEATH_REJECTED ||
             obituary_allows(message_properties(letter), message_deaths(letter), q->name))
-            queue_publish(b, q, message_ref(letter));
+            copies += queue_publish(b, q, message_ref(letter));
     }
+    statistics_letter(b, x, is_due ? 0 : 1, copies); /* what is due has come when it was published */
     message_unref(letter);
     bool is_settled = b->publishing.is_open;
     dedup_end(b, &b->dedup.round, route->n > 0, is_tx);

@@ -13,6 +13,7 @@
 #include "broker/model/retry.h"
 #include "broker/model/route_recent.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
@@ -89,6 +90,7 @@ void queue_check(const struct broker *b, const struct queue *q)
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
     CHECK(q->log != NULL || !queue_is_over(q) || q->options->overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
     CHECK(q->is_plain == queue_is_plain(q));
+    statistics_check_queue(q);
     CHECK(q->active == NULL || (q->options->single_active_consumer && q->active->queue == q));
 }
 

@@ -21,6 +21,7 @@
 #include "broker/model/queue_spec.h"
 #include "broker/model/ready.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics_state.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
@@ -60,8 +61,10 @@ struct queue {
     uint32_t consumer_count;
     uint64_t ready_count; /* in ready, and cold */
     uint64_t next_position;
-    struct list ring;  /* consumers that may be given something: by priority, and the next in turn first */
-    struct link dirty; /* on broker->dirty */
+    uint64_t handed;     /* messages that were handed over to consumers that need not acknowledge (statistics.h) */
+    struct tally *tally; /* borrowed: of its type in its virtual host */
+    struct list ring;    /* consumers that may be given something: by priority, and the next in turn first */
+    struct link dirty;   /* on broker->dirty */
 
     /* What every other message does. */
     struct vhost *vhost;     /* borrowed */
@@ -71,7 +74,8 @@ struct queue {
     struct dedup *dedup;     /* owned; NULL: it takes duplicates */
     uint64_t ready_bytes;    /* of the bodies of what is ready */
     uint64_t out_count;
-    uint64_t id;     /* never used again */
+    uint64_t id; /* never used again */
+    struct counted counted;
     struct list out; /* OUT entries, in the order in which they went */
     struct ready ready;
     struct cold cold;                    /* what is ready, but not in memory */

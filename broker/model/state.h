@@ -16,6 +16,7 @@
 #include "broker/model/log_state.h"
 #include "broker/model/peek.h"
 #include "broker/model/route.h"
+#include "broker/model/statistics_state.h"
 #include "broker/model/wakeup.h"
 
 struct exchange;
@@ -106,6 +107,7 @@ struct broker {
     uint64_t groups_bytes; /* of memory that queues with message groups take for them */
     uint64_t paces;        /* users, virtual hosts and queues that have a rate (pace.h) */
     struct broker_totals totals;
+    struct statistics_state statistics;
 };
 
 /* A number below n, which is not 0: for turns that are left to chance, not for secrets.  It depends on the seed and on

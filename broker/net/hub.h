@@ -90,6 +90,10 @@ void hub_seat(struct hub *h, struct lane *desk);
 void hub_answer_desk(struct hub *h, const struct event *e);
 void hub_post_desk(struct hub *h);
 
+/* For how long the hub has not answered whether it still takes turns; asks it again when it has.  One thread's, which
+ * may be any. */
+uint64_t hub_standstill_ms(struct hub *h);
+
 /* The alarms that are set (enum alarm), as of the last turn.  Any thread. */
 unsigned hub_alarms(const struct hub *h);
 
