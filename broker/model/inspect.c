@@ -5,6 +5,7 @@
 #include "broker/model/commands.h"
 #include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
+#include "broker/model/explain.h"
 #include "broker/model/inspect_page.h"
 #include "broker/model/outlet.h"
 #include "broker/model/peek.h"
@@ -158,6 +159,7 @@ static void inspect(struct page *p)
     case INSPECT_CONSUMERS:
     case INSPECT_MESSAGES:
     case INSPECT_DELAYED:
+    case INSPECT_ROUTE:
         if (p->vhost != NULL)
             inspect_in_vhost(p);
         else
@@ -207,6 +209,21 @@ static void inspect_messages(struct broker *b, struct command *c, const struct p
     inspection_destroy(c->inspection);
 }
 
+static void inspect_route(struct broker *b, struct command *c, const struct page *p)
+{
+    struct exchange *x = NULL;
+    if (p->vhost != NULL && p->to->has_name && p->to->msg != NULL)
+        x = p->to->name.len == 0 ? p->vhost->default_exchange : vhost_find_exchange(b, p->vhost, p->to->name);
+    if (x != NULL) {
+        explain(b, p->to, x);
+        broker_done(b, c, NULL)->done.inspection = p->to;
+        return;
+    }
+    broker_fail(b, c, NO_SUCH_EXCHANGE,
+                str_format("no exchange '%.*s' in vhost '%.*s'", BYTES_ARG(p->to->name), BYTES_ARG(p->to->vhost)));
+    inspection_destroy(p->to);
+}
+
 void command_inspect(struct broker *b, struct command *c)
 {
     struct page p = {.b = b, .to = c->inspection};
@@ -225,6 +242,10 @@ void command_inspect(struct broker *b, struct command *c)
     }
     if (p.to->what == INSPECT_MESSAGES) {
         inspect_messages(b, c, &p);
+        return;
+    }
+    if (p.to->what == INSPECT_ROUTE) {
+        inspect_route(b, c, &p);
         return;
     }
     inspect(&p);
