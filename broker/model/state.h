@@ -63,6 +63,7 @@ struct broker {
 
     struct map vhosts;          /* by name; owned */
     struct map users;           /* by name; owned */
+    struct user *machine;       /* owned: who its administrator is as a client, without a name; NULL until it is one */
     struct map parameters;      /* owned */
     struct list vhost_defaults; /* what new virtual hosts get (vhost.c); owned */
     uint64_t last_serial;       /* of a user */
