@@ -149,12 +149,12 @@ export async function sure({ title: question, text: what, action, name, count = 
 
 /* ---- Bindings. */
 
-export function bindingsTable(context, { caption, rows, vhost, show = "both", onremove, empty }) {
+export function bindingsTable(context, { caption, rows, vhost, side, onremove, empty }) {
     const end = (type, name) => (name === "" ? title("") : link(place(type === "queue" ? "queues" : "exchanges", vhost, name), name));
     return table({ context: { query: {}, set() { } }, caption, rows, empty, keyOf: (b) => JSON.stringify([b.source, b.destination_type, b.destination, b.properties_key]),
         columns: [
-            show !== "to" && { label: "From", cell: (b) => end("exchange", b.source) },
-            show !== "from" && { label: "To", cell: (b) => [el("small", { class: "faint" }, `${b.destination_type} `), end(b.destination_type, b.destination)] },
+            side === "source" && { label: "From", cell: (b) => end("exchange", b.source) },
+            side === "destination" && { label: "To", cell: (b) => [el("small", { class: "faint" }, `${b.destination_type} `), end(b.destination_type, b.destination)] },
             { label: "Routing key", cell: (b) => el("code", {}, b.routing_key) },
             { label: "Arguments", cell: (b) => value(b.arguments) },
             onremove && { label: "", cell: (b) => b.source !== "" && el("button", { type: "button", class: "small", onclick: () => onremove(b) }, "Unbind") },

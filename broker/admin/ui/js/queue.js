@@ -73,7 +73,7 @@ export async function queue(context) {
         q.state === "paused" && el("p", { class: "problem", key: "paused" }, "This queue is paused: it takes messages and gives none out until it is resumed."),
         charts(context, q, q.message_stats || {}), el("div", { key: "details" }, details(q)),
         section("Consumers", consumersTable(q, channels)),
-        section("Bindings", bindingsTable(context, { caption: "Bindings to this queue", rows, vhost, show: "to", onremove: (b) => unbind(context, vhost, b), empty: "Nothing routes to it." })),
+        section("Bindings", bindingsTable(context, { caption: "Bindings to this queue", rows, vhost, side: "source", onremove: (b) => unbind(context, vhost, b), empty: "Nothing routes to it." })),
         fold("Bind to an exchange", form("Bind", bind, el("div", { class: "row" }, field("Exchange", text("source", { required: true })), field("Routing key", text("routing_key"))), pairs("Arguments"))),
         !isStream && fold("Look at messages", browser(context, vhost, name)),
         fold("Publish a message", publishForm(context, vhost, "", name)),
