@@ -50,6 +50,13 @@ struct exchange *deadletter_exchange(const struct broker *b, const struct queue 
     return a.has_exchange ? vhost_find_exchange(b, q->vhost, a.exchange) : NULL;
 }
 
+bool deadletter_find_name(const struct queue *q, const struct message *msg, struct bytes *name)
+{
+    struct address a = address_of(q, msg);
+    *name = a.exchange;
+    return a.has_exchange;
+}
+
 /* Of these properties, which move; msg: that died, or as deadletter_describe() has made it. */
 static struct message *compose(const struct queue *q, const struct message *msg, struct bytes properties,
                                uint16_t deaths, const struct exchange *x)
