@@ -46,16 +46,10 @@ static inline bool names_are_equal(const uint8_t *a, const uint8_t *b, size_t n)
     return x == y;
 }
 
-/* A route that is remembered ends with the topology, and with the round (statistics.h): both only grow. */
-static inline uint64_t route_version(const struct broker *b)
-{
-    return b->topology_version + b->statistics.round;
-}
-
 static inline bool route_is_remembered(const struct broker *b, const struct remembered_route *r,
                                        const struct message *m)
 {
-    return r != NULL && r->version == route_version(b) && message_extra_keys_len(m) == 0 &&
+    return r != NULL && r->version == b->topology_version && message_extra_keys_len(m) == 0 &&
            (m->flags & MESSAGE_HAS_DEAD_LETTER) == 0 && r->exchange_len == m->exchange_len &&
            r->key_len == m->key_len && names_are_equal(r->names, m->data, (size_t)m->exchange_len + m->key_len);
 }
@@ -89,7 +83,7 @@ static void remember_route(struct broker *b, struct stream *s, const struct mess
     r->exchange_len = m->exchange_len;
     r->key_len = m->key_len;
     memcpy(r->names, m->data, (size_t)m->exchange_len + m->key_len);
-    r->version = route_version(b);
+    r->version = b->topology_version;
     touch_route(b, s, x, route);
 }
 

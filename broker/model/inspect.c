@@ -11,6 +11,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/peek.h"
 #include "broker/model/queue.h"
+#include "broker/model/rights.h"
 #include "broker/model/state.h"
 #include "broker/model/statistics.h"
 #include "broker/model/vhost.h"
@@ -182,9 +183,25 @@ static void inspect_delayed(struct broker *b, struct command *c, const struct pa
     inspection_destroy(p->to);
 }
 
+/* NULL, or why who looks may not. */
+static char *refuse_reader(struct broker *b, const struct page *p)
+{
+    struct bytes user = bytes_of_string(p->to->user);
+    struct access *a = p->vhost != NULL ? access_find(p->vhost, user) : NULL;
+    return a != NULL
+               ? rights_refuse_right(b, a, RIGHT_READ, RESOURCE_QUEUE, p->to->name)
+               : str_format("access to vhost '%.*s' refused for user '%.*s'", BYTES_ARG(p->to->vhost), BYTES_ARG(user));
+}
+
 static void inspect_messages(struct broker *b, struct command *c, const struct page *p)
 {
     struct queue *q = p->vhost != NULL && p->to->has_name ? vhost_find_queue(b, p->vhost, p->to->name) : NULL;
+    char *refusal = p->to->user != NULL ? refuse_reader(b, p) : NULL;
+    if (refusal != NULL) {
+        broker_fail(b, c, DENIED, refusal);
+        inspection_destroy(c->inspection);
+        return;
+    }
     if (q != NULL) {
         peek(b, c, q);
         return;

@@ -59,7 +59,8 @@ void inspect_outlets(const struct page *p)
     size_t i = to->cursor;
     for (size_t end = i + BUCKETS_PER_PAGE; i < p->b->outlet_count && i < end && to->n < INSPECTION_ROWS_MAX; i++) {
         struct outlet *o = p->b->outlets[i];
-        if (o == NULL || !page_wants(p, connection_name(o)) || (p->vhost != NULL && o->vhost != p->vhost))
+        if (o == NULL || o->facts->hidden || !page_wants(p, connection_name(o)) ||
+            (p->vhost != NULL && o->vhost != p->vhost))
             continue;
         if (to->what == INSPECT_CONNECTIONS)
             put_connection(p, o);

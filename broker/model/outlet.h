@@ -52,11 +52,11 @@ struct stream {
     uint64_t after;                 /* position that the last answer waits for: what is told behind it waits too */
     uint64_t stamped;               /* the highest position that anything told to it waits for */
     struct counted counted;
-    uint64_t handed;       /* messages that its consumers got who need not acknowledge, and that never were ready */
-    uint32_t credit_limit; /* 0: none */
-    uint32_t credit_used;  /* what its consumers have out */
-    struct list out;       /* its entries that are out, oldest first */
-    struct list starved;   /* consumers that wait for its credit */
+    uint64_t handed, handed_out; /* as in struct queue, to its consumers */
+    uint32_t credit_limit;       /* 0: none */
+    uint32_t credit_used;        /* what its consumers have out */
+    struct list out;             /* its entries that are out, oldest first */
+    struct list starved;         /* consumers that wait for its credit */
     struct list consumers;
     struct held_routes held;
     struct link resumed; /* on broker->resumed */

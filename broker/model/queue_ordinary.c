@@ -68,7 +68,7 @@ static void queue_pile(struct broker *b, struct queue *q, struct piled piled)
     pile_add(&q->ready.pile, piled);
     entry_hold(b, piled.msg);
     b->totals.message_bytes += PILED_COST;
-    queue_count_ready(b, q, 1);
+    queue_count_ready_touched(b, q, 1);
     queue_add_bytes(q, piled.msg->body_size);
     q->cold.warm_cost += message_cost(piled.msg);
 }
@@ -304,7 +304,7 @@ static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
 static void queue_publish_cold(struct broker *b, struct queue *q, struct message *msg)
 {
     uint64_t deadline = queue_deadline(q, msg);
-    queue_count(b, q, COUNT_PUBLISH, 1);
+    queue_count_touched(q, COUNT_PUBLISH, 1);
     expiring_add_cold(b, q, q->next_position, deadline, msg->body_size);
     cold_add(b, q, msg, q->next_position++, queue_ttl_left(b, deadline));
     message_unref(msg);
@@ -333,7 +333,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         queue_publish_cold(b, q, msg);
         return true;
     }
-    queue_count(b, q, COUNT_PUBLISH, 1);
+    queue_count_touched(q, COUNT_PUBLISH, 1);
     uint64_t position = q->next_position++, deadline = queue_deadline(q, msg);
     bool is_stored = b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg);
     if (is_stored)

@@ -345,6 +345,7 @@ static void deliver(struct broker *b, const struct replay *r, const struct found
     ev->delivered.ticket = queue_send_out(b, e, c, s);
     b->totals.messages_read++;
     r->queue->tally->read++;
+    queue_touch_counters(b, r->queue);
     queue_count_delivery(b, r->queue, s, COUNT_DELIVER, false);
 }
 

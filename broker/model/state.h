@@ -65,6 +65,7 @@ struct broker {
 
     struct map vhosts;          /* by name; owned */
     struct map users;           /* by name; owned */
+    struct user *machine;       /* owned: who its administrator is as a client, without a name; NULL until it is one */
     struct map parameters;      /* owned */
     struct list vhost_defaults; /* what new virtual hosts get (vhost.c); owned */
     uint64_t last_serial;       /* of a user */
@@ -91,9 +92,10 @@ struct broker {
     struct list stale;   /* virtual hosts whose policies have changed */
     struct list doomed;  /* exchanges that have lost their last binding and are to go */
 
-    uint64_t topology_version; /* goes up with every change that routes may depend on */
-    uint64_t stamp;            /* of the last walk over exchanges and queues */
-    struct route route;        /* used again for every message */
+    uint64_t
+        topology_version; /* goes up with every change that routes may depend on, and with every round of samples */
+    uint64_t stamp;       /* of the last walk over exchanges and queues */
+    struct route route;   /* used again for every message */
 
     size_t confirming;          /* of this step: which event was the last to answer for publishes; or none */
     unsigned deaths_left;       /* dead letters that this step may still move */

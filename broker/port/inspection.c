@@ -31,6 +31,7 @@ void inspection_destroy(struct inspection *i)
         return;
     message_unref(i->msg);
     free(i->rows);
+    free(i->user);
     free(i);
 }
 

@@ -30,7 +30,8 @@ enum inspection_kind {
                                   message_sizes A: how many bodies of at most 100, 1e3, 1e4, 1e5, 1e6, 1e7, 5e7, 1e8
                                   bytes and of more, and message_bytes: their sum; classic, quorum, stream, each F:
                                   counters of port/sample.h's names, and dead_lettered_expired _maxlen _rejected
-                                  _delivery_limit _confirmed */
+                                  _delivery_limit _confirmed; of those, dead_lettered_at_least_once_expired … by
+                                  that strategy; dead_lettered_disabled_expired …: that had nowhere to go */
     INSPECT_VHOSTS,            /* name, and its definition's arguments; messages messages_ready
                                   messages_unacknowledged; limits F */
     INSPECT_USERS,             /* name, and its definition's arguments */
@@ -70,6 +71,7 @@ struct inspection {
                                  MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
                                  TOPIC_PERMISSIONS must say a vhost */
+    char *user;               /* owned: MESSAGES: who looks, and needs to read the queue; NULL: nobody is asked */
     uint64_t cursor;          /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
     struct {
         bool of_exchange, ends;

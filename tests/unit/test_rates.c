@@ -420,7 +420,7 @@ static void histories_are_bounded_and_the_idle_go_first(void **state)
     publish_to(&w, 1, 5 + 500);
     pass(&w, 0);
     assert_near(rate(&w, SAMPLE_QUEUE, 1, publish), 100.0);
-    struct rates_samples *h = history(&w, SAMPLE_BROKER, 1, publish, 60, 5);
+    struct rates_samples *h = history(&w, SAMPLE_BROKER, 0, publish, 60, 5);
     assert_int_equal(h->values[0], 1);
     assert_int_equal(h->values[h->n - 1], 0);
     free(h);
