@@ -15,12 +15,16 @@
 #include "broker/environment.h"
 #include "broker/host.h"
 
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+
 static const char USAGE[] =
     "Usage: millraced [OPTION...]\n"
     "An AMQP 0-9-1 message broker that clients cannot tell from RabbitMQ.\n"
     "\n"
-    "  -c, --config FILE       read this configuration; otherwise /etc/millrace/millrace.conf and conf.d/*.conf "
-    "there,\n"
+    "  -c, --config FILE       read this configuration; otherwise " SYSCONFDIR
+    "/millrace/millrace.conf and conf.d/*.conf there,\n"
     "                          or those of /etc/rabbitmq\n"
     "      --set KEY=VALUE     set one key, whatever files say; may be given more than once\n"
     "      --check-config      read and judge the configuration, print what would be in effect, and stop\n"
@@ -127,7 +131,7 @@ void arguments_configure(const struct arguments *a, struct config *c)
         config_read_file(c, a->file);
     else if (file != NULL || more != NULL)
         read_named(c, file, more);
-    else if (!read_folder(c, "/etc/millrace", "millrace.conf"))
+    else if (!read_folder(c, SYSCONFDIR "/millrace", "millrace.conf"))
         read_folder(c, "/etc/rabbitmq", "rabbitmq.conf");
     environment_apply(c);
     for (unsigned i = 0; i < a->n_settings; i++) {
@@ -142,6 +146,12 @@ void arguments_configure(const struct arguments *a, struct config *c)
         config_suggest(c, KEY_DATA_DIR, dir, "default");
     free(name);
     free(dir);
+    const char *runtime = getenv("RUNTIME_DIRECTORY"); // NOLINT(concurrency-mt-unsafe): threads come later
+    if (runtime != NULL && runtime[0] == '/') {
+        char *pid_file = str_format("%.*s/pid", (int)strcspn(runtime, ":"), runtime);
+        config_suggest(c, KEY_PID_FILE, pid_file, "RUNTIME_DIRECTORY");
+        free(pid_file);
+    }
 }
 
 void arguments_fini(struct arguments *a)

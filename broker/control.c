@@ -129,6 +129,7 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .listeners = k->addresses,
         .hashing_algorithm = config_text(c, KEY_PASSWORD_HASHING_MODULE),
         .credential = k->credential,
+        .connections_max = config_number(c, KEY_CONNECTION_MAX),
         .memory_limit = cc->memory_limit,
         .disk_limit = cc->disk_limit,
         .statistics_interval_ms = config_number(c, KEY_STATISTICS_INTERVAL),

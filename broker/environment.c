@@ -24,7 +24,7 @@ static const struct {
 } plain[] = {
     {"DEFAULT_USER", "default_user"}, {"DEFAULT_PASS", "default_pass"}, {"DEFAULT_VHOST", "default_vhost"},
     {"NODENAME", "node_name"},        {"MNESIA_BASE", "data_dir"},      {"MNESIA_DIR", "data_dir"},
-    {"DATA_DIR", "data_dir"},         {"LOG_BASE", "log.dir"},
+    {"DATA_DIR", "data_dir"},         {"LOG_BASE", "log.dir"},          {"PID_FILE", "pid_file"},
 };
 
 /* Variables of old images that meant TLS: silence would leave a port open that should not be. */

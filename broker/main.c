@@ -25,6 +25,9 @@
 #include "broker/net/password.h"
 #include "broker/net/server.h"
 #include "broker/net/throttle.h"
+#include "broker/pidfile.h"
+#include "broker/port/sample.h"
+#include "broker/readiness.h"
 #include "broker/recovery.h"
 #include "broker/reload.h"
 #include "broker/store/backup_desk.h"
@@ -55,6 +58,13 @@ static void log_warnings(const struct config *c)
 
 /* ---- From the configuration to the server. */
 
+/* What there is before the configuration counts. */
+struct startup {
+    const struct arguments *arguments;
+    struct readiness *readiness;
+    bool are_keys_locked; /* in memory */
+};
+
 /* What the server borrows from the configuration, in the shapes that it wants. */
 struct wiring {
     struct listeners listeners;
@@ -65,8 +75,9 @@ struct wiring {
     unsigned n_loopback_users;
     bool is_guest_named; /* loopback_users.guest is set */
     struct login_rules login;
-    const struct arguments *arguments; /* borrowed, with the configuration that they led to */
+    const struct startup *startup; /* borrowed, with the configuration that it led to */
     const struct config *config;
+    struct readiness *readiness; /* borrowed */
 };
 
 static void add_loopback_user(struct wiring *w, const char *name)
@@ -137,9 +148,9 @@ static void unwire(struct wiring *w)
 }
 
 /* False: it has said what is wrong, and unwire() is due all the same. */
-static bool wire(struct wiring *w, const struct config *c)
+static bool wire(struct wiring *w, const struct config *c, struct readiness *readiness)
 {
-    *w = (struct wiring){0};
+    *w = (struct wiring){.readiness = readiness};
     if (!open_listeners(c, &w->listeners, &w->tls, &w->web))
         return false;
     listeners_warn(&w->listeners, c);
@@ -208,7 +219,7 @@ static unsigned threads_of(const struct config *c)
 static void reload(void *arg)
 {
     const struct wiring *w = arg;
-    reload_configuration(w->arguments, w->config);
+    reload_configuration(w->startup->arguments, w->config);
     control_reread(w->control);
 }
 
@@ -233,6 +244,7 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .heartbeat_s = (uint16_t)config_number(c, KEY_HEARTBEAT),
                     .max_message_size = config_number(c, KEY_MAX_MESSAGE_SIZE),
                     .handshake_timeout_ms = config_number(c, KEY_HANDSHAKE_TIMEOUT),
+                    .report_ms = REPORT_MS,
                     .live_prefetch = config_number(c, KEY_LIVE_PREFETCH) != 0,
                     .product = config_text(c, KEY_PRODUCT),
                     .version = config_text(c, KEY_VERSION),
@@ -331,6 +343,65 @@ static int open_audit(const struct config *c)
     return error != 0 ? EX_CANTCREAT : EX_OK;
 }
 
+/* Likewise. */
+static int open_pidfile(const struct config *c, struct pidfile **to)
+{
+    const char *path = config_text(c, KEY_PID_FILE);
+    int error = 0;
+    *to = NULL;
+    if (path == NULL || strcmp(path, "none") == 0)
+        return EX_OK;
+    *to = pidfile_create(path, &error);
+    if (*to == NULL)
+        fprintf(stderr, "millraced: pid_file %s: %s\n", path, strerrordesc_np(error));
+    return *to != NULL ? EX_OK : EX_CANTCREAT;
+}
+
+/* ---- What a service manager is told of it. */
+
+/* What must move, and who is told whether it does. */
+struct pulse {
+    struct readiness *readiness;
+    struct server *server;
+    struct keeper *keeper;
+};
+
+static void on_serving(void *arg)
+{
+    const struct pulse *p = arg;
+    readiness_ready(p->readiness, server_addresses(p->server));
+}
+
+static void on_reloading(void *arg, bool is_over)
+{
+    const struct pulse *p = arg;
+    if (is_over)
+        readiness_reloaded(p->readiness);
+    else
+        readiness_reloading(p->readiness);
+}
+
+static void on_stopping(void *arg)
+{
+    const struct pulse *p = arg;
+    readiness_stopping(p->readiness);
+}
+
+static void on_look(void *arg)
+{
+    const struct pulse *p = arg;
+    const uint64_t patience = readiness_patience_ms(p->readiness);
+    readiness_look(p->readiness,
+                   hub_standstill_ms(server_hub(p->server)) < patience && keeper_standstill_ms(p->keeper) < patience);
+}
+
+static void on_progress(void *readiness, const char *what, uint64_t done, uint64_t total)
+{
+    readiness_progress(readiness, what, done, total);
+}
+
+/* ---- Until it ends. */
+
 /* Until it is told to stop; the exit status. */
 static int run(const struct config *c, struct wiring *w, uint64_t memory_limit, struct server *s, struct keeper *k)
 {
@@ -379,11 +450,19 @@ static int serve_on(const struct config *c, struct wiring *w, struct server_sock
                                       .pending_easy = keeper_pending_max(k) / 2,
                                       .arg = k};
     struct server_config sc = server_config_of(c, w, &keeper);
+    struct pulse pulse = {.readiness = w->readiness, .keeper = k};
+    sc.watch = (struct server_watch){.serving = on_serving,
+                                     .reloading = on_reloading,
+                                     .stopping = on_stopping,
+                                     .look = on_look,
+                                     .look_ms = readiness_look_ms(w->readiness),
+                                     .arg = &pulse};
     sc.tls = w->tls;
     w->tls = NULL;
     char *error = NULL;
     int status = EX_UNAVAILABLE;
     struct server *s = server_create(&sc, sockets, r->broker, &error);
+    pulse.server = s;
     if (s == NULL)
         fprintf(stderr, "millraced: %s\n", error);
     else
@@ -399,6 +478,7 @@ static int serve_recovered(struct config *c, struct wiring *w, struct server_soc
 {
     struct backup_desk *desk = backup_desk_create(config_text(c, KEY_DATA_DIR), r->disk, r->store);
     struct keeper *k = create_keeper(c, r, desk);
+    readiness_status(w->readiness, "reading definitions");
     int status = boot_define(c, r->broker, k, r->definitions[DEFINE_VHOST] > 0);
     config_forget_secret(c, KEY_DEFAULT_PASS); /* its hash is kept */
     if (status == EX_OK) {
@@ -418,7 +498,8 @@ static int serve_data(struct config *c, struct wiring *w, struct server_sockets 
     struct broker_config bc = broker_config_of(c);
     struct recovery r;
     bc.node = config_text(c, KEY_NODE_NAME);
-    int status = recovery_init(&r, config_text(c, KEY_DATA_DIR), &bc, fill_random);
+    const struct recovery_witness witness = {.progress = on_progress, .arg = w->readiness};
+    int status = recovery_init(&r, config_text(c, KEY_DATA_DIR), &bc, fill_random, &witness);
     if (status != 0) {
         server_unbind(sockets);
         return status;
@@ -470,28 +551,32 @@ static int settle_in(const struct config *c, const struct identity *id, const st
     return status;
 }
 
-static int serve_as(struct config *c, const struct arguments *a, const struct identity *id, bool are_keys_locked)
+static int serve_as(struct config *c, const struct startup *u, const struct identity *id)
 {
     struct wiring w;
     struct server_sockets *sockets;
-    if (!wire(&w, c)) {
+    if (!wire(&w, c, u->readiness)) {
         unwire(&w);
         return EX_CONFIG;
     }
-    w.arguments = a;
+    w.startup = u;
     w.config = c;
     const struct server_config sc = server_config_of(c, &w, NULL);
     int status = settle_in(c, id, &sc, &w.web, &sockets);
     if (status == 0) {
+        struct pidfile *pidfile = NULL;
         status = logging_open(c);
         if (status == 0) {
-            log_start(c, id, are_keys_locked);
+            log_start(c, id, u->are_keys_locked);
             status = open_audit(c);
         }
+        if (status == 0)
+            status = open_pidfile(c, &pidfile);
         if (status == 0)
             status = serve_data(c, &w, sockets);
         else
             server_unbind(sockets);
+        pidfile_destroy(pidfile);
         audit_close();
         logging_close();
     }
@@ -499,7 +584,7 @@ static int serve_as(struct config *c, const struct arguments *a, const struct id
     return status;
 }
 
-static int serve(struct config *c, const struct arguments *a, bool are_keys_locked)
+static int serve(struct config *c, const struct startup *u)
 {
     logging_begin(c, config_text(c, KEY_NODE_NAME));
     if (config_number(c, KEY_CORE_DUMPS) != 0)
@@ -513,7 +598,7 @@ static int serve(struct config *c, const struct arguments *a, bool are_keys_lock
     char *error = NULL;
     int status = EX_CONFIG;
     if (harden_find(config_text(c, KEY_USER), config_text(c, KEY_GROUP), &id, &error))
-        status = serve_as(c, a, &id, are_keys_locked);
+        status = serve_as(c, u, &id);
     else
         fprintf(stderr, "millraced: %s\n", error);
     harden_forget(&id);
@@ -547,8 +632,12 @@ int main(int argc, char **argv)
             status = check_files(c);
         if (a.check_only && status == EX_OK)
             config_print(c, stdout);
-        if (status < 0)
-            status = serve(c, &a, are_keys_locked);
+        if (status < 0) {
+            const struct startup u = {
+                .arguments = &a, .readiness = readiness_create(), .are_keys_locked = are_keys_locked};
+            status = serve(c, &u);
+            readiness_destroy(u.readiness);
+        }
         config_destroy(c);
     }
     arguments_fini(&a);

@@ -35,12 +35,30 @@ static void on_note(void *arg, bool is_warning, const char *text)
     log_write(is_warning ? LOG_WARNING_LEVEL : LOG_INFO_LEVEL, "store", "%s", text);
 }
 
+static void on_progress(void *arg, uint64_t done, uint64_t total)
+{
+    const struct recovery *r = arg;
+    if (r->witness != NULL)
+        r->witness->progress(r->witness->arg, "recovering: journal, MiB", done >> 20, total >> 20);
+}
+
+/* One more object. */
+static void recovery_count(const struct recovery *r)
+{
+    uint64_t n = 0;
+    for (int i = 0; i < DEFINE_CLASSES; i++)
+        n += r->definitions[i];
+    if (r->witness != NULL)
+        r->witness->progress(r->witness->arg, "recovering: definitions", n, 0);
+}
+
 static void on_definition(void *arg, enum definition_class what, uint64_t queue, struct bytes key, struct bytes value)
 {
     struct recovery *r = arg;
     struct bytes vhost = {0}, name = {0};
     if (broker_restore_definition(r->broker, what, queue, key, value)) {
         r->definitions[what]++;
+        recovery_count(r);
         return;
     }
     r->refused++;
@@ -136,12 +154,12 @@ static void recovery_read(struct recovery *r, const struct broker_config *config
 }
 
 int recovery_init(struct recovery *r, const char *data_dir, const struct broker_config *config,
-                  void (*random)(void *to, size_t n))
+                  void (*random)(void *to, size_t n), const struct recovery_witness *told)
 {
-    const struct store_witness witness = {.arg = r, .lost = on_lost, .note = on_note};
+    const struct store_witness witness = {.arg = r, .lost = on_lost, .note = on_note, .progress = on_progress};
     char *text = NULL;
     uint64_t began_ms = clock_ms();
-    *r = (struct recovery){0};
+    *r = (struct recovery){.witness = told};
     int status = open_disk(data_dir, &r->disk);
     if (status != 0)
         return status;

@@ -266,7 +266,7 @@ void arrival_on_body(void *request, struct http_call *c)
     struct request *r = request;
     (void)c;
     r->is_reading = false;
-    if (read_body(r, r->route->wants_text))
+    if (read_body(r, r->route->wants_text) && look_read(r))
         r->route->handle(r);
 }
 
@@ -274,8 +274,8 @@ void arrival_on_gone(void *request)
 {
     struct request *r = request;
     r->http = NULL;
-    if (r->is_reading)
-        request_destroy(r); /* nothing has begun; else its answer is awaited, and dropped */
+    if (r->is_reading || r->is_writing)
+        request_destroy(r); /* nothing else would; else the model's answer is awaited, and dropped */
 }
 
 static void on_vhost(struct request *r, struct event *e)

@@ -43,7 +43,9 @@ struct http_call {
     struct evbuffer *body; /* owned */
     void *owner;           /* borrowed; NULL: nobody waits */
     uint64_t max;          /* of the body */
-    bool may_go;           /* for somebody else */
+    bool is_in_pieces;     /* the answer is */
+    void (*written)(void *owner);
+    bool may_go; /* for somebody else */
     struct chunks chunks;
 };
 
@@ -231,29 +233,85 @@ static bool rest_of(const struct caller *l, uint64_t *rest)
     return !c->head.is_chunked || chunks_have_ended(&c->chunks);
 }
 
+/* Whether this is the last answer here, and what is skipped before the next request. */
+static void plan_rest(struct caller *l)
+{
+    const struct http_call *c = &l->call;
+    bool is_known = rest_of(l, &l->skip);
+    if (c->body != NULL && l->skip > 0) /* it was being read, and is not any more */
+        is_known = false;
+    l->is_last = c->head.is_last || !is_known || l->skip > HTTP_SKIP_BYTES || (l->skip > 0 && c->head.expects_continue);
+}
+
+static void say_head(struct caller *l, enum http_status status, const char *extent)
+{
+    const struct http_call *c = &l->call;
+    struct evbuffer *out = bufferevent_get_output(l->bev);
+    evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", (int)status, http_status_text(status));
+    for (const struct evkeyval *f = c->out.tqh_first; f != NULL; f = f->next.tqe_next)
+        evbuffer_add_printf(out, "%s: %s\r\n", f->key, f->value);
+    add_date(out);
+    evbuffer_add_printf(out, "%s%s\r\n", extent, l->is_last ? "Connection: close\r\n" : "Connection: keep-alive\r\n");
+    l->http->unwritten++;
+    bufferevent_enable(l->bev, EV_WRITE);
+}
+
 void http_reply(struct http_call *c, enum http_status status, struct evbuffer *body)
 {
+    enum { ROOM = 48 };
     struct caller *l = caller_of(c);
     struct evbuffer *out = bufferevent_get_output(l->bev);
     const size_t len = body != NULL ? evbuffer_get_length(body) : 0;
     const bool has_body = status != HTTP_STATUS_NO_CONTENT && status != HTTP_STATUS_NOT_MODIFIED;
-    bool is_known = rest_of(l, &l->skip);
-    c->owner = NULL;
-    if (c->body != NULL && is_known && l->skip > 0 && c->max > 0) /* it was being read, and is not any more */
-        is_known = false;
-    l->is_last = c->head.is_last || !is_known || l->skip > HTTP_SKIP_BYTES || (l->skip > 0 && c->head.expects_continue);
-    evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", (int)status, http_status_text(status));
-    for (const struct evkeyval *f = c->out.tqh_first; f != NULL; f = f->next.tqe_next)
-        evbuffer_add_printf(out, "%s: %s\r\n", f->key, f->value);
+    char extent[ROOM] = "";
     if (has_body)
-        evbuffer_add_printf(out, "Content-Length: %zu\r\n", len);
-    add_date(out);
-    evbuffer_add_printf(out, "%s\r\n", l->is_last ? "Connection: close\r\n" : "Connection: keep-alive\r\n");
+        snprintf(extent, sizeof extent, "Content-Length: %zu\r\n", len);
+    c->owner = NULL;
+    plan_rest(l);
+    say_head(l, status, extent);
     if (has_body && len > 0 && c->head.method != EVHTTP_REQ_HEAD)
         evbuffer_add_buffer(out, body);
-    l->http->unwritten++;
     caller_do(l, DOING_WRITE, HTTP_ANSWER_MS + evbuffer_get_length(out) / HTTP_ANSWER_BYTES_MS);
-    bufferevent_enable(l->bev, EV_WRITE);
+}
+
+/* A client of HTTP/1.0 knows the end by the connection's. */
+void http_begin(struct http_call *c, enum http_status status)
+{
+    struct caller *l = caller_of(c);
+    c->is_in_pieces = true;
+    plan_rest(l);
+    l->is_last = l->is_last || c->head.is_old;
+    say_head(l, status, c->head.is_old ? "" : "Transfer-Encoding: chunked\r\n");
+    caller_do(l, DOING_WRITE, HTTP_ANSWER_MS);
+}
+
+void http_write(struct http_call *c, struct evbuffer *piece, void (*written)(void *owner))
+{
+    struct caller *l = caller_of(c);
+    struct evbuffer *out = bufferevent_get_output(l->bev);
+    c->written = written;
+    caller_do(l, DOING_WRITE, HTTP_ANSWER_MS);
+    if (c->head.method == EVHTTP_REQ_HEAD) {
+        evbuffer_drain(piece, evbuffer_get_length(piece));
+        bufferevent_trigger(l->bev, EV_WRITE, BEV_TRIG_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
+        return;
+    }
+    if (!c->head.is_old)
+        evbuffer_add_printf(out, "%zx\r\n", evbuffer_get_length(piece));
+    evbuffer_add_buffer(out, piece);
+    if (!c->head.is_old)
+        evbuffer_add(out, "\r\n", 2);
+}
+
+void http_end(struct http_call *c)
+{
+    struct caller *l = caller_of(c);
+    c->owner = NULL;
+    c->written = NULL;
+    c->is_in_pieces = false;
+    if (!c->head.is_old && c->head.method != EVHTTP_REQ_HEAD)
+        evbuffer_add_printf(bufferevent_get_output(l->bev), "0\r\n\r\n");
+    bufferevent_trigger(l->bev, EV_WRITE, BEV_TRIG_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
 }
 
 void http_reply_error(struct http_call *c, enum http_status status, const char *error, const char *reason)
@@ -457,6 +515,13 @@ static void on_written(struct bufferevent *bev, void *arg)
     struct caller *l = arg;
     if (l->doing != DOING_WRITE || evbuffer_get_length(bufferevent_get_output(bev)) > 0)
         return;
+    if (l->call.is_in_pieces) {
+        void (*written)(void *owner) = l->call.written;
+        l->call.written = NULL;
+        if (written != NULL)
+            written(l->call.owner);
+        return;
+    }
     l->http->unwritten--;
     bool is_last = l->is_last;
     call_fini(&l->call);

@@ -94,6 +94,12 @@ bool http_has(const struct http_call *c, const char *name);
  * the body would be, and 204 and 304 have none. */
 void http_reply(struct http_call *c, enum http_status status, struct evbuffer *body);
 
+/* Answers in pieces: the head, with what was added to it; a piece, which is taken out of the buffer and is not empty,
+ * and `written` is called with the owner when it has gone, to say the next or the end.  To HEAD none of it is told. */
+void http_begin(struct http_call *c, enum http_status status);
+void http_write(struct http_call *c, struct evbuffer *piece, void (*written)(void *owner));
+void http_end(struct http_call *c);
+
 /* A JSON error (reference operations 1.4), likewise. */
 void http_reply_error(struct http_call *c, enum http_status status, const char *error, const char *reason);
 #endif

@@ -25,6 +25,7 @@ const char *http_status_text(enum http_status status)
         {HTTP_STATUS_NOT_FOUND, "Not Found"},
         {HTTP_STATUS_NOT_ALLOWED, "Method Not Allowed"},
         {HTTP_STATUS_TIMEOUT, "Request Timeout"},
+        {HTTP_STATUS_PRECONDITION, "Precondition Failed"},
         {HTTP_STATUS_TOO_LARGE, "Content Too Large"},
         {HTTP_STATUS_URI_TOO_LONG, "URI Too Long"},
         {HTTP_STATUS_HEADERS_TOO_LARGE, "Request Header Fields Too Large"},
@@ -113,7 +114,7 @@ static enum http_status read_line(struct http_head *h, struct bytes line)
         tail.at[sizeof version - 1] < '0' || tail.at[sizeof version - 1] > '9')
         return HTTP_STATUS_BAD;
     h->method = method_of(word);
-    h->is_last = tail.at[sizeof version - 1] == '0';
+    h->is_old = h->is_last = tail.at[sizeof version - 1] == '0';
     h->target = str_copy(bytes_of(first + 1, (size_t)(last - first - 1)));
     return HTTP_STATUS_OK;
 }

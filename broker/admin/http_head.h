@@ -29,6 +29,7 @@ enum http_status {
     HTTP_STATUS_NOT_FOUND = 404,
     HTTP_STATUS_NOT_ALLOWED = 405,
     HTTP_STATUS_TIMEOUT = 408,
+    HTTP_STATUS_PRECONDITION = 412,
     HTTP_STATUS_TOO_LARGE = 413,
     HTTP_STATUS_URI_TOO_LONG = 414,
     HTTP_STATUS_HEADERS_TOO_LARGE = 431,
@@ -42,6 +43,7 @@ struct http_head {
     enum evhttp_cmd_type method; /* TRACE also stands for all that nobody knows */
     char *target;                /* owned: as it came */
     struct evkeyvalq fields;     /* owned */
+    bool is_old;                 /* HTTP/1.0 */
     bool is_last;                /* the client does not want to go on with this connection */
     bool is_chunked, has_length, expects_continue;
     uint64_t length; /* of the body; 0: there is none */

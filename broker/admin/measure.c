@@ -7,15 +7,19 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-static uint64_t resident_bytes(void)
+/* Resident, and the program's own. */
+static void measure_memory(struct measure *to)
 {
-    unsigned long long pages = 0;
+    unsigned long long pages = 0, code = 0;
+    uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     FILE *f = fopen("/proc/self/statm", "re");
-    if (f != NULL && fscanf(f, "%*u %llu", &pages) != 1) // NOLINT(cert-err34-c): the system's own numbers
-        pages = 0;
+    if (f != NULL &&
+        fscanf(f, "%*u %llu %*u %llu", &pages, &code) != 2) // NOLINT(cert-err34-c): the system's own numbers
+        pages = code = 0;
     if (f != NULL)
         fclose(f);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    to->resident_bytes = pages * page_bytes;
+    to->code_bytes = code * page_bytes;
 }
 
 static uint64_t count_entries(const char *path)
@@ -55,7 +59,7 @@ void measure_take(struct measure *to, const struct admin_config *config)
     *to = (struct measure){0};
     getrlimit(RLIMIT_NOFILE, &files);
     getrusage(RUSAGE_SELF, &usage);
-    to->resident_bytes = resident_bytes();
+    measure_memory(to);
     to->context_switches = (uint64_t)usage.ru_nvcsw + (uint64_t)usage.ru_nivcsw;
     to->read_bytes = read_bytes();
     to->descriptors = count_entries("/proc/self/fd");

@@ -7,6 +7,7 @@
 #include "broker/admin/admin.h"
 
 struct measure {
+    uint64_t code_bytes;                                   /* of the program */
     uint64_t resident_bytes, context_switches, read_bytes; /* from disks */
     uint64_t descriptors, descriptors_max, threads;
     uint64_t disk_free;

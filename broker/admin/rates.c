@@ -51,10 +51,11 @@ struct rates {
     struct map objects;    /* struct rates_object, owned */
     struct list by_change; /* likewise */
     struct pool lasting, others;
-    uint64_t highest[RATES_KINDS]; /* id that was seen: a higher one is new, a lower one was forgotten */
+    uint64_t next[RATES_KINDS]; /* the lowest id that was not seen: from there on they are new, others were forgotten */
     uint64_t interval_ms, epoch_ms;
     uint64_t round, ended;        /* rounds are counted: the one under way, or the last; the last that has ended */
     uint64_t begun_ms, before_ms; /* when it, and the one before it, began */
+    size_t object_bytes;          /* of all objects, without histories */
 };
 
 #define BIT(id) RATES_BIT(COUNT_##id)
@@ -245,8 +246,14 @@ static struct rates_object *find(const struct rates *r, unsigned kind, uint64_t 
     return NULL;
 }
 
+static size_t bytes_of_object(unsigned kind)
+{
+    return sizeof(struct rates_object) + 2 * width_of(kind) * sizeof(uint64_t);
+}
+
 static void forget(struct rates *r, struct rates_object *o)
 {
+    r->object_bytes -= bytes_of_object(o->kind);
     forget_history(r, o);
     map_remove(&r->objects, &o->in_rates);
     list_remove(&o->by_change);
@@ -257,13 +264,14 @@ static void forget(struct rates *r, struct rates_object *o)
 static struct rates_object *begin_object(struct rates *r, unsigned kind, uint64_t id, const uint64_t *values)
 {
     size_t n = width_of(kind);
-    struct rates_object *o = alloc_zeroed(sizeof *o + 2 * n * sizeof *values);
+    struct rates_object *o = alloc_zeroed(bytes_of_object(kind));
+    r->object_bytes += bytes_of_object(kind);
     o->kind = (uint8_t)kind;
     o->id = id;
-    if (id <= r->highest[kind])
+    if (id < r->next[kind] || kind == RATES_NODE) /* the node was there before anybody measured it */
         memcpy(o->values, values, n * sizeof *values);
     else
-        r->highest[kind] = id;
+        r->next[kind] = id + 1;
     link_init(&o->by_change);
     map_add(&r->objects, &o->in_rates, hash_of(kind, id));
     return o;
@@ -428,13 +436,14 @@ void rates_read(const struct rates *r, const struct rates_object *o, uint64_t co
     }
 }
 
+uint64_t rates_idle_since(const struct rates *r, const struct rates_object *o)
+{
+    return r->ended > o->round ? o->sampled_ms + r->epoch_ms : 0;
+}
+
 struct rates_size rates_size(const struct rates *r)
 {
-    struct rates_size size = {.objects = r->objects.count,
-                              .histories = r->lasting.n + r->others.n,
-                              .bytes = r->lasting.bytes + r->others.bytes};
-    const struct rates_object *o;
-    list_each (o, &r->by_change, struct rates_object, by_change)
-        size.bytes += sizeof *o + 2 * width_of(o->kind) * sizeof *o->values;
-    return size;
+    return (struct rates_size){.objects = r->objects.count,
+                               .histories = r->lasting.n + r->others.n,
+                               .bytes = r->lasting.bytes + r->others.bytes + r->object_bytes};
 }

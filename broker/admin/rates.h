@@ -115,6 +115,9 @@ struct rates_samples {
 void rates_read(const struct rates *r, const struct rates_object *o, uint64_t columns, uint64_t now,
                 struct rates_range range, uint64_t now_ms, struct rates_samples *to);
 
+/* Since when it has stood still, in milliseconds since 1970; 0: it does not. */
+uint64_t rates_idle_since(const struct rates *r, const struct rates_object *o);
+
 /* What all of it takes, for tests and whoever wonders. */
 struct rates_size {
     size_t objects, histories, bytes;

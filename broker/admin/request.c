@@ -18,10 +18,12 @@
 #include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
+#include "broker/admin/metrics.h"
 #include "broker/admin/note.h"
 #include "broker/admin/pack.h"
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
+#include "broker/admin/visit.h"
 #include "broker/admin/visitor.h"
 #include "broker/port/move.h"
 
@@ -162,10 +164,12 @@ void request_destroy(struct request *r)
     end_turn(r);
     ticker_destroy(r->ticker);
     listing_destroy(r->listing);
+    metrics_destroy(r->metrics);
     json_decref(r->before);
     json_decref(r->warnings);
     move_destroy(r->move);
     definitions_writer_destroy(r->writer);
+    visit_abandon(r->visit);
     visitor_destroy(r->visitor);
     identify_forget(r->identification);
     json_wipe(json_object_get(r->body, "password")); /* what is secret does not stay in memory */
@@ -204,6 +208,35 @@ void request_reply_buffer(struct request *r, enum http_status status, struct evb
     if (http != NULL)
         http_reply(http, status, body);
     evbuffer_free(body);
+}
+
+void request_begin_reply(struct request *r, enum http_status status)
+{
+    browser_add_headers(r);
+    r->is_writing = true;
+    r->admin->has_answered_much = true;
+    http_begin(r->http, status);
+}
+
+static void on_sent(void *request)
+{
+    struct request *r = request;
+    request_fn *next = r->next;
+    r->next = NULL;
+    next(r);
+}
+
+void request_send(struct request *r, struct evbuffer *piece, request_fn *then)
+{
+    r->next = then;
+    http_write(r->http, piece, on_sent);
+}
+
+void request_end_reply(struct request *r)
+{
+    struct http_call *http = r->http;
+    request_destroy(r);
+    http_end(http);
 }
 
 void request_reply(struct request *r, enum http_status status, json_t *body)
@@ -273,8 +306,16 @@ void request_alter(struct request *r, struct changes *c, answer_fn *then)
     request_ask(r, ALTER, then)->changes = c;
 }
 
+void request_alter_as_administrator(struct request *r, struct changes *c, answer_fn *then)
+{
+    request_ask(r, ALTER, then)->changes = c;
+}
+
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then)
 {
+    if (r->visitor != NULL && i->what == INSPECT_MESSAGES && i->user == NULL)
+        i->user = str_copy(r->visitor->name);
+
     request_ask(r, INSPECT, then)->inspection = i;
 }
 
@@ -373,11 +414,19 @@ static bool is_missing(const char *text)
            strncmp(text, "no exchange ", sizeof "no exchange " - 1) == 0;
 }
 
+void request_refuse_access(struct request *r, const char *text)
+{
+    if (r->visitor != NULL)
+        request_fail(r, HTTP_STATUS_UNAUTHORIZED, "not_authorised", "Access refused.");
+    else
+        request_fail(r, HTTP_STATUS_UNAUTHORIZED, "not_authorised", "Access refused. (%s)", text);
+}
+
 static void answer_skipped(struct request *r, const struct change *c)
 {
     const char *text = c->text != NULL ? c->text : "not possible";
     if (is_forbidden(text))
-        request_fail(r, HTTP_STATUS_UNAUTHORIZED, "not_authorised", "Access refused. (%s)", text);
+        request_refuse_access(r, text);
     else if (is_missing(text))
         request_fail(r, HTTP_STATUS_NOT_FOUND, "not_found", "%s", text);
     else
@@ -415,6 +464,10 @@ void request_answer_failure(struct request *r, const struct event *e)
         request_not_found(r);
     else if (e->failed.reason == NO_SUCH_VHOST)
         request_fail(r, HTTP_STATUS_NOT_FOUND, "not_found", "vhost_not_found");
+    else if (e->failed.reason == NO_ACCESS)
+        request_fail(r, HTTP_STATUS_UNAUTHORIZED, "not_authorised", "User not authorised to access virtual host");
+    else if (e->failed.reason == DENIED || e->failed.reason == RESERVED)
+        request_refuse_access(r, e->failed.text);
     else if (e->failed.reason == NO_SUCH_USER)
         request_refuse(r, "vhost_or_user_not_found");
     else

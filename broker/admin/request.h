@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "broker/admin/admin.h"
 #include "broker/admin/http_head.h"
+#include "broker/admin/look.h"
 #include "broker/port/change.h"
 #include "broker/port/event.h"
 #include "broker/port/inspection.h"
@@ -37,10 +38,12 @@ struct identification;
 struct http_call;
 struct hub;
 struct listing;
+struct metrics;
 struct move;
 struct request;
 struct route;
 struct ticker;
+struct visit;
 struct visitor;
 typedef void request_fn(struct request *r);
 typedef void answer_fn(struct request *r, struct event *e); /* what the event owns is dropped after it */
@@ -48,7 +51,8 @@ typedef void answer_fn(struct request *r, struct event *e); /* what the event ow
 struct request {
     struct admin *admin;         /* borrowed */
     struct http_call *http;      /* borrowed; NULL: its client has gone */
-    bool is_reading;             /* its body is awaited */
+    bool is_reading;             /* its body is awaited … */
+    bool is_writing;             /* … or that a piece of its answer was written */
     uint32_t slot, generation;   /* whom events are for */
     enum evhttp_cmd_type method; /* HEAD is GET here */
     enum entrance entrance;
@@ -59,6 +63,7 @@ struct request {
     struct identification *identification; /* owned: while it is found out who asks */
     struct visitor *visitor;               /* owned: the user who asks; NULL: the machine's administrator (visitor.h) */
     struct evkeyvalq query;
+    struct look look;
     char *path;                               /* owned: decoded */
     struct bytes param[REQUEST_SEGMENTS_MAX]; /* views: what stands for {…} in the route's path, in order */
     unsigned n_params;
@@ -69,6 +74,7 @@ struct request {
     /* A handler's, while it waits. */
     answer_fn *on_answer;
     struct listing *listing; /* owned; NULL: nothing is being listed */
+    struct metrics *metrics; /* owned; NULL: it is no scrape */
     json_t *before;          /* owned: what an object was like before it is changed; NULL: there was none */
     request_fn *next, *fetched;
     int64_t number, more;              /* whatever it counts */
@@ -78,6 +84,7 @@ struct request {
     struct definitions_writer *writer; /* owned */
     json_t *warnings;                  /* owned */
     struct ticker *ticker;             /* owned */
+    struct visit *visit;               /* owned; NULL: it is no client of the broker (visit.h) */
     struct link waiting;               /* for its turn to change something */
     bool has_turn;
 };
@@ -114,12 +121,22 @@ void request_reply(struct request *r, enum http_status status, json_t *body);
  * accepts that, unless a Content-Encoding was set. */
 void request_reply_buffer(struct request *r, enum http_status status, struct evbuffer *body);
 
+/* The same in pieces, for what is long: the headers that were set; a piece, which is taken out of the buffer and is not
+ * empty, and `then` is called when it was written; and the end, after which the request is gone.  If the client goes,
+ * so does the request, and nothing is called. */
+void request_begin_reply(struct request *r, enum http_status status);
+void request_send(struct request *r, struct evbuffer *piece, request_fn *then);
+void request_end_reply(struct request *r);
+
 /* {"error": …, "reason": …} */
 void request_fail(struct request *r, enum http_status status, const char *error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void request_refuse(struct request *r, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* 400 bad_request */
 void request_not_found(struct request *r);
+
+/* 401, as RabbitMQ says it; text is the model's, which over the UNIX socket is told. */
+void request_refuse_access(struct request *r, const char *text);
 
 /* A header of the answer, before it. */
 void request_set_header(struct request *r, const char *name, const char *value);
@@ -129,6 +146,10 @@ bool request_has_header(const struct request *r, const char *name);
 
 /* Takes the changes.  They are judged by the visitor's rights, if there is a visitor (port/change.h). */
 void request_alter(struct request *r, struct changes *c, answer_fn *then);
+
+/* The same with no look at what the visitor may do: definitions are an administrator's, whose rights are no matter. */
+void request_alter_as_administrator(struct request *r, struct changes *c, answer_fn *then);
+
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then); /* takes it */
 void request_move(struct request *r, struct move *m, answer_fn *then);          /* takes it */
 void request_prefetch(struct request *r, const struct spec *whom, uint16_t channel, uint32_t limit, answer_fn *then);

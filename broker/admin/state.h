@@ -21,12 +21,13 @@ enum { ADMIN_TLS_MAX = 4 };
 
 enum admin_template {
     TEMPLATE_QUEUE,
-    TEMPLATE_QUEUE_ALONE,
+    TEMPLATE_BACKING,
     TEMPLATE_VHOST,
     TEMPLATE_CONNECTION,
     TEMPLATE_CHANNEL,
     TEMPLATE_NODE,
     TEMPLATE_OVERVIEW,
+    TEMPLATE_STILL,
     TEMPLATES
 };
 
@@ -43,12 +44,15 @@ struct admin {
     unsigned n_tls;
     atomic_int_least64_t expiry; /* of the first of them that ends */
     bool has_answered_much;      /* memory is to be given back when that is written */
+    unsigned scrapes;            /* of metrics of objects, under way */
     struct lane lane;
-    struct lane *to;              /* borrowed: where commands go */
-    const struct hub *hub;        /* borrowed */
-    struct ticker *watch;         /* owned: of the lane */
-    struct outbox outbox;         /* this turn's commands */
-    struct slots requests;        /* struct request, owned */
+    struct lane *to;       /* borrowed: where commands go */
+    const struct hub *hub; /* borrowed */
+    struct ticker *watch;  /* owned: of the lane */
+    struct outbox outbox;  /* this turn's commands */
+    struct slots requests; /* struct request, owned */
+    struct slots visits;   /* struct visit, owned (visit.h) */
+    unsigned n_visits;
     struct list turns;            /* struct request: the first has its turn to change something, the others wait */
     json_t *templates[TEMPLATES]; /* owned: shape.c's */
     struct known known[IDENTIFY_KNOWN_MAX];

@@ -26,6 +26,7 @@ struct hub {
     struct news_items items; /* owned: of the news; empty between turns */
     bool has_news;
     atomic_uint alarms_shown;        /* alarms, for whoever asks */
+    atomic_ullong asked_ms;          /* when hub_standstill_ms() asked; 0: it was answered */
     struct lane *desk;               /* borrowed; NULL: nobody sits there */
     struct mail *to_desk;            /* owned: what this turn has for it, or NULL */
     size_t released;                 /* events of this turn that have waited already: the first ones */
@@ -70,6 +71,7 @@ struct hub *hub_create(struct broker *broker, const struct hub_keeper *keeper, u
     if (keeper != NULL)
         h->keeper = *keeper;
     atomic_init(&h->alarms_shown, 0);
+    atomic_init(&h->asked_ms, 0);
     gate_init(&h->gate, keeper != NULL ? 0 : UINT64_MAX); /* without one everything is as safe as it will ever be */
     h->n_loops = loops;
     h->last = &h->first;
@@ -167,6 +169,16 @@ void hub_tell_shutdown(struct hub *h)
     news_tell_shutdown(&h->news);
 }
 
+uint64_t hub_standstill_ms(struct hub *h)
+{
+    uint64_t asked = atomic_load(&h->asked_ms), now = clock_ms();
+    if (asked != 0)
+        return now > asked ? now - asked : 0;
+    atomic_store(&h->asked_ms, now);
+    news_ask(&h->news);
+    return 0;
+}
+
 void hub_has_news(struct hub *h)
 {
     h->has_news = true;
@@ -197,6 +209,8 @@ static void hub_read_news(struct hub *h)
     struct news_items *n = &h->items;
     h->has_news = false;
     news_take(&h->news, n);
+    if (n->is_asked)
+        atomic_store(&h->asked_ms, 0);
     if (n->changes > h->gate.changes || n->durable > h->gate.durable)
         gate_open(&h->gate, n->durable, n->changes);
     hub_release(h);
@@ -386,7 +400,7 @@ static bool hub_swap(struct hub *h, struct effects *e)
     if (h->n_loops > 1 || e->n == 0)
         return false;
     for (size_t i = 0; i < e->n; i++)
-        if (e->events[i].to.outlet.generation == DESK_GENERATION)
+        if (outlet_is_desks(e->events[i].to.outlet))
             return false;
     struct mail *m = hub_mail(h, 0);
     struct event *empty = m->events;
@@ -406,10 +420,10 @@ static void hub_post(struct hub *h, struct effects *e)
     bool is_sorted = hub_swap(h, e);
     for (size_t i = 0; !is_sorted && i < e->n; i++) {
         const struct event *event = &e->events[i];
-        if (event->to.outlet.generation == DESK_GENERATION)
+        if (outlet_is_desks(event->to.outlet))
             hub_answer_desk(h, event);
         else
-            mail_add(hub_mail(h, event->to.outlet.slot % h->n_loops), event);
+            mail_add(hub_mail(h, (event->to.outlet.slot - DESK_SLOTS) % h->n_loops), event);
     }
     hub_post_desk(h);
     for (unsigned i = 0; i < h->n_loops; i++) {

@@ -71,6 +71,13 @@ void news_tell_shutdown(struct news *n)
     news_unlock(n);
 }
 
+void news_ask(struct news *n)
+{
+    pthread_mutex_lock(&n->lock);
+    n->items.is_asked = true;
+    news_unlock(n);
+}
+
 void news_take(struct news *n, struct news_items *items)
 {
     struct load **room = items->loads;

@@ -22,6 +22,7 @@ struct news_items {
     unsigned alarms; /* enum alarm, as they are now … */
     bool has_alarms; /* … if that was said */
     bool is_shutting_down;
+    bool is_asked; /* whether the hub still takes turns */
 };
 
 struct news {
@@ -41,6 +42,7 @@ void news_tell_durable(struct news *n, uint64_t position, uint64_t changes); /* 
 void news_tell_loaded(struct news *n, struct load *l);                       /* takes it over */
 void news_tell_alarms(struct news *n, unsigned alarms);
 void news_tell_shutdown(struct news *n);
+void news_ask(struct news *n);
 
 /* The hub, when it has found the parcel: moves all there is to *items, whose array (empty by now, or NULL) is used
  * again.

@@ -43,6 +43,7 @@ struct server {
     unsigned signals;            /* that asked for an end */
     void (*end_desk)(void *arg); /* NULL: nobody sits there */
     void *desk;
+    struct timer *look; /* owned; NULL: nobody looks */
 };
 
 /* ---- Where it listens. */
@@ -142,6 +143,7 @@ void server_destroy(struct server *s)
     if (s->greeter == NULL)
         tls_unref(s->config.tls);
     greeter_destroy(s->greeter);
+    timer_destroy(s->look);
     for (unsigned i = 0; i < s->shared.n_loops; i++)
         loop_destroy(s->loops[i]);
     hub_destroy(s->hub);
@@ -251,6 +253,8 @@ static void on_stop(void *arg, int number)
     close_sockets(s->sockets);
     if (s->greeter != NULL)
         greeter_stop(s->greeter); /* whom it has passed on comes before what the loops are told now */
+    if (s->signals == 0 && s->config.watch.stopping != NULL)
+        s->config.watch.stopping(s->config.watch.arg);
     if (s->signals++ == 0) {
         hub_tell_shutdown(s->hub); /* before the first connection is closed for it */
         server_tell_loops(s, PARCEL_STOP);
@@ -261,10 +265,24 @@ static void on_stop(void *arg, int number)
     }
 }
 
+static void server_tell_reload(struct server *s, bool is_over)
+{
+    if (s->config.watch.reloading != NULL)
+        s->config.watch.reloading(s->config.watch.arg, is_over);
+}
+
+static void on_look(void *arg)
+{
+    struct server *s = arg;
+    s->config.watch.look(s->config.watch.arg);
+    timer_set(s->look, s->config.watch.look_ms);
+}
+
 static void on_hangup(void *arg, int number)
 {
     struct server *s = arg;
     (void)number;
+    server_tell_reload(s, false);
     log_notice("main", "SIGHUP received - reopening files%s", s->config.tls != NULL ? ", reloading certificates" : "");
     int status = log_reopen();
     if (status != 0)
@@ -276,6 +294,7 @@ static void on_hangup(void *arg, int number)
         greeter_reload(s->greeter);
     if (s->config.on_hangup != NULL)
         s->config.on_hangup(s->config.on_hangup_arg);
+    server_tell_reload(s, true);
 }
 
 /* ---- Its life. */
@@ -404,10 +423,16 @@ bool server_run(struct server *s)
     struct poller *p = loop_poller(s->loops[0]);
     if (s->shared.has_threads)
         server_start_threads(s, threads);
+    if (s->config.watch.look_ms > 0) {
+        s->look = timer_new(p, on_look, s);
+        timer_set(s->look, s->config.watch.look_ms);
+    }
     for (unsigned i = 0; i < s->sockets->n; i++) {
         const struct listener_host host = {.has_room = has_room, .take = on_connection, .arg = &s->sockets->at[i]};
         listener_start(s->sockets->at[i].listener, p, &host);
     }
+    if (s->config.watch.serving != NULL)
+        s->config.watch.serving(s->config.watch.arg);
 
     bool has_ended = loop_run(s->loops[0], s->loops[0]);
     if (!s->shared.has_threads) {

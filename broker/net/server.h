@@ -26,6 +26,16 @@ struct server_listener {
     struct greeting how;
 };
 
+/* Who wants to know how it is; any may be NULL.  Called on the main thread. */
+struct server_watch {
+    void (*serving)(void *arg);                 /* once: connections are accepted */
+    void (*reloading)(void *arg, bool is_over); /* SIGHUP: before it is carried out, and after */
+    void (*stopping)(void *arg);                /* once: it has been asked to end */
+    void (*look)(void *arg);                    /* every look_ms, unless that is 0; as long as it serves */
+    uint64_t look_ms;
+    void *arg;
+};
+
 /* What is borrowed lives as long as the server. */
 struct server_config {
     const struct server_listener *listeners; /* borrowed */
@@ -41,6 +51,7 @@ struct server_config {
     void (*on_hangup)(void *arg); /* SIGHUP, on the thread that serves; NULL: nothing more than is said below */
     void *on_hangup_arg;
     const struct hub_keeper *keeper; /* NULL: nothing is kept */
+    struct server_watch watch;
 };
 
 /* Where it will listen.  Ports may need root to be bound, and data is better not touched as root, so this comes first;

@@ -33,6 +33,8 @@ struct keeper {
     void (*on_tick)(void *arg, bool is_last);
     void *tick_arg;
     atomic_ullong pending;
+    atomic_ullong seen_ms;    /* when the journal thread last began a turn … */
+    atomic_ullong syncing_ms; /* … and when the sync under way began; 0: there is none */
     uint64_t pending_max;
     pthread_t journal, syncer;
     struct bundles bundles;
@@ -112,6 +114,8 @@ struct keeper *keeper_create(const struct keeper_config *config)
     if (!k->space.is_chosen)
         k->space.limit = space_limit_at_start(total, available);
     atomic_init(&k->pending, 0);
+    atomic_init(&k->seen_ms, clock_ms());
+    atomic_init(&k->syncing_ms, 0);
     k->pending_max = store_segment_bytes(k->store);
     lane_init(&k->inbox);
     lane_init(&k->jobs);
@@ -162,6 +166,15 @@ void keeper_stats(struct keeper *k, struct keeper_stats *to)
     pthread_mutex_lock(&k->lock);
     *to = k->stats;
     pthread_mutex_unlock(&k->lock);
+}
+
+uint64_t keeper_standstill_ms(const struct keeper *k)
+{
+    uint64_t seen = atomic_load(&k->seen_ms), syncing = atomic_load(&k->syncing_ms), now = clock_ms();
+    uint64_t since = seen + KEEPER_TICK_MS; /* so long it may sleep */
+    if (syncing != 0 && syncing < since)
+        since = syncing;
+    return now > since ? now - since : 0;
 }
 
 /* ---- The sync thread. */
@@ -244,6 +257,7 @@ static void journal_on_synced(struct keeper *k)
 {
     journal_warn_of_slow_sync(k, k->errand.us / 1000);
     k->is_syncing = false;
+    atomic_store(&k->syncing_ms, 0);
     pthread_mutex_lock(&k->lock);
     histogram_add(&k->stats.sync_us, k->errand.us);
     k->stats.syncing_since_ms = 0;
@@ -391,6 +405,7 @@ static void journal_sync(struct keeper *k)
     k->is_syncing = true;
     k->is_sync_slow = false;
     k->synced_from_ms = clock_ms();
+    atomic_store(&k->syncing_ms, k->synced_from_ms);
     pthread_mutex_lock(&k->lock);
     k->stats.syncing_since_ms = k->synced_from_ms;
     pthread_mutex_unlock(&k->lock);
@@ -502,6 +517,7 @@ static void *journal_run(void *arg)
     while (!k->is_stopped) {
         lane_wait(&k->inbox, journal_patience(k));
         bool has_come = journal_collect(k);
+        atomic_store(&k->seen_ms, clock_ms());
         journal_write(k);
         journal_sync(k);
         journal_tend(k, !has_come);
@@ -520,6 +536,7 @@ void keeper_start(struct keeper *k, const struct keeper_ear *ear)
     found_no_room(k, store_begin(k->store), "the journal cannot be written");
     log_info("store", "Disk free limit set to %" PRIu64 "MB", k->space.limit / 1000000);
     journal_look_at_space(k); /* before anybody is served */
+    atomic_store(&k->seen_ms, clock_ms());
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     CHECK(pthread_create(&k->journal, NULL, journal_run, k) == 0);

@@ -93,6 +93,10 @@ struct keeper_stats {
     struct store_stats store; /* a second old at most */
 };
 
+/* For how long the journal thread has done nothing, not even looked whether there is something to do, or the sync under
+ * way has not come back.  Any thread. */
+uint64_t keeper_standstill_ms(const struct keeper *k);
+
 /* Any thread. */
 void keeper_stats(struct keeper *k, struct keeper_stats *to);
 #endif

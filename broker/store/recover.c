@@ -330,10 +330,26 @@ static uint64_t segment_end(const struct image *im, size_t i)
     return end;
 }
 
+static uint64_t journal_bytes(const struct image *im)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < im->n_segments; i++)
+        bytes += im->segments[i] != NULL && im->segments[i]->file >= 0 ? im->segments[i]->size : 0;
+    return bytes;
+}
+
+static void tell_progress(const struct store *s, uint64_t done, uint64_t total)
+{
+    if (s->witness.progress != NULL)
+        s->witness.progress(s->witness.arg, done, total);
+}
+
 /* All segments that have something behind the checkpoint. */
 static void walk(struct recovery *r)
 {
     struct image *im = &r->s->image;
+    const uint64_t total = 2 * journal_bytes(im); /* there are two passes */
+    uint64_t done = r->is_second ? total / 2 : 0;
     r->expected = r->s->checkpoint_lsn + 1;
     r->last_batch = r->s->checkpoint_lsn;
     for (size_t i = 0; i < im->n_segments && r->expected < r->end; i++) {
@@ -349,6 +365,8 @@ static void walk(struct recovery *r)
         if (g->first_lsn > r->expected)
             r->expected = g->first_lsn;
         walk_segment(r, g, next);
+        done += g->size;
+        tell_progress(r->s, done, total);
         g->is_dirty = true; /* it may never have been synced, and what follows builds on it */
     }
     if (r->is_second)

@@ -57,6 +57,7 @@ struct store_witness {
     void *arg;
     void (*lost)(void *arg, const struct store_loss *loss);
     void (*note)(void *arg, bool is_warning, const char *text); /* a line for the log */
+    void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes of the journal; while it is recovered */
 };
 
 enum store_verdict {

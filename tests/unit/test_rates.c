@@ -420,7 +420,7 @@ static void histories_are_bounded_and_the_idle_go_first(void **state)
     publish_to(&w, 1, 5 + 500);
     pass(&w, 0);
     assert_near(rate(&w, SAMPLE_QUEUE, 1, publish), 100.0);
-    struct rates_samples *h = history(&w, SAMPLE_BROKER, 1, publish, 60, 5);
+    struct rates_samples *h = history(&w, SAMPLE_BROKER, 0, publish, 60, 5);
     assert_int_equal(h->values[0], 1);
     assert_int_equal(h->values[h->n - 1], 0);
     free(h);
@@ -449,7 +449,7 @@ static void objects_are_bounded(void **state)
     world_destroy(&w);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_steady_flow_has_its_rate),
@@ -473,5 +473,5 @@ int main(void)
         cmocka_unit_test(histories_are_bounded_and_the_idle_go_first),
         cmocka_unit_test(objects_are_bounded),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_main("rates", tests, argc, argv);
 }
