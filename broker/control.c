@@ -107,6 +107,7 @@ struct control *control_start(const struct config *c, struct server *s, struct k
         .listeners = server_addresses(s),
         .hashing_algorithm = config_text(c, KEY_PASSWORD_HASHING_MODULE),
         .credential = k->credential,
+        .connections_max = config_number(c, KEY_CONNECTION_MAX),
         .memory_limit = memory_limit,
         .disk_limit = disk_limit,
         .statistics_interval_ms = config_number(c, KEY_STATISTICS_INTERVAL),

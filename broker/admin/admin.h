@@ -45,9 +45,11 @@ struct admin_config {
     const char *listeners; /* "amqp 127.0.0.1:5672, unix:/run/a.sock, amqps [::1]:5671", as server_addresses() says */
     const char *hashing_algorithm;
     struct credential *credential;     /* what passwords must be like; this thread's alone */
+    uint64_t connections_max;          /* 0: no limit */
     uint64_t memory_limit, disk_limit; /* that raise the alarms */
     uint64_t statistics_interval_ms;   /* between samples of what is counted */
     bool is_without_rates;             /* nothing is sampled */
+    bool has_metrics_per_object;       /* /metrics is /metrics/per-object */
     void (*measure)(void *arg, struct admin_measures *to);
     void (*print_environment)(void *arg, FILE *to); /* the configuration in effect, without secrets */
     void (*reload)(void *arg);                      /* reads again what can be read again */

@@ -37,13 +37,16 @@ struct admin {
     struct bufferevent *connections[ADMIN_CONNECTIONS_MAX]; /* a reference each */
     unsigned n_connections;
     unsigned answers;       /* that are not written yet */
+    unsigned scrapes;       /* of metrics of objects, under way */
     bool has_answered_much; /* memory is to be given back when that is written */
     struct lane lane;
-    struct lane *to;              /* borrowed: where commands go */
-    const struct hub *hub;        /* borrowed */
-    struct ticker *watch;         /* owned: of the lane */
-    struct outbox outbox;         /* this turn's commands */
-    struct slots requests;        /* struct request, owned */
+    struct lane *to;       /* borrowed: where commands go */
+    const struct hub *hub; /* borrowed */
+    struct ticker *watch;  /* owned: of the lane */
+    struct outbox outbox;  /* this turn's commands */
+    struct slots requests; /* struct request, owned */
+    struct slots visits;   /* struct visit, owned (visit.h) */
+    unsigned n_visits;
     struct list turns;            /* struct request: the first has its turn to change something, the others wait */
     json_t *templates[TEMPLATES]; /* owned: shape.c's */
     struct collector *collector;  /* owned */

@@ -98,11 +98,13 @@ void broker_destroy(struct broker *b)
     deadletter_forget(b);
     post_drop_all(b);
     letters_state_fini(b);
+    observers_fini(b);
     peeks_fini(&b->peeks);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
         user_free(b, item_of(n, struct user, in_broker));
+    user_forget_machine(b);
     while ((n = map_walk(&b->parameters, NULL)) != NULL)
         parameter_free(b, item_of(n, struct parameter, in_broker));
     vhost_forget_defaults(b);
@@ -341,11 +343,11 @@ static void broker_carry_out(struct broker *b, struct command *c)
     struct stream *s = outlet_stream(b, o, c->from.stream);
     bool is_new = !s->has_begun;
     s->has_begun = true;
-    b->statistics.channels_opened += is_new;
+    b->statistics.channels_opened += is_new && !o->facts->hidden;
     s->channel = c->from.channel;
     if (is_new && c->verb != RESET && !command_begins(b, c, s))
         return;
-    if (is_new && notice_is_on(b))
+    if (is_new && notice_is_on(b) && !o->facts->hidden)
         notice_channel(b, s, true);
     if (list_is_empty(&s->parked))
         carry_out_for_stream(b, c, s);
@@ -504,5 +506,6 @@ struct broker_totals broker_totals(const struct broker *b)
     struct broker_totals t = b->totals;
     t.users = b->users.count;
     t.vhosts = b->vhosts.count;
+    t.messages_out = b->tickets.used;
     return t;
 }

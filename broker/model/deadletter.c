@@ -50,6 +50,13 @@ struct exchange *deadletter_exchange(const struct broker *b, const struct queue 
     return a.has_exchange ? vhost_find_exchange(b, q->vhost, a.exchange) : NULL;
 }
 
+bool deadletter_find_name(const struct queue *q, const struct message *msg, struct bytes *name)
+{
+    struct address a = address_of(q, msg);
+    *name = a.exchange;
+    return a.has_exchange;
+}
+
 /* Of these properties, which move; msg: that died, or as deadletter_describe() has made it. */
 static struct message *compose(const struct queue *q, const struct message *msg, struct bytes properties,
                                uint16_t deaths, const struct exchange *x)
@@ -124,6 +131,8 @@ static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
     struct message *letter = is_due ? delayed_write_letter(e->msg) : deadletter_write(b, e, x);
     struct routing routing = {.key = message_key(letter), .extra_keys = message_extra_keys(letter), .msg = letter};
     const struct route *route = route_message(b, x, &routing);
+    if (observer_is_on(b))
+        observer_letter(b, e, letter, route->queues, route->n);
     bool is_tx = dedup_begin(b, &b->dedup.round, route->queues, route->n);
     remember_begin_letter(b, letter, e);
     size_t copies = 0;

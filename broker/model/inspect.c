@@ -5,10 +5,13 @@
 #include "broker/model/commands.h"
 #include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
+#include "broker/model/explain.h"
 #include "broker/model/inspect_page.h"
+#include "broker/model/observer.h"
 #include "broker/model/outlet.h"
 #include "broker/model/peek.h"
 #include "broker/model/queue.h"
+#include "broker/model/rights.h"
 #include "broker/model/state.h"
 #include "broker/model/statistics.h"
 #include "broker/model/vhost.h"
@@ -157,6 +160,8 @@ static void inspect(struct page *p)
     case INSPECT_CONSUMERS:
     case INSPECT_MESSAGES:
     case INSPECT_DELAYED:
+    case INSPECT_ROUTE:
+    case INSPECT_TRACE:
         if (p->vhost != NULL)
             inspect_in_vhost(p);
         else
@@ -178,9 +183,25 @@ static void inspect_delayed(struct broker *b, struct command *c, const struct pa
     inspection_destroy(p->to);
 }
 
+/* NULL, or why who looks may not. */
+static char *refuse_reader(struct broker *b, const struct page *p)
+{
+    struct bytes user = bytes_of_string(p->to->user);
+    struct access *a = p->vhost != NULL ? access_find(p->vhost, user) : NULL;
+    return a != NULL
+               ? rights_refuse_right(b, a, RIGHT_READ, RESOURCE_QUEUE, p->to->name)
+               : str_format("access to vhost '%.*s' refused for user '%.*s'", BYTES_ARG(p->to->vhost), BYTES_ARG(user));
+}
+
 static void inspect_messages(struct broker *b, struct command *c, const struct page *p)
 {
     struct queue *q = p->vhost != NULL && p->to->has_name ? vhost_find_queue(b, p->vhost, p->to->name) : NULL;
+    char *refusal = p->to->user != NULL ? refuse_reader(b, p) : NULL;
+    if (refusal != NULL) {
+        broker_fail(b, c, DENIED, refusal);
+        inspection_destroy(c->inspection);
+        return;
+    }
     if (q != NULL) {
         peek(b, c, q);
         return;
@@ -190,11 +211,30 @@ static void inspect_messages(struct broker *b, struct command *c, const struct p
     inspection_destroy(c->inspection);
 }
 
+static void inspect_route(struct broker *b, struct command *c, const struct page *p)
+{
+    struct exchange *x = NULL;
+    if (p->vhost != NULL && p->to->has_name && p->to->msg != NULL)
+        x = p->to->name.len == 0 ? p->vhost->default_exchange : vhost_find_exchange(b, p->vhost, p->to->name);
+    if (x != NULL) {
+        explain(b, p->to, x);
+        broker_done(b, c, NULL)->done.inspection = p->to;
+        return;
+    }
+    broker_fail(b, c, NO_SUCH_EXCHANGE,
+                str_format("no exchange '%.*s' in vhost '%.*s'", BYTES_ARG(p->to->name), BYTES_ARG(p->to->vhost)));
+    inspection_destroy(p->to);
+}
+
 void command_inspect(struct broker *b, struct command *c)
 {
     struct page p = {.b = b, .to = c->inspection};
     b->changed = 0;
     inspection_clear(p.to);
+    if (p.to->what == INSPECT_TRACE) {
+        observer_answer(b, c);
+        return;
+    }
     if (p.to->has_vhost)
         p.vhost = vhost_find(b, p.to->vhost);
     if (p.to->has_vhost && p.vhost == NULL && p.to->what != INSPECT_PARAMETERS) {
@@ -208,6 +248,10 @@ void command_inspect(struct broker *b, struct command *c)
     }
     if (p.to->what == INSPECT_MESSAGES) {
         inspect_messages(b, c, &p);
+        return;
+    }
+    if (p.to->what == INSPECT_ROUTE) {
+        inspect_route(b, c, &p);
         return;
     }
     inspect(&p);

@@ -1,5 +1,6 @@
 /* Rows of INSPECT: exchanges, queues, bindings, consumers. */
 #include "broker/model/access.h"
+#include "broker/model/active.h"
 #include "broker/model/consumer.h"
 #include "broker/model/delayed.h"
 #include "broker/model/exchange.h"
@@ -11,6 +12,7 @@
 #include "broker/model/statistics.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
+#include "broker/model/waiting.h"
 #include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
@@ -114,19 +116,20 @@ static void put_consumer(const struct page *p, const struct consumer *c)
 {
     struct bytes connection = connection_name(c->outlet), user = c->outlet->access->user->name;
     struct pen row = row_open(p, c->queue->name.len + c->queue->vhost->name.len + c->tag.len + c->arguments.len +
-                                     connection.len + user.len);
+                                     connection.len + user.len + WAITING_ROOM);
     row_put_text(&row, "queue_name", c->queue->name);
     row_put_text(&row, "vhost", c->queue->vhost->name);
     row_put_text(&row, "consumer_tag", c->tag);
     row_put_flag(&row, "ack_required", !c->no_ack);
     row_put_flag(&row, "exclusive", c->exclusive);
     row_put_number(&row, "prefetch_count", c->limit);
-    row_put_flag(&row, "active", true);
+    row_put_flag(&row, "active", active_may_serve(c->queue, c));
     table_put_i64(&row, BYTES("priority"), c->priority);
     row_put_table(&row, "arguments", c->arguments);
     row_put_number(&row, "channel", c->stream->channel);
     row_put_text(&row, "connection", connection);
     row_put_text(&row, "user", user);
+    waiting_put(&row, p->b, c);
     row_close(p, &row);
 }
 

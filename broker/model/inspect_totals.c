@@ -78,8 +78,8 @@ static void put_there_is(struct pen *row, const struct broker *b)
     row_put_number(row, "connections", t->outlets);
     row_put_number(row, "channels", b->statistics.streams);
     row_put_number(row, "messages_ready", t->messages_ready);
-    row_put_number(row, "messages_unacknowledged", t->messages_out);
-    row_put_number(row, "messages", t->messages_ready + t->messages_out - t->messages_read);
+    row_put_number(row, "messages_unacknowledged", b->tickets.used);
+    row_put_number(row, "messages", t->messages_ready + b->tickets.used - t->messages_read);
     row_put_number(row, "vhosts", b->vhosts.count);
     row_put_number(row, "users", b->users.count);
 }

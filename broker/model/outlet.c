@@ -42,8 +42,8 @@ struct outlet *outlet_create(struct broker *b, outlet_id id, struct access *a, c
     list_init(&o->stalled);
     b->outlets[id.slot] = o;
     b->totals.outlets++;
-    b->statistics.connections_opened++;
-    if (notice_is_on(b))
+    b->statistics.connections_opened += !facts->hidden;
+    if (notice_is_on(b) && !facts->hidden)
         notice_connection(b, o, true);
     return o;
 }
@@ -128,7 +128,7 @@ void stream_delete(struct broker *b, struct stream *s)
 {
     struct consumer *c;
     publish_run_end(b);
-    if (s->has_begun && notice_is_on(b))
+    if (s->has_begun && notice_is_on(b) && !s->outlet->facts->hidden)
         notice_channel(b, s, false);
     parked_drop(s);
     list_each (c, &s->consumers, struct consumer, in_stream)
@@ -140,7 +140,7 @@ void stream_delete(struct broker *b, struct stream *s)
     if (s->stamped > s->outlet->stamped)
         s->outlet->stamped = s->stamped;
     b->statistics.streams--;
-    b->statistics.channels_closed += s->has_begun;
+    b->statistics.channels_closed += s->has_begun && !s->outlet->facts->hidden;
     b->statistics.publishers -= s->has_published;
     statistics_end(b, &s->counted);
     if (s->route != NULL)
@@ -165,11 +165,11 @@ void outlet_delete(struct broker *b, struct outlet *o)
     list_each (q, &o->exclusive_queues, struct queue, in_owner)
         queue_delete(b, q);
     exchange_delete_doomed(b);
-    if (notice_is_on(b))
+    if (notice_is_on(b) && !o->facts->hidden)
         notice_connection(b, o, false);
     b->outlets[o->id.slot] = NULL;
     b->totals.outlets--;
-    b->statistics.connections_closed++;
+    b->statistics.connections_closed += !o->facts->hidden;
     statistics_end(b, &o->counted);
     o->access->user->connections--;
     o->vhost->connections--;

@@ -52,14 +52,15 @@ struct stream {
     uint64_t after;                 /* position that the last answer waits for: what is told behind it waits too */
     uint64_t stamped;               /* the highest position that anything told to it waits for */
     struct counted counted;
-    uint64_t handed;       /* messages that its consumers got who need not acknowledge, and that never were ready */
-    uint32_t credit_limit; /* 0: none */
-    uint32_t credit_used;  /* what its consumers have out */
-    struct list out;       /* its entries that are out, oldest first */
-    struct list starved;   /* consumers that wait for its credit */
+    uint64_t handed, handed_out; /* as in struct queue, to its consumers */
+    uint32_t credit_limit;       /* 0: none */
+    uint32_t credit_used;        /* what its consumers have out */
+    struct list out;             /* its entries that are out, oldest first */
+    struct list starved;         /* consumers that wait for its credit */
     struct list consumers;
     struct held_routes held;
-    struct link resumed; /* on broker->resumed */
+    uint32_t unconfirmed, uncommitted, acks_uncommitted; /* as its session last reported */
+    struct link resumed;                                 /* on broker->resumed */
 };
 
 struct outlet {
@@ -79,6 +80,8 @@ struct outlet {
     uint64_t stamped; /* as of the streams that are gone */
     struct slowness slow;
     struct counted counted;
+    uint64_t send_pend;           /* bytes, as it last reported … */
+    bool is_blocked, is_blocking; /* … and whether an alarm keeps it from publishing, or would */
 };
 
 /* facts is copied. */

@@ -156,7 +156,7 @@ static inline ticket send_out(struct broker *b, struct entry *e, struct consumer
     t.slot = e->ticket_slot = slots_take(&b->tickets, e, &t.generation);
     list_append(&q->out, &e->in_queue);
     list_append(&s->out, &e->in_stream);
-    queue_count_out(b, q, 1);
+    queue_count_out(q, 1);
     if (c != NULL)
         consumer_charge(c);
     return t;
@@ -183,8 +183,10 @@ void queue_hand_out(struct broker *b, struct queue *q, struct consumer *c, struc
     ev->delivered.consumer = c->number;
     c->outlet->window -= (int64_t)message_window_cost(msg);
     ev->delivered.ticket = send_out(b, e, c, s);
-    queue_count(b, q, COUNT_PUBLISH, 1);
-    queue_count_delivery(b, q, s, COUNT_DELIVER, false);
+    q->handed_out++;
+    q->tally->handed_out++;
+    stream_touch_counters(b, s);
+    s->handed_out++;
     if (c->waiting.next != c->waiting.prev)
         consumer_end_turn(c);
 }
@@ -195,7 +197,7 @@ static inline void queue_end_out(struct broker *b, struct entry *e)
     list_remove(&e->in_queue);
     list_remove(&e->in_stream);
     slots_give(&b->tickets, e->ticket_slot);
-    queue_count_out(b, e->queue, UINT64_MAX);
+    queue_count_out(e->queue, UINT64_MAX);
     if (e->queue->groups != NULL)
         groups_settle(b, e->queue, e->msg);
     if (e->consumer != NULL)
@@ -224,12 +226,15 @@ static void queue_return(struct broker *b, struct entry *e, bool has_failed)
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
+    if (observer_is_on(b) && !q->gone)
+        observer_settled(b, e, outcome);
     if (outcome == ACCEPTED && q->is_plain && q->cold.count == 0) { /* as below, which looks for all that it has not */
         queue_end_out(b, e);
         remember_entry(b, RECORD_SETTLE, e);
         entry_discard(b, e);
         return;
     }
+    queue_touch_counters(b, q);
     if (q->log != NULL)
         queue_stream_settled(b, e);
     queue_end_out(b, e);
@@ -259,7 +264,10 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 
 uint64_t queue_purge(struct broker *b, struct queue *q)
 {
-    return q->kind->purge(b, q);
+    uint64_t count = q->kind->purge(b, q);
+    if (count > 0 && observer_is_on(b))
+        observer_queue(b, q, "purged", count);
+    return count;
 }
 
 /* --- consumers, leases
@@ -353,7 +361,9 @@ void queue_delete(struct broker *b, struct queue *q)
     remember_queue(b, RECORD_UNDEFINE, q);
     list_each (c, &q->consumers, struct consumer, in_queue)
         consumer_cancel(b, c);
-    queue_purge(b, q);
+    uint64_t purged = queue_purge(b, q);
+    if (observer_is_on(b) && !q->spec->hidden)
+        observer_queue(b, q, "deleted", purged + q->out_count);
     list_each (e, &q->out, struct entry, in_queue)
         queue_settle(b, e, ACCEPTED);
     parked_release(b, q);

@@ -34,7 +34,7 @@ struct vhost;
 
 /* What depends on a queue's type. */
 struct queue_kind {
-    /* As queue_publish(). */
+    /* As queue_publish().  It was touched in this round (statistics.h). */
     bool (*publish)(struct broker *b, struct queue *q, struct message *msg);
     /* Looks after the queue, which is dirty: gives out, keeps limits. */
     void (*clean)(struct broker *b, struct queue *q);
@@ -61,7 +61,9 @@ struct queue {
     uint32_t consumer_count;
     uint64_t ready_count; /* in ready, and cold */
     uint64_t next_position;
-    uint64_t handed;     /* messages that were handed over to consumers that need not acknowledge (statistics.h) */
+    /* Messages that were handed over (handover.h) to consumers that need not acknowledge, and to those that must:
+     * counted, but not in counted.own. */
+    uint64_t handed, handed_out;
     struct tally *tally; /* borrowed: of its type in its virtual host */
     struct list ring;    /* consumers that may be given something: by priority, and the next in turn first */
     struct link dirty;   /* on broker->dirty */

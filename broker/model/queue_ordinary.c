@@ -68,7 +68,7 @@ static void queue_pile(struct broker *b, struct queue *q, struct piled piled)
     pile_add(&q->ready.pile, piled);
     entry_hold(b, piled.msg);
     b->totals.message_bytes += PILED_COST;
-    queue_count_ready(b, q, 1);
+    queue_count_ready_touched(b, q, 1);
     queue_add_bytes(q, piled.msg->body_size);
     q->cold.warm_cost += message_cost(piled.msg);
 }
@@ -109,6 +109,8 @@ void queue_take_out(struct broker *b, struct queue *q, struct entry *e)
 void queue_die(struct broker *b, struct entry *e, enum death death)
 {
     struct queue *q = e->queue;
+    if (observer_is_on(b))
+        observer_died(b, e, death);
     if (q->dedup != NULL) /* its own letter may come back here */
         dedup_forget(b, q, e->msg, e->position);
     bool has_exchange = deadletter_has_exchange(q, e->msg);
@@ -290,6 +292,8 @@ uint64_t queue_reckon_deadline(const struct queue *q, const struct message *msg)
 static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
 {
     struct entry *e = entry_create(b, q, msg);
+    if (observer_is_on(b))
+        observer_refused(b, q, msg);
     if (q->options->overflow == OVERFLOW_REJECT_PUBLISH_DLX)
         queue_die(b, e, DEATH_MAXLEN);
     else
@@ -300,7 +304,7 @@ static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
 static void queue_publish_cold(struct broker *b, struct queue *q, struct message *msg)
 {
     uint64_t deadline = queue_deadline(q, msg);
-    queue_count(b, q, COUNT_PUBLISH, 1);
+    queue_count_touched(q, COUNT_PUBLISH, 1);
     expiring_add_cold(b, q, q->next_position, deadline, msg->body_size);
     cold_add(b, q, msg, q->next_position++, queue_ttl_left(b, deadline));
     message_unref(msg);
@@ -329,7 +333,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         queue_publish_cold(b, q, msg);
         return true;
     }
-    queue_count(b, q, COUNT_PUBLISH, 1);
+    queue_count_touched(q, COUNT_PUBLISH, 1);
     uint64_t position = q->next_position++, deadline = queue_deadline(q, msg);
     bool is_stored = b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg);
     if (is_stored)

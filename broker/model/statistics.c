@@ -150,8 +150,9 @@ void tally_counts(const struct tally *t, uint64_t counts[COUNTERS])
 {
     for (size_t i = 0; i < COUNTERS; i++)
         counts[i] += t->counts[i];
-    counts[COUNT_PUBLISH] += t->handed;
+    counts[COUNT_PUBLISH] += t->handed + t->handed_out;
     counts[COUNT_DELIVER_NO_ACK] += t->handed;
+    counts[COUNT_DELIVER] += t->handed_out;
 }
 
 void tallies_counts(const struct tallies *t, uint64_t counts[COUNTERS])
@@ -266,16 +267,19 @@ const struct statistics *statistics_of(struct broker *b, struct counted *c, uint
     if (own == NULL || own == &b->statistics.unlisted)
         return NULL;
     memcpy(counts, own->counts, sizeof own->counts);
-    uint64_t handed = 0;
+    uint64_t handed = 0, handed_out = 0;
     if (own->kind == SAMPLE_QUEUE) {
         handed = item_of(c, struct queue, counted)->handed;
-        counts[COUNT_PUBLISH] += handed;
+        handed_out = item_of(c, struct queue, counted)->handed_out;
+        counts[COUNT_PUBLISH] += handed + handed_out;
     } else if (own->kind == SAMPLE_CHANNEL) {
         handed = item_of(c, struct stream, counted)->handed;
+        handed_out = item_of(c, struct stream, counted)->handed_out;
     } else if (own->kind == SAMPLE_VHOST) {
         tallies_counts(&item_of(c, struct vhost, counted)->tallies, counts);
     }
     counts[COUNT_DELIVER_NO_ACK] += handed;
+    counts[COUNT_DELIVER] += handed_out;
     return own;
 }
 
@@ -316,10 +320,12 @@ static void tell_all(struct broker *b, struct sample *to)
     put_depth(to, tallies_depth(t));
 }
 
-static void begin_round(struct statistics_state *s)
+static void begin_round(struct broker *b)
 {
+    struct statistics_state *s = &b->statistics;
     list_prepend_all(&s->telling, &s->touched);
     s->round++;
+    b->topology_version++; /* no route is remembered from one round to the next */
     s->is_telling = true;
 }
 
@@ -330,7 +336,7 @@ void statistics_sample(struct broker *b, struct samples *to)
     to->n = 0;
     to->now_ms = b->now.ms;
     if (!s->is_telling)
-        begin_round(s);
+        begin_round(b);
     while (to->n < SAMPLES_MAX && (!list_is_empty(&s->gone) || !list_is_empty(&s->telling))) {
         struct list *next = !list_is_empty(&s->gone) ? &s->gone : &s->telling;
         tell(b, item_of(next->ring.next, struct statistics, in_round), &to->at[to->n]);
@@ -348,5 +354,5 @@ void statistics_check_queue(const struct queue *q)
     const struct statistics *own = q->counted.own;
     if (own == NULL || own->kind != SAMPLE_QUEUE || own->counted != &q->counted)
         return;
-    CHECK(own->counts[COUNT_PUBLISH] + q->handed == q->next_position - own->first_position);
+    CHECK(own->counts[COUNT_PUBLISH] + q->handed + q->handed_out == q->next_position - own->first_position);
 }

@@ -61,48 +61,63 @@ static inline uint64_t *stream_counters(struct broker *b, struct stream *s)
     return s->counted.own->counts;
 }
 
+static inline uint64_t *outlet_counters(struct broker *b, struct outlet *o)
+{
+    if (o->counted.round != b->statistics.round)
+        statistics_touch_outlet(b, o);
+    return o->counted.own->counts;
+}
+
 /* Of clients, in the stream's virtual host.  The stream was touched. */
 static inline uint64_t *client_counters(const struct stream *s)
 {
     return s->outlet->vhost->tallies.counts;
 }
 
-/* So many of them: of the queue, and of all of its type. */
-static inline void queue_count(struct broker *b, struct queue *q, enum sample_counter counter, uint64_t n)
+/* So many of them: of the queue, which was touched in this round, and of all of its type. */
+static inline void queue_count_touched(struct queue *q, enum sample_counter counter, uint64_t n)
 {
-    queue_touch_counters(b, q);
     q->counted.own->counts[counter] += n;
     q->tally->counts[counter] += n;
 }
 
-/* A message goes to a consumer or to a GET of that stream. */
+static inline void queue_count(struct broker *b, struct queue *q, enum sample_counter counter, uint64_t n)
+{
+    queue_touch_counters(b, q);
+    queue_count_touched(q, counter, n);
+}
+
+/* A message of a queue that was touched goes to a consumer or to a GET of that stream. */
 static inline void queue_count_delivery(struct broker *b, struct queue *q, struct stream *s, enum sample_counter how,
                                         bool redelivered)
 {
     uint64_t *counts = stream_counters(b, s);
-    queue_count(b, q, how, 1);
+    queue_count_touched(q, how, 1);
     counts[how]++;
     if (redelivered) {
-        queue_count(b, q, COUNT_REDELIVER, 1);
+        queue_count_touched(q, COUNT_REDELIVER, 1);
         counts[COUNT_REDELIVER]++;
     }
 }
 
-/* More is ready, or out; or less, if n wraps around. */
-static inline void queue_count_ready(struct broker *b, struct queue *q, uint64_t n)
+/* More is ready, or out; or less, if n wraps around.  The queue was touched. */
+static inline void queue_count_ready_touched(struct broker *b, struct queue *q, uint64_t n)
 {
-    queue_touch_counters(b, q);
     q->ready_count += n;
     q->tally->ready += n;
     b->totals.messages_ready += n;
 }
 
-static inline void queue_count_out(struct broker *b, struct queue *q, uint64_t n)
+static inline void queue_count_ready(struct broker *b, struct queue *q, uint64_t n)
 {
     queue_touch_counters(b, q);
+    queue_count_ready_touched(b, q, n);
+}
+
+static inline void queue_count_out(struct queue *q, uint64_t n)
+{
     q->out_count += n;
     q->tally->out += n;
-    b->totals.messages_out += n;
 }
 
 /* --- publishes.  Over a remembered route: a run, which is added up when it ends, or somebody asks. */

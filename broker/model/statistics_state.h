@@ -45,7 +45,7 @@ enum strategy { DROPPED, AT_MOST_ONCE, AT_LEAST_ONCE, STRATEGIES };
  * an array. */
 struct tally {
     uint64_t counts[COUNTERS];
-    uint64_t handed; /* counts[PUBLISH] and [DELIVER_NO_ACK], both */
+    uint64_t handed, handed_out; /* COUNT_PUBLISH, and COUNT_DELIVER_NO_ACK or COUNT_DELIVER, both at once */
     uint64_t deaths[STRATEGIES][DEATH_DUE];
     uint64_t letters_arrived;           /* of those at least once */
     uint64_t ready, out, read, waiting; /* now; read: those of out that are ready still, in a stream */

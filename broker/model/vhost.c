@@ -206,6 +206,8 @@ void vhost_remove(struct broker *b, struct vhost *v)
 {
     char *why = str_format("vhost '%.*s' is deleted", BYTES_ARG(v->name));
     take_rights(b, v, why);
+    if (v->machine != NULL)
+        access_expel(b, v->machine, why);
     free(why);
     parameter_remove_vhost(b, v->name);
     if (v->is_defined)

@@ -32,6 +32,7 @@ struct vhost {
     bool is_defined;                   /* it was put, or restored; else it came with broker_create() */
     uint64_t hash_seed;
     struct map accesses, topics; /* access.h; owned */
+    struct access *machine;      /* owned: of the machine's administrator; NULL until it comes in */
     /* user.h, LIMIT_NONE; by the parameter vhost-limits: */
     uint64_t connections_max, queues_max, exchanges_max, bindings_max;
     uint64_t queue_bytes;     /* of bodies that are ready in all queues … */
