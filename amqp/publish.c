@@ -142,25 +142,25 @@ static void read_extra_keys(struct draft *d)
         take_bcc_out(d, &p);
 }
 
-static void check_user_id(const struct session *s, struct draft *d)
+static void check_user_id(const char *user, struct draft *d)
 {
-    if (bytes_equal(d->properties.user_id, bytes_of_string(s->user)))
+    if (bytes_equal(d->properties.user_id, bytes_of_string(user)))
         return;
     d->objection = str_format("user_id property set to '%.*s' but authenticated user was '%s'",
-                              BYTES_ARG(d->properties.user_id), s->user);
+                              BYTES_ARG(d->properties.user_id), user);
     d->impersonates = true;
 }
 
 /* Direct reply-to: who answers is told the address, if there is one. */
-static void read_reply_to(const struct channel *c, struct draft *d)
+static void read_reply_to(const char *reply_to, struct draft *d)
 {
     if (!reply_is_pseudo_queue(d->properties.reply_to))
         return;
-    if (c->reply_to == NULL) {
+    if (reply_to == NULL) {
         d->objection = str_copy(BYTES("fast reply consumer does not exist"));
         return;
     }
-    d->properties.reply_to = bytes_of_string(c->reply_to);
+    d->properties.reply_to = bytes_of_string(reply_to);
     d->is_changed = true;
 }
 
@@ -173,8 +173,9 @@ static void put_properties_anew(struct draft *d)
     d->spec.properties = pen_written(&p);
 }
 
-/* Looks at what concerns the broker, in the order of reference 4.7.  False: malformed. */
-static bool read_properties(const struct session *s, const struct channel *c, struct draft *d, struct bytes properties)
+/* Looks at what concerns the broker, in the order of reference 4.7.  False: malformed.  reply_to: the channel's address
+ * for replies, or NULL. */
+static bool read_properties(const char *user, const char *reply_to, struct draft *d, struct bytes properties)
 {
     struct properties *p = &d->properties;
     struct field own;
@@ -185,7 +186,7 @@ static bool read_properties(const struct session *s, const struct channel *c, st
         d->spec.flags |= MESSAGE_PERSISTENT;
     d->spec.priority = p->priority;
     if (properties_has(p, PROPERTY_reply_to))
-        read_reply_to(c, d);
+        read_reply_to(reply_to, d);
     if (d->objection == NULL && properties_has(p, PROPERTY_expiration))
         read_expiration(d);
     if (properties_has(p, PROPERTY_headers)) {
@@ -196,7 +197,7 @@ static bool read_properties(const struct session *s, const struct channel *c, st
             d->spec.flags |= MESSAGE_HAS_DEAD_LETTER;
     }
     if (d->objection == NULL && properties_has(p, PROPERTY_user_id))
-        check_user_id(s, d);
+        check_user_id(user, d);
     if (d->is_changed)
         put_properties_anew(d);
     return true;
@@ -245,7 +246,7 @@ void publish_header(struct session *s, struct channel *c, struct bytes propertie
         content->defect = CONTENT_TOO_LARGE;
     if (content->defect != CONTENT_FINE)
         return;
-    if (!read_properties(s, c, &d, properties)) {
+    if (!read_properties(s->user, c->reply_to, &d, properties)) {
         content->defect = CONTENT_MALFORMED;
         return;
     }
@@ -254,6 +255,26 @@ void publish_header(struct session *s, struct channel *c, struct bytes propertie
     content->msg = message_create(&d.spec);
     free(d.scratch);
     free(d.anew);
+}
+
+struct message *publish_make(const char *user, const struct message_spec *names, struct bytes properties,
+                             struct bytes body, char **objection, bool *impersonates)
+{
+    struct draft d = {.spec = {.exchange = names->exchange,
+                               .routing_key = names->routing_key,
+                               .body_size = body.len,
+                               .expiration_ms = MESSAGE_NO_EXPIRATION}};
+    struct message *m = NULL;
+    if (read_properties(user, NULL, &d, properties)) {
+        m = message_create(&d.spec);
+        if (body.len > 0)
+            message_fill(m, body);
+    }
+    *objection = d.objection;
+    *impersonates = d.impersonates;
+    free(d.scratch);
+    free(d.anew);
+    return m;
 }
 
 /* Likewise, where there is something to look at. */
@@ -265,7 +286,8 @@ static bool read_odd(const struct session *s, const struct channel *c, struct by
     d.objection = NULL;
     d.impersonates = d.is_changed = false;
     d.scratch = d.anew = NULL;
-    bool is_plain = read_properties(s, c, &d, properties) && d.objection == NULL && !d.is_changed && d.scratch == NULL;
+    bool is_plain = read_properties(s->user, c->reply_to, &d, properties) && d.objection == NULL && !d.is_changed &&
+                    d.scratch == NULL;
     free(d.objection);
     free(d.scratch);
     free(d.anew);

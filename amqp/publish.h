@@ -54,6 +54,12 @@ void publish_on_confirmed(struct session *s, struct channel *c, const struct eve
 /* Writes the confirms that were gathered, and takes the channel off the session's list. */
 void publish_flush_confirms(struct session *s, struct channel *c);
 
+/* A whole message, for whoever publishes without a session, as that user: exchange and routing key of names, and
+ * encoded properties.  *objection, which the caller frees, and *impersonates are what PUBLISH says besides
+ * (port/command.h). NULL: the properties are malformed. */
+struct message *publish_make(const char *user, const struct message_spec *names, struct bytes properties,
+                             struct bytes body, char **objection, bool *impersonates);
+
 /* Reads an expiration property.  False: why not is in *why, which the caller gives to free(). */
 bool publish_read_expiration(struct bytes text, uint64_t *ms, char **why);
 #endif

@@ -366,6 +366,25 @@ void config_each(const struct config *c, enum config_id id, config_each_fn *each
     free((void *)all);
 }
 
+/* What setting has in the other configuration another value, or none. */
+static void each_missing(const struct config *from, const struct config *in, bool with_others, config_change_fn *each,
+                         void *arg)
+{
+    for (size_t i = 0; i < from->n; i++) {
+        const struct setting *s = &from->settings[i], *other = find_by_name(in, s->name);
+        bool is_other = other == NULL ? s->key->fallback == NULL || strcmp(s->text, s->key->fallback) != 0
+                                      : with_others && strcmp(s->text, other->text) != 0;
+        if (is_other && s->key->type != TYPE_SECRET)
+            each(arg, s->key, s->name);
+    }
+}
+
+void config_each_change(const struct config *before, const struct config *after, config_change_fn *each, void *arg)
+{
+    each_missing(after, before, true, each, arg);
+    each_missing(before, after, false, each, arg);
+}
+
 void config_print(const struct config *c, FILE *to)
 {
     const struct setting **all = sorted(c);

@@ -62,6 +62,10 @@ void config_forget_secret(struct config *c, enum config_id id);
 typedef void config_each_fn(void *arg, const char *word, const char *value, uint64_t number);
 void config_each(const struct config *c, enum config_id id, config_each_fn *each, void *arg);
 
+/* Every key that both do not have, or with other values; secrets are not compared. */
+typedef void config_change_fn(void *arg, const struct config_key *key, const char *name);
+void config_each_change(const struct config *before, const struct config *after, config_change_fn *each, void *arg);
+
 /* The whole table: "key = value  # origin". */
 void config_print(const struct config *c, FILE *to);
 #endif

@@ -47,12 +47,15 @@ enum config_type {
     TYPE_SAN_TYPE,    /* enum san_type (net/certificate.h) */
     TYPE_QUEUE_TYPE,  /* enum queue_type (port/spec.h) */
     TYPE_APPLY_TO,    /* what policies apply to */
+    TYPE_RATES_MODE,  /* enum config_rates_mode */
     TYPE_LOG_FORMAT,  /* plaintext, json: a bool */
     TYPE_LOG_TIME,    /* enum log_time (base/log.h) */
     TYPE_ANY,
 };
 
 #define CONFIG_AUTO UINT64_MAX
+
+enum config_rates_mode { CONFIG_RATES_BASIC, CONFIG_RATES_NONE, CONFIG_RATES_DETAILED };
 
 enum config_tls_version { CONFIG_TLS_1_3, CONFIG_TLS_1_2, CONFIG_TLS_1_1, CONFIG_TLS_1_0 };
 

@@ -137,12 +137,14 @@ static const char *const *words_of(enum config_type type, const char **expected)
     static const char *const san_type[] = {"dns", "ip", "email", "uri", "other_name", NULL};
     static const char *const queue_type[] = {"classic", "quorum", "stream", NULL};
     static const char *const apply_to[] = {"queues", "classic_queues", "quorum_queues", "streams", "all", NULL};
+    static const char *const rates_mode[] = {"basic", "none", "detailed", NULL};
     static const struct {
         enum config_type type;
         const char *const *words;
         const char *expected;
     } all[] = {
         {TYPE_QUEUE_TYPE, queue_type, "one of classic, quorum, stream"},
+        {TYPE_RATES_MODE, rates_mode, "one of basic, none, detailed"},
         {TYPE_LOG_FORMAT, log_format, "one of plaintext, json"},
         {TYPE_LOG_TIME, log_time, "one of rfc3339_space, rfc3339_T, epoch_usecs, epoch_secs, lager_default"},
         {TYPE_APPLY_TO, apply_to, "one of queues, classic_queues, quorum_queues, streams, all"},
@@ -258,6 +260,7 @@ bool config_value_parse(const struct config_key *key, const char *text, struct c
     case TYPE_SAN_TYPE:
     case TYPE_QUEUE_TYPE:
     case TYPE_APPLY_TO:
+    case TYPE_RATES_MODE:
     case TYPE_LOG_FORMAT:
     case TYPE_LOG_TIME:
         return word_parse(key, text, &value->number, expected, size);

@@ -14,10 +14,12 @@
 #include "broker/config.h"
 #include "broker/import.h"
 #include "broker/net/server.h"
+#include "broker/store/keeper.h"
 
 struct control {
     const struct server *server;   /* borrowed */
     const struct config *config;   /* borrowed */
+    struct keeper *keeper;         /* borrowed */
     struct admin *admin;           /* owned */
     char *path;                    /* owned */
     struct credential *credential; /* owned */
@@ -46,6 +48,25 @@ static int64_t certificate_expiry(void *arg)
     return server_certificate_expiry(((struct control *)arg)->server);
 }
 
+static void measure(void *arg, struct admin_measures *to)
+{
+    struct keeper_stats stats;
+    keeper_stats(((struct control *)arg)->keeper, &stats);
+    *to = (struct admin_measures){
+        .queueing_us = stats.queueing_us,
+        .write_us = stats.write_us,
+        .sync_us = stats.sync_us,
+        .written_bytes = stats.store.written_bytes,
+        .slow_syncs = stats.slow_syncs,
+        .full_writes = stats.full_writes,
+        .journal_bytes = stats.store.journal_bytes,
+        .pack_bytes = stats.store.pack_bytes,
+        .checkpoint_bytes = stats.store.checkpoint_bytes,
+        .buffered_bytes = stats.store.buffered_bytes,
+        .image_bytes = stats.store.memory_bytes,
+    };
+}
+
 static void end_admin(void *arg)
 {
     admin_stop(arg);
@@ -59,8 +80,8 @@ static char *path_of(const struct config *c)
     return str_format("%s/control.sock", config_text(c, KEY_DATA_DIR));
 }
 
-struct control *control_start(const struct config *c, struct server *s, uint64_t memory_limit, uint64_t disk_limit,
-                              char **error)
+struct control *control_start(const struct config *c, struct server *s, struct keeper *keeper, uint64_t memory_limit,
+                              uint64_t disk_limit, char **error)
 {
     char *path = path_of(c);
     *error = NULL;
@@ -69,6 +90,7 @@ struct control *control_start(const struct config *c, struct server *s, uint64_t
     struct control *k = alloc_zeroed(sizeof *k);
     k->config = c;
     k->server = s;
+    k->keeper = keeper;
     k->path = path;
     k->credential = import_credential(c, error);
     if (k->credential == NULL) {
@@ -85,8 +107,12 @@ struct control *control_start(const struct config *c, struct server *s, uint64_t
         .listeners = server_addresses(s),
         .hashing_algorithm = config_text(c, KEY_PASSWORD_HASHING_MODULE),
         .credential = k->credential,
+        .connections_max = config_number(c, KEY_CONNECTION_MAX),
         .memory_limit = memory_limit,
         .disk_limit = disk_limit,
+        .statistics_interval_ms = config_number(c, KEY_STATISTICS_INTERVAL),
+        .is_without_rates = config_number(c, KEY_RATES_MODE) == CONFIG_RATES_NONE,
+        .measure = measure,
         .print_environment = print_environment,
         .reload = ask_to_reload,
         .rotate_logs = ask_to_reload,

@@ -43,6 +43,24 @@ static void on_category(void *arg, const char *word, const char *value, uint64_t
         log_warning("main", "log.%s.level has no effect: no line here is of that category", word);
 }
 
+void logging_set_levels(const struct config *c)
+{
+    bool has_console = config_number(c, KEY_LOG_CONSOLE) != 0;
+    log_set_output_level(LOG_TO_CONSOLE,
+                         has_console ? (enum log_level)config_number(c, KEY_LOG_CONSOLE_LEVEL) : LOG_NO_LEVEL);
+    log_set_output_level(LOG_TO_FILE,
+                         open_file != NULL ? (enum log_level)config_number(c, KEY_LOG_FILE_LEVEL) : LOG_NO_LEVEL);
+    for (int i = 0; i < LOG_CATEGORIES; i++)
+        log_set_category_level((enum log_category)i, LOG_DEBUG_LEVEL);
+    config_each(c, KEY_LOG_CATEGORY_LEVEL, on_category, NULL);
+}
+
+bool logging_is_level(enum config_id id)
+{
+    return id == KEY_LOG_CONSOLE || id == KEY_LOG_CONSOLE_LEVEL || id == KEY_LOG_FILE_LEVEL ||
+           id == KEY_LOG_CATEGORY_LEVEL;
+}
+
 void logging_begin(const struct config *c, const char *node)
 {
     const struct log_style console = {
@@ -56,12 +74,9 @@ void logging_begin(const struct config *c, const char *node)
         .time = (enum log_time)config_number(c, KEY_LOG_FILE_TIME),
         .node = node,
     };
-    bool has_console = config_number(c, KEY_LOG_CONSOLE) != 0;
     log_set_style(LOG_TO_CONSOLE, &console);
     log_set_style(LOG_TO_FILE, &file);
-    log_set_output_level(LOG_TO_CONSOLE,
-                         has_console ? (enum log_level)config_number(c, KEY_LOG_CONSOLE_LEVEL) : LOG_NO_LEVEL);
-    config_each(c, KEY_LOG_CATEGORY_LEVEL, on_category, NULL);
+    logging_set_levels(c);
 }
 
 /* NULL: there is to be none. */
@@ -100,7 +115,7 @@ int logging_open(const struct config *c)
     }
     if (open_file != NULL) {
         log_set_file(open_file);
-        log_set_output_level(LOG_TO_FILE, (enum log_level)config_number(c, KEY_LOG_FILE_LEVEL));
+        logging_set_levels(c);
         log_info("main", "this log goes to %s, too", path);
     }
     free(path);

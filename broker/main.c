@@ -26,8 +26,10 @@
 #include "broker/net/server.h"
 #include "broker/net/throttle.h"
 #include "broker/pidfile.h"
+#include "broker/port/sample.h"
 #include "broker/readiness.h"
 #include "broker/recovery.h"
+#include "broker/reload.h"
 #include "broker/store/backup_desk.h"
 #include "broker/store/keeper.h"
 
@@ -55,6 +57,13 @@ static void log_warnings(const struct config *c)
 
 /* ---- From the configuration to the server. */
 
+/* What there is before the configuration counts. */
+struct startup {
+    const struct arguments *arguments;
+    struct readiness *readiness;
+    bool are_keys_locked; /* in memory */
+};
+
 /* What the server borrows from the configuration, in the shapes that it wants. */
 struct wiring {
     struct listeners listeners;
@@ -63,6 +72,8 @@ struct wiring {
     unsigned n_loopback_users;
     bool is_guest_named; /* loopback_users.guest is set */
     struct login_rules login;
+    const struct startup *startup; /* borrowed, with the configuration that it led to */
+    const struct config *config;
     struct readiness *readiness; /* borrowed */
 };
 
@@ -197,6 +208,12 @@ static unsigned threads_of(const struct config *c)
     return n == CONFIG_AUTO ? server_threads_for(host_cores()) : (unsigned)n;
 }
 
+static void reload(void *arg)
+{
+    const struct wiring *w = arg;
+    reload_configuration(w->startup->arguments, w->config);
+}
+
 static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)
 {
     return (struct server_config){
@@ -218,6 +235,7 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .heartbeat_s = (uint16_t)config_number(c, KEY_HEARTBEAT),
                     .max_message_size = config_number(c, KEY_MAX_MESSAGE_SIZE),
                     .handshake_timeout_ms = config_number(c, KEY_HANDSHAKE_TIMEOUT),
+                    .report_ms = REPORT_MS,
                     .live_prefetch = config_number(c, KEY_LIVE_PREFETCH) != 0,
                     .product = config_text(c, KEY_PRODUCT),
                     .version = config_text(c, KEY_VERSION),
@@ -228,6 +246,8 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .may_log = login_may_log,
                     .random = login_random,
                     .arg = &w->login},
+        .on_hangup = reload,
+        .on_hangup_arg = w,
         .keeper = keeper,
     };
 }
@@ -378,7 +398,7 @@ static int run(const struct config *c, uint64_t memory_limit, struct server *s, 
 {
     bool has_disk_limit;
     char *error;
-    struct control *control = control_start(c, s, memory_limit, disk_limit(c, &has_disk_limit), &error);
+    struct control *control = control_start(c, s, k, memory_limit, disk_limit(c, &has_disk_limit), &error);
     if (error != NULL) {
         fprintf(stderr, "millraced: %s\n", error);
         free(error);
@@ -508,21 +528,23 @@ static int settle_in(const struct config *c, const struct identity *id, const st
     return status;
 }
 
-static int serve_as(struct config *c, const struct identity *id, bool are_keys_locked, struct readiness *readiness)
+static int serve_as(struct config *c, const struct startup *u, const struct identity *id)
 {
     struct wiring w;
     struct server_sockets *sockets;
-    if (!wire(&w, c, readiness)) {
+    if (!wire(&w, c, u->readiness)) {
         unwire(&w);
         return EX_CONFIG;
     }
+    w.startup = u;
+    w.config = c;
     const struct server_config sc = server_config_of(c, &w, NULL);
     int status = settle_in(c, id, &sc, &sockets);
     if (status == 0) {
         struct pidfile *pidfile = NULL;
         status = logging_open(c);
         if (status == 0) {
-            log_start(c, id, are_keys_locked);
+            log_start(c, id, u->are_keys_locked);
             status = open_audit(c);
         }
         if (status == 0)
@@ -539,7 +561,7 @@ static int serve_as(struct config *c, const struct identity *id, bool are_keys_l
     return status;
 }
 
-static int serve(struct config *c, bool are_keys_locked, struct readiness *readiness)
+static int serve(struct config *c, const struct startup *u)
 {
     logging_begin(c, config_text(c, KEY_NODE_NAME));
     if (config_number(c, KEY_CORE_DUMPS) != 0)
@@ -553,7 +575,7 @@ static int serve(struct config *c, bool are_keys_locked, struct readiness *readi
     char *error = NULL;
     int status = EX_CONFIG;
     if (harden_find(config_text(c, KEY_USER), config_text(c, KEY_GROUP), &id, &error))
-        status = serve_as(c, &id, are_keys_locked, readiness);
+        status = serve_as(c, u, &id);
     else
         fprintf(stderr, "millraced: %s\n", error);
     harden_forget(&id);
@@ -588,9 +610,10 @@ int main(int argc, char **argv)
         if (a.check_only && status == EX_OK)
             config_print(c, stdout);
         if (status < 0) {
-            struct readiness *readiness = readiness_create();
-            status = serve(c, are_keys_locked, readiness);
-            readiness_destroy(readiness);
+            const struct startup u = {
+                .arguments = &a, .readiness = readiness_create(), .are_keys_locked = are_keys_locked};
+            status = serve(c, &u);
+            readiness_destroy(u.readiness);
         }
         config_destroy(c);
     }

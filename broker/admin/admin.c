@@ -23,10 +23,12 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/admin/arrival.h"
+#include "broker/admin/collector.h"
 #include "broker/admin/request.h"
 #include "broker/admin/shape.h"
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
+#include "broker/admin/visit.h"
 #include "broker/net/hub.h"
 
 enum { BACKLOG = 1024, OWNER_ONLY = 0600, FAREWELL_MS = 1000 };
@@ -152,7 +154,12 @@ static void admin_open_mail(struct admin *a, struct mail *m)
     }
     for (size_t i = 0; i < m->n; i++) {
         struct event *e = &m->events[i];
-        struct request *r = slots_find(&a->requests, e->to.outlet.slot, (uint32_t)e->cookie);
+        bool is_visits = e->to.outlet.generation != DESK_GENERATION;
+        struct request *r = NULL;
+        if (is_visits)
+            visit_on_event(a, e);
+        else if (!collector_on_event(a->collector, e))
+            r = slots_find(&a->requests, e->to.outlet.slot, (uint32_t)e->cookie);
         if (r != NULL)
             request_on_event(r, e);
         event_drop(e);
@@ -242,10 +249,12 @@ struct admin *admin_create(const struct admin_config *config, char **error)
     lane_init(&a->lane);
     outbox_init(&a->outbox);
     slots_init(&a->requests);
+    slots_init(&a->visits);
     list_init(&a->turns);
     a->started_ms = clock_ms();
     a->has_socket = true;
     shape_load(a->templates);
+    a->collector = collector_create(a);
     create_http(a, fd);
     a->watch = ticker_watch(a->base, a->lane.wake_fd, on_lane, a);
     return a;
@@ -289,9 +298,12 @@ void admin_destroy(struct admin *a)
         return;
     if (a->has_socket)
         unlink(a->config.socket);
+    collector_destroy(a->collector);
+    a->collector = NULL; /* what it has asked for may still come */
     for (uint32_t i = 0; i < a->requests.count; i++)
         request_destroy(a->requests.at[i].item);
     admin_collect(a);
+    visits_fini(a);
     ticker_destroy(a->watch);
     for (unsigned i = 0; i < TEMPLATES; i++)
         json_decref(a->templates[i]);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/histogram.h"
 #include "base/lane.h"
 
 struct credential;
@@ -24,6 +25,16 @@ enum {
     ADMIN_TIMEOUT_S = 60,        /* for the next byte of a request, or until an answer's next byte is taken */
 };
 
+/* What the journal says of itself, since the start. */
+struct admin_measures {
+    struct histogram queueing_us; /* from the hub to the journal's thread, a turn's records */
+    struct histogram write_us;    /* a group */
+    struct histogram sync_us;     /* a sync */
+    uint64_t written_bytes, slow_syncs, full_writes;
+    uint64_t journal_bytes, pack_bytes, checkpoint_bytes; /* on disk now */
+    uint64_t buffered_bytes, image_bytes;                 /* in memory: to be written, and what is known of the rest */
+};
+
 /* What the rest of the program gives; all borrowed, and outlives the administration.  Functions are called on its
  * thread; NULL: there is no such thing. */
 struct admin_config {
@@ -33,8 +44,13 @@ struct admin_config {
     const char *data_dir;
     const char *listeners; /* "amqp 127.0.0.1:5672, unix:/run/a.sock, amqps [::1]:5671", as server_addresses() says */
     const char *hashing_algorithm;
-    struct credential *credential;                  /* what passwords must be like; this thread's alone */
-    uint64_t memory_limit, disk_limit;              /* that raise the alarms */
+    struct credential *credential;     /* what passwords must be like; this thread's alone */
+    uint64_t connections_max;          /* 0: no limit */
+    uint64_t memory_limit, disk_limit; /* that raise the alarms */
+    uint64_t statistics_interval_ms;   /* between samples of what is counted */
+    bool is_without_rates;             /* nothing is sampled */
+    bool has_metrics_per_object;       /* /metrics is /metrics/per-object */
+    void (*measure)(void *arg, struct admin_measures *to);
     void (*print_environment)(void *arg, FILE *to); /* the configuration in effect, without secrets */
     void (*reload)(void *arg);                      /* reads again what can be read again */
     void (*rotate_logs)(void *arg);                 /* opens log files anew */

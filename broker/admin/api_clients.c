@@ -10,8 +10,18 @@
 
 enum { REASON_MAX = 200 }; /* bytes of what a client is told: a close method has room for that */
 
+/* There is no short form of what is nothing but numbers. */
+static bool wants_numbers(struct request *r)
+{
+    if (r->look.is_short)
+        request_refuse(r, "Stats in management UI are disabled on this node");
+    return !r->look.is_short;
+}
+
 void consumers_list(struct request *r)
 {
+    if (!wants_numbers(r))
+        return;
     listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_CONSUMERS, shape_consumer}},
                                             .is_by_vhost = true,
                                             .vhost = r->n_params > 0 ? &r->param[0] : NULL});
@@ -97,6 +107,8 @@ void connections_close_user(struct request *r)
 
 void channels_list(struct request *r)
 {
+    if (!wants_numbers(r))
+        return;
     listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_CHANNELS, shape_channel}}});
 }
 

@@ -116,7 +116,7 @@ static void read_definitions(struct request *r)
     }
     log_info("admin", "Importing definitions at the word of %s", r->actor);
     definitions_log_plan(all);
-    request_alter(r, all, on_imported);
+    request_alter_as_administrator(r, all, on_imported);
 }
 
 /* Others that read, change and write back would undo what it does. */

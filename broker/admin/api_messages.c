@@ -7,6 +7,7 @@
 #include "broker/admin/json.h"
 #include "broker/admin/note.h"
 #include "broker/admin/topology.h"
+#include "broker/admin/visitor.h"
 #include "broker/port/move.h"
 
 enum {
@@ -16,6 +17,11 @@ enum {
 };
 
 /* ---- What was asked. */
+
+static struct bytes mover(const struct request *r)
+{
+    return r->visitor != NULL ? r->visitor->name : (struct bytes){0};
+}
 
 static bool read_number(struct request *r, const char *name, uint64_t *value)
 {
@@ -125,7 +131,7 @@ static void move_more(struct request *r)
 
 void queues_move(struct request *r)
 {
-    struct move what = {.vhost = r->param[0], .queue = r->param[1]};
+    struct move what = {.vhost = r->param[0], .queue = r->param[1], .user = mover(r)};
     uint64_t limit = MOVED_MAX;
     if (!read_destination(r, &what) || !request_flag(r, "drop_history", &what.drops_history) ||
         !read_number(r, "limit", &limit) || !read_number(r, "position", &what.position) ||
@@ -178,7 +184,8 @@ static void delete_one(struct request *r)
 
 void queues_delete_message(struct request *r)
 {
-    struct move what = {.to = MOVE_TO_NOTHING, .vhost = r->param[0], .queue = r->param[1], .limit = 1};
+    struct move what = {
+        .to = MOVE_TO_NOTHING, .vhost = r->param[0], .queue = r->param[1], .user = mover(r), .limit = 1};
     for (size_t i = 0; i < r->param[2].len; i++) {
         uint8_t digit = r->param[2].at[i] - '0';
         if (digit > 9 || what.position > INT64_MAX / 10 - 1) {

@@ -35,7 +35,7 @@ void node_whoami(struct request *r)
 void node_list(struct request *r)
 {
     json_t *all = json_array();
-    json_add(all, shape_node(r));
+    json_add(all, listing_project(r, shape_node(r)));
     request_reply(r, HTTP_STATUS_OK, all);
 }
 
@@ -50,7 +50,7 @@ void node_get(struct request *r)
 void node_memory(struct request *r)
 {
     if (bytes_equal(r->param[0], bytes_of_string(request_config(r)->node)))
-        listing_answer_object(r, shape_memory());
+        listing_answer_object(r, shape_memory(r));
     else
         request_not_found(r);
 }
@@ -138,20 +138,49 @@ static void add_alarm(const struct request *r, json_t *alarms, const char *resou
     json_add(alarms, one);
 }
 
-void node_check_alarms(struct request *r)
+static void check_alarms(struct request *r, const char *reason)
 {
     unsigned set = hub_alarms(request_hub(r)) & ALARMS_TOLD;
     if (set == 0) {
         node_check_fine(r);
         return;
     }
-    json_t *o = failed("There are alarms in effect on the node"), *alarms = json_array();
+    json_t *o = failed(reason), *alarms = json_array();
     if ((set & ALARM_MEMORY) != 0)
         add_alarm(r, alarms, "memory");
     if ((set & ALARM_DISK) != 0)
         add_alarm(r, alarms, "disk");
     json_set(o, "alarms", alarms);
     request_reply(r, HTTP_STATUS_UNAVAILABLE, o);
+}
+
+void node_check_alarms(struct request *r)
+{
+    check_alarms(r, "There are alarms in effect in the cluster");
+}
+
+void node_check_local_alarms(struct request *r)
+{
+    check_alarms(r, "There are alarms in effect on the node");
+}
+
+/* Without a limit there is always room for one. */
+static void on_connections(struct request *r)
+{
+    const json_t *row = json_array_get(listing_rows(r), 0);
+    int64_t current = json_integer_value(json_object_get(row, "connections"));
+    int64_t limit = (int64_t)request_config(r)->connections_max;
+    bool is_below = limit == 0 || current < limit;
+    json_t *o = is_below ? verdict("ok") : failed("node connection limit is reached");
+    json_set(o, "current", json_integer(current));
+    json_set(o, "limit", limit == 0 ? json_string("infinity") : json_integer(limit));
+    request_reply(r, is_below ? HTTP_STATUS_OK : HTTP_STATUS_UNAVAILABLE, o);
+}
+
+void node_check_connections(struct request *r)
+{
+    listing_begin(
+        r, &(struct listing_plan){.sources = {{INSPECT_TOTALS, shape_as_is}}, .keep = true, .done = on_connections});
 }
 
 void node_check_port(struct request *r)

@@ -1,13 +1,11 @@
 /* Looking at the messages of a queue without touching them, and deleting one. */
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 
-#include "base/alloc.h"
-#include "base/utf8.h"
 #include "broker/admin/api.h"
+#include "broker/admin/envelope.h"
 #include "broker/admin/json.h"
-#include "codec/properties.h"
+#include "codec/table.h"
 
 enum { PEEK_COUNT_MAX = 256 };
 
@@ -30,54 +28,6 @@ static bool query_number(struct request *r, const char *name, uint64_t *value)
 
 /* ---- A message. */
 
-static json_t *of_shortstr(struct bytes b)
-{
-    return json_of_text(b);
-}
-
-static json_t *of_table(struct bytes b)
-{
-    return json_of_table(b);
-}
-
-static json_t *of_u8(uint8_t n)
-{
-    return json_integer(n);
-}
-
-static json_t *of_u64(uint64_t n)
-{
-    return json_integer((json_int_t)n);
-}
-
-static json_t *properties_of(struct bytes encoded)
-{
-    struct properties p;
-    json_t *o = json_object();
-    if (!properties_decode(encoded, &p))
-        return o;
-#define PROPERTY(name, bit, wire)                                                                                      \
-    if (properties_has(&p, PROPERTY_##name))                                                                           \
-        json_set(o, #name, of_##wire(p.name));
-#include "codec/properties.def"
-    return o;
-}
-
-static void set_payload(json_t *o, struct bytes payload)
-{
-    enum { GROUP = 3, LETTERS = 4 };
-    if (utf8_check(payload)) {
-        json_set(o, "payload", json_of_text(payload));
-        json_set(o, "payload_encoding", json_string("string"));
-        return;
-    }
-    unsigned char *text = alloc((payload.len + GROUP - 1) / GROUP * LETTERS + 1);
-    EVP_EncodeBlock(text, payload.at, (int)payload.len);
-    json_set(o, "payload", json_string((const char *)text));
-    json_set(o, "payload_encoding", json_string("base64"));
-    free(text);
-}
-
 static json_t *message_of(struct bytes row)
 {
     static const char *const plain[] = {"position",       "exchange",   "routing_key",  "redelivered",
@@ -88,9 +38,9 @@ static json_t *message_of(struct bytes row)
         if (table_find(row, bytes_of_string(plain[i]), &f))
             json_set(o, plain[i], json_of_value(&f));
     if (table_find(row, BYTES("properties"), &f))
-        json_set(o, "properties", properties_of(f.bytes));
+        json_set(o, "properties", envelope_properties(f.bytes));
     if (table_find(row, BYTES("payload"), &f))
-        set_payload(o, f.bytes);
+        envelope_set_payload(o, f.bytes);
     return o;
 }
 

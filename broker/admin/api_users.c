@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/str.h"
 #include "broker/admin/api.h"
 #include "broker/admin/credential.h"
 #include "broker/admin/fetch.h"
@@ -121,12 +122,30 @@ static bool set_password(struct request *r, json_t *arguments)
     return true;
 }
 
+/* "[administrator,monitoring]", as RabbitMQ has it; the caller frees it. */
+static char *print_tags(const json_t *tags)
+{
+    if (!json_is_array(tags))
+        return str_format("[%.*s]", BYTES_ARG(json_text(tags)));
+    char *text = str_format("[");
+    size_t i;
+    json_t *tag;
+    json_array_foreach(tags, i, tag)
+    {
+        char *longer = str_format("%s%s%.*s", text, i > 0 ? "," : "", BYTES_ARG(json_text(tag)));
+        free(text);
+        text = longer;
+    }
+    char *all = str_format("%s]", text);
+    free(text);
+    return all;
+}
+
 static void log_tags(const struct request *r)
 {
-    json_t *tags = request_member(r, "tags");
-    char *text = tags != NULL ? json_dumps(tags, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *text = print_tags(request_member(r, "tags"));
     log_write_in(LOG_USER, LOG_INFO_LEVEL, "admin", "Successfully set user tags for user '%.*s' to %s (%s)",
-                 BYTES_ARG(r->param[0]), text != NULL ? text : "[]", r->actor);
+                 BYTES_ARG(r->param[0]), text, r->actor);
     free(text);
 }
 

@@ -7,6 +7,9 @@
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
 #include "broker/admin/shape.h"
+#include "broker/admin/visitor.h"
+
+#define PROTECTED "protected_from_deletion" /* an argument of its definition */
 
 static const char *const limits[] = {"max-connections", "max-queues",       "max-exchanges",          "max-bindings",
                                      "max-queue-bytes", "max-publish-rate", "max-publish-bytes-rate", NULL};
@@ -106,7 +109,22 @@ static json_t *read_vhost(struct request *r)
     const json_t *tracing = request_member(r, "tracing");
     if (tracing != NULL ? json_is_true(tracing) : json_is_true(json_object_get(r->before, "tracing")))
         json_set(arguments, "tracing", json_true());
+    if (json_is_true(json_object_get(r->before, PROTECTED)))
+        json_set(arguments, PROTECTED, json_true());
     return arguments;
+}
+
+/* Whoever makes a virtual host has all rights in it.  False: it was answered. */
+static bool let_in(struct request *r, struct changes *c)
+{
+    if (r->visitor == NULL || r->before != NULL)
+        return true;
+    json_t *rights = json_object();
+    json_set(rights, "configure", json_string(".*"));
+    json_set(rights, "write", json_string(".*"));
+    json_set(rights, "read", json_string(".*"));
+    const struct spec who = {.vhost = r->param[0], .name = r->visitor->name};
+    return request_add_change(r, c, CHANGE_PUT, DEFINE_PERMISSION, &who, rights);
 }
 
 static void put_vhost(struct request *r)
@@ -115,7 +133,8 @@ static void put_vhost(struct request *r)
     if (arguments == NULL)
         return;
     struct changes *c = changes_create();
-    if (request_add_change(r, c, CHANGE_PUT, DEFINE_VHOST, &(struct spec){.name = r->param[0]}, arguments))
+    if (request_add_change(r, c, CHANGE_PUT, DEFINE_VHOST, &(struct spec){.name = r->param[0]}, arguments) &&
+        let_in(r, c))
         request_alter(r, c, on_put);
 }
 
@@ -136,11 +155,67 @@ static void on_delete(struct request *r, struct event *e)
     request_answer_change(r, e);
 }
 
-void vhosts_delete(struct request *r)
+static void delete_vhost(struct request *r)
 {
+    if (json_is_true(json_object_get(r->before, PROTECTED))) {
+        request_fail(r, HTTP_STATUS_PRECONDITION, "precondition_failed",
+                     "Cannot delete virtual host '%.*s' because it is protected from deletion", BYTES_ARG(r->param[0]));
+        return;
+    }
     struct changes *c = changes_create();
     if (request_add_change(r, c, CHANGE_REMOVE, DEFINE_VHOST, &(struct spec){.name = r->param[0]}, NULL))
         request_alter(r, c, on_delete);
+}
+
+static void look_before_delete(struct request *r)
+{
+    fetch_before(r, INSPECT_VHOSTS, NULL, &r->param[0], delete_vhost);
+}
+
+void vhosts_delete(struct request *r)
+{
+    request_take_turn(r, look_before_delete);
+}
+
+/* ---- Protection: r->more says whether it is set.  Its other arguments stay what they are. */
+
+static void on_protection(struct request *r, struct event *e)
+{
+    if (request_is_done(r, e))
+        request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+}
+
+static void set_protection(struct request *r)
+{
+    json_t *arguments = r->before != NULL ? read_vhost(r) : NULL;
+    if (r->before == NULL) {
+        request_not_found(r);
+        return;
+    }
+    if (arguments == NULL)
+        return;
+    json_object_del(arguments, PROTECTED);
+    if (r->more != 0)
+        json_set(arguments, PROTECTED, json_true());
+    struct changes *c = changes_create();
+    if (request_add_change(r, c, CHANGE_PUT, DEFINE_VHOST, &(struct spec){.name = r->param[0]}, arguments))
+        request_alter(r, c, on_protection);
+}
+
+static void look_before_protection(struct request *r)
+{
+    fetch_before(r, INSPECT_VHOSTS, NULL, &r->param[0], set_protection);
+}
+
+void vhosts_protect(struct request *r)
+{
+    r->more = 1;
+    request_take_turn(r, look_before_protection);
+}
+
+void vhosts_unprotect(struct request *r)
+{
+    request_take_turn(r, look_before_protection);
 }
 
 /* ---- Limits: one parameter with both. */

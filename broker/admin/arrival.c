@@ -238,6 +238,6 @@ void arrival_begin(struct admin *a, struct evhttp_request *http)
         route = api_find(r->method, segments + 1, n - 1, r->param, &r->n_params, &allowed);
     if (route == NULL)
         refuse_method(r, allowed);
-    else if (check_names(r) && read_body(r, route->wants_text))
+    else if (check_names(r) && read_body(r, route->wants_text) && look_read(r))
         route->handle(r);
 }

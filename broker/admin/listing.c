@@ -115,7 +115,7 @@ static void copy_path(json_t *to, json_t *from, const char *path)
     }
 }
 
-/* The columns that were asked for; takes the row. */
+/* The columns that were asked for, of an object; takes it. */
 static json_t *project(json_t *row, const char *columns)
 {
     if (columns == NULL || *columns == '\0' || !json_is_object(row))
@@ -296,9 +296,14 @@ static void answer(struct request *r)
     request_reply_buffer(r, HTTP_STATUS_OK, to);
 }
 
+json_t *listing_project(struct request *r, json_t *object)
+{
+    return project(object, request_query(r, "columns"));
+}
+
 void listing_answer_object(struct request *r, json_t *object)
 {
-    request_reply(r, HTTP_STATUS_OK, project(object, request_query(r, "columns")));
+    request_reply(r, HTTP_STATUS_OK, listing_project(r, object));
 }
 
 void listing_answer_one(struct request *r)

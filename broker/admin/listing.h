@@ -44,6 +44,9 @@ json_t *listing_rows(const struct request *r);
 /* For plan->done of what there is one of: answers the only row, or 404. */
 void listing_answer_one(struct request *r);
 
+/* An object's columns that were asked for; takes it. */
+json_t *listing_project(struct request *r, json_t *object);
+
 /* Answers an object, which is taken, with the columns that were asked for. */
 void listing_answer_object(struct request *r, json_t *object);
 

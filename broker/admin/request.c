@@ -15,9 +15,11 @@
 #include "broker/admin/definitions.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
+#include "broker/admin/metrics.h"
 #include "broker/admin/note.h"
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
+#include "broker/admin/visit.h"
 #include "broker/admin/visitor.h"
 #include "broker/port/move.h"
 
@@ -158,10 +160,12 @@ void request_destroy(struct request *r)
     end_turn(r);
     ticker_destroy(r->ticker);
     listing_destroy(r->listing);
+    metrics_destroy(r->metrics);
     json_decref(r->before);
     json_decref(r->warnings);
     move_destroy(r->move);
     definitions_writer_destroy(r->writer);
+    visit_abandon(r->visit);
     visitor_destroy(r->visitor);
     json_wipe(json_object_get(r->body, "password")); /* what is secret does not stay in memory */
     json_decref(r->body);
@@ -289,8 +293,16 @@ void request_alter(struct request *r, struct changes *c, answer_fn *then)
     request_ask(r, ALTER, then)->changes = c;
 }
 
+void request_alter_as_administrator(struct request *r, struct changes *c, answer_fn *then)
+{
+    request_ask(r, ALTER, then)->changes = c;
+}
+
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then)
 {
+    if (r->visitor != NULL && i->what == INSPECT_MESSAGES && i->user == NULL)
+        i->user = str_copy(r->visitor->name);
+
     request_ask(r, INSPECT, then)->inspection = i;
 }
 
@@ -389,11 +401,19 @@ static bool is_missing(const char *text)
            strncmp(text, "no exchange ", sizeof "no exchange " - 1) == 0;
 }
 
+void request_refuse_access(struct request *r, const char *text)
+{
+    if (r->visitor != NULL)
+        request_fail(r, HTTP_STATUS_UNAUTHORIZED, "not_authorised", "Access refused.");
+    else
+        request_fail(r, HTTP_STATUS_UNAUTHORIZED, "not_authorised", "Access refused. (%s)", text);
+}
+
 static void answer_skipped(struct request *r, const struct change *c)
 {
     const char *text = c->text != NULL ? c->text : "not possible";
     if (is_forbidden(text))
-        request_fail(r, HTTP_STATUS_UNAUTHORIZED, "not_authorised", "Access refused. (%s)", text);
+        request_refuse_access(r, text);
     else if (is_missing(text))
         request_fail(r, HTTP_STATUS_NOT_FOUND, "not_found", "%s", text);
     else
@@ -431,6 +451,10 @@ void request_answer_failure(struct request *r, const struct event *e)
         request_not_found(r);
     else if (e->failed.reason == NO_SUCH_VHOST)
         request_fail(r, HTTP_STATUS_NOT_FOUND, "not_found", "vhost_not_found");
+    else if (e->failed.reason == NO_ACCESS)
+        request_fail(r, HTTP_STATUS_UNAUTHORIZED, "not_authorised", "User not authorised to access virtual host");
+    else if (e->failed.reason == DENIED || e->failed.reason == RESERVED)
+        request_refuse_access(r, e->failed.text);
     else if (e->failed.reason == NO_SUCH_USER)
         request_refuse(r, "vhost_or_user_not_found");
     else

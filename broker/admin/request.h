@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "broker/admin/admin.h"
+#include "broker/admin/look.h"
 #include "broker/port/change.h"
 #include "broker/port/event.h"
 #include "broker/port/inspection.h"
@@ -39,6 +40,7 @@ enum http_status {
     HTTP_STATUS_UNAUTHORIZED = 401,
     HTTP_STATUS_NOT_FOUND = 404,
     HTTP_STATUS_NOT_ALLOWED = 405,
+    HTTP_STATUS_PRECONDITION = 412,
     HTTP_STATUS_UNAVAILABLE = 503,
 };
 
@@ -52,10 +54,12 @@ enum entrance {
 struct definitions_writer;
 struct hub;
 struct listing;
+struct metrics;
 struct move;
 struct request;
 struct route;
 struct ticker;
+struct visit;
 struct visitor;
 typedef void request_fn(struct request *r);
 typedef void answer_fn(struct request *r, struct event *e); /* what the event owns is dropped after it */
@@ -68,6 +72,7 @@ struct request {
     enum entrance entrance;
     struct visitor *visitor; /* owned: the user who asks; NULL: the machine's administrator (visitor.h) */
     struct evkeyvalq query;
+    struct look look;
     char *path;                               /* owned: decoded */
     struct bytes param[REQUEST_SEGMENTS_MAX]; /* views: what stands for {…} in the route's path, in order */
     unsigned n_params;
@@ -78,6 +83,7 @@ struct request {
     /* A handler's, while it waits. */
     answer_fn *on_answer;
     struct listing *listing; /* owned; NULL: nothing is being listed */
+    struct metrics *metrics; /* owned; NULL: it is no scrape */
     json_t *before;          /* owned: what an object was like before it is changed; NULL: there was none */
     request_fn *next, *fetched;
     int64_t number, more;              /* whatever it counts */
@@ -87,6 +93,7 @@ struct request {
     struct definitions_writer *writer; /* owned */
     json_t *warnings;                  /* owned */
     struct ticker *ticker;             /* owned */
+    struct visit *visit;               /* owned; NULL: it is no client of the broker (visit.h) */
     struct link waiting;               /* for its turn to change something */
     bool has_turn;
 };
@@ -129,6 +136,9 @@ void request_refuse(struct request *r, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* 400 bad_request */
 void request_not_found(struct request *r);
 
+/* 401, as RabbitMQ says it; text is the model's, which over the UNIX socket is told. */
+void request_refuse_access(struct request *r, const char *text);
+
 /* A header of the answer, before it. */
 void request_set_header(struct request *r, const char *name, const char *value);
 
@@ -136,6 +146,10 @@ void request_set_header(struct request *r, const char *name, const char *value);
 
 /* Takes the changes.  They are judged by the visitor's rights, if there is a visitor (port/change.h). */
 void request_alter(struct request *r, struct changes *c, answer_fn *then);
+
+/* The same with no look at what the visitor may do: definitions are an administrator's, whose rights are no matter. */
+void request_alter_as_administrator(struct request *r, struct changes *c, answer_fn *then);
+
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then); /* takes it */
 void request_move(struct request *r, struct move *m, answer_fn *then);          /* takes it */
 void request_prefetch(struct request *r, const struct spec *whom, uint16_t channel, uint32_t limit, answer_fn *then);

@@ -1,5 +1,5 @@
 /* What the API shows of each kind of object (reference operations 1.9): the model's row, and whatever else clients
- * expect to find, with zeros where nothing is measured yet.
+ * expect to find; with zeros for what only RabbitMQ has.  The query says how much of it (look.h).
  *
  * All take the row, and answer what the caller owns.
  */
@@ -11,6 +11,9 @@
 #include "broker/admin/request.h"
 
 enum { SHAPE_PROPERTIES_KEY_MAX = 1024 };
+
+/* Adds the counters of what has come and gone, with their details; values: by enum rates_column. */
+void shape_set_churn(const struct request *r, json_t *to, const uint64_t *values, struct rates_range range);
 
 /* The constant parts, one for each enum admin_template. */
 void shape_load(json_t **templates);
@@ -32,7 +35,7 @@ json_t *shape_global_parameter(struct request *r, json_t *row);
 
 json_t *shape_overview(struct request *r, json_t *totals);
 json_t *shape_node(struct request *r);
-json_t *shape_memory(void); /* all of it is "other": what it is for is not measured yet */
+json_t *shape_memory(struct request *r); /* what is not known to be for something is "other_proc" */
 json_t *shape_listeners(struct request *r);
 json_t *shape_status(struct request *r, json_t *totals);
 

@@ -1,102 +1,14 @@
-#define _GNU_SOURCE
-#include <dirent.h>
-#include <stdio.h>
+/* The node, and what its memory is for. */
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/str.h"
+#include "broker/admin/collector.h"
 #include "broker/admin/json.h"
 #include "broker/admin/shape.h"
-#include "broker/admin/state.h"
+#include "broker/admin/shape_parts.h"
+#include "broker/admin/stats.h"
 #include "broker/net/hub.h"
-
-/* ---- What the system says of this process. */
-
-static uint64_t resident_bytes(void)
-{
-    unsigned long long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f != NULL && fscanf(f, "%*u %llu", &pages) != 1) // NOLINT(cert-err34-c): the system's own numbers
-        pages = 0;
-    if (f != NULL)
-        fclose(f);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static uint64_t count_entries(const char *path)
-{
-    uint64_t n = 0;
-    DIR *d = opendir(path);
-    while (d != NULL && readdir(d) != NULL) // NOLINT(concurrency-mt-unsafe): nobody else has it
-        n++;
-    if (d != NULL)
-        closedir(d);
-    return n > 2 ? n - 2 : 0;
-}
-
-static uint64_t disk_free(const char *path)
-{
-    struct statvfs s;
-    return statvfs(path, &s) == 0 ? (uint64_t)s.f_bavail * s.f_frsize : 0;
-}
-
-static void set_number(json_t *o, const char *key, uint64_t n)
-{
-    json_set(o, key, json_integer((json_int_t)n));
-}
-
-/* ---- Listeners. */
-
-/* "127.0.0.1:5672", "[::1]:5672" or "unix:/path", which has no port. */
-static json_t *listener_of(const char *node, const char *protocol, struct bytes address)
-{
-    enum { DECIMAL = 10 };
-    json_t *one = json_object();
-    char *host = str_copy(address), *shown = host;
-    char *colon = strncmp(host, "unix:", sizeof "unix:" - 1) == 0 ? NULL : strrchr(host, ':');
-    unsigned long port = colon != NULL ? strtoul(colon + 1, NULL, DECIMAL) : 0;
-    if (colon != NULL)
-        *colon = '\0';
-    size_t len = strlen(host);
-    if (len > 1 && host[0] == '[' && host[len - 1] == ']') {
-        host[len - 1] = '\0';
-        shown++;
-    }
-    json_set(one, "node", json_string(node));
-    json_set(one, "protocol", json_string(strcmp(protocol, "amqps") == 0 ? "amqp/ssl" : protocol));
-    json_set(one, "ip_address", json_of_text(bytes_of_string(shown)));
-    set_number(one, "port", port);
-    json_set(one, "socket_opts", json_object());
-    free(host);
-    return one;
-}
-
-/* "amqp 127.0.0.1:5672, unix:/run/a.sock, amqps [::1]:5671": a protocol counts until the next. */
-json_t *shape_listeners(struct request *r)
-{
-    const struct admin_config *config = request_config(r);
-    json_t *all = json_array();
-    char *protocol = str_copy(BYTES("amqp"));
-    for (const char *at = config->listeners; at != NULL && *at != '\0';) {
-        size_t len = strcspn(at, ","), word = strcspn(at, " ,");
-        struct bytes address = bytes_of(at, len);
-        if (word < len && at[word] == ' ') {
-            free(protocol);
-            protocol = str_copy(bytes_of(at, word));
-            address = bytes_of(at + word + 1, len - word - 1);
-        }
-        if (!bytes_equal(address, BYTES("none")))
-            json_add(all, listener_of(config->node, protocol, address));
-        at += len + strspn(at + len, ", ");
-    }
-    free(protocol);
-    return all;
-}
-
-/* ---- The node. */
 
 static json_t *applications(const struct admin_config *config)
 {
@@ -112,141 +24,156 @@ static json_t *applications(const struct admin_config *config)
     return all;
 }
 
-static void set_resources(struct request *r, json_t *node)
+static void set_limits(struct request *r, json_t *node, const struct measure *m)
 {
     const struct admin_config *config = request_config(r);
-    struct rlimit files = {0};
     unsigned alarms = hub_alarms(request_hub(r));
-    uint64_t open = count_entries("/proc/self/fd");
-    getrlimit(RLIMIT_NOFILE, &files);
-    set_number(node, "fd_total", files.rlim_cur);
-    set_number(node, "fd_used", open);
-    set_number(node, "sockets_total", files.rlim_cur);
-    set_number(node, "sockets_used", open);
-    set_number(node, "proc_used", count_entries("/proc/self/task"));
-    set_number(node, "processors", (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
-    set_number(node, "mem_used", resident_bytes());
-    set_number(node, "mem_limit", config->memory_limit);
+    shape_set_number(node, "fd_total", m->descriptors_max);
+    shape_set_number(node, "sockets_total", m->descriptors_max);
+    shape_set_number(node, "processors", (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
+    shape_set_number(node, "mem_limit", config->memory_limit);
     json_set(node, "mem_alarm", json_boolean((alarms & ALARM_MEMORY) != 0));
-    set_number(node, "disk_free", disk_free(config->data_dir));
-    set_number(node, "disk_free_limit", config->disk_limit);
+    shape_set_number(node, "disk_free_limit", config->disk_limit);
     json_set(node, "disk_free_alarm", json_boolean((alarms & ALARM_DISK) != 0));
-    set_number(node, "uptime", request_uptime_ms(r));
+    shape_set_number(node, "uptime", request_uptime_ms(r));
+}
+
+static const struct rates_object *node_rates(const struct request *r)
+{
+    return rates_find(collector_rates(r->admin->collector), RATES_NODE, 0);
+}
+
+static void set_measured(const struct request *r, json_t *to, const uint64_t *values, const unsigned *columns, size_t n,
+                         struct rates_range range)
+{
+    static const char *const names[RATES_COLUMNS] = {
+#define MEASURE(id, name) [RATES_##id] = (name),
+        NODE_MEASURES
+#undef MEASURE
+    };
+    for (size_t i = 0; i < n; i++)
+        stats_set(r, to, names[columns[i]], node_rates(r), RATES_BIT(columns[i]), values[columns[i]], range);
+}
+
+void shape_set_churn(const struct request *r, json_t *to, const uint64_t *values, struct rates_range range)
+{
+    static const unsigned columns[] = {RATES_CONNECTION_CREATED, RATES_CONNECTION_CLOSED, RATES_CHANNEL_CREATED,
+                                       RATES_CHANNEL_CLOSED,     RATES_QUEUE_DECLARED,    RATES_QUEUE_CREATED,
+                                       RATES_QUEUE_DELETED};
+    set_measured(r, to, values, columns, sizeof columns / sizeof columns[0], range);
+}
+
+static void set_counters(const struct request *r, json_t *node, const uint64_t *values)
+{
+    static const unsigned columns[] = {RATES_CONTEXT_SWITCHES, RATES_IO_READ_COUNT,    RATES_IO_READ_BYTES,
+                                       RATES_IO_WRITE_COUNT,   RATES_IO_WRITE_BYTES,   RATES_IO_SYNC_COUNT,
+                                       RATES_MSG_STORE_READS,  RATES_MSG_STORE_WRITES, RATES_MEM_USED,
+                                       RATES_FD_USED,          RATES_SOCKETS_USED,     RATES_PROC_USED,
+                                       RATES_DISK_FREE};
+    static const char *const nothing[] = {"io_seek_count",
+                                          "io_reopen_count",
+                                          "queue_index_read_count",
+                                          "queue_index_write_count",
+                                          "mnesia_ram_tx_count",
+                                          "mnesia_disk_tx_count",
+                                          "gc_num",
+                                          "gc_bytes_reclaimed"};
+    set_measured(r, node, values, columns, sizeof columns / sizeof columns[0], r->look.node_stats);
+    for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++)
+        stats_set(r, node, nothing[i], node_rates(r), 0, 0, r->look.node_stats);
+    shape_set_churn(r, node, values, r->look.node_stats);
+}
+
+static void set_averages(const struct request *r, json_t *node, const uint64_t *values)
+{
+    const struct rates_object *o = node_rates(r);
+    const struct rates_range range = r->look.node_stats;
+    stats_set_average(r, node, "io_read_avg_time", o, (struct stats_average){0}, range);
+    stats_set_average(r, node, "io_seek_avg_time", o, (struct stats_average){0}, range);
+    stats_set_average(r, node, "io_write_avg_time", o,
+                      (struct stats_average){RATES_BIT(RATES_IO_WRITE_US), values[RATES_IO_WRITE_US],
+                                             RATES_BIT(RATES_IO_WRITE_COUNT), values[RATES_IO_WRITE_COUNT]},
+                      range);
+    stats_set_average(r, node, "io_sync_avg_time", o,
+                      (struct stats_average){RATES_BIT(RATES_IO_SYNC_US), values[RATES_IO_SYNC_US],
+                                             RATES_BIT(RATES_IO_SYNC_COUNT), values[RATES_IO_SYNC_COUNT]},
+                      range);
 }
 
 json_t *shape_node(struct request *r)
 {
+    static const char *const in_short[] = {"name", "type", "running", NULL};
     const struct admin_config *config = request_config(r);
+    uint64_t values[RATES_COLUMNS];
     json_t *node = json_object();
     char *pid = str_format("%ld", (long)getpid());
     json_set(node, "name", json_string(config->node));
     json_set(node, "os_pid", json_string(pid));
     free(pid);
-    set_resources(r, node);
+    json_set(node, "rates_mode", json_string(config->is_without_rates ? "none" : "basic"));
+    collector_node(r->admin->collector, NULL, values);
+    set_limits(r, node, collector_measure(r->admin->collector));
+    set_counters(r, node, values);
+    set_averages(r, node, values);
     json_set(node, "applications", applications(config));
     json_set(node, "db_dir", json_of_text(bytes_of_string(config->data_dir)));
     json_set(node, "exchange_types",
              json_incref(json_object_get(r->admin->templates[TEMPLATE_OVERVIEW], "exchange_types")));
     json_object_update_missing(node, r->admin->templates[TEMPLATE_NODE]);
-    return node;
+    return r->look.is_short ? shape_pick(node, in_short) : node;
 }
 
-json_t *shape_memory(void)
+/* ---- Memory. */
+
+json_t *shape_memory(struct request *r)
 {
-    static const char *const parts[] = {"connection_readers",
-                                        "connection_writers",
-                                        "connection_channels",
-                                        "connection_other",
-                                        "queue_procs",
-                                        "queue_slave_procs",
-                                        "quorum_queue_procs",
-                                        "quorum_queue_dlx_procs",
-                                        "stream_queue_procs",
-                                        "stream_queue_replica_reader_procs",
-                                        "stream_queue_coordinator_procs",
-                                        "plugins",
-                                        "metrics",
-                                        "mgmt_db",
-                                        "mnesia",
-                                        "quorum_ets",
-                                        "other_ets",
-                                        "binary",
-                                        "msg_index",
-                                        "code",
-                                        "atom",
-                                        "other_system",
-                                        "allocated_unused",
-                                        "reserved_unallocated",
-                                        "metadata_store",
-                                        "metadata_store_ets"};
-    uint64_t resident = resident_bytes();
+    static const char *const nothing[] = {"connection_readers",
+                                          "connection_writers",
+                                          "connection_channels",
+                                          "connection_other",
+                                          "queue_procs",
+                                          "queue_slave_procs",
+                                          "quorum_queue_procs",
+                                          "quorum_queue_dlx_procs",
+                                          "stream_queue_procs",
+                                          "stream_queue_replica_reader_procs",
+                                          "stream_queue_coordinator_procs",
+                                          "plugins",
+                                          "metrics",
+                                          "mnesia",
+                                          "quorum_ets",
+                                          "other_ets",
+                                          "binary",
+                                          "atom",
+                                          "other_system",
+                                          "allocated_unused",
+                                          "reserved_unallocated",
+                                          "metadata_store",
+                                          "metadata_store_ets",
+                                          NULL};
+    const struct measure *m = collector_measure(r->admin->collector);
+    const struct {
+        const char *name;
+        uint64_t bytes;
+    } known[] = {
+        {"code", m->code_bytes},
+        {"mgmt_db", rates_size(collector_rates(r->admin->collector)).bytes},
+        {"msg_index", m->own.image_bytes + m->own.buffered_bytes},
+    };
     json_t *memory = json_object(), *total = json_object(), *all = json_object();
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        set_number(memory, parts[i], 0);
-    set_number(memory, "other_proc", resident);
+    uint64_t rest = m->resident_bytes;
+    shape_set_zeros(memory, nothing);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        uint64_t bytes = known[i].bytes < rest ? known[i].bytes : rest;
+        shape_set_number(memory, known[i].name, bytes);
+        rest -= bytes;
+    }
+    shape_set_number(memory, "other_proc", rest);
     json_set(memory, "strategy", json_string("rss"));
-    set_number(total, "erlang", resident);
-    set_number(total, "rss", resident);
-    set_number(total, "allocated", resident);
+    shape_set_number(total, "erlang", m->resident_bytes);
+    shape_set_number(total, "rss", m->resident_bytes);
+    shape_set_number(total, "allocated", m->resident_bytes);
     json_set(memory, "total", total);
     json_set(all, "memory", memory);
     return all;
-}
-
-/* ---- The overview. */
-
-static json_t *picked(const json_t *from, const char *const *names, size_t n, bool have_details)
-{
-    json_t *to = json_object();
-    for (size_t i = 0; i < n; i++) {
-        json_t *value = json_object_get(from, names[i]);
-        json_set(to, names[i], value != NULL ? json_incref(value) : json_integer(0));
-        if (have_details) {
-            char *details = str_format("%s_details", names[i]);
-            json_set(to, details, json_pack("{s:f}", "rate", 0.0));
-            free(details);
-        }
-    }
-    return to;
-}
-
-json_t *shape_overview(struct request *r, json_t *totals)
-{
-    static const char *const objects[] = {"channels", "connections", "consumers", "exchanges", "queues"};
-    static const char *const messages[] = {"messages", "messages_ready", "messages_unacknowledged"};
-    const struct admin_config *config = request_config(r);
-    json_t *all = json_object();
-    json_set(all, "management_version", json_string(config->version));
-    json_set(all, "rabbitmq_version", json_string(config->version));
-    json_set(all, "product_version", json_string(config->product_version));
-    json_set(all, "cluster_name", json_string(config->cluster_name));
-    json_set(all, "node", json_string(config->node));
-    json_set(all, "listeners", shape_listeners(r));
-    json_set(all, "object_totals", picked(totals, objects, sizeof objects / sizeof objects[0], false));
-    json_set(all, "queue_totals", picked(totals, messages, sizeof messages / sizeof messages[0], true));
-    json_object_update_missing(all, r->admin->templates[TEMPLATE_OVERVIEW]);
-    json_decref(totals);
-    return all;
-}
-
-json_t *shape_status(struct request *r, json_t *totals)
-{
-    const struct admin_config *config = request_config(r);
-    json_t *status = shape_node(r), *alarms = json_array();
-    unsigned set = hub_alarms(request_hub(r));
-    if ((set & ALARM_MEMORY) != 0)
-        json_add(alarms, json_string("memory"));
-    if ((set & ALARM_DISK) != 0)
-        json_add(alarms, json_string("disk"));
-    json_set(status, "product_name", json_string("Millrace"));
-    json_set(status, "product_version", json_string(config->product_version));
-    json_set(status, "rabbitmq_version", json_string(config->version));
-    json_set(status, "cluster_name", json_string(config->cluster_name));
-    json_set(status, "data_directory", json_of_text(bytes_of_string(config->data_dir)));
-    json_set(status, "control_socket", json_of_text(bytes_of_string(config->socket)));
-    json_set(status, "pid", json_integer(getpid()));
-    json_set(status, "alarms", alarms);
-    json_set(status, "listeners", shape_listeners(r));
-    json_set(status, "totals", totals);
-    return status;
 }

@@ -18,11 +18,19 @@ _Static_assert(OPTION_COUNT_OF_THEM <= 64, "a command's options are bits of one 
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0], SIMILAR_MOST = 5 };
 
+/* rabbitmqctl takes underscores; people write dashes as well. */
+static bool is_called(const char *command, const char *name)
+{
+    for (; *command != '\0' && (*command == *name || (*command == '_' && *name == '-')); command++)
+        name++;
+    return *command == *name;
+}
+
 const struct command *command_find(const char *tool, const char *name)
 {
     bool is_plugins = strcmp(tool, "rabbitmq-plugins") == 0;
     for (size_t i = 0; i < N_COMMANDS; i++)
-        if (strcmp(commands[i].name, name) == 0 && (is_plugins || !(commands[i].flags & COMMAND_PLUGINS)))
+        if (is_called(commands[i].name, name) && (is_plugins || !(commands[i].flags & COMMAND_PLUGINS)))
             return &commands[i];
     return NULL;
 }

@@ -98,6 +98,9 @@ int check_certificates(struct ctl *c);
 int check_node(struct ctl *c);
 int check_critical(struct ctl *c);
 
+int explain_route(struct ctl *c);
+int explain_consumer(struct ctl *c);
+
 int definitions_export(struct ctl *c);
 int definitions_import(struct ctl *c);
 

@@ -194,6 +194,21 @@ bool access_put(struct broker *b, struct vhost *v, struct user *u, const struct 
     return true;
 }
 
+struct access *access_of_machine(struct broker *b, struct vhost *v)
+{
+    if (v->machine != NULL)
+        return v->machine;
+    struct access *a = v->machine = alloc_zeroed(sizeof *a);
+    a->user = user_of_machine(b);
+    a->vhost = v;
+    map_init(&a->decisions);
+    list_init(&a->outlets);
+    list_append(&a->user->accesses, &a->in_user);
+    for (int r = 0; r < RIGHTS; r++)
+        a->is_all[r] = true;
+    return a;
+}
+
 static void access_free(struct access *a)
 {
     CHECK(list_is_empty(&a->outlets));
@@ -202,15 +217,21 @@ static void access_free(struct access *a)
     for (int r = 0; r < RIGHTS; r++)
         pattern_destroy(a->patterns[r]);
     list_remove(&a->in_user);
-    map_remove(&a->vhost->accesses, &a->in_vhost);
+    if (a != a->vhost->machine)
+        map_remove(&a->vhost->accesses, &a->in_vhost);
     free(a->spec);
     free(a);
 }
 
-void access_remove(struct broker *b, struct access *a, const char *why)
+void access_expel(struct broker *b, struct access *a, const char *why)
 {
     while (!list_is_empty(&a->outlets))
         outlet_expel(b, item_of(a->outlets.ring.next, struct outlet, in_access), why);
+}
+
+void access_remove(struct broker *b, struct access *a, const char *why)
+{
+    access_expel(b, a, why);
     remember_definition(b, RECORD_UNDEFINE, DEFINE_PERMISSION, a->spec);
     access_free(a);
 }
@@ -372,4 +393,7 @@ void access_forget_all(struct vhost *v)
         access_free(item_of(n, struct access, in_vhost));
     while ((n = map_walk(&v->topics, NULL)) != NULL)
         topic_access_free(item_of(n, struct topic_access, in_vhost));
+    if (v->machine != NULL)
+        access_free(v->machine);
+    v->machine = NULL;
 }

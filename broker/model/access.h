@@ -72,6 +72,12 @@ bool access_put(struct broker *b, struct vhost *v, struct user *u, const struct 
 /* The user may not come in any more: connections that are there are told why, and end. */
 void access_remove(struct broker *b, struct access *a, const char *why);
 
+/* Of the machine's administrator, who may do everything; made if need be. */
+struct access *access_of_machine(struct broker *b, struct vhost *v);
+
+/* Ends the connections that have these rights. */
+void access_expel(struct broker *b, struct access *a, const char *why);
+
 struct topic_access *topic_access_find(const struct vhost *v, struct bytes user, struct bytes exchange);
 bool topic_access_put(struct broker *b, struct vhost *v, struct user *u, const struct spec *spec);
 void topic_access_remove(struct broker *b, struct topic_access *t);

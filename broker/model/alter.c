@@ -10,6 +10,7 @@
 #include "broker/model/notice.h"
 #include "broker/model/parameter.h"
 #include "broker/model/remember.h"
+#include "broker/model/rights.h"
 #include "broker/model/state.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
@@ -58,6 +59,11 @@ static void promises_fini(struct map *promises)
     map_fini(promises);
 }
 
+static bool is_topology(const struct change *c)
+{
+    return c->what == DEFINE_EXCHANGE || c->what == DEFINE_QUEUE || c->what == DEFINE_BINDING;
+}
+
 static bool needs_vhost(const struct change *c)
 {
     bool is_global = c->what == DEFINE_PARAMETER && c->spec->vhost.len == 0;
@@ -103,6 +109,35 @@ static char *refuse_content(const struct change *c, enum reason *why)
     return str_copy(BYTES("no such kind of object"));
 }
 
+/* What a client would do to make such a change; ECHO: what takes no right. */
+static enum verb verb_of(const struct change *c)
+{
+    static const enum verb verbs[DEFINE_CLASSES][CHANGE_KINDS] = {
+        [DEFINE_EXCHANGE] =
+            {[CHANGE_PUT] = DECLARE_EXCHANGE, [CHANGE_REMOVE] = DELETE_EXCHANGE, [CHANGE_CANCEL] = DELETE_EXCHANGE},
+        [DEFINE_QUEUE] = {[CHANGE_PUT] = DECLARE_QUEUE,
+                          [CHANGE_REMOVE] = DELETE_QUEUE,
+                          [CHANGE_PURGE] = PURGE_QUEUE,
+                          [CHANGE_UPDATE] = DECLARE_QUEUE},
+        [DEFINE_BINDING] = {[CHANGE_PUT] = BIND, [CHANGE_REMOVE] = UNBIND},
+    };
+    bool pauses = c->what == DEFINE_PARAMETER && bytes_equal(c->spec->type, BYTES("paused-queue"));
+    return pauses ? DELETE_QUEUE : is_topology(c) ? verbs[c->what][c->kind] : ECHO;
+}
+
+/* NULL, or why the user may not; its virtual host is there, or was promised. */
+static char *refuse_user(struct broker *b, const char *user, const struct change *c, enum reason *why)
+{
+    enum verb verb = verb_of(c);
+    const struct vhost *v = verb != ECHO ? vhost_find(b, c->spec->vhost) : NULL;
+    if (v == NULL)
+        return NULL;
+    struct access *a = access_find(v, bytes_of_string(user));
+    *why = NO_ACCESS;
+    return a != NULL ? rights_refuse(b, a, verb, c->spec, why)
+                     : str_format("access to vhost '%.*s' refused for user '%s'", BYTES_ARG(v->name), user);
+}
+
 /* NULL, or what is wrong with the first that is; *at says which. */
 static char *refuse_changes(struct broker *b, const struct changes *all, size_t *at, enum reason *why)
 {
@@ -114,6 +149,8 @@ static char *refuse_changes(struct broker *b, const struct changes *all, size_t 
         bool is_judged = c->kind == CHANGE_PUT || c->kind == CHANGE_UPDATE;
         if (is_judged)
             refusal = refuse_names(b, &promises, c, why);
+        if (all->user != NULL && refusal == NULL)
+            refusal = refuse_user(b, all->user, c, why);
         if (is_judged && refusal == NULL)
             refusal = refuse_content(c, why);
         if (refusal != NULL)
@@ -214,27 +251,26 @@ static bool is_orphan(const struct broker *b, const struct change *c, const stru
 static void carry_out(struct broker *b, struct change *c)
 {
     struct vhost *v = needs_vhost(c) ? vhost_find(b, c->spec->vhost) : NULL;
-    bool is_topology = c->what == DEFINE_EXCHANGE || c->what == DEFINE_QUEUE || c->what == DEFINE_BINDING;
+    bool is_of_topology = is_topology(c);
     c->outcome = CHANGE_NOTHING;
     if (c->kind == CHANGE_PUT && is_orphan(b, c, v)) {
         c->outcome = CHANGE_SKIPPED;
         c->text = str_copy(BYTES("what it belongs to was removed"));
-    } else if (is_topology && v != NULL)
+    } else if (is_of_topology && v != NULL)
         alter_topology(b, c);
-    else if (c->kind == CHANGE_PUT && !is_topology)
+    else if (c->kind == CHANGE_PUT && !is_of_topology)
         put(b, c, v);
-    else if (c->kind == CHANGE_REMOVE && !is_topology)
+    else if (c->kind == CHANGE_REMOVE && !is_of_topology)
         take_away(b, c, v);
 }
 
 /* Topology tells of itself, whoever makes it. */
 static void tell(struct broker *b, const struct change *c)
 {
-    bool is_topology = c->what == DEFINE_EXCHANGE || c->what == DEFINE_QUEUE || c->what == DEFINE_BINDING;
     bool is_put = c->outcome == CHANGE_MADE || c->outcome == CHANGE_CHANGED;
     bool tells_changes =
         c->what == DEFINE_PARAMETER || c->what == DEFINE_PERMISSION || c->what == DEFINE_TOPIC_PERMISSION;
-    if (is_topology || !notice_is_on(b) || !(is_put || c->outcome == CHANGE_REMOVED))
+    if (is_topology(c) || !notice_is_on(b) || !(is_put || c->outcome == CHANGE_REMOVED))
         return;
     if (c->outcome != CHANGE_CHANGED || tells_changes)
         notice_definition(b, c->what, c->spec, is_put);

@@ -130,6 +130,7 @@ static void put_queue(struct broker *b, struct vhost *v, struct change *c)
         struct spec *resolved = queue_type_resolve(b, v, c->spec);
         q = queue_create(b, v, resolved != NULL ? resolved : c->spec, NULL, b->next_queue_id++);
         free(resolved);
+        b->statistics.queues_declared++;
         remember_queue(b, RECORD_DEFINE, q);
         c->outcome = CHANGE_MADE;
     }

@@ -22,6 +22,7 @@
 #include "broker/model/replay.h"
 #include "broker/model/rights.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/load.h"
@@ -48,6 +49,7 @@ struct broker *broker_create(const struct broker_config *config)
     letters_state_init(&b->letters);
     peeks_init(&b->peeks);
     log_state_init(&b->logs);
+    statistics_init(&b->statistics);
     b->connections_max = config->connections_max;
     b->expires_at_head = config->expires_at_head;
     b->delays_anywhere = config->delays_anywhere;
@@ -96,11 +98,13 @@ void broker_destroy(struct broker *b)
     deadletter_forget(b);
     post_drop_all(b);
     letters_state_fini(b);
+    observers_fini(b);
     peeks_fini(&b->peeks);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));
     while ((n = map_walk(&b->users, NULL)) != NULL)
         user_free(b, item_of(n, struct user, in_broker));
+    user_forget_machine(b);
     while ((n = map_walk(&b->parameters, NULL)) != NULL)
         parameter_free(b, item_of(n, struct parameter, in_broker));
     vhost_forget_defaults(b);
@@ -114,6 +118,7 @@ void broker_destroy(struct broker *b)
     entry_pool_fini(&b->entries);
     heap_fini(&b->wakeups);
     route_fini(&b->route);
+    statistics_fini(&b->statistics);
     free(b->outlets);
     free(b->node);
     free(b->event_vhost);
@@ -204,7 +209,7 @@ void broker_fail(struct broker *b, const struct command *c, enum reason reason, 
         remember_answer(b, e);
     struct outlet *o = outlet_find(b, c->from.outlet);
     if (o != NULL)
-        outlet_stream(o, c->from.stream)->poisoned = true;
+        outlet_stream(b, o, c->from.stream)->poisoned = true;
 }
 
 static void carry_out_for_stream(struct broker *b, struct command *c, struct stream *s);
@@ -335,13 +340,14 @@ static void broker_carry_out(struct broker *b, struct command *c)
         command_drop(c);
         return;
     }
-    struct stream *s = outlet_stream(o, c->from.stream);
+    struct stream *s = outlet_stream(b, o, c->from.stream);
     bool is_new = !s->has_begun;
     s->has_begun = true;
+    b->statistics.channels_opened += is_new && !o->facts->hidden;
     s->channel = c->from.channel;
     if (is_new && c->verb != RESET && !command_begins(b, c, s))
         return;
-    if (is_new && notice_is_on(b))
+    if (is_new && notice_is_on(b) && !o->facts->hidden)
         notice_channel(b, s, true);
     if (list_is_empty(&s->parked))
         carry_out_for_stream(b, c, s);
@@ -500,5 +506,6 @@ struct broker_totals broker_totals(const struct broker *b)
     struct broker_totals t = b->totals;
     t.users = b->users.count;
     t.vhosts = b->vhosts.count;
+    t.messages_out = b->tickets.used;
     return t;
 }

@@ -26,19 +26,26 @@ void command_login(struct broker *b, struct command *c)
     free(c->spec);
 }
 
+static bool is_machine(const struct spec *spec)
+{
+    return spec->hidden && spec->source.len == 0;
+}
+
 /* NULL, or why this connection cannot be let in (reference queue-features 8.5, 12.1); on the heap. */
 static char *refuse_attach(struct broker *b, const struct spec *spec, enum reason *why)
 {
-    const struct user *u = user_find(b, spec->source);
+    const struct user *u = is_machine(spec) ? user_of_machine(b) : user_find(b, spec->source);
     const struct vhost *v = vhost_find(b, spec->name);
     *why = NO_ROOM;
-    if (b->connections_max > 0 && b->totals.outlets >= b->connections_max)
+    if (!is_machine(spec) && b->connections_max > 0 && b->totals.outlets >= b->connections_max)
         return str_format("connection refused: node connection limit (%" PRIu64 ") is reached", b->connections_max);
     *why = NO_SUCH_VHOST;
     if (v == NULL)
         return str_format("vhost %.*s not found", BYTES_ARG(spec->name));
+    if (is_machine(spec))
+        return NULL;
     *why = NO_ACCESS;
-    if (u == NULL || u->serial != spec->serial || access_find(v, spec->source) == NULL)
+    if (u == NULL || (!spec->hidden && u->serial != spec->serial) || access_find(v, spec->source) == NULL)
         return str_format("access to vhost '%.*s' refused for user '%.*s'", BYTES_ARG(v->name),
                           BYTES_ARG(spec->source));
     *why = NO_ROOM;
@@ -61,7 +68,8 @@ void command_attach(struct broker *b, struct command *c, struct outlet *o)
         free(c->spec);
         return;
     }
-    struct access *a = access_find(vhost_find(b, c->spec->name), c->spec->source);
+    struct vhost *v = vhost_find(b, c->spec->name);
+    struct access *a = is_machine(c->spec) ? access_of_machine(b, v) : access_find(v, c->spec->source);
     outlet_create(b, c->from.outlet, a, c->spec);
     broker_done(b, c, c->spec)->done.is_counted = a->user->channels_max != LIMIT_NONE;
 }

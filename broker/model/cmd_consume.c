@@ -12,6 +12,7 @@
 #include "broker/model/reply.h"
 #include "broker/model/resource.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/trace.h"
 #include "broker/port/spec.h"
 
@@ -131,6 +132,12 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     ev->verb = c->verb;
     ev->cookie = c->cookie;
     ev->after = s->after;
+    queue_touch_counters(b, q);
+    queue_count_delivery(b, q, s,
+                         e == NULL      ? COUNT_GET_EMPTY
+                         : spec->no_ack ? COUNT_GET_NO_ACK
+                                        : COUNT_GET,
+                         e != NULL && e->redelivered);
     if (e != NULL) {
         ev->delivered.msg = message_ref(e->msg);
         ev->delivered.messages = q->ready_count > UINT32_MAX ? UINT32_MAX : (uint32_t)q->ready_count;
@@ -140,6 +147,8 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
         ev->delivered.stamp = ev->delivered.stamp_value > 0 ? STAMP_RETURNS : STAMP_NONE;
         if (trace_is_on(s->outlet->vhost))
             trace_delivered(b, s, e->msg, q, e->redelivered);
+        if (observer_is_on(b))
+            observer_delivered(b, s, NULL, q, e->msg, e->redelivered);
         if (spec->no_ack)
             entry_end(b, e);
         else
@@ -149,11 +158,37 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     free(spec);
 }
 
-static void settle_one(struct broker *b, const struct stream *s, ticket t, enum outcome outcome)
+/* Acknowledgements of messages of one queue, one after the other. */
+struct ack_run {
+    struct queue *queue; /* borrowed: what is out of it keeps it */
+    uint64_t n, all;
+};
+
+static void ack_run_end(struct broker *b, struct ack_run *run)
+{
+    if (run->n > 0)
+        queue_count(b, run->queue, COUNT_ACK, run->n);
+    run->all += run->n;
+    run->n = 0;
+}
+
+static inline void ack_run_add(struct broker *b, struct ack_run *run, struct queue *q)
+{
+    if (run->queue != q) {
+        ack_run_end(b, run);
+        run->queue = q;
+    }
+    run->n++;
+}
+
+static inline void settle_one(struct broker *b, const struct stream *s, ticket t, enum outcome outcome,
+                              struct ack_run *run)
 {
     struct entry *e = slots_find(&b->tickets, t.slot, t.generation);
     if (e == NULL || e->stream != s)
         return;
+    if (outcome == ACCEPTED)
+        ack_run_add(b, run, e->queue);
     if (outcome == HELD)
         e->held = true;
     else
@@ -162,9 +197,13 @@ static void settle_one(struct broker *b, const struct stream *s, ticket t, enum 
 
 void command_settle(struct broker *b, struct command *c, struct stream *s)
 {
-    settle_one(b, s, c->settle.ticket, c->settle.outcome);
+    struct ack_run run = {0};
+    settle_one(b, s, c->settle.ticket, c->settle.outcome, &run);
     for (uint32_t i = 0; i < c->settle.more_count; i++)
-        settle_one(b, s, c->settle.more[i], c->settle.outcome);
+        settle_one(b, s, c->settle.more[i], c->settle.outcome, &run);
+    ack_run_end(b, &run);
+    if (run.all > 0)
+        stream_counters(b, s)[COUNT_ACK] += run.all;
     free(c->settle.more);
     c->settle.more = NULL; /* a transaction's commands are dropped after they were carried out */
     c->settle.more_count = 0;

@@ -10,6 +10,7 @@
 #include "broker/model/pick.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
+#include "broker/model/rights.h"
 #include "broker/model/route.h"
 #include "broker/model/state.h"
 #include "broker/model/vhost.h"
@@ -24,6 +25,7 @@ struct moving {
     struct vhost *vhost;
     struct queue *from;
     struct exchange *exchange; /* NULL: each to where it came from */
+    struct access *access;     /* of the user who asks; NULL: the machine's administrator */
     size_t places;             /* filled */
 };
 
@@ -106,6 +108,25 @@ static void refuse_unroutable(struct moving *g, const struct message *msg)
     free(name);
 }
 
+/* NULL, or why the user may not publish it there. */
+static char *refuse_publish(const struct moving *g, const struct exchange *x, const struct message *msg)
+{
+    if (g->access == NULL || x == NULL)
+        return NULL;
+    char *why = rights_refuse_right(g->b, g->access, RIGHT_WRITE, RESOURCE_EXCHANGE, x->name);
+    return why != NULL ? why : rights_refuse_keys(g->b, g->access, x, msg);
+}
+
+/* The exchange that it goes through: for what goes back into its queue it is the default one. */
+static const struct exchange *exchange_for(const struct moving *g, const struct last_death *death)
+{
+    if (g->m->to == MOVE_TO_ORIGIN)
+        return g->vhost->default_exchange;
+    if (g->m->to == MOVE_TO_ORIGIN_EXCHANGE)
+        return death->has_names ? vhost_find_exchange(g->b, g->vhost, death->exchange) : NULL;
+    return g->exchange;
+}
+
 /* False: it must stay, and nothing goes on behind it. */
 static bool move_one(struct moving *g, struct entry *e)
 {
@@ -125,6 +146,12 @@ static bool move_one(struct moving *g, struct entry *e)
         return true;
     }
     struct message *msg = rewrite(g, e->msg, &death);
+    char *denied = refuse_publish(g, exchange_for(g, &death), msg);
+    if (denied != NULL) {
+        message_unref(msg);
+        stop(g, denied);
+        return false;
+    }
     size_t n = find_places(g, msg, &death, &origin, &queues);
     bool stays = n == 0, fits = carry_has_room(queues, n, msg, &full);
     if (stays && !goes_back)
@@ -190,12 +217,33 @@ static bool fail(struct broker *b, const struct command *c, enum reason reason, 
     return false;
 }
 
+/* What it takes to take them out, and to bring them where they all go. */
+static bool is_permitted(struct broker *b, const struct command *c, struct moving *g)
+{
+    const struct move *m = c->move;
+    char *why = NULL;
+    if (m->user.at == NULL)
+        return true;
+    g->access = access_find(g->vhost, m->user);
+    if (g->access == NULL)
+        why = str_format("access to vhost '%.*s' refused for user '%.*s'", BYTES_ARG(m->vhost), BYTES_ARG(m->user));
+    else
+        why = rights_refuse_right(b, g->access, RIGHT_READ, RESOURCE_QUEUE, m->queue);
+    bool has_exchange = m->to != MOVE_TO_NOTHING && m->to != MOVE_TO_ORIGIN_EXCHANGE;
+    if (why == NULL && has_exchange)
+        why = rights_refuse_right(b, g->access, RIGHT_WRITE, RESOURCE_EXCHANGE,
+                                  m->to == MOVE_TO_EXCHANGE ? m->exchange : BYTES(""));
+    return why == NULL || fail(b, c, g->access == NULL ? NO_ACCESS : DENIED, why);
+}
+
 static bool find_source(struct broker *b, const struct command *c, struct moving *g)
 {
     const struct move *m = c->move;
     g->vhost = vhost_find(b, m->vhost);
     if (g->vhost == NULL)
         return fail(b, c, NO_SUCH_VHOST, str_format("vhost '%.*s' does not exist", BYTES_ARG(m->vhost)));
+    if (!is_permitted(b, c, g))
+        return false;
     g->from = vhost_find_queue(b, g->vhost, m->queue);
     if (g->from == NULL)
         return fail(b, c, NO_SUCH_QUEUE,

@@ -14,6 +14,7 @@
 #include "broker/model/route.h"
 #include "broker/model/route_recent.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/trace.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
@@ -21,8 +22,10 @@
 
 /* The queues that a message goes to: borrowed, valid until the topology changes. */
 struct targets {
+    struct exchange *exchange; /* borrowed */
     struct queue **queues;
     size_t n;
+    bool is_walked;                 /* just now: the exchanges on its way have the walk's stamp */
     const struct dedup_round *keys; /* borrowed: what exchanges on the way have said; NULL: nothing */
 };
 
@@ -51,7 +54,18 @@ static inline bool route_is_remembered(const struct broker *b, const struct reme
            r->key_len == m->key_len && names_are_equal(r->names, m->data, (size_t)m->exchange_len + m->key_len);
 }
 
-static void remember_route(struct broker *b, struct stream *s, const struct message *m, const struct route *route)
+/* Whatever goes over a remembered route counts on that. */
+static void touch_route(struct broker *b, struct stream *s, struct exchange *x, const struct route *route)
+{
+    statistics_begin_publishing(b, s);
+    stream_touch_counters(b, s);
+    exchange_counters(b, x);
+    for (size_t i = 0; i < route->n; i++)
+        queue_touch_counters(b, route->queues[i]);
+}
+
+static void remember_route(struct broker *b, struct stream *s, const struct message *m, struct exchange *x,
+                           const struct route *route)
 {
     if (route->is_fleeting || message_extra_keys_len(m) > 0)
         return;
@@ -65,10 +79,12 @@ static void remember_route(struct broker *b, struct stream *s, const struct mess
     if (route->n > 0)
         memcpy(r->queues, route->queues, route->n * sizeof(struct queue *));
     r->n = route->n;
+    r->exchange = x;
     r->exchange_len = m->exchange_len;
     r->key_len = m->key_len;
     memcpy(r->names, m->data, (size_t)m->exchange_len + m->key_len);
     r->version = b->topology_version;
+    touch_route(b, s, x, route);
 }
 
 /* Some may publish in another user's name. */
@@ -120,8 +136,8 @@ static struct exchange *publish_exchange(struct broker *b, struct command *c, st
 static bool find_targets(struct broker *b, struct command *c, struct stream *s, struct targets *out)
 {
     struct message *m = c->publish.msg;
-    if (c->publish.objection == NULL && route_is_remembered(b, s->route, m)) {
-        *out = (struct targets){.queues = s->route->queues, .n = s->route->n};
+    if (c->publish.objection == NULL && !observer_is_on(b) && route_is_remembered(b, s->route, m)) {
+        *out = (struct targets){.exchange = s->route->exchange, .queues = s->route->queues, .n = s->route->n};
         return true;
     }
     struct exchange *x = publish_exchange(b, c, s);
@@ -130,8 +146,9 @@ static bool find_targets(struct broker *b, struct command *c, struct stream *s, 
     struct routing routing = {.key = message_key(m), .extra_keys = message_extra_keys(m), .msg = m};
     routing.is_held = c->publish.hold;
     const struct route *route = route_message(b, x, &routing);
-    remember_route(b, s, m, route);
-    *out = (struct targets){.queues = route->queues, .n = route->n, .keys = &b->dedup.round};
+    remember_route(b, s, m, x, route);
+    *out = (struct targets){
+        .exchange = x, .queues = route->queues, .n = route->n, .is_walked = true, .keys = &b->dedup.round};
     return true;
 }
 
@@ -142,6 +159,8 @@ static bool enqueue(struct broker *b, const struct stream *s, struct message *m,
     bool is_tx = dedup_begin(b, to->keys, to->queues, to->n);
     if (trace_is_on(s->outlet->vhost))
         trace_published(b, s, m, to->queues, to->n);
+    if (observer_is_on(b))
+        observer_published(b, s, m, to->queues, to->n, to->is_walked);
     remember_begin(b, m);
     for (size_t i = 0; i + 1 < to->n; i++)
         taken &= queue_publish(b, to->queues[i], message_ref(m));
@@ -161,23 +180,37 @@ static bool quota_is_exceeded(const struct message *m, const struct targets *to)
 }
 
 /* Its confirm comes behind it. */
-static void tell_returned(struct broker *b, struct origin to, struct message *m)
+static void tell_returned(struct broker *b, struct origin to, const struct stream *s, struct message *m)
 {
+    if (observer_is_on(b))
+        observer_returned(b, s, m);
     broker_tell(b, RETURNED, to)->delivered.msg = message_ref(m);
     b->confirming = SIZE_MAX;
 }
 
+/* It has gone nowhere, and is no duplicate. */
+static void count_unroutable(struct broker *b, struct stream *s, bool is_mandatory)
+{
+    enum sample_counter counter = is_mandatory ? COUNT_RETURN_UNROUTABLE : COUNT_DROP_UNROUTABLE;
+    stream_counters(b, s)[counter]++;
+    client_counters(s)[counter]++;
+}
+
 /* Routes and enqueues.  False: a queue refused it. */
-static bool publish(struct broker *b, struct command *c, const struct stream *s, const struct targets *to)
+static bool publish(struct broker *b, struct command *c, struct stream *s, const struct targets *to)
 {
     struct message *m = c->publish.msg;
+    bool is_unroutable = to->n == 0 && !(to->keys != NULL && to->keys->is_duplicate);
+    statistics_publish(b, s, to->exchange, m, statistics_copies(to->queues, to->n));
+    if (is_unroutable)
+        count_unroutable(b, s, c->publish.mandatory);
     if (quota_is_exceeded(m, to)) {
         remember_begin(b, m);
         message_unref(m);
         return false;
     }
-    if (to->n == 0 && c->publish.mandatory && !(to->keys != NULL && to->keys->is_duplicate))
-        tell_returned(b, c->from, m);
+    if (is_unroutable && c->publish.mandatory)
+        tell_returned(b, c->from, s, m);
     return enqueue(b, s, m, to);
 }
 
@@ -211,6 +244,7 @@ static void tell_confirm(struct broker *b, const struct command *c, struct strea
 void command_publish(struct broker *b, struct command *c, struct stream *s)
 {
     struct targets to;
+    publish_run_end(b);
     s->confirms |= c->publish.confirm;
     s->is_transactional |= c->publish.hold;
     bool fine = find_targets(b, c, s, &to);
@@ -226,14 +260,20 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
     bool taken = publish(b, c, s, &to);
     if (!confirm)
         return;
+    if (taken) {
+        stream_counters(b, s)[COUNT_CONFIRM]++;
+        client_counters(s)[COUNT_CONFIRM]++;
+    } else {
+        s->outlet->vhost->tallies.refused++;
+    }
     tell_confirm(b, c, s, taken);
 }
 
 /* Is there nothing to do for a publish but to put it into its queues?  No rate, key, trace or quota is looked at. */
 static inline bool is_usual(const struct broker *b, const struct vhost *v)
 {
-    return (b->paces | b->dedup.exchanges | b->dedup.queues) == 0 && !b->takes_detours && !v->is_traced &&
-           v->queue_bytes_max == LIMIT_NONE;
+    return (b->paces | b->dedup.exchanges | b->dedup.queues) == 0 && !b->takes_detours && !observer_is_on(b) &&
+           !v->is_traced && v->queue_bytes_max == LIMIT_NONE;
 }
 
 bool command_publish_again(struct broker *b, struct command *c, struct stream *s, bool *is_left)
@@ -244,6 +284,7 @@ bool command_publish_again(struct broker *b, struct command *c, struct stream *s
         !is_usual(b, s->outlet->vhost))
         return false;
     bool taken = true, has_stayed = false;
+    publish_run_add(b, s, m->body_size);
     remember_begin(b, m);
     m->arrived_ms = (int64_t)b->now.ms;
     if (r->n > 1)
@@ -260,6 +301,8 @@ bool command_publish_again(struct broker *b, struct command *c, struct stream *s
     if (!c->publish.confirm)
         return true;
     s->confirms = true;
+    b->statistics.run.confirmed += taken;
+    b->statistics.run.refused += !taken;
     tell_confirm(b, c, s, taken);
     return true;
 }
@@ -302,10 +345,15 @@ static bool commit_publish(struct broker *b, struct command *c, struct stream *s
     }
     if (b->paces > 0)
         pace_publish(b, s->outlet, m, to.queues, to.n);
+    if (n == 0)
+        count_unroutable(b, s, c->publish.mandatory);
+    if (n == 0 && c->publish.mandatory && observer_is_on(b))
+        observer_returned(b, s, m);
     if (n == 0 && c->publish.mandatory)
         broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
     bool taken = !quota_is_exceeded(m, &to);
     struct exchange *x = vhost_find_exchange(b, s->outlet->vhost, message_exchange(m));
+    statistics_publish(b, s, x, m, statistics_copies(to.queues, to.n));
     if (taken && x != NULL)
         recent_commit(b, x, m);
     if (taken)

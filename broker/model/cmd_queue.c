@@ -51,6 +51,7 @@ static void redeclare(struct broker *b, struct command *c, struct stream *s, str
         resource_fail(b, c, c->spec, DIFFERS, difference);
         return;
     }
+    b->statistics.queues_declared += !c->spec->passive;
     queue_touch(b, q);
     b->changed = q->defined; /* maybe by another client, just now */
     done_with_counts(b, c, q);
@@ -90,6 +91,7 @@ void command_declare_queue(struct broker *b, struct command *c, struct stream *s
     struct spec *resolved = queue_type_resolve(b, v, spec);
     q = queue_create(b, v, resolved != NULL ? resolved : spec, spec->exclusive ? s->outlet : NULL, b->next_queue_id++);
     free(resolved);
+    b->statistics.queues_declared++;
     remember_queue(b, RECORD_DEFINE, q);
     done_with_counts(b, c, q)->done.is_change = true;
 }

@@ -6,6 +6,7 @@
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/port/load.h"
 
 static uint64_t given_or(uint64_t n, uint64_t otherwise)
@@ -64,15 +65,15 @@ void cold_count(struct broker *b, struct queue *q, uint64_t messages, uint64_t b
     q->cold.count += messages;
     q->cold.bytes += bytes;
     q->ready_count += messages;
+    q->tally->ready += messages;
     queue_add_bytes(q, bytes);
     b->totals.messages_ready += messages;
 }
 
 static void uncount(struct broker *b, struct queue *q)
 {
-    q->ready_count -= q->cold.count;
+    queue_count_ready(b, q, -q->cold.count);
     queue_take_bytes(q, q->cold.bytes);
-    b->totals.messages_ready -= q->cold.count;
     q->cold.count = q->cold.bytes = 0;
 }
 
@@ -205,9 +206,8 @@ void cold_drop(struct broker *b, struct queue *q, uint64_t messages, uint64_t by
     bytes = takes_all || bytes > c->bytes ? c->bytes : bytes;
     c->count -= messages;
     c->bytes -= bytes;
-    q->ready_count -= messages;
+    queue_count_ready(b, q, -messages);
     queue_take_bytes(q, bytes);
-    b->totals.messages_ready -= messages;
     if (c->count > 0)
         return;
     list_remove(&c->wanting);
@@ -254,6 +254,7 @@ int64_t cold_arrival(const struct broker *b, const struct load_entry *le)
 struct entry *cold_entry(struct broker *b, struct queue *q, struct load_entry *le)
 {
     struct entry *e = entry_create(b, q, le->msg);
+    queue_count(b, q, COUNT_DISK_READS, 1);
     le->msg = NULL;
     e->position = le->position;
     e->msg->arrived_ms = cold_arrival(b, le);

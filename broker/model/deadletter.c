@@ -11,6 +11,7 @@
 #include "broker/model/remember.h"
 #include "broker/model/route.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
@@ -47,6 +48,13 @@ struct exchange *deadletter_exchange(const struct broker *b, const struct queue 
 {
     struct address a = address_of(q, msg);
     return a.has_exchange ? vhost_find_exchange(b, q->vhost, a.exchange) : NULL;
+}
+
+bool deadletter_find_name(const struct queue *q, const struct message *msg, struct bytes *name)
+{
+    struct address a = address_of(q, msg);
+    *name = a.exchange;
+    return a.has_exchange;
 }
 
 /* Of these properties, which move; msg: that died, or as deadletter_describe() has made it. */
@@ -123,14 +131,18 @@ static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
     struct message *letter = is_due ? delayed_write_letter(e->msg) : deadletter_write(b, e, x);
     struct routing routing = {.key = message_key(letter), .extra_keys = message_extra_keys(letter), .msg = letter};
     const struct route *route = route_message(b, x, &routing);
+    if (observer_is_on(b))
+        observer_letter(b, e, letter, route->queues, route->n);
     bool is_tx = dedup_begin(b, &b->dedup.round, route->queues, route->n);
     remember_begin_letter(b, letter, e);
+    size_t copies = 0;
     for (size_t i = 0; i < route->n; i++) {
         struct queue *q = route->queues[i];
         if (is_due || e->death == DEATH_REJECTED ||
             obituary_allows(message_properties(letter), message_deaths(letter), q->name))
-            queue_publish(b, q, message_ref(letter));
+            copies += queue_publish(b, q, message_ref(letter));
     }
+    statistics_letter(b, x, is_due ? 0 : 1, copies); /* what is due has come when it was published */
     message_unref(letter);
     bool is_settled = b->publishing.is_open;
     dedup_end(b, &b->dedup.round, route->n > 0, is_tx);

@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include "base/bytes.h"
+
 struct broker;
 struct entry;
 struct exchange;
@@ -18,6 +20,9 @@ bool deadletter_has_exchange(const struct queue *q, const struct message *msg);
 
 /* NULL: there is none of that name. */
 struct exchange *deadletter_exchange(const struct broker *b, const struct queue *q, const struct message *msg);
+
+/* What it is called, be it there or not; false: there is to be none. */
+bool deadletter_find_name(const struct queue *q, const struct message *msg, struct bytes *name);
 
 /* The dead letter of an entry that dies, for that exchange; the caller holds the only reference. */
 struct message *deadletter_write(const struct broker *b, const struct entry *e, const struct exchange *x);

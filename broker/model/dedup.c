@@ -331,6 +331,15 @@ bool dedup_stops(struct broker *b, struct queue *q, const struct message *msg)
     return true;
 }
 
+bool dedup_knows(const struct broker *b, struct dedup *d, const struct message *msg)
+{
+    struct dedup_pending p;
+    if ((!d->is_by_queue && message_deaths(msg) > 0) || !read_key(d, msg, &p))
+        return false;
+    const struct dedup_key *k = key_find(d, p.hash);
+    return k != NULL && k->expires_at > b->now.ms;
+}
+
 void dedup_learn(struct broker *b, struct queue *q, const struct message *msg, uint64_t position)
 {
     struct dedup_pending p;

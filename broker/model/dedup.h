@@ -117,6 +117,9 @@ void dedup_end(struct broker *b, const struct dedup_round *round, bool is_taken,
 /* Does the queue know it? */
 bool dedup_stops(struct broker *b, struct queue *q, const struct message *msg);
 
+/* For those who only look: would the exchange's, or the queue's, cache stop the message?  Nothing changes. */
+bool dedup_knows(const struct broker *b, struct dedup *d, const struct message *msg);
+
 /* It is in the queue, at this position, from now on; or not any more (with the message, or only so far). */
 void dedup_learn(struct broker *b, struct queue *q, const struct message *msg, uint64_t position);
 void dedup_forget(struct broker *b, struct queue *q, const struct message *msg, uint64_t position);

@@ -12,6 +12,7 @@
 #include "broker/model/route_delayed.h"
 #include "broker/model/route_headers.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
@@ -63,6 +64,7 @@ struct exchange *exchange_create(struct broker *b, struct vhost *v, const struct
 void exchange_delete(struct broker *b, struct exchange *x)
 {
     struct binding *bd;
+    publish_run_end(b);
     if (notice_is_on(b))
         notice_exchange(b, x, false);
     list_remove(&x->doomed);
@@ -82,6 +84,7 @@ void exchange_delete(struct broker *b, struct exchange *x)
     b->topology_version++;
     b->totals.exchanges--;
     policy_pair_unref(x->policies);
+    statistics_end(b, &x->counted);
     free(x->spec);
     free(x);
 }

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "broker/model/statistics_state.h"
 
 struct binding;
 struct broker;
@@ -53,11 +54,12 @@ struct exchange {
     bool delays;                  /* x-delayed-message: kind is that of its x-delayed-type (route_delayed.h) */
     struct queue *waiting;        /* owned: where what it delays is (delayed.h); NULL: nothing was yet */
     struct policy_pair *policies; /* shared: what applies; NULL: nothing */
-    struct list outgoing;         /* bindings of which it is the source */
-    struct list incoming;         /* … and the destination */
-    struct link doomed;           /* on broker->doomed */
-    uint64_t stamp;               /* of the last walk that came by */
-    uint64_t defined;             /* position of its DEFINE; 0: none since the start */
+    struct counted counted;
+    struct list outgoing; /* bindings of which it is the source */
+    struct list incoming; /* … and the destination */
+    struct link doomed;   /* on broker->doomed */
+    uint64_t stamp;       /* of the last walk that came by */
+    uint64_t defined;     /* position of its DEFINE; 0: none since the start */
     union {
         struct map keys;           /* direct: key groups by routing key */
         struct topic_index *topic; /* owned */

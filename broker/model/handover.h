@@ -1,7 +1,8 @@
 /* Handing over: a message that is published while its queue is empty, and a consumer waits there, goes to that consumer
  * at once, and never is ready.  If the consumer needs not acknowledge, it has no entry, and takes no more memory than
  * the event that carries it; what the queue counts comes and goes in the same moment, so nothing is counted but its
- * position.  The kind's publish() does the same with such a message, at more length.
+ * position, and that it was handed over: the queue was touched in this round (statistics.h).  The kind's publish() does
+ * the same with such a message, at more length.
  */
 #ifndef BROKER_MODEL_HANDOVER_H
 #define BROKER_MODEL_HANDOVER_H
@@ -12,6 +13,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/vhost.h"
 #include "broker/port/message.h"
 
@@ -28,7 +30,7 @@ static inline bool handover(struct broker *b, struct queue *q, struct message *m
         return false;
     struct consumer *c = item_of(q->ring.ring.next, struct consumer, waiting);
     struct outlet *o = c->outlet;
-    if (o->window <= 0 || !handover_can_take(c) || o->vhost->is_traced || b->takes_detours)
+    if (o->window <= 0 || !handover_can_take(c) || o->vhost->is_traced || b->takes_detours || observer_is_on(b))
         return false;
     if (!c->no_ack) {
         queue_hand_out(b, q, c, m);
@@ -45,6 +47,10 @@ static inline bool handover(struct broker *b, struct queue *q, struct message *m
     e->to.stream = c->stream->number;
     o->window -= (int64_t)message_window_cost(m);
     q->next_position++;
+    q->handed++;
+    q->tally->handed++;
+    stream_touch_counters(b, c->stream);
+    c->stream->handed++;
     if (c->waiting.next != c->waiting.prev)
         consumer_end_turn(c);
     return true;

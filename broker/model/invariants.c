@@ -13,6 +13,7 @@
 #include "broker/model/retry.h"
 #include "broker/model/route_recent.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
@@ -89,6 +90,7 @@ void queue_check(const struct broker *b, const struct queue *q)
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
     CHECK(q->log != NULL || !queue_is_over(q) || q->options->overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
     CHECK(q->is_plain == queue_is_plain(q));
+    statistics_check_queue(q);
     CHECK(q->active == NULL || (q->options->single_active_consumer && q->active->queue == q));
 }
 
@@ -135,6 +137,23 @@ static uint64_t check_hidden(const struct broker *b, unsigned *loads, uint64_t *
     return n;
 }
 
+/* What virtual hosts know of their queues. */
+static void check_tallies(const struct broker *b)
+{
+    const struct tally *t = &b->statistics.unlisted_tally;
+    uint64_t ready = t->ready, out = t->out, waiting = t->waiting, read = t->read;
+    for (struct map_node *v = map_walk(&b->vhosts, NULL); v != NULL; v = map_walk(&b->vhosts, v))
+        for (size_t i = 0; i < QUEUE_TYPES; i++) {
+            t = &item_of(v, struct vhost, in_broker)->tallies.types[i];
+            ready += t->ready;
+            out += t->out;
+            waiting += t->waiting;
+            read += t->read;
+        }
+    CHECK(ready == b->totals.messages_ready && out == b->tickets.used);
+    CHECK(waiting == b->totals.messages_waiting && read == b->totals.messages_read);
+}
+
 void broker_check(const struct broker *b)
 {
     uint64_t ready = 0, out = 0, queues = 0, history = 0, waiting = 0;
@@ -165,12 +184,13 @@ void broker_check(const struct broker *b)
         if (b->outlets[i] != NULL)
             outlet_check(b, b->outlets[i]);
     uint64_t hidden = check_hidden(b, &loads, &ready);
-    CHECK(ready == b->totals.messages_ready && out == b->totals.messages_out && queues == b->totals.queues);
+    CHECK(ready == b->totals.messages_ready && queues == b->totals.queues);
     CHECK(out == b->tickets.used && history == b->history_bytes);
     CHECK(loads <= b->cold.loads && b->cold.loads <= COLD_LOADS_MAX && !b->is_in_tx);
     CHECK(list_is_empty(&b->dirty) && list_is_empty(&b->resumed) && list_is_empty(&b->doomed));
     CHECK(b->queues_by_id.count == queues + hidden && (b->records || b->position == 0));
     CHECK(waiting == b->totals.messages_waiting);
+    check_tallies(b);
     CHECK(ready + out + waiting + b->totals.messages_delayed > 0 || deadletter_is_due(b) ||
           b->totals.message_bytes == 0);
 }

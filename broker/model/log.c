@@ -10,6 +10,7 @@
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/replay.h"
+#include "broker/model/statistics.h"
 #include "broker/port/definition.h"
 #include "broker/port/message.h"
 
@@ -208,6 +209,7 @@ void log_append(struct broker *b, struct queue *q, struct message *m)
 {
     struct log *l = q->log;
     look_at_open_part(b, q);
+    queue_touch_counters(b, q);
     uint64_t offset = q->next_position++, size = message_size(m);
     if (b->records) {
         remember_place(b, q, offset, PLACE_NO_TTL);
@@ -220,9 +222,9 @@ void log_append(struct broker *b, struct queue *q, struct message *m)
     p->size += size;
     p->last_ms = b->now.wall_ms;
     l->size += size;
-    q->ready_count++;
+    queue_count(b, q, COUNT_PUBLISH, 1);
+    queue_count_ready(b, q, 1);
     queue_add_bytes(q, m->body_size);
-    b->totals.messages_ready++;
     add_recent(b, l, m);
     shrink_recent(b, l);
     queue_mark_dirty(b, q);
@@ -247,9 +249,8 @@ static void drop_oldest_part(struct broker *b, struct queue *q)
     struct log_part p = *oldest_part(l);
     l->first_part++;
     l->size -= p.size;
-    q->ready_count -= p.count;
+    queue_count_ready(b, q, -p.count);
     queue_take_bytes(q, p.bytes);
-    b->totals.messages_ready -= p.count;
     while (l->n_recent > 0 && log_recent_first(l) < log_first(l))
         drop_recent(b, l);
     if (b->records)
@@ -310,8 +311,7 @@ uint64_t log_drop(struct broker *b, struct queue *q)
         drop_recent(b, l);
     l->first_part = l->n_parts = 0;
     l->size = 0;
-    b->totals.messages_ready -= q->ready_count;
-    q->ready_count = 0;
+    queue_count_ready(b, q, -q->ready_count);
     queue_take_bytes(q, q->ready_bytes);
     wakeup_set(b, &l->aging, UINT64_MAX);
     wakeup_set(b, &l->saving, UINT64_MAX);
@@ -443,6 +443,7 @@ void log_restore(struct broker *b, struct queue *q, uint64_t messages, uint64_t 
     for (size_t i = 0; i < l->n_parts; i++)
         l->size += l->parts[i].size;
     q->ready_count = messages;
+    q->tally->ready += messages;
     queue_add_bytes(q, bytes - q->ready_bytes);
     b->totals.messages_ready += messages;
     l->milestones[LOG_MILESTONES - 1].before = next_position;

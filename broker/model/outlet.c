@@ -12,6 +12,7 @@
 #include "broker/model/pace.h"
 #include "broker/model/parked.h"
 #include "broker/model/queue.h"
+#include "broker/model/statistics.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
@@ -41,7 +42,8 @@ struct outlet *outlet_create(struct broker *b, outlet_id id, struct access *a, c
     list_init(&o->stalled);
     b->outlets[id.slot] = o;
     b->totals.outlets++;
-    if (notice_is_on(b))
+    b->statistics.connections_opened += !facts->hidden;
+    if (notice_is_on(b) && !facts->hidden)
         notice_connection(b, o, true);
     return o;
 }
@@ -52,7 +54,7 @@ struct outlet *outlet_find(const struct broker *b, outlet_id id)
     return o != NULL && o->id.generation == id.generation ? o : NULL;
 }
 
-struct stream *outlet_stream(struct outlet *o, uint16_t number)
+struct stream *outlet_stream(struct broker *b, struct outlet *o, uint16_t number)
 {
     if (number >= o->stream_count) {
         size_t count = alloc_grown(o->stream_count, (size_t)number + 1);
@@ -73,6 +75,7 @@ struct stream *outlet_stream(struct outlet *o, uint16_t number)
     list_init(&s->parked);
     link_init(&s->resumed);
     o->streams[number] = s;
+    b->statistics.streams++;
     return s;
 }
 
@@ -124,7 +127,8 @@ void stream_release_held(struct broker *b, struct stream *s)
 void stream_delete(struct broker *b, struct stream *s)
 {
     struct consumer *c;
-    if (s->has_begun && notice_is_on(b))
+    publish_run_end(b);
+    if (s->has_begun && notice_is_on(b) && !s->outlet->facts->hidden)
         notice_channel(b, s, false);
     parked_drop(s);
     list_each (c, &s->consumers, struct consumer, in_stream)
@@ -135,6 +139,10 @@ void stream_delete(struct broker *b, struct stream *s)
     s->outlet->streams[s->number] = NULL;
     if (s->stamped > s->outlet->stamped)
         s->outlet->stamped = s->stamped;
+    b->statistics.streams--;
+    b->statistics.channels_closed += s->has_begun && !s->outlet->facts->hidden;
+    b->statistics.publishers -= s->has_published;
+    statistics_end(b, &s->counted);
     if (s->route != NULL)
         free(s->route->queues);
     free(s->route);
@@ -157,10 +165,12 @@ void outlet_delete(struct broker *b, struct outlet *o)
     list_each (q, &o->exclusive_queues, struct queue, in_owner)
         queue_delete(b, q);
     exchange_delete_doomed(b);
-    if (notice_is_on(b))
+    if (notice_is_on(b) && !o->facts->hidden)
         notice_connection(b, o, false);
     b->outlets[o->id.slot] = NULL;
     b->totals.outlets--;
+    b->statistics.connections_closed += !o->facts->hidden;
+    statistics_end(b, &o->counted);
     o->access->user->connections--;
     o->vhost->connections--;
     list_remove(&o->in_access);

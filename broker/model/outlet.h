@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "broker/model/pace.h"
+#include "broker/model/statistics_state.h"
 #include "broker/port/ids.h"
 
 struct broker;
@@ -21,7 +22,8 @@ struct vhost;
 
 /* Where the last publish went: while the topology stays as it is, the next with the same names goes there too. */
 struct remembered_route {
-    struct queue **queues; /* owned array of borrowed pointers; valid while version is the topology's */
+    struct queue **queues;     /* owned array of borrowed pointers; valid while version is the topology's */
+    struct exchange *exchange; /* borrowed, likewise */
     size_t n, capacity;
     uint64_t version;
     uint8_t exchange_len, key_len;
@@ -43,18 +45,22 @@ struct stream {
     uint16_t channel;                /* what its session calls it; 0: not known yet */
     bool poisoned;                   /* ignored until RESET */
     bool confirms, is_transactional; /* it has published so: for listings */
-    bool has_begun;                  /* a command came for it, and its user's channels were counted */
-    struct remembered_route *route;  /* owned; NULL until the first publish */
-    struct list parked;              /* commands that wait for a GET, itself the first (parked.h) */
-    uint64_t after;                  /* position that the last answer waits for: what is told behind it waits too */
-    uint64_t stamped;                /* the highest position that anything told to it waits for */
-    uint32_t credit_limit;           /* 0: none */
-    uint32_t credit_used;            /* what its consumers have out */
-    struct list out;                 /* its entries that are out, oldest first */
-    struct list starved;             /* consumers that wait for its credit */
+    bool has_published;
+    bool has_begun;                 /* a command came for it, and its user's channels were counted */
+    struct remembered_route *route; /* owned; NULL until the first publish */
+    struct list parked;             /* commands that wait for a GET, itself the first (parked.h) */
+    uint64_t after;                 /* position that the last answer waits for: what is told behind it waits too */
+    uint64_t stamped;               /* the highest position that anything told to it waits for */
+    struct counted counted;
+    uint64_t handed, handed_out; /* as in struct queue, to its consumers */
+    uint32_t credit_limit;       /* 0: none */
+    uint32_t credit_used;        /* what its consumers have out */
+    struct list out;             /* its entries that are out, oldest first */
+    struct list starved;         /* consumers that wait for its credit */
     struct list consumers;
     struct held_routes held;
-    struct link resumed; /* on broker->resumed */
+    uint32_t unconfirmed, uncommitted, acks_uncommitted; /* as its session last reported */
+    struct link resumed;                                 /* on broker->resumed */
 };
 
 struct outlet {
@@ -73,6 +79,9 @@ struct outlet {
     struct list exclusive_queues;
     uint64_t stamped; /* as of the streams that are gone */
     struct slowness slow;
+    struct counted counted;
+    uint64_t send_pend;           /* bytes, as it last reported … */
+    bool is_blocked, is_blocking; /* … and whether an alarm keeps it from publishing, or would */
 };
 
 /* facts is copied. */
@@ -93,7 +102,7 @@ bool outlet_is_meant(const struct outlet *o, const struct spec *which);
 uint64_t outlet_count_streams(const struct outlet *o);
 
 /* The stream of that number, made if need be. */
-struct stream *outlet_stream(struct outlet *o, uint16_t number);
+struct stream *outlet_stream(struct broker *b, struct outlet *o, uint16_t number);
 
 /* Its consumers go, what it has out is requeued, it is freed. */
 void stream_delete(struct broker *b, struct stream *s);

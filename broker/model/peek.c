@@ -9,6 +9,7 @@
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/port/command.h"
 #include "broker/port/inspection.h"
 #include "broker/port/load.h"
@@ -183,8 +184,10 @@ bool peek_take_load(struct broker *b, struct load *l)
         return false;
     struct command c = wake(b, w);
     struct inspection *to = c.inspection;
-    const struct queue *q = queue_find_by_id(b, l->queue);
+    struct queue *q = queue_find_by_id(b, l->queue);
     uint64_t next = to->cursor;
+    if (q != NULL)
+        queue_count(b, q, COUNT_DISK_READS, l->n);
     for (uint32_t i = 0; i < l->n && q != NULL; i++) {
         const struct load_entry *le = &l->entries[i];
         le->msg->arrived_ms = cold_arrival(b, le);

@@ -8,6 +8,7 @@
 #include "broker/model/remember.h"
 #include "broker/model/route.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/vhost.h"
 
 struct post {
@@ -25,11 +26,11 @@ void post_later(struct broker *b, struct exchange *x, struct message *m)
     list_append(&b->posts, &p->in_posts);
 }
 
-static void post_free(struct post *p)
+static void post_free(struct broker *b, struct post *p)
 {
     list_remove(&p->in_posts);
     message_unref(p->msg);
-    vhost_unpin(p->vhost);
+    vhost_unpin(b, p->vhost);
     free(p);
 }
 
@@ -37,6 +38,7 @@ static void route_one(struct broker *b, const struct post *p)
 {
     struct routing routing = {.key = message_key(p->msg), .msg = p->msg};
     const struct route *route = route_message(b, p->exchange, &routing);
+    statistics_letter(b, p->exchange, 1, route->n);
     remember_begin(b, p->msg);
     for (size_t i = 0; i < route->n; i++)
         queue_publish(b, route->queues[i], message_ref(p->msg));
@@ -49,7 +51,7 @@ void post_route_all(struct broker *b)
     list_each (p, &b->posts, struct post, in_posts) {
         if (!p->vhost->gone)
             route_one(b, p);
-        post_free(p);
+        post_free(b, p);
     }
 }
 
@@ -57,5 +59,5 @@ void post_drop_all(struct broker *b)
 {
     struct post *p;
     list_each (p, &b->posts, struct post, in_posts)
-        post_free(p);
+        post_free(b, p);
 }

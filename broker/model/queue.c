@@ -22,6 +22,7 @@
 #include "broker/model/queue_stream.h"
 #include "broker/model/remember.h"
 #include "broker/model/retry.h"
+#include "broker/model/statistics.h"
 #include "broker/model/vhost.h"
 #include "broker/port/queue_options.h"
 
@@ -76,6 +77,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     wakeup_init(&q->lease, on_lease);
     overdue_init(q);
     queue_set_options(b, q, q->spec->options);
+    q->tally = spec->hidden || spec->is_reply ? &b->statistics.unlisted_tally : &v->tallies.types[q->options->type];
     link_init(&q->in_letters);
     q->kind = q->options->type == QUEUE_STREAM ? &queue_stream : &queue_ordinary;
     if (q->kind == &queue_stream)
@@ -91,6 +93,7 @@ struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec 
     if (!spec->is_reply) {
         map_add(&b->queues_by_id, &q->in_ids, hash_mix(id, 0));
         b->totals.queues += !spec->hidden;
+        b->statistics.queues_created += !spec->hidden && b->effects != NULL;
     }
     b->topology_version += !spec->hidden;
     if (!spec->is_reply && !spec->hidden && notice_is_on(b))
@@ -126,6 +129,7 @@ char *queue_describe(const struct queue *q)
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 {
     msg->arrived_ms = (int64_t)b->now.ms;
+    queue_touch_counters(b, q);
     if (handover(b, q, msg))
         return true;
     return q->kind->publish(b, q, msg);
@@ -152,8 +156,7 @@ static inline ticket send_out(struct broker *b, struct entry *e, struct consumer
     t.slot = e->ticket_slot = slots_take(&b->tickets, e, &t.generation);
     list_append(&q->out, &e->in_queue);
     list_append(&s->out, &e->in_stream);
-    q->out_count++;
-    b->totals.messages_out++;
+    queue_count_out(q, 1);
     if (c != NULL)
         consumer_charge(c);
     return t;
@@ -180,6 +183,10 @@ void queue_hand_out(struct broker *b, struct queue *q, struct consumer *c, struc
     ev->delivered.consumer = c->number;
     c->outlet->window -= (int64_t)message_window_cost(msg);
     ev->delivered.ticket = send_out(b, e, c, s);
+    q->handed_out++;
+    q->tally->handed_out++;
+    stream_touch_counters(b, s);
+    s->handed_out++;
     if (c->waiting.next != c->waiting.prev)
         consumer_end_turn(c);
 }
@@ -190,8 +197,7 @@ static inline void queue_end_out(struct broker *b, struct entry *e)
     list_remove(&e->in_queue);
     list_remove(&e->in_stream);
     slots_give(&b->tickets, e->ticket_slot);
-    e->queue->out_count--;
-    b->totals.messages_out--;
+    queue_count_out(e->queue, UINT64_MAX);
     if (e->queue->groups != NULL)
         groups_settle(b, e->queue, e->msg);
     if (e->consumer != NULL)
@@ -220,18 +226,22 @@ static void queue_return(struct broker *b, struct entry *e, bool has_failed)
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
+    if (observer_is_on(b) && !q->gone)
+        observer_settled(b, e, outcome);
     if (outcome == ACCEPTED && q->is_plain && q->cold.count == 0) { /* as below, which looks for all that it has not */
         queue_end_out(b, e);
         remember_entry(b, RECORD_SETTLE, e);
         entry_discard(b, e);
         return;
     }
+    queue_touch_counters(b, q);
     if (q->log != NULL)
         queue_stream_settled(b, e);
     queue_end_out(b, e);
     if (q->log != NULL) { /* it was a receipt: whatever becomes of it, the message stays */
         outcome = ACCEPTED;
         b->totals.messages_read--;
+        q->tally->read--;
     } else if (q->cold.count > 0) {
         cold_look_again(b, q);
     }
@@ -254,7 +264,10 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 
 uint64_t queue_purge(struct broker *b, struct queue *q)
 {
-    return q->kind->purge(b, q);
+    uint64_t count = q->kind->purge(b, q);
+    if (count > 0 && observer_is_on(b))
+        observer_queue(b, q, "purged", count);
+    return count;
 }
 
 /* --- consumers, leases
@@ -315,7 +328,7 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
 /* --- the end
  * --------------------------------------------------------------------------------------------------------*/
 
-static void queue_free(struct queue *q)
+static void queue_free(struct broker *b, struct queue *q)
 {
     CHECK(q->pins == 0 && list_is_empty(&q->out) && list_is_empty(&q->parked));
     ready_fini(&q->ready);
@@ -324,7 +337,7 @@ static void queue_free(struct queue *q)
     log_destroy(q->log);
     policy_pair_unref(q->policies);
     heap_fini(&q->waiting);
-    vhost_unpin(q->vhost);
+    vhost_unpin(b, q->vhost);
     free(q->own_options);
     free(q->spec);
     free(q);
@@ -348,7 +361,9 @@ void queue_delete(struct broker *b, struct queue *q)
     remember_queue(b, RECORD_UNDEFINE, q);
     list_each (c, &q->consumers, struct consumer, in_queue)
         consumer_cancel(b, c);
-    queue_purge(b, q);
+    uint64_t purged = queue_purge(b, q);
+    if (observer_is_on(b) && !q->spec->hidden)
+        observer_queue(b, q, "deleted", purged + q->out_count);
     list_each (e, &q->out, struct entry, in_queue)
         queue_settle(b, e, ACCEPTED);
     parked_release(b, q);
@@ -367,11 +382,13 @@ void queue_delete(struct broker *b, struct queue *q)
     if (!q->spec->is_reply) {
         map_remove(&b->queues_by_id, &q->in_ids);
         b->totals.queues -= !q->spec->hidden;
+        b->statistics.queues_deleted += !q->spec->hidden;
     }
     b->topology_version += !q->spec->hidden;
     q->owner = NULL;
+    statistics_end(b, &q->counted);
     if (q->pins == 0)
-        queue_free(q);
+        queue_free(b, q);
 }
 
 void queue_pin(struct queue *q)
@@ -381,10 +398,9 @@ void queue_pin(struct queue *q)
 
 void queue_bury(struct broker *b, struct queue *q)
 {
-    (void)b;
     CHECK(q->pins > 0);
     if (--q->pins == 0 && q->gone)
-        queue_free(q);
+        queue_free(b, q);
 }
 
 void queue_mark_dirty(struct broker *b, struct queue *q)

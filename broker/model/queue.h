@@ -21,6 +21,7 @@
 #include "broker/model/queue_spec.h"
 #include "broker/model/ready.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics_state.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
@@ -33,7 +34,7 @@ struct vhost;
 
 /* What depends on a queue's type. */
 struct queue_kind {
-    /* As queue_publish(). */
+    /* As queue_publish().  It was touched in this round (statistics.h). */
     bool (*publish)(struct broker *b, struct queue *q, struct message *msg);
     /* Looks after the queue, which is dirty: gives out, keeps limits. */
     void (*clean)(struct broker *b, struct queue *q);
@@ -60,8 +61,12 @@ struct queue {
     uint32_t consumer_count;
     uint64_t ready_count; /* in ready, and cold */
     uint64_t next_position;
-    struct list ring;  /* consumers that may be given something: by priority, and the next in turn first */
-    struct link dirty; /* on broker->dirty */
+    /* Messages that were handed over (handover.h) to consumers that need not acknowledge, and to those that must:
+     * counted, but not in counted.own. */
+    uint64_t handed, handed_out;
+    struct tally *tally; /* borrowed: of its type in its virtual host */
+    struct list ring;    /* consumers that may be given something: by priority, and the next in turn first */
+    struct link dirty;   /* on broker->dirty */
 
     /* What every other message does. */
     struct vhost *vhost;     /* borrowed */
@@ -71,7 +76,8 @@ struct queue {
     struct dedup *dedup;     /* owned; NULL: it takes duplicates */
     uint64_t ready_bytes;    /* of the bodies of what is ready */
     uint64_t out_count;
-    uint64_t id;     /* never used again */
+    uint64_t id; /* never used again */
+    struct counted counted;
     struct list out; /* OUT entries, in the order in which they went */
     struct ready ready;
     struct cold cold;                    /* what is ready, but not in memory */

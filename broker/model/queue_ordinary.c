@@ -12,6 +12,7 @@
 #include "broker/model/remember.h"
 #include "broker/model/reply.h"
 #include "broker/model/retry.h"
+#include "broker/model/statistics.h"
 #include "broker/port/queue_options.h"
 #include "codec/table.h"
 
@@ -20,10 +21,9 @@
 
 static void ready_count_add(struct broker *b, struct queue *q, const struct entry *e)
 {
-    q->ready_count++;
+    queue_count_ready(b, q, 1);
     queue_add_bytes(q, e->msg->body_size);
     q->cold.warm_cost += message_cost(e->msg);
-    b->totals.messages_ready++;
     if (q->groups != NULL)
         groups_add(b, q, (struct entry *)(uintptr_t)e);
 }
@@ -68,8 +68,7 @@ static void queue_pile(struct broker *b, struct queue *q, struct piled piled)
     pile_add(&q->ready.pile, piled);
     entry_hold(b, piled.msg);
     b->totals.message_bytes += PILED_COST;
-    b->totals.messages_ready++;
-    q->ready_count++;
+    queue_count_ready_touched(b, q, 1);
     queue_add_bytes(q, piled.msg->body_size);
     q->cold.warm_cost += message_cost(piled.msg);
 }
@@ -98,10 +97,9 @@ void queue_take_out(struct broker *b, struct queue *q, struct entry *e)
     ready_remove(&q->ready, e);
     if (q->ready.pile.count > 0 && list_is_empty(&q->ready.list))
         thaw(b, q, PILE_THAW);
-    q->ready_count--;
+    queue_count_ready(b, q, UINT64_MAX);
     queue_take_bytes(q, e->msg->body_size);
     q->cold.warm_cost -= message_cost(e->msg);
-    b->totals.messages_ready--;
     if (q->cold.count > 0)
         cold_look(b, q);
     if (q->is_awaited)
@@ -111,9 +109,13 @@ void queue_take_out(struct broker *b, struct queue *q, struct entry *e)
 void queue_die(struct broker *b, struct entry *e, enum death death)
 {
     struct queue *q = e->queue;
+    if (observer_is_on(b))
+        observer_died(b, e, death);
     if (q->dedup != NULL) /* its own letter may come back here */
         dedup_forget(b, q, e->msg, e->position);
-    if (!deadletter_has_exchange(q, e->msg)) {
+    bool has_exchange = deadletter_has_exchange(q, e->msg);
+    statistics_death(q, death, !has_exchange ? DROPPED : letters_must_arrive(q) ? AT_LEAST_ONCE : AT_MOST_ONCE);
+    if (!has_exchange) {
         entry_end(b, e);
         return;
     }
@@ -290,6 +292,8 @@ uint64_t queue_reckon_deadline(const struct queue *q, const struct message *msg)
 static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
 {
     struct entry *e = entry_create(b, q, msg);
+    if (observer_is_on(b))
+        observer_refused(b, q, msg);
     if (q->options->overflow == OVERFLOW_REJECT_PUBLISH_DLX)
         queue_die(b, e, DEATH_MAXLEN);
     else
@@ -300,6 +304,7 @@ static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
 static void queue_publish_cold(struct broker *b, struct queue *q, struct message *msg)
 {
     uint64_t deadline = queue_deadline(q, msg);
+    queue_count_touched(q, COUNT_PUBLISH, 1);
     expiring_add_cold(b, q, q->next_position, deadline, msg->body_size);
     cold_add(b, q, msg, q->next_position++, queue_ttl_left(b, deadline));
     message_unref(msg);
@@ -328,6 +333,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         queue_publish_cold(b, q, msg);
         return true;
     }
+    queue_count_touched(q, COUNT_PUBLISH, 1);
     uint64_t position = q->next_position++, deadline = queue_deadline(q, msg);
     bool is_stored = b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg);
     if (is_stored)
@@ -366,10 +372,9 @@ static void drop_pile(struct broker *b, struct queue *q, struct pile *pile)
         struct piled piled = pile_take(pile);
         if (piled.stored && !q->gone && b->records)
             remember_settle(b, q, piled.position, piled.msg->body_size);
-        q->ready_count--;
+        queue_count_ready(b, q, UINT64_MAX);
         queue_take_bytes(q, piled.msg->body_size);
         q->cold.warm_cost -= message_cost(piled.msg);
-        b->totals.messages_ready--;
         b->totals.message_bytes -= PILED_COST;
         entry_release(b, piled.msg);
     }

@@ -6,6 +6,7 @@
 #include "broker/model/exchange.h"
 #include "broker/model/log.h"
 #include "broker/model/outlet.h"
+#include "broker/model/statistics.h"
 #include "broker/model/vhost.h"
 #include "broker/port/definition.h"
 
@@ -144,6 +145,7 @@ void remember_place(struct broker *b, struct queue *q, uint64_t position, uint64
     to->records[p->record].places++;
     message_keep(p->msg);
     q->was_stored = true;
+    queue_count(b, q, COUNT_DISK_WRITES, 1);
 }
 
 /* --- what becomes of them

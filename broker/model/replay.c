@@ -12,6 +12,7 @@
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
+#include "broker/model/statistics.h"
 #include "broker/model/trace.h"
 #include "broker/port/load.h"
 #include "broker/port/message.h"
@@ -251,6 +252,7 @@ static void sift(struct broker *b, const struct replay *r, struct load *l)
         entry_hold(b, e.msg);
         l->entries[n++] = e;
     }
+    queue_count(b, r->queue, COUNT_DISK_READS, n);
     /* One that has not moved on would be asked for again, for ever. */
     bool is_end = l->is_end || (l->n == 0 && l->next <= load_from(r));
     l->n = n;
@@ -338,8 +340,13 @@ static void deliver(struct broker *b, const struct replay *r, const struct found
     ev->delivered.stamp_value = f->offset;
     if (trace_is_on(c->outlet->vhost))
         trace_delivered(b, s, f->msg, r->queue, false);
+    if (observer_is_on(b))
+        observer_delivered(b, s, c, r->queue, f->msg, false);
     ev->delivered.ticket = queue_send_out(b, e, c, s);
     b->totals.messages_read++;
+    r->queue->tally->read++;
+    queue_touch_counters(b, r->queue);
+    queue_count_delivery(b, r->queue, s, COUNT_DELIVER, false);
 }
 
 void replay_run(struct broker *b, struct replay *r)

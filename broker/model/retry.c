@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "broker/model/queue.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 
 enum { DOUBLINGS_MAX = 39 }; /* more would be longer than any maximum */
 
@@ -57,6 +58,8 @@ static struct entry *take_next(struct broker *b, struct queue *q)
     struct entry *e = item_of(heap_top(&q->waiting), struct entry, in_returned);
     heap_remove(&q->waiting, &e->in_returned);
     b->totals.messages_waiting--;
+    q->tally->waiting--;
+    queue_touch_counters(b, q);
     return e;
 }
 
@@ -84,6 +87,7 @@ bool retry_takes(struct broker *b, struct queue *q, struct entry *e, bool has_fa
     heap_node_init(&e->in_returned);
     heap_add(&q->waiting, &e->in_returned, due < e->expires_at ? due : e->expires_at);
     b->totals.messages_waiting++;
+    q->tally->waiting++;
     watch(b, q);
     return true;
 }

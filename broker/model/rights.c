@@ -110,103 +110,111 @@ static const struct need *needs_of(enum verb verb)
     return nothing;
 }
 
-static const struct spec *spec_of(const struct command *c)
-{
-    return c->verb == SUBSCRIBE ? c->subscribe.spec : c->spec;
-}
+/* Who asks, what for, and what stands against it.  Whatever finds something says false, and text and why then. */
+struct asking {
+    struct broker *b;
+    const struct outlet *o; /* of an administrator's change: one that is nowhere but here */
+    const struct spec *spec;
+    bool is_change; /* by an administrator: new or not, what an argument names counts */
+    enum reason why;
+    char *text;
+};
 
-/* Fails the command: the text moves. */
-static bool fail(struct broker *b, const struct command *c, enum reason why, char *text)
+/* Takes the text. */
+static bool object(struct asking *q, enum reason why, char *text)
 {
-    broker_fail(b, c, why, text);
+    q->why = why;
+    q->text = text;
     return false;
 }
 
-static bool refuse(struct broker *b, const struct command *c, char *text)
+static bool refuse(struct asking *q, char *text)
 {
-    return fail(b, c, DENIED, text);
+    return object(q, DENIED, text);
 }
 
-static bool permit(struct broker *b, const struct command *c, const struct outlet *o, enum right right,
-                   enum resource what, struct bytes name)
+static bool permit(struct asking *q, enum right right, enum resource what, struct bytes name)
 {
-    return access_allows(b, o, right, what, name) || refuse(b, c, access_refusal(o, right, what, name));
+    return access_allows(q->b, q->o, right, what, name) || refuse(q, access_refusal(q->o, right, what, name));
 }
 
-static bool permit_key(struct broker *b, const struct command *c, const struct outlet *o)
+static bool permit_key(struct asking *q)
 {
-    const struct spec *spec = spec_of(c);
-    const struct exchange *x = vhost_find_exchange(b, o->vhost, spec->source);
-    return x == NULL || access_allows_key(b, o, RIGHT_READ, x, spec->key) ||
-           refuse(b, c, access_key_refusal(o, RIGHT_READ, x, spec->key));
+    const struct spec *spec = q->spec;
+    const struct exchange *x = vhost_find_exchange(q->b, q->o->vhost, spec->source);
+    return x == NULL || access_allows_key(q->b, q->o, RIGHT_READ, x, spec->key) ||
+           refuse(q, access_key_refusal(q->o, RIGHT_READ, x, spec->key));
 }
 
 /* Whether that argument is given, as a name, for something new.  A reserved name is refused for that alone. */
-static bool names_alternate(struct broker *b, const struct spec *spec, const struct outlet *o, struct field *f)
+static bool names_alternate(const struct asking *q, struct field *f)
 {
+    const struct spec *spec = q->spec;
     return table_find(spec->arguments, BYTES("alternate-exchange"), f) && f->type == 'S' &&
-           vhost_find_exchange(b, o->vhost, spec->name) == NULL && !bytes_start_with(spec->name, BYTES("amq."));
+           vhost_find_exchange(q->b, q->o->vhost, spec->name) == NULL && !bytes_start_with(spec->name, BYTES("amq."));
 }
 
-static bool names_dead_letter(struct broker *b, const struct spec *spec, const struct outlet *o, struct field *f)
+static bool names_dead_letter(const struct asking *q, struct field *f)
 {
+    const struct spec *spec = q->spec;
     return table_find(spec->arguments, BYTES("x-dead-letter-exchange"), f) && f->type == 'S' &&
-           vhost_find_queue(b, o->vhost, spec->name) == NULL;
+           (q->is_change || vhost_find_queue(q->b, q->o->vhost, spec->name) == NULL);
 }
 
-static bool permit_name(struct broker *b, const struct command *c, const struct outlet *o, enum object object)
+static bool permit_name(struct asking *q, enum object object_of)
 {
-    const struct spec *spec = spec_of(c);
+    const struct spec *spec = q->spec;
     bool is_the_brokers = bytes_start_with(spec->name, BYTES("amq."));
-    switch ((int)object) {
+    switch ((int)object_of) {
     case A_KNOWN_TYPE:
         return exchange_kind_find(spec->type) != NULL ||
-               fail(b, c, UNKNOWN_EXCHANGE_TYPE, str_format("unknown exchange type '%.*s'", BYTES_ARG(spec->type)));
+               object(q, UNKNOWN_EXCHANGE_TYPE, str_format("unknown exchange type '%.*s'", BYTES_ARG(spec->type)));
     case NOT_A_SYSTEM_S:
-        return !is_the_brokers || fail(b, c, RESERVED,
-                                       str_format("deletion of system exchange '%.*s' in vhost '%.*s' not allowed",
-                                                  BYTES_ARG(spec->name), BYTES_ARG(o->vhost->name)));
+        return !is_the_brokers || object(q, RESERVED,
+                                         str_format("deletion of system exchange '%.*s' in vhost '%.*s' not allowed",
+                                                    BYTES_ARG(spec->name), BYTES_ARG(q->o->vhost->name)));
     case NOT_A_RESERVED_NAME:
         return !is_the_brokers || spec->server_named ||
-               fail(b, c, RESERVED,
-                    str_format("queue name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(spec->name)));
+               object(q, RESERVED,
+                      str_format("queue name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(spec->name)));
     default:
         break;
     }
-    bool is_default = object == NOT_THE_DEFAULT ? spec->name.len == 0
-                                                : spec->source.len == 0 || (spec->to_exchange && spec->name.len == 0);
-    return !is_default || refuse(b, c, str_copy(BYTES("operation not permitted on the default exchange")));
+    bool is_default = object_of == NOT_THE_DEFAULT
+                          ? spec->name.len == 0
+                          : spec->source.len == 0 || (spec->to_exchange && spec->name.len == 0);
+    return !is_default || refuse(q, str_copy(BYTES("operation not permitted on the default exchange")));
 }
 
-static bool meets(struct broker *b, const struct command *c, const struct outlet *o, const struct need *need)
+static bool meets(struct asking *q, const struct need *need)
 {
-    const struct spec *spec = spec_of(c);
+    const struct spec *spec = q->spec;
     struct field f;
     switch (need->object) {
     case THE_QUEUE:
-        return permit(b, c, o, need->right, RESOURCE_QUEUE, spec->name);
+        return permit(q, need->right, RESOURCE_QUEUE, spec->name);
     case THE_EXCHANGE:
-        return permit(b, c, o, need->right, RESOURCE_EXCHANGE, spec->name);
+        return permit(q, need->right, RESOURCE_EXCHANGE, spec->name);
     case THE_SOURCE:
-        return permit(b, c, o, need->right, RESOURCE_EXCHANGE, spec->source);
+        return permit(q, need->right, RESOURCE_EXCHANGE, spec->source);
     case THE_DESTINATION:
-        return permit(b, c, o, need->right, spec->to_exchange ? RESOURCE_EXCHANGE : RESOURCE_QUEUE, spec->name);
+        return permit(q, need->right, spec->to_exchange ? RESOURCE_EXCHANGE : RESOURCE_QUEUE, spec->name);
     case THE_KEY:
-        return permit_key(b, c, o);
+        return permit_key(q);
     case IF_ALTERNATE:
-        return !names_alternate(b, spec, o, &f) || permit(b, c, o, need->right, RESOURCE_EXCHANGE, spec->name);
+        return !names_alternate(q, &f) || permit(q, need->right, RESOURCE_EXCHANGE, spec->name);
     case ITS_ALTERNATE:
-        return !names_alternate(b, spec, o, &f) || permit(b, c, o, need->right, RESOURCE_EXCHANGE, f.bytes);
+        return !names_alternate(q, &f) || permit(q, need->right, RESOURCE_EXCHANGE, f.bytes);
     case IF_DEAD_LETTER:
-        return !names_dead_letter(b, spec, o, &f) || permit(b, c, o, need->right, RESOURCE_QUEUE, spec->name);
+        return !names_dead_letter(q, &f) || permit(q, need->right, RESOURCE_QUEUE, spec->name);
     case ITS_DEAD_LETTER:
-        return !names_dead_letter(b, spec, o, &f) || permit(b, c, o, need->right, RESOURCE_EXCHANGE, f.bytes);
+        return !names_dead_letter(q, &f) || permit(q, need->right, RESOURCE_EXCHANGE, f.bytes);
     case A_KNOWN_TYPE:
     case NOT_THE_DEFAULT:
     case NO_DEFAULT_END:
     case NOT_A_SYSTEM_S:
     case NOT_A_RESERVED_NAME:
-        return permit_name(b, c, o, need->object);
+        return permit_name(q, need->object);
     case NOTHING:
     case IN_ITS_HANDLER:
         break;
@@ -214,16 +222,30 @@ static bool meets(struct broker *b, const struct command *c, const struct outlet
     return true;
 }
 
-/* Who asks whether there is such a thing needs some right to it, whichever. */
-static bool permit_passive(struct broker *b, const struct command *c, const struct outlet *o)
+static bool meets_all(struct asking *q, enum verb verb)
 {
-    enum resource what = c->verb == DECLARE_QUEUE ? RESOURCE_QUEUE : RESOURCE_EXCHANGE;
-    if (what == RESOURCE_EXCHANGE && !permit_name(b, c, o, NOT_THE_DEFAULT))
+    const struct need *needs = needs_of(verb);
+    for (int i = 0; i < NEEDS_MAX && needs[i].object != NOTHING; i++)
+        if (!meets(q, &needs[i]))
+            return false;
+    return true;
+}
+
+/* Who asks whether there is such a thing needs some right to it, whichever. */
+static bool permit_passive(struct asking *q, enum verb verb)
+{
+    enum resource what = verb == DECLARE_QUEUE ? RESOURCE_QUEUE : RESOURCE_EXCHANGE;
+    if (what == RESOURCE_EXCHANGE && !permit_name(q, NOT_THE_DEFAULT))
         return false;
     for (enum right r = RIGHT_CONFIGURE; r < RIGHTS; r++)
-        if (access_allows(b, o, r, what, c->spec->name))
+        if (access_allows(q->b, q->o, r, what, q->spec->name))
             return true;
-    return refuse(b, c, access_refusal(o, RIGHT_CONFIGURE, what, c->spec->name));
+    return refuse(q, access_refusal(q->o, RIGHT_CONFIGURE, what, q->spec->name));
+}
+
+static const struct spec *spec_of(const struct command *c)
+{
+    return c->verb == SUBSCRIBE ? c->subscribe.spec : c->spec;
 }
 
 /* To wait for replies, and to ask whether somebody waits, takes no right (reference queue-features 9.5). */
@@ -233,50 +255,84 @@ static bool is_reply(const struct command *c)
            (c->verb == SUBSCRIBE && c->subscribe.spec->is_reply);
 }
 
+/* True, or the command has failed. */
+static bool conclude(const struct asking *q, const struct command *c)
+{
+    if (q->text != NULL)
+        broker_fail(q->b, c, q->why, q->text);
+    return q->text == NULL;
+}
+
 bool rights_permit(struct broker *b, struct command *c, const struct stream *s)
 {
-    const struct need *needs = needs_of(c->verb);
     bool is_declare = c->verb == DECLARE_QUEUE || c->verb == DECLARE_EXCHANGE;
-    bool permitted = true;
+    struct asking q = {.b = b, .o = s->outlet, .spec = spec_of(c)};
     if (is_reply(c))
         return true;
     if (is_declare && c->spec->passive)
-        permitted = permit_passive(b, c, s->outlet);
+        permit_passive(&q, c->verb);
     else
-        for (int i = 0; permitted && i < NEEDS_MAX && needs[i].object != NOTHING; i++)
-            permitted = meets(b, c, s->outlet, &needs[i]);
+        meets_all(&q, c->verb);
+    bool permitted = conclude(&q, c);
     if (!permitted)
         command_drop(c);
     return permitted;
 }
 
+char *rights_refuse(struct broker *b, struct access *a, enum verb verb, const struct spec *spec, enum reason *why)
+{
+    const struct outlet of = {.vhost = a->vhost, .access = a};
+    struct asking q = {.b = b, .o = &of, .spec = spec, .is_change = true};
+    meets_all(&q, verb);
+    *why = q.why;
+    return q.text;
+}
+
+char *rights_refuse_right(struct broker *b, struct access *a, enum right right, enum resource what, struct bytes name)
+{
+    const struct outlet of = {.vhost = a->vhost, .access = a};
+    return access_allows(b, &of, right, what, name) ? NULL : access_refusal(&of, right, what, name);
+}
+
+char *rights_refuse_keys(struct broker *b, struct access *a, const struct exchange *x, const struct message *m)
+{
+    const struct outlet of = {.vhost = a->vhost, .access = a};
+    struct bytes key = message_key(m);
+    if (a->vhost->topics.count == 0)
+        return NULL;
+    struct cursor more = cursor_over(message_extra_keys(m));
+    for (;;) {
+        if (!access_allows_key(b, &of, RIGHT_WRITE, x, key))
+            return access_key_refusal(&of, RIGHT_WRITE, x, key);
+        if (cursor_left(&more) == 0)
+            return NULL;
+        key = cursor_longstr(&more);
+    }
+}
+
 bool rights_permit_publish(struct broker *b, const struct command *c, const struct stream *s)
 {
-    struct bytes name = message_exchange(c->publish.msg);
-    return permit(b, c, s->outlet, RIGHT_WRITE, RESOURCE_EXCHANGE, name);
+    struct asking q = {.b = b, .o = s->outlet};
+    permit(&q, RIGHT_WRITE, RESOURCE_EXCHANGE, message_exchange(c->publish.msg));
+    return conclude(&q, c);
 }
 
 bool rights_permit_dead_letter(struct broker *b, const struct command *c, const struct stream *s)
 {
     struct address a = {0};
+    struct asking q = {.b = b, .o = s->outlet};
     if ((c->publish.msg->flags & MESSAGE_HAS_DEAD_LETTER) == 0)
         return true;
     history_read_address(message_properties(c->publish.msg), &a);
-    return !a.has_exchange || permit(b, c, s->outlet, RIGHT_WRITE, RESOURCE_EXCHANGE, a.exchange);
+    if (a.has_exchange)
+        permit(&q, RIGHT_WRITE, RESOURCE_EXCHANGE, a.exchange);
+    return conclude(&q, c);
 }
 
 bool rights_permit_keys(struct broker *b, const struct command *c, const struct stream *s, const struct exchange *x)
 {
-    const struct message *m = c->publish.msg;
-    struct bytes key = message_key(m);
-    if (s->outlet->vhost->topics.count == 0)
-        return true;
-    struct cursor more = cursor_over(message_extra_keys(m));
-    for (;;) {
-        if (!access_allows_key(b, s->outlet, RIGHT_WRITE, x, key))
-            return refuse(b, c, access_key_refusal(s->outlet, RIGHT_WRITE, x, key));
-        if (cursor_left(&more) == 0)
-            return true;
-        key = cursor_longstr(&more);
-    }
+    char *refusal = rights_refuse_keys(b, s->outlet->access, x, c->publish.msg);
+    if (refusal != NULL)
+        broker_fail(b, c, DENIED, refusal);
+    return refusal == NULL;
 }

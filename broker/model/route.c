@@ -104,7 +104,7 @@ void route_add_queue(struct broker *b, struct route *r, struct queue *q)
     r->queues[r->n++] = q;
 }
 
-static void visit(struct broker *b, struct route *r, struct exchange *x)
+void route_visit(struct broker *b, struct route *r, struct exchange *x)
 {
     if (x->stamp == b->stamp)
         return;
@@ -118,20 +118,27 @@ static void visit(struct broker *b, struct route *r, struct exchange *x)
 
 void route_add_binding(struct broker *b, struct route *r, const struct binding *bd)
 {
+    if (r->watch != NULL)
+        r->watch->on_binding(r->watch, bd);
     if (bd->queue != NULL)
         route_add_queue(b, r, bd->queue);
     else
-        visit(b, r, bd->to);
+        route_visit(b, r, bd->to);
+}
+
+void route_begin(struct broker *b, struct route *r, struct exchange *x)
+{
+    b->stamp++;
+    r->n = r->walk_n = 0;
+    r->is_fleeting = false;
+    route_visit(b, r, x);
 }
 
 const struct route *route_message(struct broker *b, struct exchange *x, struct routing *message)
 {
     struct route *r = &b->route;
-    b->stamp++;
-    r->n = r->walk_n = 0;
-    r->is_fleeting = false;
     dedup_round_begin(&b->dedup.round);
-    visit(b, r, x);
+    route_begin(b, r, x);
     for (size_t i = 0; i < r->walk_n; i++) {
         struct exchange *at = r->walk[i];
         if ((at->delays || b->delays_anywhere) && route_delayed(b, at, message, r))
@@ -143,7 +150,7 @@ const struct route *route_message(struct broker *b, struct exchange *x, struct r
             continue;
         struct exchange *alternate = vhost_find_exchange(b, at->vhost, at->alternate);
         if (alternate != NULL)
-            visit(b, r, alternate);
+            route_visit(b, r, alternate);
     }
     return r;
 }

@@ -18,11 +18,18 @@ struct message;
 struct queue;
 struct topic_node;
 
+/* Somebody who only looks where a message would go (look.h), and is told of each binding that matches. */
+struct route_watch {
+    void (*on_binding)(struct route_watch *w, const struct binding *bd);
+};
+
 /* Where a message goes.  Valid until the topology changes. */
 struct route {
     struct queue **queues; /* owned array of borrowed pointers */
     size_t n, capacity;
     bool is_fleeting; /* more than names and keys had a say: the same ones may go elsewhere next time */
+
+    struct route_watch *watch; /* borrowed; NULL: a message is routed */
 
     /* Scratch of the walk. */
     struct exchange **walk; /* owned */
@@ -49,6 +56,10 @@ void route_fini(struct route *r);
 
 /* Finds where a message published to x goes; the answer is b->route. */
 const struct route *route_message(struct broker *b, struct exchange *x, struct routing *message);
+
+/* A walk begins, with that exchange; another is on the way, unless it was already. */
+void route_begin(struct broker *b, struct route *r, struct exchange *x);
+void route_visit(struct broker *b, struct route *r, struct exchange *x);
 
 /* For exchange kinds: one binding matched. */
 void route_add_binding(struct broker *b, struct route *r, const struct binding *bd);

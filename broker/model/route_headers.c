@@ -72,6 +72,34 @@ static bool binding_matches(const struct binding *bd, struct route *r, struct ro
     return !any;
 }
 
+static char *tell_difference(const struct field *wanted, const struct field *header)
+{
+    char is[64], wants[64];
+    if (header == NULL)
+        return str_format("the header '%.*s' is missing", BYTES_ARG(wanted->key));
+    field_print(header, is, sizeof is);
+    field_print(wanted, wants, sizeof wants);
+    return str_format("the header '%.*s' is %s, and %s is wanted", BYTES_ARG(wanted->key), is, wants);
+}
+
+char *headers_match_tell(const struct binding *bd, struct route *r, struct routing *message)
+{
+    bool with_x = bd->match == MATCH_ALL_WITH_X || bd->match == MATCH_ANY_WITH_X;
+    struct field wanted;
+    if (binding_matches(bd, r, message))
+        return NULL;
+    if (bd->match == MATCH_ANY || bd->match == MATCH_ANY_WITH_X)
+        return str_copy(BYTES("no header has a value that is wanted"));
+    for (struct cursor c = cursor_over(bd->arguments); table_next(&c, &wanted);) {
+        if (bytes_equal(wanted.key, BYTES("x-match")) || (!with_x && bytes_start_with(wanted.key, BYTES("x-"))))
+            continue;
+        const struct field *header = routing_header(r, message, wanted.key);
+        if (!header_matches(&wanted, header))
+            return tell_difference(&wanted, header);
+    }
+    return NULL;
+}
+
 static char *refuse_binding(const struct exchange *source, const struct spec *spec)
 {
     (void)source;

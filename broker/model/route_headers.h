@@ -10,4 +10,6 @@ enum headers_match headers_match_of(struct bytes arguments);
 
 /* NULL, or what is wrong with x-match; on the heap. */
 char *headers_match_refuse(struct bytes arguments);
+/* NULL: the binding of a headers exchange matches the message; else why it does not, on the heap. */
+char *headers_match_tell(const struct binding *bd, struct route *r, struct routing *message);
 #endif

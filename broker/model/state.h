@@ -14,8 +14,10 @@
 #include "broker/model/entry.h"
 #include "broker/model/letters.h"
 #include "broker/model/log_state.h"
+#include "broker/model/observer.h"
 #include "broker/model/peek.h"
 #include "broker/model/route.h"
+#include "broker/model/statistics_state.h"
 #include "broker/model/wakeup.h"
 
 struct exchange;
@@ -58,10 +60,12 @@ struct broker {
     struct cold_state cold;
     struct letters_state letters;
     struct peeks peeks;
+    struct observers observers;
     struct log_state logs;
 
     struct map vhosts;          /* by name; owned */
     struct map users;           /* by name; owned */
+    struct user *machine;       /* owned: who its administrator is as a client, without a name; NULL until it is one */
     struct map parameters;      /* owned */
     struct list vhost_defaults; /* what new virtual hosts get (vhost.c); owned */
     uint64_t last_serial;       /* of a user */
@@ -88,9 +92,10 @@ struct broker {
     struct list stale;   /* virtual hosts whose policies have changed */
     struct list doomed;  /* exchanges that have lost their last binding and are to go */
 
-    uint64_t topology_version; /* goes up with every change that routes may depend on */
-    uint64_t stamp;            /* of the last walk over exchanges and queues */
-    struct route route;        /* used again for every message */
+    uint64_t
+        topology_version; /* goes up with every change that routes may depend on, and with every round of samples */
+    uint64_t stamp;       /* of the last walk over exchanges and queues */
+    struct route route;   /* used again for every message */
 
     size_t confirming;          /* of this step: which event was the last to answer for publishes; or none */
     unsigned deaths_left;       /* dead letters that this step may still move */
@@ -106,7 +111,14 @@ struct broker {
     uint64_t groups_bytes; /* of memory that queues with message groups take for them */
     uint64_t paces;        /* users, virtual hosts and queues that have a rate (pace.h) */
     struct broker_totals totals;
+    struct statistics_state statistics;
 };
+
+/* Does anybody observe what happens to messages? */
+static inline bool observer_is_on(const struct broker *b)
+{
+    return b->observers.n > 0;
+}
 
 /* A number below n, which is not 0: for turns that are left to chance, not for secrets.  It depends on the seed and on
  * how many were drawn before. */

@@ -102,6 +102,30 @@ bool user_put(struct broker *b, const struct spec *spec)
     return true;
 }
 
+struct user *user_of_machine(struct broker *b)
+{
+    if (b->machine != NULL)
+        return b->machine;
+    struct user *u = b->machine = alloc_zeroed(sizeof *u);
+    u->spec = spec_create(&(struct spec){0});
+    u->impersonates = true;
+    u->connections_max = u->channels_max = LIMIT_NONE;
+    list_init(&u->accesses);
+    list_init(&u->topics);
+    pace_init(&u->pace);
+    return u;
+}
+
+void user_forget_machine(struct broker *b)
+{
+    if (b->machine == NULL)
+        return;
+    pace_fini(b, &b->machine->pace);
+    free(b->machine->spec);
+    free(b->machine);
+    b->machine = NULL;
+}
+
 void user_free(struct broker *b, struct user *u)
 {
     if (b->actor == u)

@@ -41,6 +41,10 @@ bool user_put(struct broker *b, const struct spec *spec);
 void user_remove(struct broker *b, struct user *u);
 void user_free(struct broker *b, struct user *u); /* and nothing else */
 
+/* The machine's administrator, in no list; made if need be. */
+struct user *user_of_machine(struct broker *b);
+void user_forget_machine(struct broker *b);
+
 /* The number of that key in a table; LIMIT_NONE: there is none, or it is negative. */
 uint64_t limit_read(struct bytes table, const char *key);
 #endif

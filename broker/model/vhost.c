@@ -13,6 +13,7 @@
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
 #include "broker/model/state.h"
+#include "broker/model/statistics.h"
 #include "broker/model/user.h"
 #include "broker/port/definition.h"
 #include "broker/port/spec.h"
@@ -39,6 +40,8 @@ struct vhost *vhost_create(struct broker *b, const struct spec *spec)
 {
     struct vhost *v = alloc_zeroed(sizeof *v);
     read_spec(v, spec);
+    v->folded = alloc_zeroed(sizeof *v->folded);
+    link_init(&v->folding);
     v->hash_seed = b->hash_seed;
     v->connections_max = v->queues_max = v->exchanges_max = v->bindings_max = v->queue_bytes_max = LIMIT_NONE;
     for (int kind = 0; kind < POLICY_KINDS; kind++)
@@ -106,8 +109,10 @@ static void give_defaults(struct broker *b, const struct vhost *v)
     }
 }
 
-static void vhost_free(struct vhost *v)
+static void vhost_free(struct broker *b, struct vhost *v)
 {
+    statistics_end_vhost(b, v);
+    free(v->folded);
     free(v->spec);
     free(v);
 }
@@ -117,11 +122,11 @@ void vhost_pin(struct vhost *v)
     v->pins++;
 }
 
-void vhost_unpin(struct vhost *v)
+void vhost_unpin(struct broker *b, struct vhost *v)
 {
     CHECK(v->pins > 0);
     if (--v->pins == 0 && v->gone)
-        vhost_free(v);
+        vhost_free(b, v);
 }
 
 void vhost_destroy(struct broker *b, struct vhost *v)
@@ -149,8 +154,9 @@ void vhost_destroy(struct broker *b, struct vhost *v)
     map_remove(&b->vhosts, &v->in_broker);
     pace_fini(b, &v->pace);
     v->default_exchange = v->trace = NULL;
+    statistics_end(b, &v->counted);
     v->gone = true;
-    vhost_unpin(v);
+    vhost_unpin(b, v);
 }
 
 char *vhost_refuse(const struct spec *spec)
@@ -200,6 +206,8 @@ void vhost_remove(struct broker *b, struct vhost *v)
 {
     char *why = str_format("vhost '%.*s' is deleted", BYTES_ARG(v->name));
     take_rights(b, v, why);
+    if (v->machine != NULL)
+        access_expel(b, v->machine, why);
     free(why);
     parameter_remove_vhost(b, v->name);
     if (v->is_defined)

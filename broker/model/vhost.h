@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "broker/model/pace.h"
 #include "broker/model/policy.h"
+#include "broker/model/statistics_state.h"
 
 struct broker;
 struct exchange;
@@ -31,6 +32,7 @@ struct vhost {
     bool is_defined;                   /* it was put, or restored; else it came with broker_create() */
     uint64_t hash_seed;
     struct map accesses, topics; /* access.h; owned */
+    struct access *machine;      /* owned: of the machine's administrator; NULL until it comes in */
     /* user.h, LIMIT_NONE; by the parameter vhost-limits: */
     uint64_t connections_max, queues_max, exchanges_max, bindings_max;
     uint64_t queue_bytes;     /* of bodies that are ready in all queues … */
@@ -40,8 +42,12 @@ struct vhost {
     struct link stale;                  /* on broker->stale: they have changed */
     uint64_t learners; /* caches that still learn which keys they knew (dedup.h): nobody is let in meanwhile */
     struct pace pace;  /* max-publish-rate, max-publish-bytes-rate */
-    uint64_t pins;     /* queues that still ask for it, those too that are gone */
-    bool gone;         /* removed; there only for them */
+    struct counted counted;
+    struct tallies tallies;
+    struct tallies *folded; /* owned: what of that is in the broker's (statistics.h) */
+    struct link folding;    /* on broker->statistics.vhosts */
+    uint64_t pins;          /* queues that still ask for it, those too that are gone */
+    bool gone;              /* removed; there only for them */
 };
 
 /* A new virtual host with the predeclared exchanges (reference amqp-protocol 5.1). */
@@ -65,7 +71,7 @@ void vhost_remove(struct broker *b, struct vhost *v);
 
 /* A queue of it is made, is freed. */
 void vhost_pin(struct vhost *v);
-void vhost_unpin(struct vhost *v);
+void vhost_unpin(struct broker *b, struct vhost *v);
 
 struct vhost *vhost_find(const struct broker *b, struct bytes name);
 struct exchange *vhost_find_exchange(const struct broker *b, const struct vhost *v, struct bytes name);

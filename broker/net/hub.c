@@ -400,7 +400,7 @@ static bool hub_swap(struct hub *h, struct effects *e)
     if (h->n_loops > 1 || e->n == 0)
         return false;
     for (size_t i = 0; i < e->n; i++)
-        if (e->events[i].to.outlet.generation == DESK_GENERATION)
+        if (outlet_is_desks(e->events[i].to.outlet))
             return false;
     struct mail *m = hub_mail(h, 0);
     struct event *empty = m->events;
@@ -420,10 +420,10 @@ static void hub_post(struct hub *h, struct effects *e)
     bool is_sorted = hub_swap(h, e);
     for (size_t i = 0; !is_sorted && i < e->n; i++) {
         const struct event *event = &e->events[i];
-        if (event->to.outlet.generation == DESK_GENERATION)
+        if (outlet_is_desks(event->to.outlet))
             hub_answer_desk(h, event);
         else
-            mail_add(hub_mail(h, event->to.outlet.slot % h->n_loops), event);
+            mail_add(hub_mail(h, (event->to.outlet.slot - DESK_SLOTS) % h->n_loops), event);
     }
     hub_post_desk(h);
     for (unsigned i = 0; i < h->n_loops; i++) {

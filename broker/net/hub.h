@@ -81,7 +81,8 @@ void hub_tell_shutdown(struct hub *h);
 void hub_attach(struct hub *h, struct lane *lane);
 void hub_has_news(struct hub *h);
 
-/* The desk: the administration, whose clients have the generation DESK_GENERATION.  Its mails come to the hub's inbox,
+/* The desk: the administration, whose commands have the generation DESK_GENERATION, or come from clients of its own
+ * (outlet_is_desks()).  Its mails come to the hub's inbox,
  * or without threads to the loop's lane; what it is answered, and with threads its batches, are posted to this lane,
  * which is borrowed.  Before the hub starts. */
 void hub_seat(struct hub *h, struct lane *desk);

@@ -145,8 +145,9 @@ static void on_conn(void *arg, unsigned what)
 
 static struct conn *loop_find(const struct loop *l, outlet_id id)
 {
-    CHECK(id.slot % l->shared->n_loops == l->number);
-    return slots_find(&l->conns, id.slot / l->shared->n_loops, id.generation);
+    uint32_t slot = id.slot - DESK_SLOTS;
+    CHECK(slot % l->shared->n_loops == l->number);
+    return slots_find(&l->conns, slot / l->shared->n_loops, id.generation);
 }
 
 /* ---- Strangers: the door and the porch. */
@@ -193,7 +194,7 @@ static void loop_seat(struct loop *l, struct stranger *s)
     outlet_id id;
     c->loop = l;
     c->slot = slots_take(&l->conns, c, &id.generation);
-    id.slot = c->slot * l->shared->n_loops + l->number;
+    id.slot = DESK_SLOTS + c->slot * l->shared->n_loops + l->number;
     c->session = session_create(l->shared->session, id, &peer, &l->outbox, s->came_ms);
     c->watch = watch_create(l->poller, s->transport->fd, on_conn, c);
     if (l->alarms != 0)
@@ -288,7 +289,7 @@ static void loop_alarm(struct loop *l, unsigned alarms)
  * runs, so what is per connection is done once for many. */
 static size_t loop_hand_out_some(struct loop *l, struct event *events, size_t n)
 {
-    if (events->to.outlet.generation == DESK_GENERATION) {
+    if (outlet_is_desks(events->to.outlet)) {
         hub_answer_desk(l->shared->hub, events); /* without threads: with them the hub has sorted it out */
         return 1;
     }

@@ -292,6 +292,8 @@ static void on_hangup(void *arg, int number)
         log_error("main", "the audit log cannot be opened anew: %s", strerrordesc_np(-status));
     if (s->config.tls != NULL)
         greeter_reload(s->greeter);
+    if (s->config.on_hangup != NULL)
+        s->config.on_hangup(s->config.on_hangup_arg);
     server_tell_reload(s, true);
 }
 

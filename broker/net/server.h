@@ -48,6 +48,8 @@ struct server_config {
     unsigned io_threads;      /* network threads, at most LOOPS_MAX; 0: one thread does all */
     unsigned connections_max; /* 0: no limit */
     struct session_config session;
+    void (*on_hangup)(void *arg); /* SIGHUP, on the thread that serves; NULL: nothing more than is said below */
+    void *on_hangup_arg;
     const struct hub_keeper *keeper; /* NULL: nothing is kept */
     struct server_watch watch;
 };

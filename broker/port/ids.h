@@ -16,6 +16,14 @@ typedef struct {
  * is its own choice, and comes back with the answer. */
 enum { DESK_GENERATION = 0 };
 
+/* Clients that the desk itself is, for a moment: their slots are the first, and theirs alone. */
+enum { DESK_SLOTS = 64 };
+
+static inline bool outlet_is_desks(outlet_id id)
+{
+    return id.slot < DESK_SLOTS || id.generation == DESK_GENERATION;
+}
+
 /* One message that is out with one consumer, unsettled.  The model chooses it. */
 typedef struct {
     uint32_t slot, generation;

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "broker/port/message.h"
 #include "codec/cursor.h"
 
 enum { LENGTH_BYTES = 4 };
@@ -28,7 +29,9 @@ void inspection_destroy(struct inspection *i)
 {
     if (i == NULL)
         return;
+    message_unref(i->msg);
     free(i->rows);
+    free(i->user);
     free(i);
 }
 

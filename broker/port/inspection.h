@@ -12,6 +12,8 @@
 
 #include "base/bytes.h"
 
+struct message;
+
 enum {
     INSPECTION_ROWS_MAX = 256, /* of one page, and a few more where they belong together */
 };
@@ -28,7 +30,8 @@ enum inspection_kind {
                                   message_sizes A: how many bodies of at most 100, 1e3, 1e4, 1e5, 1e6, 1e7, 5e7, 1e8
                                   bytes and of more, and message_bytes: their sum; classic, quorum, stream, each F:
                                   counters of port/sample.h's names, and dead_lettered_expired _maxlen _rejected
-                                  _delivery_limit _confirmed */
+                                  _delivery_limit _confirmed; of those, dead_lettered_at_least_once_expired … by
+                                  that strategy; dead_lettered_disabled_expired …: that had nowhere to go */
     INSPECT_VHOSTS,            /* name, and its definition's arguments; messages messages_ready
                                   messages_unacknowledged; limits F */
     INSPECT_USERS,             /* name, and its definition's arguments */
@@ -43,7 +46,8 @@ enum inspection_kind {
     INSPECT_BINDINGS,  /* source vhost destination destination_type routing_key arguments; those of the default exchange
                           are implied and not listed */
     INSPECT_CONSUMERS, /* queue_name vhost consumer_tag ack_required exclusive prefetch_count active priority arguments,
-                          channel: its number, connection: its name, user */
+                          channel: its number, connection: its name, user; waiting_for: a word of model/waiting.h, why
+                          it is given nothing, and explanation: a sentence */
     INSPECT_CONNECTIONS, /* vhost user channels connected_at state, and the facts that ATTACH said */
     INSPECT_CHANNELS,    /* connection: its name, number user vhost consumer_count messages_unacknowledged
                             prefetch_count global_prefetch_count confirm transactional (as soon as it has published so) */
@@ -53,6 +57,11 @@ enum inspection_kind {
                             delivery_count expires_in (ms, if it does) payload_bytes payload (its first bytes) properties:
                             S, as codec/properties.h encodes them; in the order in which they came.  The cursor is a
                             position */
+    INSPECT_TRACE,       /* what has happened to messages of the queue, or the exchange, that is named, since the last
+                            time (model/observer.h).  The cursor is the number of the trace; 0 begins one, and the
+                            answer says its number */
+    INSPECT_ROUTE,       /* of the exchange that is named (empty: the default one), where `msg` would go if it were
+                            published to it now: rows of several sorts (model/explain.h), in one page */
 };
 
 struct inspection {
@@ -62,11 +71,17 @@ struct inspection {
                                  MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
                                  TOPIC_PERMISSIONS must say a vhost */
+    char *user;               /* owned: MESSAGES: who looks, and needs to read the queue; NULL: nobody is asked */
     uint64_t cursor;          /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
-    uint32_t limit;           /* MESSAGES: rows of a page; 0: as many as it holds */
-    size_t n;                 /* rows in the answer … */
-    uint8_t *rows;            /* … owned: each its length, 4 bytes big-endian, and a field table */
-    size_t size, capacity;    /* bytes of rows */
+    struct {
+        bool of_exchange, ends;
+        uint32_t payload_bytes; /* of each body */
+    } trace;                    /* TRACE */
+    struct message *msg;        /* ROUTE: owned */
+    uint32_t limit;             /* MESSAGES: rows of a page; 0: as many as it holds */
+    size_t n;                   /* rows in the answer … */
+    uint8_t *rows;              /* … owned: each its length, 4 bytes big-endian, and a field table */
+    size_t size, capacity;      /* bytes of rows */
     uint8_t data[];
 };
 

@@ -18,13 +18,14 @@ static struct bytes copy(uint8_t **to, struct bytes from)
 
 struct move *move_create(const struct move *from)
 {
-    struct move *m = alloc(sizeof *m + from->vhost.len + from->queue.len + from->exchange.len + from->key.len);
+    struct move *m = alloc(sizeof *m + from->vhost.len + from->queue.len + from->exchange.len + from->key.len + from->user.len);
     *m = *from;
     uint8_t *to = m->data;
     m->vhost = copy(&to, from->vhost);
     m->queue = copy(&to, from->queue);
     m->exchange = copy(&to, from->exchange);
     m->key = copy(&to, from->key);
+    m->user = copy(&to, from->user);
     m->stopped = NULL;
     return m;
 }

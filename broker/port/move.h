@@ -34,6 +34,8 @@ struct move {
     enum move_to to;
     struct bytes vhost, queue;   /* from where; in data */
     struct bytes exchange, key;  /* where to; in data */
+    struct bytes user;           /* who asks, in data: needs to read the queue, and to write to the exchange that the
+                                    messages go to as if it published them; at NULL: the machine's administrator */
     bool drops_history;          /* x-death, x-first-death-… and x-last-death-… are taken out */
     uint32_t limit;              /* at most so many; 0, or more than MOVES_MAX: MOVES_MAX */
     uint64_t position, end;      /* 0 at first; then what the last answer says */

@@ -1,6 +1,8 @@
 /* What has been counted (the command SAMPLE): of every object with traffic what its counters say by now, so that
  * whoever asks again and again can tell rates.  The model only counts; rates and histories are the asker's.
  *
+ * There is one who asks: of two, each would be told a part.
+ *
  * An object has an id for this from its first traffic on, never the same for two; rows of INSPECT say it, too, in
  * `statistics` (inspection.h).  What has not changed since a desk last asked is not said again, so a SAMPLE costs what
  * has happened, not what is there.
@@ -14,9 +16,9 @@
 
 /* COUNTER(ID, NAME): how many since the object, or the broker, is there; by the names of reference operations 1.6. */
 #define SAMPLE_COUNTERS                                                                                                \
-    COUNTER(PUBLISH, "publish")         /* of a queue: put into it; of a channel: by it */                             \
-    COUNTER(PUBLISH_IN, "publish_in")   /* of an exchange: came to it, from clients or exchanges … */                \
-    COUNTER(PUBLISH_OUT, "publish_out") /* … and copies that it put into queues */                                   \
+    COUNTER(PUBLISH, "publish")         /* of a queue: put into it, dead letters, too; of all else: by clients */      \
+    COUNTER(PUBLISH_IN, "publish_in")   /* of an exchange: published to it, dead letters, too … */                   \
+    COUNTER(PUBLISH_OUT, "publish_out") /* … and copies of that in queues, over whichever exchanges */               \
     COUNTER(CONFIRM, "confirm")                                                                                        \
     COUNTER(RETURN_UNROUTABLE, "return_unroutable")                                                                    \
     COUNTER(DROP_UNROUTABLE, "drop_unroutable")                                                                        \

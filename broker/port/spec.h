@@ -55,7 +55,9 @@ struct spec {
     bool to_exchange;         /* a binding's destination is an exchange */
     bool if_unused, if_empty; /* for deletes */
     bool server_named;        /* the session made the queue's name up: the reserved prefix is right */
-    bool hidden;              /* a queue of the broker's own: in no listing, reached by no name */
+    bool hidden;              /* a queue of the broker's own: in no listing, reached by no name.  ATTACH: of the desk's
+                                 own, in no listing, and known already: without a user it is the machine's administrator,
+                                 who has all rights and no limits */
     bool is_reply;            /* SUBSCRIBE: the name is an address that the session made up (port/reply.h) */
     bool no_ack;
     int64_t priority; /* a consumer's x-priority */

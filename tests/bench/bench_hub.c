@@ -36,7 +36,7 @@ struct feeder {
     struct lane lane; /* with a thread */
 };
 
-static const struct origin me = {.outlet = {.slot = 0, .generation = 1}};
+static const struct origin me = {.outlet = {.slot = DESK_SLOTS, .generation = 1}};
 
 /* ---- What a session would say */
 

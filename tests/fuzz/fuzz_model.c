@@ -19,8 +19,10 @@
 #include "broker/port/message.h"
 #include "broker/port/move.h"
 #include "broker/port/queue_options.h"
+#include "broker/port/sample.h"
 #include "codec/properties.h"
 #include "codec/table.h"
+#include "tests/unit/abacus.h"
 #include "tests/unit/keepsake.h"
 
 enum mode { MODE_PLAIN, MODE_RECORDS, MODE_COLD };
@@ -43,6 +45,7 @@ struct run {
     bool has_subscribed; /* since that was forgotten */
     uint64_t trace;      /* a hash of all events */
     uint64_t events;
+    struct abacus abacus;
 };
 
 #define ADDRESSES "amq.rabbitmq.reply-to."
@@ -429,6 +432,8 @@ static void administer(struct run *r)
         c = pick_look(r);
     } else if (what == 3) {
         c = (struct command){.verb = MOVE, .move = pick_move(r)};
+    } else if (what == 4) {
+        c = (struct command){.verb = SAMPLE, .samples = samples_create()};
     } else {
         c.changes = pick_changes(r);
     }
@@ -448,6 +453,19 @@ static void let_guest_in(struct run *r)
     changes_add(c.changes, CHANGE_PUT, DEFINE_USER, spec_create(&(struct spec){.name = BYTES("guest")}));
     changes_add(c.changes, CHANGE_PUT, DEFINE_PERMISSION, spec_create(&may));
     step(r, &c, 1);
+}
+
+static struct report *pick_report(struct run *r)
+{
+    struct report *report = calloc(1, sizeof *report);
+    CHECK(report != NULL);
+    report->recv_oct = pick(r, 256);
+    report->send_cnt = pick(r, 256);
+    report->is_blocked = pick(r, 2) == 1;
+    for (unsigned n = pick(r, STREAMS + 2); report->n_channels < n; report->n_channels++)
+        report->channels[report->n_channels] =
+            (struct report_channel){.stream = (uint16_t)report->n_channels, .unconfirmed = pick(r, 9)};
+    return report;
 }
 
 /* What a client attaches with: who it is, is asked first. */
@@ -486,6 +504,9 @@ static bool pick_command(struct run *r, unsigned client, unsigned stream, struct
     case RECOVER:
     case ROLLBACK:
         *c = (struct command){.verb = verb};
+        return true;
+    case REPORT:
+        *c = (struct command){.verb = verb, .report = pick_report(r)};
         return true;
     case WINDOW:
     case PACE:
@@ -553,6 +574,9 @@ static void step(struct run *r, struct command *c, size_t n)
 {
     broker_step(r->broker, &r->now, c, n, &r->effects);
     broker_check(r->broker);
+    abacus_watch(&r->abacus, r->broker, &r->effects);
+    abacus_check(&r->abacus, r->broker);
+    abacus_forget(&r->abacus);
     for (size_t i = 0; i < r->effects.n; i++)
         take_event(r, &r->effects.events[i]);
     keepsake_take(&r->keepsake, &r->effects.records);

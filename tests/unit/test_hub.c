@@ -23,7 +23,7 @@ static struct broker *broker_with_guest(const struct broker_config *c)
 
 static void add(struct outbox *o, enum verb verb, uint32_t slot, uint64_t cookie)
 {
-    const struct origin from = {.outlet = {.slot = slot, .generation = 1}};
+    const struct origin from = {.outlet = {.slot = DESK_SLOTS + slot, .generation = 1}};
     struct command *c = outbox_add(o, verb, from, cookie);
     if (verb == ATTACH)
         c->spec = guest_attach();
@@ -77,7 +77,7 @@ static void open_mail(struct asker *a, struct mail *m)
     assert_int_equal(m->loop, a->number);
     for (size_t i = 0; i < m->n; i++) {
         assert_int_equal(m->events[i].what, DONE);
-        assert_int_equal(m->events[i].to.outlet.slot % LOOPS, a->number);
+        assert_int_equal((m->events[i].to.outlet.slot - DESK_SLOTS) % LOOPS, a->number);
         assert_int_equal(m->events[i].cookie, a->answered++);
         event_drop(&m->events[i]);
     }

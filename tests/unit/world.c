@@ -43,6 +43,8 @@ uint64_t world_do(struct world *w, struct command c, unsigned client, unsigned s
     c.cookie = w->cookie++;
     broker_step(w->broker, &w->now, &c, 1, &w->effects);
     broker_check(w->broker);
+    abacus_watch(&w->abacus, w->broker, &w->effects);
+    abacus_check(&w->abacus, w->broker);
     return c.cookie;
 }
 
@@ -53,6 +55,8 @@ void world_wait(struct world *w, uint64_t ms)
     while (broker_deadline(w->broker) <= w->now.ms)
         broker_step(w->broker, &w->now, NULL, 0, &w->effects);
     broker_check(w->broker);
+    abacus_watch(&w->abacus, w->broker, &w->effects);
+    abacus_check(&w->abacus, w->broker);
 }
 
 struct event *world_next(struct world *w)
@@ -62,6 +66,7 @@ struct event *world_next(struct world *w)
 
 void world_forget(struct world *w)
 {
+    abacus_forget(&w->abacus);
     for (size_t i = 0; i < w->effects.n; i++)
         event_drop(&w->effects.events[i]);
     w->effects.n = 0;

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "broker/model/broker.h"
 #include "broker/port/spec.h"
+#include "tests/unit/abacus.h"
 
 struct world {
     struct broker *broker;
@@ -16,6 +17,7 @@ struct world {
     struct instant now;
     uint64_t cookie;
     size_t read; /* events that world_next() has answered */
+    struct abacus abacus;
 };
 
 void world_init(struct world *w);

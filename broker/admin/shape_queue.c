@@ -1,0 +1,104 @@
+#include <string.h>
+
+#include "base/str.h"
+#include "broker/admin/json.h"
+#include "broker/admin/shape.h"
+#include "broker/admin/shape_parts.h"
+#include "broker/admin/stats.h"
+
+/* disable_stats: what it is, and perhaps how many messages are in it. */
+static json_t *in_short(struct request *r, json_t *row)
+{
+    static const char *const names[] = {"name",      "vhost",       "type",    "node",      "state",
+                                        "arguments", "auto_delete", "durable", "exclusive", NULL};
+    static const char *const with_totals[] = {"name",      "vhost",     "type",           "node",
+                                              "state",     "arguments", "durable",        "auto_delete",
+                                              "exclusive", "messages",  "messages_ready", "messages_unacknowledged",
+                                              NULL};
+    shape_set_node(r, row);
+    return shape_pick(row, r->look.has_totals ? with_totals : names);
+}
+
+/* What RabbitMQ tells of how its classic queues are made; the rates mean something here, too. */
+static json_t *backing(const struct request *r, const json_t *row, const json_t *statistics,
+                       const struct rates_object *o)
+{
+    enum { PRIORITIES_MAX = 255, DIGITS = 4 };
+    json_t *all = json_object();
+    json_t *highest = json_object_get(json_object_get(row, "arguments"), "x-max-priority");
+    shape_set_number(all, "len", stats_number(row, "messages_ready"));
+    shape_set_number(all, "next_seq_id", stats_number(statistics, "publish"));
+    shape_set_number(all, "next_deliver_seq_id", stats_number(statistics, "publish"));
+    json_set(all, "avg_ingress_rate", json_real(stats_rate(r, o, STATS_BIT(PUBLISH))));
+    json_set(all, "avg_egress_rate", json_real(stats_rate(r, o, STATS_DELIVER_GET)));
+    json_set(all, "avg_ack_ingress_rate", json_real(stats_rate(r, o, STATS_BIT(DELIVER) | STATS_BIT(GET))));
+    json_set(all, "avg_ack_egress_rate", json_real(stats_rate(r, o, STATS_BIT(ACK))));
+    if (json_is_integer(highest) && json_integer_value(highest) >= 0 && json_integer_value(highest) <= PRIORITIES_MAX) {
+        json_t *lengths = json_object();
+        char *key;
+        for (json_int_t i = 0; i <= json_integer_value(highest); i++, free(key)) {
+            key = str_format("%" JSON_INTEGER_FORMAT, i);
+            json_set(lengths, key, json_integer(0)); /* the model does not count them one by one */
+        }
+        json_set(all, "priority_lengths", lengths);
+    }
+    json_object_update_missing(all, r->admin->templates[TEMPLATE_BACKING]);
+    return all;
+}
+
+/* LavinMQ's names for some. */
+static void add_aliases(json_t *row)
+{
+    static const char *const aliases[][2] = {{"ready", "messages_ready"},
+                                             {"unacked", "messages_unacknowledged"},
+                                             {"ready_bytes", "message_bytes_ready"},
+                                             {"unacked_bytes", "message_bytes_unacknowledged"}};
+    for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
+        shape_set_number(row, aliases[i][0], stats_number(row, aliases[i][1]));
+}
+
+static void set_consumers(json_t *row)
+{
+    /* Could consumers have taken more?  Not a share of time as in RabbitMQ, but how it is now. */
+    bool is_taken_at_once = stats_number(row, "consumers") > 0 && stats_number(row, "messages_ready") == 0;
+    json_set(row, "consumer_capacity", json_real(is_taken_at_once ? 1.0 : 0.0));
+    json_set(row, "consumer_utilisation", json_real(is_taken_at_once ? 1.0 : 0.0));
+}
+
+json_t *shape_queue(struct request *r, json_t *row)
+{
+    if (r->look.is_short)
+        return in_short(r, row);
+    json_t *owner = shape_take(row, "owner_pid"), *statistics = shape_take(row, "statistics");
+    const struct rates_object *o = stats_find(r, SAMPLE_QUEUE, statistics);
+    if (owner != NULL) {
+        json_t *details = json_object();
+        json_set(details, "name", owner);
+        json_set(row, "owner_pid_details", details);
+    }
+    if (json_object_get(row, "message_bytes") == NULL)
+        shape_set_number(row, "message_bytes",
+                         stats_number(row, "message_bytes_ready") + stats_number(row, "message_bytes_unacknowledged"));
+    shape_set_node(r, row);
+    set_consumers(row);
+    stats_set_lengths(r, row, o);
+    stats_set_messages(r, row, SAMPLE_QUEUE, statistics, o);
+    stats_set_idle(r, row, o);
+    json_set(row, "backing_queue_status", backing(r, row, statistics, o));
+    add_aliases(row);
+    json_decref(statistics);
+    return shape_complete(r, row, TEMPLATE_QUEUE);
+}
+
+json_t *shape_implied_binding(struct request *r, json_t *queue)
+{
+    json_t *row = json_object(), *name = json_object_get(queue, "name");
+    json_set(row, "source", json_string(""));
+    json_set(row, "vhost", json_incref(json_object_get(queue, "vhost")));
+    json_set(row, "destination", json_incref(name));
+    json_set(row, "destination_type", json_string("queue"));
+    json_set(row, "routing_key", json_incref(name));
+    json_set(row, "arguments", json_object());
+    json_decref(queue);
+    return shape_binding(r, row);
+}

@@ -1,0 +1,65 @@
+/* Lines over time, from the samples that the API gives; where it gives none, from what this page has seen itself. */
+import { el, svg } from "./dom.js";
+
+const WIDTH = 600, HEIGHT = 160, SEEN_MAX = 200;
+
+export const RANGES = { "1 min": [60, 5], "10 min": [600, 5], "1 h": [3600, 60], "8 h": [28800, 600], "24 h": [86400, 1800] };
+
+export function rangeQuery(name) {
+    const [age, incr] = RANGES[name] || RANGES["1 min"];
+    return { lengths_age: age, lengths_incr: incr, msg_rates_age: age, msg_rates_incr: incr };
+}
+
+/* Samples, newest first, as points in the order of time; counters as what was added a second. */
+function pointsOf(samples, isCounter) {
+    const all = samples.map(({ sample, timestamp }) => [timestamp, sample]).sort((a, b) => a[0] - b[0]);
+    if (!isCounter) return all;
+    const out = [];
+    for (let i = 1; i < all.length; i++)
+        if (all[i][0] > all[i - 1][0]) out.push([all[i][0], Math.max(0, (all[i][1] - all[i - 1][1]) * 1000 / (all[i][0] - all[i - 1][0]))]);
+    return out;
+}
+
+/* {details: {rate, samples?}, value}: points; `seen` (a Map of the page's) remembers what had no samples. */
+export function series(seen, name, kind, details, value, isCounter) {
+    if (details && Array.isArray(details.samples))
+        return { name, kind, now: isCounter ? details.rate : value, points: pointsOf(details.samples, isCounter) };
+    const now = isCounter ? details?.rate ?? 0 : value ?? 0;
+    const points = seen.get(name) || [];
+    if (points.length === 0 || Date.now() - points[points.length - 1][0] > 1000) points.push([Date.now(), now]);
+    if (points.length > SEEN_MAX) points.shift();
+    seen.set(name, points);
+    return { name, kind, now, points };
+}
+
+function ceiling(n) {
+    if (n <= 4) return 4;
+    const unit = 10 ** Math.floor(Math.log10(n));
+    return [1, 2, 4, 5, 10].map((f) => f * unit).find((c) => c >= n);
+}
+
+function clock(ms, isLong) {
+    return new Date(ms).toTimeString().slice(0, isLong ? 5 : 8);
+}
+
+export function chart(title, lines, show) {
+    const all = lines.flatMap((line) => line.points);
+    const first = Math.min(...all.map((p) => p[0])), last = Math.max(...all.map((p) => p[0]));
+    const most = Math.max(0, ...all.map((p) => p[1]));
+    const top = ceiling(most), span = Math.max(1, last - first);
+    const x = (t) => ((t - first) / span) * WIDTH;
+    const y = (v) => HEIGHT - 1 - (v / top) * (HEIGHT - 6);
+    const path = (points) => points.map((p, i) => `${i ? "L" : "M"}${x(p[0]).toFixed(1)} ${y(p[1]).toFixed(1)}`).join("");
+    const summary = `${title}: ${lines.map((l) => `${l.name} ${show(l.now)}`).join(", ")}; at most ${show(most)} in this time`;
+    return el("figure", { class: "chart" }, el("figcaption", {}, title),
+        el("div", { class: "plot" },
+            el("div", { class: "scale", "aria-hidden": "true" }, [top, top / 2, 0].map((v) => el("span", {}, show(v)))),
+            svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": summary },
+                [0, 0.5, 1].map((part) => svg("line", { class: "grid", x1: 0, x2: WIDTH, y1: y(top * part), y2: y(top * part) })),
+                lines.map((l) => l.points.length > 1 && svg("path", { class: `line ${l.kind}`, d: path(l.points) }))),
+            el("div", { class: "times", "aria-hidden": "true" }, last > first
+                ? [first, first + span / 2, last].map((t) => el("span", {}, clock(t, span > 7200000)))
+                : el("span", {}, "The line begins with the next look, in a few seconds."))),
+        el("ul", { class: "legend" }, lines.map((l) =>
+            el("li", {}, el("i", { class: `swatch ${l.kind}` }), l.name, el("b", {}, show(l.now))))));
+}

@@ -1,0 +1,115 @@
+/* Connections, channels and consumers. */
+import { call, get, path, place, session } from "./api.js";
+import { ask, el, link } from "./dom.js";
+import { bytes, moment, number, rate, rateOf } from "./format.js";
+import { facts, field, heading, section, state, text, value } from "./parts.js";
+import { list, table } from "./table.js";
+
+const plain = (context) => ({ ...context, query: {} });
+
+function consumerLink(c) {
+    return link(place("queues", c.queue.vhost, c.queue.name), c.queue.name);
+}
+
+const connectionColumns = [
+    { label: "Name", sort: "name", fixed: true, className: "name", cell: (c) => [link(place("connections", c.name), c.user_provided_name || c.name),
+        c.user_provided_name ? el("small", { class: "faint block" }, c.name) : null] },
+    { label: "Virtual host", sort: "vhost", cell: (c) => c.vhost },
+    { label: "User", sort: "user", cell: (c) => c.user },
+    { label: "State", sort: "state", cell: (c) => state(c.state) },
+    { label: "TLS", sort: "ssl", cell: (c) => (c.ssl ? "●" : "") },
+    { label: "Protocol", hidden: true, cell: (c) => c.protocol },
+    { label: "Channels", sort: "channels", number: true, cell: (c) => number(c.channels) },
+    { label: "From client", sort: "recv_oct_details.rate", number: true, cell: (c) => `${bytes(c.recv_oct_details?.rate ?? 0)}/s` },
+    { label: "To client", sort: "send_oct_details.rate", number: true, cell: (c) => `${bytes(c.send_oct_details?.rate ?? 0)}/s` },
+    { label: "Client", cell: (c) => [c.client_properties?.product, c.client_properties?.version].filter((x) => typeof x === "string").join(" ") },
+    { label: "Since", sort: "connected_at", hidden: true, cell: (c) => moment(c.connected_at) },
+];
+
+const channelColumns = [
+    { label: "Channel", sort: "name", fixed: true, className: "name", cell: (c) => link(place("channels", c.name), c.name) },
+    { label: "Virtual host", sort: "vhost", cell: (c) => c.vhost },
+    { label: "User", sort: "user", cell: (c) => c.user },
+    { label: "Mode", cell: (c) => [c.confirm && el("abbr", { class: "badge", title: "publisher confirms" }, "C"), c.transactional && el("abbr", { class: "badge", title: "transactions" }, "T")] },
+    { label: "State", sort: "state", cell: (c) => state(c.state) },
+    { label: "Consumers", sort: "consumer_count", number: true, cell: (c) => number(c.consumer_count) },
+    { label: "Prefetch", sort: "prefetch_count", number: true, cell: (c) => [number(c.prefetch_count), c.global_prefetch_count > 0 && ` (${number(c.global_prefetch_count)} in all)`] },
+    { label: "Unacked", sort: "messages_unacknowledged", number: true, cell: (c) => number(c.messages_unacknowledged) },
+    { label: "Unconfirmed", sort: "messages_unconfirmed", number: true, cell: (c) => number(c.messages_unconfirmed) },
+    { label: "Publish", sort: "message_stats.publish_details.rate", number: true, cell: (c) => rate(rateOf(c, "publish")) },
+    { label: "Deliver", sort: "message_stats.deliver_get_details.rate", number: true, cell: (c) => rate(rateOf(c, "deliver_get")) },
+    { label: "Ack", sort: "message_stats.ack_details.rate", number: true, cell: (c) => rate(rateOf(c, "ack")) },
+];
+
+const consumerColumns = [
+    { label: "Consumer tag", sort: "consumer_tag", fixed: true, className: "name", cell: (c) => el("code", {}, c.consumer_tag) },
+    { label: "Queue", sort: "queue.name", cell: consumerLink },
+    { label: "Virtual host", sort: "queue.vhost", cell: (c) => c.queue.vhost },
+    { label: "Channel", cell: (c) => link(place("channels", c.channel_details.name), c.channel_details.name) },
+    { label: "Acks", sort: "ack_required", cell: (c) => (c.ack_required ? "by hand" : "automatic") },
+    { label: "Exclusive", sort: "exclusive", cell: (c) => (c.exclusive ? "●" : "") },
+    { label: "Prefetch", sort: "prefetch_count", number: true, cell: (c) => (c.prefetch_count > 0 ? number(c.prefetch_count) : "no limit") },
+    { label: "State", cell: (c) => state(c.activity_status || (c.active ? "up" : "waiting")) },
+    { label: "Arguments", hidden: true, cell: (c) => value(c.arguments) },
+];
+
+function connections(context) {
+    return list(context, { name: "connections", noun: "connection", where: "connections", columns: connectionColumns, keyOf: (c) => c.name, byVhost: false,
+        empty: "No client is connected. Give one the address of an AMQP listener: they are on the overview." })
+        .then((body) => ({ title: "Connections", body: [heading(null, "Connections"), body] }));
+}
+
+async function closeConnection(context, c) {
+    const answer = await ask({ title: "Close this connection?", danger: true, action: "Close the connection", body: [
+        el("p", {}, `“${c.user_provided_name || c.name}” of user “${c.user}” is told why and closed. Most clients connect again.`),
+        field("Reason, which the client sees", text("reason", { value: "Closed via management plugin" }))] });
+    if (!answer) return;
+    const reason = answer.reason.replace(/[^\x20-\x7e]/g, "?");
+    if (await context.act("The connection is closed.", () => call("DELETE", path("connections", c.name), undefined, { headers: { "x-reason": reason } })))
+        context.go("#/connections");
+}
+
+async function connection(context) {
+    const name = context.segments[1];
+    const c = await get(path("connections", name), context.signal);
+    const channels = await get(`${path("connections", name)}/channels`, context.signal);
+    return { title: `Connection ${c.user_provided_name || name}`, body: [
+        heading("Connection", c.user_provided_name || name, c.vhost, el("div", { class: "actions" },
+            el("button", { type: "button", class: "danger", onclick: () => closeConnection(context, c) }, "Close"))),
+        facts([["State", state(c.state)], ["User", session.may("administrator") ? link(place("users", c.user), c.user) : c.user], ["Name", c.name], ["Protocol", c.protocol], ["Login by", c.auth_mechanism],
+            ["Connected since", moment(c.connected_at)], ["Heartbeat", c.timeout ? `${c.timeout} s` : "none"], ["Largest frame", bytes(c.frame_max)],
+            ["Channels", `${number(c.channels)} of ${number(c.channel_max)}`], ["From client", `${bytes(c.recv_oct)} · ${bytes(c.recv_oct_details?.rate ?? 0)}/s`],
+            ["To client", `${bytes(c.send_oct)} · ${bytes(c.send_oct_details?.rate ?? 0)}/s`], ["TLS", c.ssl ? [c.ssl_protocol, c.ssl_cipher].filter(Boolean).join(", ") || "yes" : "no"],
+            ["Certificate", c.peer_cert_subject], ["Issued by", c.peer_cert_issuer], ["Valid", c.peer_cert_validity]]),
+        section("Channels", table({ context: plain(context), caption: "Channels", columns: channelColumns.filter((x) => x.label !== "Virtual host").map((x) => ({ ...x, sort: null })),
+            rows: channels, keyOf: (x) => x.name, empty: "It has no channel open." })),
+        section("What the client says of itself", value(c.client_properties)),
+    ] };
+}
+
+function channels(context) {
+    return list(context, { name: "channels", noun: "channel", where: "channels", columns: channelColumns, keyOf: (c) => c.name, byVhost: false, empty: "No channel is open." })
+        .then((body) => ({ title: "Channels", body: [heading(null, "Channels"), body] }));
+}
+
+async function channel(context) {
+    const c = await get(path("channels", context.segments[1]), context.signal);
+    const of = c.connection_details || {};
+    return { title: `Channel ${c.name}`, body: [
+        heading("Channel", c.name, c.vhost),
+        facts([["Connection", link(place("connections", of.name), of.name)], ["State", state(c.state)], ["User", c.user],
+            ["Mode", c.confirm ? "publisher confirms" : c.transactional ? "transactions" : "plain"], ["Prefetch of each new consumer", number(c.prefetch_count)], ["Prefetch of the channel", number(c.global_prefetch_count)],
+            ["Unacknowledged", number(c.messages_unacknowledged)], ["Unconfirmed", number(c.messages_unconfirmed)], ["Published", `${number(c.message_stats?.publish ?? 0)} · ${rate(rateOf(c, "publish"))}`],
+            ["Delivered", `${number(c.message_stats?.deliver_get ?? 0)} · ${rate(rateOf(c, "deliver_get"))}`], ["Acknowledged", `${number(c.message_stats?.ack ?? 0)} · ${rate(rateOf(c, "ack"))}`]]),
+        section("Consumers", table({ context: plain(context), caption: "Consumers", columns: consumerColumns.map((x) => ({ ...x, sort: null })),
+            rows: c.consumer_details || [], keyOf: (x) => x.consumer_tag, empty: "It consumes from no queue." })),
+    ] };
+}
+
+function consumers(context) {
+    return list(context, { name: "consumers", noun: "consumer", where: "consumers", columns: consumerColumns, keyOf: (c) => `${c.channel_details.name} ${c.consumer_tag}`,
+        empty: "Nobody consumes. A client that wants messages subscribes to a queue." })
+        .then((body) => ({ title: "Consumers", body: [heading(null, "Consumers"), body] }));
+}
+
+export const brokerClients = { connections, connection, channels, channel, consumers };

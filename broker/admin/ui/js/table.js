@@ -1,0 +1,129 @@
+/* Tables: paged, sorted and filtered by the broker; what was chosen is in the page's address. */
+import { get, path, query, Failure } from "./api.js";
+import { el } from "./dom.js";
+import { number, plural } from "./format.js";
+
+const PAGE_SIZES = [25, 50, 100, 250, 500];
+const TYPING_MS = 300;
+
+/* Columns that are shown are remembered, by table. */
+function hiddenColumns(name, columns) {
+    try {
+        const kept = JSON.parse(localStorage.getItem(`millrace.columns.${name}`));
+        if (Array.isArray(kept)) return new Set(kept);
+    } catch { /* none */ }
+    return new Set(columns.filter((c) => c.hidden).map((c) => c.label));
+}
+
+function columnPicker(context, name, columns, hidden) {
+    const toggle = (label) => {
+        if (!hidden.delete(label)) hidden.add(label);
+        localStorage.setItem(`millrace.columns.${name}`, JSON.stringify([...hidden]));
+        context.refresh();
+    };
+    return el("details", { class: "menu" }, el("summary", {}, "Columns"), el("div", { class: "box" },
+        columns.filter((c) => !c.fixed).map((c) => el("label", { class: "check" },
+            el("input", { type: "checkbox", checked: !hidden.has(c.label), onchange: () => toggle(c.label) }), c.label))));
+}
+
+function heading(context, column) {
+    const attributes = { scope: "col", class: column.number ? "number" : null };
+    if (!column.sort) return el("th", attributes, column.label);
+    const isThis = context.query.sort === column.sort;
+    const isDown = context.query.sort_reverse === "true";
+    const turn = () => context.set({ sort: column.sort, page: null,
+        sort_reverse: isThis ? (isDown ? null : "true") : column.number ? "true" : null });
+    return el("th", { ...attributes, "aria-sort": isThis ? (isDown ? "descending" : "ascending") : "none" },
+        el("button", { type: "button", class: "sort", onclick: turn }, column.label,
+            el("span", { "aria-hidden": "true" }, isThis ? (isDown ? " ▼" : " ▲") : "")));
+}
+
+/* columns: [{label, cell(row), sort?, number?, fixed?, hidden?}] */
+export function table({ context, caption, columns, rows, keyOf, hidden = new Set(), empty = "Nothing." }) {
+    if (rows.length === 0) return el("p", { class: "empty", key: "empty" }, empty);
+    const shown = columns.filter((c) => c.fixed || !hidden.has(c.label));
+    return el("div", { class: "scroll", key: "table", tabindex: "0", role: "region", "aria-label": caption },
+        el("table", {}, el("caption", { class: "hidden" }, caption),
+            el("thead", {}, el("tr", {}, shown.map((c) => heading(context, c)))),
+            el("tbody", {}, rows.map((row) => el("tr", { key: keyOf(row) }, shown.map((c) => {
+                const content = c.cell(row);
+                return el("td", { class: c.number ? `number${/^0(\/s| B\/s)?$/.test(content) ? " zero" : ""}` : c.className || null }, content);
+            }))))));
+}
+
+export async function vhostNames(context) {
+    if (!context.cache.vhosts || Date.now() - context.cache.vhosts.at > 15000) {
+        const all = await get("vhosts?columns=name", context.signal);
+        context.cache.vhosts = { at: Date.now(), names: all.map((v) => v.name).sort() };
+    }
+    return context.cache.vhosts.names;
+}
+
+export function vhostSelect(names, chosen, attributes = {}) {
+    return el("select", { name: "vhost", ...attributes },
+        names.map((name) => el("option", { value: name, selected: name === chosen }, name)));
+}
+
+function filters(context, vhosts) {
+    let timer;
+    const now = context.query;
+    return el("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
+        el("label", { class: "field grow" }, el("span", {}, "Filter by name"),
+            el("input", { type: "search", id: "filter", value: now.name || "", placeholder: "press / to filter", autocomplete: "off",
+                spellcheck: "false", oninput() {
+                    clearTimeout(timer);
+                    timer = setTimeout(() => context.set({ name: this.value, page: null }), TYPING_MS);
+                } })),
+        el("label", { class: "check" }, el("input", { type: "checkbox", checked: now.use_regex === "true",
+            onchange() { context.set({ use_regex: this.checked ? "true" : null, page: null }); } }), "Regular expression"),
+        vhosts && vhosts.length > 1 && el("label", { class: "field" }, el("span", {}, "Virtual host"),
+            el("select", { onchange() { context.set({ vhost: this.value, page: null }); } },
+                el("option", { value: "", selected: !now.vhost }, "all"),
+                vhosts.map((name) => el("option", { value: name, selected: now.vhost === name }, name)))));
+}
+
+function pager(context, page, noun) {
+    const from = (page.page - 1) * page.page_size;
+    const last = Math.max(1, page.page_count);
+    const go = (n) => () => context.set({ page: n > 1 ? String(n) : null });
+    const step = (label, n, words) => el("button", { type: "button", "aria-label": words, disabled: n < 1 || n > last || n === page.page, onclick: go(n) }, label);
+    return el("nav", { class: "pager", "aria-label": `Pages of ${noun}s` },
+        el("span", { class: "count" }, page.filtered_count === 0 ? `0 of ${plural(page.total_count, noun)}`
+            : `${number(from + 1)}–${number(from + page.item_count)} of ${plural(page.filtered_count, noun)}`,
+            page.filtered_count < page.total_count ? ` (${number(page.total_count)} in all)` : ""),
+        last > 1 && [step("«", 1, "First page"), step("‹", page.page - 1, "Page before"),
+            el("span", {}, `${number(page.page)} / ${number(last)}`),
+            step("›", page.page + 1, "Next page"), step("»", last, "Last page")],
+        el("label", { class: "field short" }, el("span", { class: "hidden" }, "Rows a page"),
+            el("select", { onchange() { context.set({ page_size: this.value, page: null }); } },
+                PAGE_SIZES.map((n) => el("option", { value: n, selected: n === page.page_size }, `${n} rows`)))));
+}
+
+/* A whole list with its filters: {name, noun, where, columns, keyOf, empty, byVhost, more}; `where` is the API's list,
+ * `fields` what it needs to send. */
+export async function list(context, plan) {
+    const { name, noun, where, columns, keyOf, empty, byVhost = true, fields } = plan;
+    const now = context.query;
+    const vhosts = byVhost ? await vhostNames(context) : null;
+    const hidden = hiddenColumns(name, columns);
+    const asked = { page: now.page || 1, page_size: now.page_size || 100, name: now.name, use_regex: now.name ? now.use_regex : null,
+        sort: now.sort, sort_reverse: now.sort_reverse, columns: fields };
+    let page, problem = null;
+    try {
+        page = await get((byVhost && now.vhost ? `${where}/${path(now.vhost)}` : where) + query(asked), context.signal);
+        if (Array.isArray(page)) page = { items: page, page: 1, page_size: page.length, page_count: 1, item_count: page.length,
+            filtered_count: page.length, total_count: page.length };
+    } catch (error) {
+        if (!(error instanceof Failure) || error.status !== 400) throw error;
+        if (now.page && /out of range/i.test(error.message)) return list({ ...context, query: { ...now, page: null } }, plan);
+        problem = error.message;
+    }
+    const bar = el("div", { class: "bar", key: "bar" }, filters(context, vhosts), columnPicker(context, name, columns, hidden));
+    if (problem) return [bar, el("p", { class: "problem", role: "alert", key: "problem" }, problem)];
+    const rows = page.items;
+    const nothing = page.total_count > 0
+        ? [`No ${noun}'s name fits “${now.name}”. `, el("button", { type: "button", onclick: () => context.set({ name: null, page: null }) }, "Show all")]
+        : empty;
+    return [bar, el("div", { key: "pager" }, pager(context, page, noun)),
+        table({ context, caption: `${noun[0].toUpperCase()}${noun.slice(1)}s`, columns, rows, keyOf, hidden, empty: nothing })];
+}

@@ -1,0 +1,85 @@
+/* Rows of INSPECT: connections and channels. */
+#include "broker/model/access.h"
+#include "broker/model/consumer.h"
+#include "broker/model/inspect_page.h"
+#include "broker/model/outlet.h"
+#include "broker/model/queue.h"
+#include "broker/model/state.h"
+#include "broker/model/statistics.h"
+#include "broker/model/user.h"
+#include "broker/model/vhost.h"
+#include "broker/port/spec.h"
+#include "codec/table.h"
+
+static void put_channel(const struct page *p, const struct outlet *o, struct stream *s)
+{
+    const struct consumer *c;
+    struct bytes connection = connection_name(o);
+    struct pen row = row_open(p, connection.len + o->vhost->name.len + o->access->user->name.len);
+    uint64_t consumers = 0, out = 0, prefetch = 0;
+    list_each (c, &s->consumers, const struct consumer, in_stream) {
+        consumers += !c->queue->spec->is_reply;
+        prefetch = c->limit;
+    }
+    for (const struct link *l = s->out.ring.next; l != &s->out.ring; l = l->next)
+        out++;
+    row_put_text(&row, "connection", connection);
+    row_put_number(&row, "number", s->channel);
+    row_put_text(&row, "user", o->access->user->name);
+    row_put_text(&row, "vhost", o->vhost->name);
+    row_put_flag(&row, "confirm", s->confirms);
+    row_put_flag(&row, "transactional", s->is_transactional);
+    row_put_number(&row, "consumer_count", consumers);
+    row_put_number(&row, "messages_unacknowledged", out);
+    row_put_number(&row, "messages_unconfirmed", s->unconfirmed);
+    row_put_number(&row, "messages_uncommitted", s->uncommitted);
+    row_put_number(&row, "acks_uncommitted", s->acks_uncommitted);
+    row_put_number(&row, "prefetch_count", prefetch);
+    row_put_number(&row, "global_prefetch_count", s->credit_limit);
+    row_put_statistics(p, &row, &s->counted);
+    row_close(p, &row);
+}
+
+static struct bytes connection_state(const struct outlet *o)
+{
+    if (o->is_blocked)
+        return BYTES("blocked");
+    if (o->is_blocking)
+        return BYTES("blocking");
+    return o->slow.is_slowed ? BYTES("flow") : BYTES("running");
+}
+
+static void put_connection(const struct page *p, struct outlet *o)
+{
+    struct pen row = row_open(p, o->vhost->name.len + o->access->user->name.len + o->facts->arguments.len);
+    uint64_t channels = 0;
+    for (size_t i = 0; i < o->stream_count; i++)
+        channels += o->streams[i] != NULL;
+    row_put_text(&row, "vhost", o->vhost->name);
+    row_put_text(&row, "user", o->access->user->name);
+    row_put_number(&row, "channels", channels);
+    row_put_number(&row, "connected_at", o->since_ms);
+    row_put_text(&row, "state", connection_state(o));
+    row_put_number(&row, "send_pend", o->send_pend);
+    pen_bytes(&row, o->facts->arguments);
+    row_put_statistics(p, &row, &o->counted);
+    row_close(p, &row);
+}
+
+void inspect_outlets(const struct page *p)
+{
+    struct inspection *to = p->to;
+    size_t i = to->cursor;
+    for (size_t end = i + BUCKETS_PER_PAGE; i < p->b->outlet_count && i < end && to->n < INSPECTION_ROWS_MAX; i++) {
+        struct outlet *o = p->b->outlets[i];
+        if (o == NULL || o->facts->hidden || !page_wants(p, connection_name(o)) ||
+            (p->vhost != NULL && o->vhost != p->vhost))
+            continue;
+        if (to->what == INSPECT_CONNECTIONS)
+            put_connection(p, o);
+        for (size_t j = 0; to->what == INSPECT_CHANNELS && j < o->stream_count; j++)
+            if (o->streams[j] != NULL)
+                put_channel(p, o, o->streams[j]);
+    }
+    to->cursor = i < p->b->outlet_count ? i : 0;
+}
