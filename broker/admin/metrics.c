@@ -156,7 +156,7 @@ static void print(struct request *r)
     CHECK(to != NULL);
     metrics_facts_identify(r, registry_names[m->registry], to);
     if (m->registry == MEMORY)
-        metrics_facts_print_memory(to);
+        metrics_facts_print_memory(r, to);
     begin(r, HTTP_STATUS_OK, "text/plain; version=0.0.4");
     evhttp_send_reply_chunk_with_cb(r->http, to, go_on, r);
     evbuffer_free(to);

@@ -151,9 +151,9 @@ void metrics_facts_identify(const struct request *r, const char *endpoint, struc
     free(cluster);
 }
 
-void metrics_facts_print_memory(struct evbuffer *to)
+void metrics_facts_print_memory(struct request *r, struct evbuffer *to)
 {
-    json_t *memory = shape_memory(), *value;
+    json_t *memory = shape_memory(r), *value;
     const char *key;
     json_object_foreach(json_object_get(memory, "memory"), key, value)
     {

@@ -14,5 +14,5 @@ void metrics_facts_add(struct request *r, json_t *facts);
 void metrics_facts_identify(const struct request *r, const char *endpoint, struct evbuffer *to);
 
 /* The answer of /metrics/memory-breakdown, behind that. */
-void metrics_facts_print_memory(struct evbuffer *to);
+void metrics_facts_print_memory(struct request *r, struct evbuffer *to);
 #endif
