@@ -112,6 +112,9 @@ static void note_change(const struct request *r, const struct change *c, const c
 
 static void note_changes(const struct request *r, const struct event *e)
 {
+    const struct changes *changes = e->what == FAILED ? e->failed.changes : e->done.changes;
+    if (changes != NULL && changes->is_rehearsal)
+        return;
     if (e->what == FAILED) {
         const struct changes *all = e->failed.changes;
         if (all != NULL && all->failed < all->n)
