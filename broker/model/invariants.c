@@ -99,6 +99,7 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
     for (size_t i = 0; i < o->stream_count; i++) {
         const struct stream *s = o->streams[i];
         uint32_t used = 0;
+        uint64_t out = 0;
         struct entry *e;
         if (s == NULL)
             continue;
@@ -108,8 +109,9 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
             CHECK(e->state == ENTRY_OUT && e->stream == s);
             CHECK(b->tickets.at[e->ticket_slot].item == e);
             used += e->consumer != NULL;
+            out++;
         }
-        CHECK(used == s->credit_used);
+        CHECK(used == s->credit_used && out == s->out_count);
     }
 }
 
