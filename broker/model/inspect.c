@@ -7,6 +7,7 @@
 #include "broker/model/exchange.h"
 #include "broker/model/explain.h"
 #include "broker/model/inspect_page.h"
+#include "broker/model/observer.h"
 #include "broker/model/outlet.h"
 #include "broker/model/peek.h"
 #include "broker/model/queue.h"
@@ -160,6 +161,7 @@ static void inspect(struct page *p)
     case INSPECT_MESSAGES:
     case INSPECT_DELAYED:
     case INSPECT_ROUTE:
+    case INSPECT_TRACE:
         if (p->vhost != NULL)
             inspect_in_vhost(p);
         else
@@ -229,6 +231,10 @@ void command_inspect(struct broker *b, struct command *c)
     struct page p = {.b = b, .to = c->inspection};
     b->changed = 0;
     inspection_clear(p.to);
+    if (p.to->what == INSPECT_TRACE) {
+        observer_answer(b, c);
+        return;
+    }
     if (p.to->has_vhost)
         p.vhost = vhost_find(b, p.to->vhost);
     if (p.to->has_vhost && p.vhost == NULL && p.to->what != INSPECT_PARAMETERS) {

@@ -449,7 +449,7 @@ static void objects_are_bounded(void **state)
     world_destroy(&w);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_steady_flow_has_its_rate),
@@ -473,5 +473,5 @@ int main(void)
         cmocka_unit_test(histories_are_bounded_and_the_idle_go_first),
         cmocka_unit_test(objects_are_bounded),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_main("rates", tests, argc, argv);
 }
