@@ -43,6 +43,7 @@ struct channel {
     uint8_t state;   /* enum channel_state */
     uint8_t last_queue_len;
     bool owes_close_ok;
+    bool was_busy;     /* when it was reported last (report.h), something of it was open */
     bool has_stream;   /* it has one until RESET was answered */
     uint32_t prefetch; /* for consumers that are started from now on; 0: no limit */
     uint32_t owed;     /* answers that the model owes, RESET's aside */

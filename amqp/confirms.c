@@ -14,6 +14,7 @@ struct confirms {
     uint64_t mask;
     uint64_t low;      /* the oldest number that may still be open */
     uint64_t run;      /* so many below it are safe and wait to be written: answers that came in order */
+    uint64_t ahead;    /* answered, and not below low */
     uint64_t next;     /* the number of the next publish */
     uint64_t gathered; /* other answers that wait to be written … */
     uint64_t from, to; /* … all of them between these numbers */
@@ -50,6 +51,11 @@ static void confirms_grow(struct confirms *c)
     c->mask = room - 1;
 }
 
+uint64_t confirms_open(const struct confirms *c)
+{
+    return c->next - c->low - c->ahead;
+}
+
 uint64_t confirms_next(struct confirms *c)
 {
     if (c->ring == NULL || c->next - c->low > c->mask)
@@ -68,6 +74,7 @@ void confirms_gather(struct confirms *c, uint64_t number, bool refused)
         return;
     }
     *answer_at(c, number) = refused ? NOT_SAFE : SAFE;
+    c->ahead++;
     if (c->gathered++ == 0) {
         c->from = c->to = number;
         return;
@@ -98,6 +105,7 @@ static void flush_from_low(struct confirms *c, confirms_write_fn *write, void *a
             run = 0;
         }
         c->gathered -= answer != WRITTEN;
+        c->ahead--;
         c->low++;
     }
     if (run > 0)

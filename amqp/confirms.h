@@ -17,6 +17,9 @@ void confirms_destroy(struct confirms *c); /* NULL is allowed */
 /* The number of the next publish: 1, 2, 3, … */
 uint64_t confirms_next(struct confirms *c);
 
+/* How many publishes have not been answered yet. */
+uint64_t confirms_open(const struct confirms *c);
+
 /* Gathers an answer.  A number that is not awaiting one is ignored. */
 void confirms_gather(struct confirms *c, uint64_t number, bool refused);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "amqp/login.h"
+#include "amqp/report.h"
 #include "amqp/state.h"
 #include "amqp/trail.h"
 
@@ -59,6 +60,7 @@ void ending_refuse(struct session *s, struct error *e, uint64_t ms)
 static void end_channels(struct session *s)
 {
     session_enter(s, CLOSING);
+    report_last(s);
     s->attachment = ENDED;
     s->state_deadline = SESSION_NEVER;
     session_tell(s, NULL, DETACH, 0);
@@ -107,6 +109,7 @@ void ending_finish(struct session *s, bool abort)
     s->abort |= abort;
     s->state_deadline = s->abort ? SESSION_NEVER : s->now + SESSION_LINGER_MS;
     if (s->attachment == ATTACHED) {
+        report_last(s);
         s->attachment = ENDED;
         session_tell(s, NULL, DETACH, 0);
     }

@@ -15,6 +15,7 @@
 #include "amqp/input.h"
 #include "amqp/login.h"
 #include "amqp/publish.h"
+#include "amqp/report.h"
 #include "amqp/state.h"
 #include "amqp/trail.h"
 #include "base/alloc.h"
@@ -74,6 +75,7 @@ struct session *session_create(const struct session_config *config, outlet_id id
         .state_deadline = now + config->handshake_timeout_ms,
         .send_check = SESSION_NEVER,
         .receive_check = SESSION_NEVER,
+        .report_at = SESSION_NEVER,
         .peer = str_copy(bytes_of_string(peer->name)),
         .certificate_subject = copy_subject(peer->facts),
     };
@@ -170,6 +172,7 @@ size_t session_feed(struct session *s, struct bytes in, uint64_t now)
 {
     s->now = now;
     s->heard |= in.len > s->left_over;
+    report_received(s, in.len - s->left_over);
     if (s->state == LINGERING)
         s->greeting_bytes += (uint32_t)in.len;
     size_t used = states[s->state].input == DROPS ? in.len : input_take(s, in);
@@ -186,6 +189,7 @@ void session_got(struct session *s, size_t n, uint64_t now)
 {
     s->now = now;
     s->heard = true;
+    report_received(s, n);
     bulk_got(s, n);
 }
 
@@ -212,6 +216,7 @@ int session_gather(struct session *s, struct iovec *iov, int max)
 void session_wrote(struct session *s, size_t bytes)
 {
     s->took |= bytes > 0;
+    report_sent(s, bytes);
     uint8_t beat = bytes < s->beat_bytes ? (uint8_t)bytes : s->beat_bytes;
     s->window_bytes += output_wrote(&s->output, bytes);
     s->beat_bytes = (uint8_t)(s->beat_bytes - beat);
@@ -358,8 +363,8 @@ size_t session_events(struct session *s, struct event *events, size_t n, uint64_
 
 uint64_t session_deadline(const struct session *s)
 {
-    uint64_t beat = heartbeat_deadline(s);
-    return beat < s->state_deadline ? beat : s->state_deadline;
+    uint64_t beat = heartbeat_deadline(s), next = beat < s->report_at ? beat : s->report_at;
+    return next < s->state_deadline ? next : s->state_deadline;
 }
 
 void session_tick(struct session *s, uint64_t now)
@@ -368,6 +373,7 @@ void session_tick(struct session *s, uint64_t now)
     if (now >= s->state_deadline)
         ending_on_deadline(s);
     heartbeat_tick(s);
+    report_tick(s);
 }
 
 /* While a silent close is due, what comes is dropped: it is read only so that a peer who hangs up is gone at once, and
@@ -436,6 +442,7 @@ void session_alarm(struct session *s, unsigned alarms, uint64_t now)
 {
     s->now = now;
     s->alarms = alarms;
+    report_note(s);
     if (!s->is_blocked)
         return;
     if (alarms == 0) {

@@ -62,7 +62,8 @@ struct session_config {
     bool decodes_all;          /* no short way is taken (amqp/express.h): for tests, which compare the two */
     bool live_prefetch;        /* basic.qos without global changes the consumers that are there, too */
     uint64_t handshake_timeout_ms;
-    const char *product, *version;             /* what clients are told: RabbitMQ 3.13.7 (reference 2.2) */
+    uint64_t report_ms;            /* how often it tells the model of its socket (REPORT) at most; 0: never */
+    const char *product, *version; /* what clients are told: RabbitMQ 3.13.7 (reference 2.2) */
     const char *broker_version, *cluster_name; /* the truth beside it */
     unsigned mechanisms; /* enum session_mechanism: what is offered; EXTERNAL on TLS connections alone */
     /* Judges a login; the verdict is not to be told before *delay_ms have passed. */

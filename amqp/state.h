@@ -78,16 +78,17 @@ struct session {
     uint8_t capabilities; /* the client's; bits of enum capability */
     uint8_t close_oks;    /* connection.close-ok that are owed once the channels have ended */
     bool is_loopback, is_tls;
-    bool is_let_in;          /* JUDGED */
-    bool is_counted;         /* channels begin with OPEN */
-    bool deaf;               /* framing was lost: nothing is read any more */
-    bool abort;              /* OVER: the output is lost */
-    bool is_blocked;         /* by an alarm, since it published */
-    bool is_told;            /* … with connection.blocked */
-    bool is_slowed;          /* it publishes faster than it may */
-    bool heard;              /* bytes came since the last look */
-    bool took;               /* the socket took output since the last look */
-    bool spoke;              /* bytes were written since the last look */
+    bool is_let_in;  /* JUDGED */
+    bool is_counted; /* channels begin with OPEN */
+    bool deaf;       /* framing was lost: nothing is read any more */
+    bool abort;      /* OVER: the output is lost */
+    bool is_blocked; /* by an alarm, since it published */
+    bool is_told;    /* … with connection.blocked */
+    bool is_slowed;  /* it publishes faster than it may */
+    bool heard;      /* bytes came since the last look */
+    bool took;       /* the socket took output since the last look */
+    bool spoke;      /* bytes were written since the last look */
+    bool has_reported;
     bool must_speak;         /* the first look of all: a heartbeat is sent whatever was written */
     uint32_t publishes_left; /* before it has to ask; 0: as many as it likes */
     uint8_t misses;          /* looks in a row at which nothing had come */
@@ -99,6 +100,11 @@ struct session {
     size_t left_over;        /* input bytes that the last session_feed() did not take */
     uint64_t state_deadline; /* of the handshake, of a wait for close-ok, … */
     uint64_t send_check, receive_check;
+    uint64_t report_at, reported; /* report.h: when the next is due, and when the last was */
+    struct {
+        uint64_t recv_oct, recv_cnt, send_oct, send_cnt;
+    } traffic;
+    uint32_t report_from; /* the stream that the next report looks at first */
 
     unsigned alarms;
     uint32_t doomed;       /* channels that end first, then the connection with their exception: it is not read */

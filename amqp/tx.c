@@ -12,6 +12,7 @@ static struct command *tx_add(struct session *s, struct channel *c, enum verb ve
         tx->capacity = alloc_grown(tx->capacity, tx->n + 1);
         tx->commands = alloc_array(tx->commands, tx->capacity, sizeof *tx->commands);
     }
+    tx->publishes += verb == PUBLISH;
     tx->bytes += bytes + sizeof(struct command);
     s->tx_bytes += bytes + sizeof(struct command);
     struct command *kept = &tx->commands[tx->n++];

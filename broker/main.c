@@ -26,6 +26,7 @@
 #include "broker/net/server.h"
 #include "broker/net/throttle.h"
 #include "broker/pidfile.h"
+#include "broker/port/sample.h"
 #include "broker/readiness.h"
 #include "broker/recovery.h"
 #include "broker/reload.h"
@@ -234,6 +235,7 @@ static struct server_config server_config_of(const struct config *c, struct wiri
                     .heartbeat_s = (uint16_t)config_number(c, KEY_HEARTBEAT),
                     .max_message_size = config_number(c, KEY_MAX_MESSAGE_SIZE),
                     .handshake_timeout_ms = config_number(c, KEY_HANDSHAKE_TIMEOUT),
+                    .report_ms = REPORT_MS,
                     .live_prefetch = config_number(c, KEY_LIVE_PREFETCH) != 0,
                     .product = config_text(c, KEY_PRODUCT),
                     .version = config_text(c, KEY_VERSION),

@@ -390,7 +390,7 @@ static struct changes *read_document(const json_t *document, const struct bytes 
     r.out = changes_create();
     r.hashes_by_md5 = hashes_by_md5(document);
     if (!json_is_object(document))
-        r.error = str_copy(BYTES("not an object"));
+        r.error = str_copy(BYTES("failed_to_parse_json: not an object"));
     for (size_t i = 0; i < sizeof sections / sizeof sections[0] && r.error == NULL; i++)
         read_section(&r, document, &sections[i]);
     if (r.error == NULL)
@@ -408,8 +408,12 @@ struct changes *definitions_read(struct bytes json, const struct bytes *vhost, c
         *error = str_format("larger than %zu bytes", bytes_max);
         return NULL;
     }
-    json_t *document = is_blank(json) ? json_object() : json_read(json, error);
+    char *wrong = NULL;
+    json_t *document = is_blank(json) ? json_object() : json_read(json, &wrong);
     struct changes *c = document != NULL ? read_document(document, vhost, o, error) : NULL;
+    if (document == NULL)
+        *error = str_format("failed_to_parse_json: %s", wrong);
+    free(wrong);
     json_decref(document);
     return c;
 }

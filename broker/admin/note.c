@@ -186,3 +186,14 @@ void note_control(const struct request *r, const char *action, const char *to)
         a.after = bytes_of_string(to);
     audit_write(&a);
 }
+
+void note_trace(const struct request *r, const char *kind, struct bytes vhost, struct bytes name)
+{
+    char *action = str_format("%s.trace", kind);
+    struct audit a = begin(r, action);
+    a.kind = bytes_of_string(kind);
+    a.object = name;
+    a.vhost = vhost;
+    audit_write(&a);
+    free(action);
+}

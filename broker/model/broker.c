@@ -98,6 +98,7 @@ void broker_destroy(struct broker *b)
     deadletter_forget(b);
     post_drop_all(b);
     letters_state_fini(b);
+    observers_fini(b);
     peeks_fini(&b->peeks);
     while ((n = map_walk(&b->vhosts, NULL)) != NULL)
         vhost_destroy(b, item_of(n, struct vhost, in_broker));

@@ -147,6 +147,8 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
         ev->delivered.stamp = ev->delivered.stamp_value > 0 ? STAMP_RETURNS : STAMP_NONE;
         if (trace_is_on(s->outlet->vhost))
             trace_delivered(b, s, e->msg, q, e->redelivered);
+        if (observer_is_on(b))
+            observer_delivered(b, s, NULL, q, e->msg, e->redelivered);
         if (spec->no_ack)
             entry_end(b, e);
         else

@@ -25,6 +25,7 @@ struct targets {
     struct exchange *exchange; /* borrowed */
     struct queue **queues;
     size_t n;
+    bool is_walked;                 /* just now: the exchanges on its way have the walk's stamp */
     const struct dedup_round *keys; /* borrowed: what exchanges on the way have said; NULL: nothing */
 };
 
@@ -135,7 +136,7 @@ static struct exchange *publish_exchange(struct broker *b, struct command *c, st
 static bool find_targets(struct broker *b, struct command *c, struct stream *s, struct targets *out)
 {
     struct message *m = c->publish.msg;
-    if (c->publish.objection == NULL && route_is_remembered(b, s->route, m)) {
+    if (c->publish.objection == NULL && !observer_is_on(b) && route_is_remembered(b, s->route, m)) {
         *out = (struct targets){.exchange = s->route->exchange, .queues = s->route->queues, .n = s->route->n};
         return true;
     }
@@ -146,7 +147,8 @@ static bool find_targets(struct broker *b, struct command *c, struct stream *s, 
     routing.is_held = c->publish.hold;
     const struct route *route = route_message(b, x, &routing);
     remember_route(b, s, m, x, route);
-    *out = (struct targets){.exchange = x, .queues = route->queues, .n = route->n, .keys = &b->dedup.round};
+    *out = (struct targets){
+        .exchange = x, .queues = route->queues, .n = route->n, .is_walked = true, .keys = &b->dedup.round};
     return true;
 }
 
@@ -157,6 +159,8 @@ static bool enqueue(struct broker *b, const struct stream *s, struct message *m,
     bool is_tx = dedup_begin(b, to->keys, to->queues, to->n);
     if (trace_is_on(s->outlet->vhost))
         trace_published(b, s, m, to->queues, to->n);
+    if (observer_is_on(b))
+        observer_published(b, s, m, to->queues, to->n, to->is_walked);
     remember_begin(b, m);
     for (size_t i = 0; i + 1 < to->n; i++)
         taken &= queue_publish(b, to->queues[i], message_ref(m));
@@ -176,8 +180,10 @@ static bool quota_is_exceeded(const struct message *m, const struct targets *to)
 }
 
 /* Its confirm comes behind it. */
-static void tell_returned(struct broker *b, struct origin to, struct message *m)
+static void tell_returned(struct broker *b, struct origin to, const struct stream *s, struct message *m)
 {
+    if (observer_is_on(b))
+        observer_returned(b, s, m);
     broker_tell(b, RETURNED, to)->delivered.msg = message_ref(m);
     b->confirming = SIZE_MAX;
 }
@@ -204,7 +210,7 @@ static bool publish(struct broker *b, struct command *c, struct stream *s, const
         return false;
     }
     if (is_unroutable && c->publish.mandatory)
-        tell_returned(b, c->from, m);
+        tell_returned(b, c->from, s, m);
     return enqueue(b, s, m, to);
 }
 
@@ -266,8 +272,8 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
 /* Is there nothing to do for a publish but to put it into its queues?  No rate, key, trace or quota is looked at. */
 static inline bool is_usual(const struct broker *b, const struct vhost *v)
 {
-    return (b->paces | b->dedup.exchanges | b->dedup.queues) == 0 && !b->takes_detours && !v->is_traced &&
-           v->queue_bytes_max == LIMIT_NONE;
+    return (b->paces | b->dedup.exchanges | b->dedup.queues) == 0 && !b->takes_detours && !observer_is_on(b) &&
+           !v->is_traced && v->queue_bytes_max == LIMIT_NONE;
 }
 
 bool command_publish_again(struct broker *b, struct command *c, struct stream *s, bool *is_left)
@@ -341,6 +347,8 @@ static bool commit_publish(struct broker *b, struct command *c, struct stream *s
         pace_publish(b, s->outlet, m, to.queues, to.n);
     if (n == 0)
         count_unroutable(b, s, c->publish.mandatory);
+    if (n == 0 && c->publish.mandatory && observer_is_on(b))
+        observer_returned(b, s, m);
     if (n == 0 && c->publish.mandatory)
         broker_tell(b, RETURNED, c->from)->delivered.msg = message_ref(m);
     bool taken = !quota_is_exceeded(m, &to);

@@ -159,6 +159,8 @@ void consumer_deliver(struct broker *b, struct consumer *c, struct entry *e)
     ev->delivered.stamp = ev->delivered.stamp_value > 0 ? STAMP_RETURNS : STAMP_NONE;
     if (trace_is_on(c->outlet->vhost))
         trace_delivered(b, c->stream, e->msg, c->queue, e->redelivered);
+    if (observer_is_on(b))
+        observer_delivered(b, c->stream, c, c->queue, e->msg, e->redelivered);
     queue_count_delivery(b, c->queue, c->stream, c->no_ack ? COUNT_DELIVER_NO_ACK : COUNT_DELIVER, e->redelivered);
     if (c->no_ack)
         entry_end(b, e);

@@ -131,6 +131,8 @@ static bool send_letter(struct broker *b, struct entry *e, struct exchange *x)
     struct message *letter = is_due ? delayed_write_letter(e->msg) : deadletter_write(b, e, x);
     struct routing routing = {.key = message_key(letter), .extra_keys = message_extra_keys(letter), .msg = letter};
     const struct route *route = route_message(b, x, &routing);
+    if (observer_is_on(b))
+        observer_letter(b, e, letter, route->queues, route->n);
     bool is_tx = dedup_begin(b, &b->dedup.round, route->queues, route->n);
     remember_begin_letter(b, letter, e);
     size_t copies = 0;

@@ -30,7 +30,7 @@ static inline bool handover(struct broker *b, struct queue *q, struct message *m
         return false;
     struct consumer *c = item_of(q->ring.ring.next, struct consumer, waiting);
     struct outlet *o = c->outlet;
-    if (o->window <= 0 || !handover_can_take(c) || o->vhost->is_traced || b->takes_detours)
+    if (o->window <= 0 || !handover_can_take(c) || o->vhost->is_traced || b->takes_detours || observer_is_on(b))
         return false;
     if (!c->no_ack) {
         queue_hand_out(b, q, c, m);

@@ -7,6 +7,7 @@
 #include "broker/model/exchange.h"
 #include "broker/model/explain.h"
 #include "broker/model/inspect_page.h"
+#include "broker/model/observer.h"
 #include "broker/model/outlet.h"
 #include "broker/model/peek.h"
 #include "broker/model/queue.h"
@@ -201,6 +202,7 @@ static void inspect(struct page *p)
     case INSPECT_MESSAGES:
     case INSPECT_DELAYED:
     case INSPECT_ROUTE:
+    case INSPECT_TRACE:
         if (p->to->names.len > 0)
             inspect_named_queues(p);
         else if (p->vhost != NULL)
@@ -272,6 +274,10 @@ void command_inspect(struct broker *b, struct command *c)
     struct page p = {.b = b, .to = c->inspection};
     b->changed = 0;
     inspection_clear(p.to);
+    if (p.to->what == INSPECT_TRACE) {
+        observer_answer(b, c);
+        return;
+    }
     if (p.to->has_vhost)
         p.vhost = vhost_find(b, p.to->vhost);
     if (p.to->has_vhost && p.vhost == NULL && p.to->what != INSPECT_PARAMETERS) {

@@ -29,10 +29,22 @@ static void put_channel(const struct page *p, const struct outlet *o, struct str
     row_put_flag(&row, "transactional", s->is_transactional);
     row_put_number(&row, "consumer_count", consumers);
     row_put_number(&row, "messages_unacknowledged", s->out_count);
+    row_put_number(&row, "messages_unconfirmed", s->unconfirmed);
+    row_put_number(&row, "messages_uncommitted", s->uncommitted);
+    row_put_number(&row, "acks_uncommitted", s->acks_uncommitted);
     row_put_number(&row, "prefetch_count", prefetch);
     row_put_number(&row, "global_prefetch_count", s->credit_limit);
     row_put_statistics(p, &row, &s->counted);
     row_close(p, &row);
+}
+
+static struct bytes connection_state(const struct outlet *o)
+{
+    if (o->is_blocked)
+        return BYTES("blocked");
+    if (o->is_blocking)
+        return BYTES("blocking");
+    return o->slow.is_slowed ? BYTES("flow") : BYTES("running");
 }
 
 static void put_connection(const struct page *p, struct outlet *o)
@@ -45,7 +57,8 @@ static void put_connection(const struct page *p, struct outlet *o)
     row_put_text(&row, "user", o->access->user->name);
     row_put_number(&row, "channels", channels);
     row_put_number(&row, "connected_at", o->since_ms);
-    row_put_text(&row, "state", o->slow.is_slowed ? BYTES("flow") : BYTES("running"));
+    row_put_text(&row, "state", connection_state(o));
+    row_put_number(&row, "send_pend", o->send_pend);
     pen_bytes(&row, o->facts->arguments);
     row_put_statistics(p, &row, &o->counted);
     row_close(p, &row);

@@ -221,6 +221,8 @@ static bool send(struct broker *b, struct entry *e, struct message *letter, stru
     if (e->state != ENTRY_DYING)
         queue_take_out(b, e->queue, e);
     statistics_letter(b, x, 1, w.route->n);
+    if (observer_is_on(b))
+        observer_letter(b, e, letter, w.route->queues, w.route->n);
     (e->queue->letters_of != NULL ? e->queue->letters_of : e->queue)->tally->letters_arrived++;
     carry_over(b, e, letter, w.route->queues, w.route->n);
     return true;

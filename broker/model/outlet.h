@@ -60,7 +60,8 @@ struct stream {
     struct list starved;         /* consumers that wait for its credit */
     struct list consumers;
     struct held_routes held;
-    struct link resumed; /* on broker->resumed */
+    uint32_t unconfirmed, uncommitted, acks_uncommitted; /* as its session last reported */
+    struct link resumed;                                 /* on broker->resumed */
 };
 
 struct outlet {
@@ -80,6 +81,8 @@ struct outlet {
     uint64_t stamped; /* as of the streams that are gone */
     struct slowness slow;
     struct counted counted;
+    uint64_t send_pend;           /* bytes, as it last reported … */
+    bool is_blocked, is_blocking; /* … and whether an alarm keeps it from publishing, or would */
 };
 
 /* facts is copied. */

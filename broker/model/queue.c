@@ -230,6 +230,8 @@ static void queue_return(struct broker *b, struct entry *e, bool has_failed)
 void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 {
     struct queue *q = e->queue;
+    if (observer_is_on(b) && !q->gone)
+        observer_settled(b, e, outcome);
     if (outcome == ACCEPTED && q->is_plain && q->cold.count == 0) { /* as below, which looks for all that it has not */
         queue_end_out(b, e);
         remember_entry(b, RECORD_SETTLE, e);
@@ -266,7 +268,10 @@ void queue_settle(struct broker *b, struct entry *e, enum outcome outcome)
 
 uint64_t queue_purge(struct broker *b, struct queue *q)
 {
-    return q->kind->purge(b, q);
+    uint64_t count = q->kind->purge(b, q);
+    if (count > 0 && observer_is_on(b))
+        observer_queue(b, q, "purged", count);
+    return count;
 }
 
 /* --- consumers, leases
@@ -360,7 +365,9 @@ void queue_delete(struct broker *b, struct queue *q)
     remember_queue(b, RECORD_UNDEFINE, q);
     list_each (c, &q->consumers, struct consumer, in_queue)
         consumer_cancel(b, c);
-    queue_purge(b, q);
+    uint64_t purged = queue_purge(b, q);
+    if (observer_is_on(b) && !q->spec->hidden)
+        observer_queue(b, q, "deleted", purged + q->out_count);
     list_each (e, &q->out, struct entry, in_queue)
         queue_settle(b, e, ACCEPTED);
     parked_release(b, q);

@@ -109,6 +109,8 @@ void queue_take_out(struct broker *b, struct queue *q, struct entry *e)
 void queue_die(struct broker *b, struct entry *e, enum death death)
 {
     struct queue *q = e->queue;
+    if (observer_is_on(b))
+        observer_died(b, e, death);
     if (q->dedup != NULL) /* its own letter may come back here */
         dedup_forget(b, q, e->msg, e->position);
     bool has_exchange = deadletter_has_exchange(q, e->msg);
@@ -290,6 +292,8 @@ uint64_t queue_reckon_deadline(const struct queue *q, const struct message *msg)
 static bool queue_refuse(struct broker *b, struct queue *q, struct message *msg)
 {
     struct entry *e = entry_create(b, q, msg);
+    if (observer_is_on(b))
+        observer_refused(b, q, msg);
     if (q->options->overflow == OVERFLOW_REJECT_PUBLISH_DLX)
         queue_die(b, e, DEATH_MAXLEN);
     else

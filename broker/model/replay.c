@@ -340,6 +340,8 @@ static void deliver(struct broker *b, const struct replay *r, const struct found
     ev->delivered.stamp_value = f->offset;
     if (trace_is_on(c->outlet->vhost))
         trace_delivered(b, s, f->msg, r->queue, false);
+    if (observer_is_on(b))
+        observer_delivered(b, s, c, r->queue, f->msg, false);
     ev->delivered.ticket = queue_send_out(b, e, c, s);
     b->totals.messages_read++;
     r->queue->tally->read++;

@@ -14,6 +14,7 @@
 #include "broker/model/entry.h"
 #include "broker/model/letters.h"
 #include "broker/model/log_state.h"
+#include "broker/model/observer.h"
 #include "broker/model/peek.h"
 #include "broker/model/route.h"
 #include "broker/model/statistics_state.h"
@@ -59,6 +60,7 @@ struct broker {
     struct cold_state cold;
     struct letters_state letters;
     struct peeks peeks;
+    struct observers observers;
     struct log_state logs;
 
     struct map vhosts;          /* by name; owned */
@@ -111,6 +113,12 @@ struct broker {
     struct broker_totals totals;
     struct statistics_state statistics;
 };
+
+/* Does anybody observe what happens to messages? */
+static inline bool observer_is_on(const struct broker *b)
+{
+    return b->observers.n > 0;
+}
 
 /* A number below n, which is not 0: for turns that are left to chance, not for secrets.  It depends on the seed and on
  * how many were drawn before. */

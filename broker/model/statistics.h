@@ -61,6 +61,13 @@ static inline uint64_t *stream_counters(struct broker *b, struct stream *s)
     return s->counted.own->counts;
 }
 
+static inline uint64_t *outlet_counters(struct broker *b, struct outlet *o)
+{
+    if (o->counted.round != b->statistics.round)
+        statistics_touch_outlet(b, o);
+    return o->counted.own->counts;
+}
+
 /* Of clients, in the stream's virtual host.  The stream was touched. */
 static inline uint64_t *client_counters(const struct stream *s)
 {

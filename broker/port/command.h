@@ -133,6 +133,7 @@ struct command {
 /* A transaction: PUBLISH and SETTLE commands, in order. */
 struct tx {
     size_t n, capacity;
+    size_t publishes;         /* of those n */
     uint64_t bytes;           /* message_cost() of its publishes */
     struct command *commands; /* owned, with what they own */
 };

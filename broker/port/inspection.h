@@ -61,6 +61,9 @@ enum inspection_kind {
                             delivery_count expires_in (ms, if it does) payload_bytes payload (its first bytes) properties:
                             S, as codec/properties.h encodes them; in the order in which they came.  The cursor is a
                             position */
+    INSPECT_TRACE,       /* what has happened to messages of the queue, or the exchange, that is named, since the last
+                            time (model/observer.h).  The cursor is the number of the trace; 0 begins one, and the
+                            answer says its number */
     INSPECT_ROUTE,       /* of the exchange that is named (empty: the default one), where `msg` would go if it were
                             published to it now: rows of several sorts (model/explain.h), in one page */
 };
@@ -72,19 +75,23 @@ struct inspection {
                                  MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
                                  TOPIC_PERMISSIONS must say a vhost */
-    char *user;               /* owned: MESSAGES: who looks, and needs to read the queue; NULL: nobody is asked */
-    uint64_t cursor;          /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
-    struct message *msg;      /* ROUTE: owned */
-    uint32_t limit;           /* MESSAGES: rows of a page; 0: as many as it holds */
-    bool is_brief;            /* QUEUES: rows have no more than name messages messages_ready messages_unacknowledged
-                                 consumers id (port/sample.h; none before there was traffic) and `count`: … */
-    uint32_t counters;        /* … how many of these, a bit 1 << enum sample_counter each, it counts together */
-    struct bytes names;       /* QUEUES: if not empty, only those, in this order, and vhost and name say nothing
-                                 (inspection_create_named()); in data */
-    uint32_t skip;            /* the answerer's own, beside cursor */
-    size_t n;                 /* rows in the answer … */
-    uint8_t *rows;            /* … owned: each its length, 4 bytes big-endian, and a field table */
-    size_t size, capacity;    /* bytes of rows */
+    char *user;      /* owned: MESSAGES, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
+    uint64_t cursor; /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
+    struct {
+        bool of_exchange, ends;
+        uint32_t payload_bytes; /* of each body */
+    } trace;                    /* TRACE */
+    struct message *msg;        /* ROUTE: owned */
+    uint32_t limit;             /* MESSAGES: rows of a page; 0: as many as it holds */
+    bool is_brief;              /* QUEUES: rows have no more than name messages messages_ready messages_unacknowledged
+                                   consumers id (port/sample.h; none before there was traffic) and `count`: … */
+    uint32_t counters;          /* … how many of these, a bit 1 << enum sample_counter each, it counts together */
+    struct bytes names;         /* QUEUES: if not empty, only those, in this order, and vhost and name say nothing
+                                   (inspection_create_named()); in data */
+    uint32_t skip;              /* the answerer's own, beside cursor */
+    size_t n;                   /* rows in the answer … */
+    uint8_t *rows;              /* … owned: each its length, 4 bytes big-endian, and a field table */
+    size_t size, capacity;      /* bytes of rows */
     uint8_t data[];
 };
 

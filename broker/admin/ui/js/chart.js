@@ -57,7 +57,7 @@ export function chart(title, lines, show) {
             svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": summary },
                 [0, 0.5, 1].map((part) => svg("line", { class: "grid", x1: 0, x2: WIDTH, y1: y(top * part), y2: y(top * part) })),
                 lines.map((l) => l.points.length > 1 && svg("path", { class: `line ${l.kind}`, d: path(l.points) }))),
-            el("div", { class: "times", "aria-hidden": "true" }, all.length > 1
+            el("div", { class: "times", "aria-hidden": "true" }, last > first
                 ? [first, first + span / 2, last].map((t) => el("span", {}, clock(t, span > 7200000)))
                 : el("span", {}, "The line begins with the next look, in a few seconds."))),
         el("ul", { class: "legend" }, lines.map((l) =>

@@ -81,8 +81,7 @@ export function features(row) {
 /* Why this consumer gets nothing just now, or that it does: [kind, text].  The broker knows best; without its word it
  * is worked out from what is on show. */
 export function whyNothing(consumer, queue, channel) {
-    const said = consumer.explanation || consumer.waiting_for?.text;
-    if (typeof said === "string" && said !== "") return [consumer.waiting_for ? "waits" : "fine", said];
+    if (consumer.explanation) return [["nothing", "queue_empty", "lower_priority", "loading"].includes(consumer.waiting_for) ? "fine" : "waits", consumer.explanation];
     const held = consumer.messages_unacknowledged ?? (channel?.consumer_count === 1 ? channel.messages_unacknowledged : undefined);
     const limit = consumer.prefetch_count;
     const all = channel?.global_prefetch_count;

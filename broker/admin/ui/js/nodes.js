@@ -1,14 +1,14 @@
 import { get, path, session } from "./api.js";
 import { el } from "./dom.js";
 import { bytes, duration, number } from "./format.js";
-import { bar, facts, heading, section, value } from "./parts.js";
+import { bar, facts, fold, heading, section, value } from "./parts.js";
 
 const HIDDEN = /^total$|^strategy$/;
 
 function memory(all) {
     const parts = Object.entries(all).filter(([k, v]) => !HIDDEN.test(k) && v > 0).sort((a, b) => b[1] - a[1]);
     const total = all.total?.rss || parts.reduce((sum, [, v]) => sum + v, 0);
-    return parts.map(([k, v]) => bar(k.replaceAll("_", " "), v, total, bytes));
+    return parts.map(([k, v]) => bar(k.replaceAll("_", " "), v, total, bytes, false));
 }
 
 async function oneNode(context, n) {
@@ -21,7 +21,7 @@ async function oneNode(context, n) {
             el("p", { class: "hint" }, `Disk: ${bytes(n.disk_free)} free, alarm below ${bytes(n.disk_free_limit)}.`)),
         section("Memory", el("div", { class: "card" }, memory(used.memory)))),
         section("Versions", facts((n.applications || []).map((a) => [a.description || a.name, a.version]))),
-        status && section("Configuration", value(status))];
+        status && fold("Configuration", value(status))];
 }
 
 export async function nodes(context) {

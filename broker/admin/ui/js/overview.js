@@ -56,6 +56,6 @@ export async function overview(context) {
             it.listeners && section("Listeners", listeners(it.listeners))),
         session.may("administrator") && fold("Cluster name", form("Rename",
             (v) => context.act("The cluster has a new name.", () => call("PUT", "cluster-name", { name: v.name })), field("Name", text("name", { value: it.cluster_name, required: true })))),
-        el("p", { class: "hint", key: "version" }, `Millrace speaks as ${it.product_name || "RabbitMQ"} ${it.rabbitmq_version}. `, session.may("administrator") && link(place("definitions"), "Export or import definitions")),
+        el("p", { class: "hint", key: "version" }, `Millrace ${it.product_version}; to clients of the API it is RabbitMQ ${it.rabbitmq_version}. `, session.may("administrator") && link(place("definitions"), "Export or import definitions")),
     ] };
 }

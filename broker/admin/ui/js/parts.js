@@ -57,9 +57,9 @@ export function json(v) {
     return el("pre", {}, JSON.stringify(v, null, 2));
 }
 
-export function bar(name, used, total, show) {
+export function bar(name, used, total, show, isLimit = true) {
     const part = total > 0 ? Math.min(1, used / total) : 0;
-    return el("div", { class: "meter", key: name }, el("span", {}, name), el("meter", { min: 0, max: 1, high: 0.8, value: part, "aria-label": `${name}: ${show(used)} of ${show(total)}` }),
+    return el("div", { class: "meter", key: name }, el("span", {}, name), el("meter", { min: 0, max: 1, high: isLimit ? 0.8 : null, value: part, "aria-label": `${name}: ${show(used)} of ${show(total)}` }),
         el("span", { class: "number" }, `${show(used)} of ${show(total)}`));
 }
 
@@ -149,12 +149,12 @@ export async function sure({ title: question, text: what, action, name, count = 
 
 /* ---- Bindings. */
 
-export function bindingsTable(context, { caption, rows, vhost, show = "both", onremove, empty }) {
+export function bindingsTable(context, { caption, rows, vhost, side, onremove, empty }) {
     const end = (type, name) => (name === "" ? title("") : link(place(type === "queue" ? "queues" : "exchanges", vhost, name), name));
     return table({ context: { query: {}, set() { } }, caption, rows, empty, keyOf: (b) => JSON.stringify([b.source, b.destination_type, b.destination, b.properties_key]),
         columns: [
-            show !== "to" && { label: "From", cell: (b) => end("exchange", b.source) },
-            show !== "from" && { label: "To", cell: (b) => [el("small", { class: "faint" }, `${b.destination_type} `), end(b.destination_type, b.destination)] },
+            side === "source" && { label: "From", cell: (b) => end("exchange", b.source) },
+            side === "destination" && { label: "To", cell: (b) => [el("small", { class: "faint" }, `${b.destination_type} `), end(b.destination_type, b.destination)] },
             { label: "Routing key", cell: (b) => el("code", {}, b.routing_key) },
             { label: "Arguments", cell: (b) => value(b.arguments) },
             onremove && { label: "", cell: (b) => b.source !== "" && el("button", { type: "button", class: "small", onclick: () => onremove(b) }, "Unbind") },
@@ -217,7 +217,13 @@ export function explainForm(context, vhost, exchange) {
 }
 
 function explained(answer) {
-    if (Array.isArray(answer.queues) && answer.queues.length === 0) return el("p", { class: "empty" }, "No queue would get this message.", value(answer));
-    return el("div", {}, Array.isArray(answer.queues) && el("p", {}, `${plural(answer.queues.length, "queue")} would get it.`), value(answer));
+    const queues = answer.queues || [], others = (answer.bindings || []).filter((b) => !b.matched);
+    const places = (things, each) => el("ul", { class: "plain-list" }, things.map((t) => el("li", {}, each(t))));
+    return el("div", {}, el("h3", {}, queues.length ? `${plural(queues.length, "queue")} would get it.` : "No queue would get this message."),
+        places(queues, (q) => [link(place("queues", answer.vhost, q.name), q.name), q.certain === false ? " (perhaps) " : " ", el("span", {}, q.explanation || ""),
+            (q.dead_letters || []).map((d) => el("small", { class: "block" }, d.explanation || ""))]),
+        answer.explanation && el("p", {}, answer.explanation),
+        others.length > 0 && el("details", {}, el("summary", {}, `${plural(others.length, "binding")} that ${others.length === 1 ? "does" : "do"} not match`),
+            places(others, (b) => [el("code", {}, b.routing_key), ` to ${b.destination}: `, b.why || ""])),
+        answer.left_off > 0 && el("p", { class: "hint" }, `${plural(answer.left_off, "more")} left off.`));
 }
-

@@ -9,9 +9,9 @@ import { table } from "./table.js";
 
 const CONSUMERS_ASKED_MAX = 20, BINDINGS_MAX = 200;
 
-/* Channels of those consumers: the broker may say of each consumer why it waits; where it does not, we need them. */
+/* Channels of those consumers, who know how much is held. */
 async function channelsOf(context, consumers) {
-    const names = [...new Set(consumers.filter((c) => c.explanation === undefined && c.waiting_for === undefined).map((c) => c.channel_details.name))].slice(0, CONSUMERS_ASKED_MAX);
+    const names = [...new Set(consumers.filter((c) => c.messages_unacknowledged === undefined).map((c) => c.channel_details.name))].slice(0, CONSUMERS_ASKED_MAX);
     if (names.length === 0) return new Map();
     const pattern = `^(${names.map((n) => n.replace(/[^A-Za-z0-9 ]/g, "\\$&")).join("|")})$`;
     const page = await get(`channels${query({ page: 1, page_size: 100, name: pattern.length < 1000 ? pattern : names[0], use_regex: pattern.length < 1000 })}`, context.signal);
@@ -73,7 +73,7 @@ export async function queue(context) {
         q.state === "paused" && el("p", { class: "problem", key: "paused" }, "This queue is paused: it takes messages and gives none out until it is resumed."),
         charts(context, q, q.message_stats || {}), el("div", { key: "details" }, details(q)),
         section("Consumers", consumersTable(q, channels)),
-        section("Bindings", bindingsTable(context, { caption: "Bindings to this queue", rows, vhost, show: "to", onremove: (b) => unbind(context, vhost, b), empty: "Nothing routes to it." })),
+        section("Bindings", bindingsTable(context, { caption: "Bindings to this queue", rows, vhost, side: "source", onremove: (b) => unbind(context, vhost, b), empty: "Nothing routes to it." })),
         fold("Bind to an exchange", form("Bind", bind, el("div", { class: "row" }, field("Exchange", text("source", { required: true })), field("Routing key", text("routing_key"))), pairs("Arguments"))),
         !isStream && fold("Look at messages", browser(context, vhost, name)),
         fold("Publish a message", publishForm(context, vhost, "", name)),

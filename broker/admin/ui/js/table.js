@@ -45,8 +45,10 @@ export function table({ context, caption, columns, rows, keyOf, hidden = new Set
     return el("div", { class: "scroll", key: "table", tabindex: "0", role: "region", "aria-label": caption },
         el("table", {}, el("caption", { class: "hidden" }, caption),
             el("thead", {}, el("tr", {}, shown.map((c) => heading(context, c)))),
-            el("tbody", {}, rows.map((row) => el("tr", { key: keyOf(row) }, shown.map((c) =>
-                el("td", { class: c.number ? "number" : c.className || null }, c.cell(row))))))));
+            el("tbody", {}, rows.map((row) => el("tr", { key: keyOf(row) }, shown.map((c) => {
+                const content = c.cell(row);
+                return el("td", { class: c.number ? `number${/^0(\/s| B\/s)?$/.test(content) ? " zero" : ""}` : c.className || null }, content);
+            }))))));
 }
 
 export async function vhostNames(context) {

@@ -3,7 +3,7 @@ import { place } from "./api.js";
 import { el, svg } from "./dom.js";
 import { plural, title } from "./format.js";
 
-const SHOWN_MAX = 24, ROW = 38, BOX_WIDTH = 190, BOX_HEIGHT = 28, GAP = 150, LETTERS_MAX = 26, KEY_MAX = 22;
+const SHOWN_MAX = 24, ROW = 38, BOX_WIDTH = 160, BOX_HEIGHT = 28, GAP = 130, LETTERS_MAX = 21, KEY_MAX = 18;
 
 function cut(text, most) {
     const letters = [...text];
@@ -50,7 +50,7 @@ export function topology(vhost, name, incoming, outgoing, next = {}) {
     return [el("div", { class: "scroll topology", tabindex: "0", role: "region", "aria-label": "Picture of the bindings" },
         svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": summary },
             svg("defs", {}, svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { class: "head", d: "M0 0L8 4L0 8z" }))),
-            left.map((s, i) => edge(xOf("left") + BOX_WIDTH, yOf(i, left.length), own, middle, s.keys.length ? [""] : [""])),
+            left.map((s, i) => edge(xOf("left") + BOX_WIDTH, yOf(i, left.length), own, middle, left.length > 1 ? [""] : s.keys)),
             right.map((e, i) => edge(own + BOX_WIDTH, middle, xOf("right"), yOf(i, right.length), e.keys)),
             further.map((f, i) => edge(xOf("right") + BOX_WIDTH, yOf(right.indexOf(f.from), right.length), xOf("further"), yOf(i, further.length), f.to.keys)),
             left.map((s, i) => box(xOf("left"), yOf(i, left.length), vhost, s)), box(own, middle, vhost, { type: "exchange", name }, "own"),
