@@ -8,6 +8,7 @@
 #include "broker/admin/fetch.h"
 #include "broker/admin/form.h"
 #include "broker/admin/json.h"
+#include "broker/admin/note.h"
 
 /* ---- Export. */
 
@@ -146,10 +147,12 @@ static void on_imported(struct request *r, struct event *e)
         char *why = e->failed.changes != NULL ? definitions_explain(e->failed.changes, e->failed.text)
                                               : str_copy(bytes_of_string(e->failed.text));
         log_error("admin", "Encountered an error when importing definitions: %s", why);
+        note_import(r, NULL, why);
         request_refuse(r, "%s", why);
         free(why);
         return;
     }
+    note_import(r, e->done.changes, NULL);
     definitions_log_outcome(e->done.changes);
     if (!request_query_flag(r, "verbose")) {
         answer_imported(r);
@@ -180,6 +183,7 @@ static void read_definitions(struct request *r)
     struct changes *all = definitions_read(text, r->n_params > 0 ? &r->param[0] : NULL, &options, &error);
     if (all == NULL) {
         log_error("admin", "Encountered an error when importing definitions: %s", error);
+        note_import(r, NULL, error);
         request_refuse(r, "%s", error);
         free(error);
         return;

@@ -1,5 +1,8 @@
+/* Looking at the messages of a queue without touching them.
+ *
+ * What is looked for is looked for here, in pages that the model gives as they are: a request reads so many pages and
+ * then says where to go on, so that neither the hub nor this thread is held up by a search through millions. */
 #define _GNU_SOURCE
-/* Looking at the messages of a queue without touching them, and deleting one. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,12 +10,10 @@
 #include "broker/admin/api.h"
 #include "broker/admin/envelope.h"
 #include "broker/admin/json.h"
+#include "codec/properties.h"
 #include "codec/table.h"
 
-enum {
-    PEEK_COUNT_MAX = 256, /* messages of one answer */
-    PEEK_PAGES_MAX = 64,  /* that one request looks through */
-};
+enum { PEEK_COUNT_MAX = 256, PEEK_PAGES_MAX = 16 /* of a request that searches */, PEEK_VALUE_MAX = 256 };
 
 /* ?name=…, a number; false: it was answered. */
 static bool query_number(struct request *r, const char *name, uint64_t *value)
@@ -33,7 +34,7 @@ static bool query_number(struct request *r, const char *name, uint64_t *value)
 
 /* ---- A message. */
 
-static json_t *message_of(struct bytes row)
+static json_t *message_of(struct bytes row, uint64_t truncate)
 {
     static const char *const plain[] = {"position",       "exchange",   "routing_key",  "redelivered",
                                         "delivery_count", "expires_in", "payload_bytes"};
@@ -44,39 +45,98 @@ static json_t *message_of(struct bytes row)
             json_set(o, plain[i], json_of_value(&f));
     if (table_find(row, BYTES("properties"), &f))
         json_set(o, "properties", envelope_properties(f.bytes));
-    if (table_find(row, BYTES("payload"), &f))
+    if (table_find(row, BYTES("payload"), &f)) {
+        if (f.bytes.len > truncate)
+            f.bytes.len = (size_t)truncate;
         envelope_set_payload(o, f.bytes);
+    }
     return o;
 }
 
-/* ---- Pages, until so many are found that are meant: r->number of them, in r->before; r->more pages were looked at. */
+/* ---- What is looked for: all of the query, borrowed; NULL: anything. */
 
-/* ?routing_key=…&payload=…: the latter is in the part of the body that is shown. */
-static bool is_meant(const struct request *r, struct bytes row)
+struct filter {
+    const char *key, *header, *text;
+    bool is_set;
+    uint64_t truncate; /* bytes of a payload that are shown */
+};
+
+static struct filter filter_of(const struct request *r)
 {
-    const char *key = request_query(r, "routing_key"), *text = request_query(r, "payload");
-    struct field f;
-    if (key != NULL && !(table_find(row, BYTES("routing_key"), &f) && bytes_equal(f.bytes, bytes_of_string(key))))
-        return false;
-    return text == NULL || (table_find(row, BYTES("payload"), &f) && f.bytes.len > 0 &&
-                            memmem(f.bytes.at, f.bytes.len, text, strlen(text)) != NULL);
+    struct filter f = {.key = request_query(r, "routing_key"),
+                       .header = request_query(r, "header"),
+                       .text = request_query(r, "contains"),
+                       .truncate = UINT64_MAX};
+    const char *truncate = request_query(r, "truncate");
+    if (truncate != NULL)
+        f.truncate = strtoull(truncate, NULL, 10);
+    f.is_set = f.key != NULL || f.header != NULL || f.text != NULL;
+    return f;
 }
 
-/* Where the next page begins: behind the last row that was taken, if there are more of them. */
+/* "name", or "name=value": the value as it is printed. */
+static bool has_header(struct bytes row, const char *wanted)
+{
+    struct properties p;
+    struct field f;
+    char value[PEEK_VALUE_MAX];
+    const char *equals = strchr(wanted, '=');
+    struct bytes name = equals != NULL ? bytes_of(wanted, (size_t)(equals - wanted)) : bytes_of_string(wanted);
+    if (!table_find(row, BYTES("properties"), &f) || !properties_decode(f.bytes, &p) ||
+        !table_find(p.headers, name, &f))
+        return false;
+    if (equals == NULL)
+        return true;
+    if (f.type == 'S')
+        return bytes_equal(f.bytes, bytes_of_string(equals + 1));
+    field_print(&f, value, sizeof value);
+    return strcmp(value, equals + 1) == 0;
+}
+
+static bool is_wanted(struct bytes row, const struct filter *w)
+{
+    struct bytes body = table_find_string(row, "payload");
+    if (w->key != NULL && !bytes_equal(table_find_string(row, "routing_key"), bytes_of_string(w->key)))
+        return false;
+    if (w->header != NULL && !has_header(row, w->header))
+        return false;
+    return w->text == NULL || w->text[0] == '\0' ||
+           (body.len > 0 && memmem(body.at, body.len, w->text, strlen(w->text)) != NULL);
+}
+
+/* ---- Pages: while the answer, r->before, has room for r->number more, and r->more pages may still be asked for. */
+
+static void on_page(struct request *r, struct event *e);
+
+static void ask_page(struct request *r, uint64_t from)
+{
+    struct inspection *i = inspection_create(INSPECT_MESSAGES, &r->param[0], &r->param[1]);
+    i->cursor = from;
+    i->limit = filter_of(r).is_set || r->number > PEEK_COUNT_MAX ? PEEK_COUNT_MAX : (uint32_t)r->number;
+    request_inspect(r, i, on_page);
+}
+
+/* Takes what is wanted; answers where the next page begins, 0: nowhere. */
 static uint64_t take_rows(struct request *r, const struct inspection *page)
 {
+    const struct filter wanted = filter_of(r);
+    json_t *items = json_object_get(r->before, "items");
+    json_int_t looked = json_integer_value(json_object_get(r->before, "looked"));
+    uint64_t next = page->cursor;
     struct bytes row;
-    struct field position;
-    for (size_t at = 0; inspection_next(page, &at, &row);) {
-        if (!is_meant(r, row))
-            continue;
-        json_add(r->before, message_of(row));
-        if (--r->number == 0 && at < page->size && table_find(row, BYTES("position"), &position))
-            return (uint64_t)position.integer + 1;
-        if (r->number == 0)
+    for (size_t at = 0; inspection_next(page, &at, &row); looked++) {
+        struct field position;
+        if (r->number == 0) {
+            next = table_find(row, BYTES("position"), &position) ? (uint64_t)position.integer : next;
             break;
+        }
+        if (!is_wanted(row, &wanted))
+            continue;
+        json_add(items, message_of(row, wanted.truncate));
+        r->number--;
     }
-    return page->cursor;
+    json_set(r->before, "looked", json_integer(looked));
+    return next;
 }
 
 static void on_page(struct request *r, struct event *e)
@@ -87,38 +147,30 @@ static void on_page(struct request *r, struct event *e)
     }
     if (!request_is_done(r, e))
         return;
-    struct inspection *page = e->done.inspection;
-    uint64_t next = take_rows(r, page);
-    if (next > 0 && r->number > 0 && ++r->more < PEEK_PAGES_MAX) {
-        e->done.inspection = NULL;
-        inspection_clear(page);
-        page->cursor = next;
-        page->limit = PEEK_COUNT_MAX;
-        request_inspect(r, page, on_page);
+    uint64_t next = take_rows(r, e->done.inspection);
+    if (next > 0 && r->number > 0 && --r->more > 0) {
+        ask_page(r, next);
         return;
     }
-    json_t *o = json_object();
-    json_set(o, "items", json_incref(r->before));
-    json_set(o, "next", next > 0 ? json_integer((json_int_t)next) : json_null());
-    request_reply(r, HTTP_STATUS_OK, o);
+    json_t *answer = r->before;
+    r->before = NULL;
+    json_set(answer, "next", next > 0 ? json_integer((json_int_t)next) : json_null());
+    request_reply(r, HTTP_STATUS_OK, answer);
 }
 
 void queues_messages(struct request *r)
 {
-    uint64_t offset = 0, limit = PEEK_COUNT_MAX;
-    if (!query_number(r, "offset", &offset) || !query_number(r, "limit", &limit))
+    uint64_t offset = 0, limit = PEEK_COUNT_MAX, truncate;
+    if (!query_number(r, "offset", &offset) || !query_number(r, "limit", &limit) ||
+        !query_number(r, "truncate", &truncate))
         return;
     if (limit == 0) {
         request_refuse(r, "limit is 0");
         return;
     }
-    bool is_filtered = request_query(r, "routing_key") != NULL || request_query(r, "payload") != NULL;
-    struct inspection *i = inspection_create(INSPECT_MESSAGES, &r->param[0], &r->param[1]);
     r->number = limit < PEEK_COUNT_MAX ? (int64_t)limit : PEEK_COUNT_MAX;
-    r->before = json_array();
-    i->cursor = offset;
-    i->limit = is_filtered ? PEEK_COUNT_MAX : (uint32_t)r->number;
-    if (!is_filtered)
-        r->more = PEEK_PAGES_MAX; /* what a page holds is the answer */
-    request_inspect(r, i, on_page);
+    r->more = filter_of(r).is_set ? PEEK_PAGES_MAX : 1;
+    r->before = json_object();
+    json_set(r->before, "items", json_array());
+    ask_page(r, offset);
 }

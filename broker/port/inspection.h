@@ -43,7 +43,9 @@ enum inspection_kind {
     INSPECT_EXCHANGES,         /* name vhost type durable auto_delete internal arguments; messages_delayed of one
                                   that delays */
     INSPECT_QUEUES,            /* name vhost durable auto_delete exclusive arguments messages messages_ready
-                                  messages_unacknowledged message_bytes_ready consumers type state; owner_pid: the connection's
+                                  messages_unacknowledged message_bytes_ready message_bytes_unacknowledged
+                                  messages_ram message_bytes_ram messages_paged_out message_bytes_paged_out
+                                  consumers type state; head_message_timestamp, if it has one; owner_pid: the connection's
                                   name; policy, operator_policy, effective_policy_definition where there is one */
     INSPECT_BINDINGS,  /* source vhost destination destination_type routing_key arguments; those of the default exchange
                           are implied and not listed */
