@@ -314,6 +314,22 @@ int audit_reopen(void)
     return error;
 }
 
+char *audit_name(unsigned nth)
+{
+    pthread_mutex_lock(&file_mutex);
+    char *name = file.path != NULL ? old_name(nth) : NULL;
+    pthread_mutex_unlock(&file_mutex);
+    return name;
+}
+
+unsigned audit_keep(void)
+{
+    pthread_mutex_lock(&file_mutex);
+    unsigned keep = file.path != NULL ? file.keep : 0;
+    pthread_mutex_unlock(&file_mutex);
+    return keep;
+}
+
 void audit_close(void)
 {
     pthread_mutex_lock(&file_mutex);

@@ -36,6 +36,11 @@ bool audit_is_on(void);
 void audit_write(const struct audit *a);
 void audit_flush(void);
 
+/* The name of the file that is nth old, 0 the one that is written, and how many old ones there may be; for those who
+ * read.  The caller gives the name to free(); NULL, 0: it is not open. */
+char *audit_name(unsigned nth);
+unsigned audit_keep(void);
+
 /* Lines lost since audit_open(). */
 uint64_t audit_lost(void);
 #endif

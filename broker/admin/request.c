@@ -300,7 +300,7 @@ void request_alter_as_administrator(struct request *r, struct changes *c, answer
 
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then)
 {
-    if (r->visitor != NULL && i->what == INSPECT_MESSAGES && i->user == NULL)
+    if (r->visitor != NULL && (i->what == INSPECT_MESSAGES || i->what == INSPECT_TRACE) && i->user == NULL)
         i->user = str_copy(r->visitor->name);
 
     request_ask(r, INSPECT, then)->inspection = i;

@@ -22,8 +22,8 @@ static const char *const texts[TEMPLATES] = {
                        " 'messages_persistent': 0, 'messages_paged_out': 0, 'message_bytes_unacknowledged': 0,"
                        " 'message_bytes_ram': 0, 'message_bytes_persistent': 0, 'message_bytes_paged_out': 0,"
                        " 'head_message_age_seconds': 0," REDUCTIONS "," GARBAGE "}",
-    [TEMPLATE_BACKING] = "{'mode': 'default', 'version': 2, 'q1': 0, 'q2': 0, 'delta': ['delta', 'todo', 'todo',"
-                         " 'todo', 'todo'], 'q3': 0, 'q4': 0, 'target_ram_count': 'infinity'}",
+    [TEMPLATE_BACKING] = "{'mode': 'default', 'version': 2, 'q1': 0, 'q2': 0, 'delta': ['delta', 'undefined', 0, 0,"
+                         " 'undefined'], 'q3': 0, 'q4': 0, 'target_ram_count': 'infinity'}",
     [TEMPLATE_VHOST] = "{'description': '', 'tags': [], 'default_queue_type': 'classic', 'tracing': false,"
                        " 'protected_from_deletion': false}",
     [TEMPLATE_CONNECTION] = "{'type': 'network', 'protocol': 'AMQP 0-9-1',"

@@ -46,6 +46,19 @@ static json_t *backing(const struct request *r, const json_t *row, const json_t 
     return all;
 }
 
+/* Where its messages are: here. */
+static void add_members(const struct request *r, json_t *row)
+{
+    static const char *const names[] = {"members", "online"};
+    const char *node = r->admin->config.node;
+    json_set(row, "leader", json_string(node));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        json_t *list = json_array();
+        json_add(list, json_string(node));
+        json_set(row, names[i], list);
+    }
+}
+
 /* LavinMQ's names for some. */
 static void add_aliases(json_t *row)
 {
@@ -86,6 +99,8 @@ json_t *shape_queue(struct request *r, json_t *row)
     stats_set_idle(r, row, o);
     json_set(row, "backing_queue_status", backing(r, row, statistics, o));
     add_aliases(row);
+    if (!bytes_equal(json_text_in(row, "type"), BYTES("classic")))
+        add_members(r, row);
     json_decref(statistics);
     return shape_complete(r, row, TEMPLATE_QUEUE);
 }

@@ -6,7 +6,7 @@
 #include "broker/ctl/handlers.h"
 
 static const struct command commands[] = {
-#define O(id) (UINT64_C(1) << OPTION_##id)
+#define O(id) (UINT64_C(1) << (OPTION_##id - OPTION_LAST_COMMON - 1))
 #define COMMAND(name, section, least, most, flags, options, usage, banner, about, run)                                 \
     {name, SECTION_##section, least, most, flags, options, usage, banner, about, run},
 #include "broker/ctl/commands.def"
@@ -14,7 +14,7 @@ static const struct command commands[] = {
 #undef O
 };
 
-_Static_assert(OPTION_COUNT_OF_THEM <= 64, "a command's options are bits of one word");
+_Static_assert(OPTION_COUNT_OF_THEM - OPTION_LAST_COMMON - 1 <= 64, "a command's options are bits of one word");
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0], SIMILAR_MOST = 5 };
 
@@ -51,7 +51,7 @@ const char *command_suggest(const char *name)
 
 bool command_takes(const struct command *c, enum option id)
 {
-    return options_is_common(id) || (c->options >> id & 1) != 0;
+    return options_is_common(id) || (c->options >> (id - OPTION_LAST_COMMON - 1) & 1) != 0;
 }
 
 void command_print_usage(FILE *to, const char *tool, const struct command *c)

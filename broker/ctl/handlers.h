@@ -101,6 +101,9 @@ int check_critical(struct ctl *c);
 int explain_route(struct ctl *c);
 int explain_consumer(struct ctl *c);
 
+int audit_run(struct ctl *c);
+int trace_run(struct ctl *c);
+
 int definitions_export(struct ctl *c);
 int definitions_import(struct ctl *c);
 

@@ -12,6 +12,7 @@
 #include "broker/model/obituary.h"
 #include "broker/model/outlet.h"
 #include "broker/model/queue.h"
+#include "broker/model/rights.h"
 #include "broker/model/state.h"
 #include "broker/model/user.h"
 #include "broker/model/vhost.h"
@@ -311,9 +312,27 @@ static void fail(struct broker *b, struct command *c, enum reason reason, const 
     inspection_destroy(to);
 }
 
+/* NULL, or why who asks may not: bodies are shown. */
+static char *refuse_reader(struct broker *b, const struct inspection *i, const struct vhost *v)
+{
+    if (i->user == NULL)
+        return NULL;
+    struct access *a = access_find(v, bytes_of_string(i->user));
+    enum resource what = i->trace.of_exchange ? RESOURCE_EXCHANGE : RESOURCE_QUEUE;
+    if (a != NULL)
+        return rights_refuse_right(b, a, RIGHT_READ, what, i->name);
+    return str_format("access to vhost '%.*s' refused for user '%s'", BYTES_ARG(i->vhost), i->user);
+}
+
 static void begin(struct broker *b, struct command *c, const struct vhost *v)
 {
     struct inspection *to = c->inspection;
+    char *refusal = refuse_reader(b, to, v);
+    if (refusal != NULL) {
+        fail(b, c, DENIED, refusal);
+        free(refusal);
+        return;
+    }
     struct observers *all = &b->observers;
     bool is_there = to->trace.of_exchange ? vhost_find_exchange(b, v, to->name) != NULL || to->name.len == 0
                                           : vhost_find_queue(b, v, to->name) != NULL;
@@ -331,6 +350,7 @@ static void begin(struct broker *b, struct command *c, const struct vhost *v)
     o->read_ms = b->now.ms;
     o->buffer = inspection_create(INSPECT_TRACE, &to->vhost, &to->name);
     o->buffer->trace = to->trace;
+    o->buffer->user = to->user != NULL ? str_copy(bytes_of_string(to->user)) : NULL;
     if (o->buffer->trace.payload_bytes > OBSERVER_PAYLOAD_MAX)
         o->buffer->trace.payload_bytes = OBSERVER_PAYLOAD_MAX;
     all->at[all->n++] = o;
@@ -363,6 +383,14 @@ static void read_rows(struct broker *b, struct observer *o, struct inspection *t
     o->dropped = 0;
 }
 
+/* It is another's; the machine's administrator may read all. */
+static bool is_its(const struct observer *o, const struct inspection *to)
+{
+    const char *owner = o->buffer->user;
+    bool is_his = to->user == NULL || (owner != NULL && strcmp(owner, to->user) == 0);
+    return o->id == to->cursor && bytes_equal(o->buffer->vhost, to->vhost) && is_his;
+}
+
 void observer_answer(struct broker *b, struct command *c)
 {
     struct inspection *to = c->inspection;
@@ -377,8 +405,7 @@ void observer_answer(struct broker *b, struct command *c)
         return;
     }
     end_idle(b);
-    while (i < b->observers.n &&
-           (b->observers.at[i]->id != to->cursor || !bytes_equal(b->observers.at[i]->buffer->vhost, to->vhost)))
+    while (i < b->observers.n && !is_its(b->observers.at[i], to))
         i++;
     if (i == b->observers.n) {
         fail(b, c, BAD_ARGUMENT, "there is no such trace, or it has ended: nobody has read it for 10 s");
