@@ -199,6 +199,7 @@ static void inspect(struct page *p)
     case INSPECT_QUEUES:
     case INSPECT_BINDINGS:
     case INSPECT_CONSUMERS:
+    case INSPECT_UNACKED:
     case INSPECT_MESSAGES:
     case INSPECT_DELAYED:
     case INSPECT_ROUTE:
