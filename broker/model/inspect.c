@@ -169,6 +169,9 @@ static void inspect_in_vhost(struct page *p)
     case INSPECT_CONSUMERS:
         inspect_all_consumers(p);
         break;
+    case INSPECT_UNACKED:
+        inspect_unacked(p);
+        break;
     default:
         break;
     }
