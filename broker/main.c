@@ -75,6 +75,7 @@ struct wiring {
     unsigned n_loopback_users;
     bool is_guest_named; /* loopback_users.guest is set */
     struct login_rules login;
+    struct login_attempts attempts;
     const struct startup *startup; /* borrowed, with the configuration that it led to */
     const struct config *config;
     struct readiness *readiness; /* borrowed */
@@ -165,6 +166,7 @@ static bool wire(struct wiring *w, const struct config *c, struct readiness *rea
         .loopback_users = w->loopback_users,
         .n_loopback_users = w->n_loopback_users,
         .throttle = throttle_create(seed),
+        .attempts = &w->attempts,
     };
     return true;
 }
