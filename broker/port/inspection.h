@@ -74,7 +74,7 @@ struct inspection {
                                  permissions: the user; of a queue's bindings: the queue; DELAYED: the exchange,
                                  MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
-                                 TOPIC_PERMISSIONS must say a vhost */
+                                 TOPIC_PERMISSIONS must say a vhost; but PERMISSIONS that name a user need not */
     char *user;      /* owned: MESSAGES, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
     uint64_t cursor; /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
     struct {
