@@ -410,6 +410,8 @@ void arrival_on_head(void *admin, struct http_call *c)
     }
     read_query(r, path);
     rename_metrics(r, path, segments, &n);
+    if (n > 1 && segments[1].len == 0 && bytes_equal(segments[0], BYTES("api")))
+        memmove(&segments[1], &segments[2], (--n - 1) * sizeof *segments); /* "/api//queues" */
     bool is_api = n > 1 && bytes_equal(segments[0], BYTES("api"));
     if (is_api && entrance != ENTRANCE_METRICS)
         r->route = api_find(r->method, segments + 1, n - 1, r->param, &r->n_params, &allowed);
