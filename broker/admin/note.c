@@ -5,12 +5,15 @@
 #include "base/audit.h"
 #include "base/str.h"
 #include "broker/admin/json.h"
+#include "broker/admin/visitor.h"
 #include "broker/port/move.h"
 
 static struct audit begin(const struct request *r, const char *action)
 {
-    return (struct audit){
-        .action = action, .result = BYTES("ok"), .user = bytes_of_string(r->actor), .peer = BYTES("unix")};
+    return (struct audit){.action = action,
+                          .result = BYTES("ok"),
+                          .user = r->visitor != NULL ? r->visitor->name : bytes_of_string(r->actor),
+                          .peer = bytes_of_string(r->peer)};
 }
 
 static struct bytes kind_of(const struct change *c)
@@ -114,6 +117,9 @@ static void note_change(const struct request *r, const struct change *c, const c
 
 static void note_changes(const struct request *r, const struct event *e)
 {
+    const struct changes *changes = e->what == FAILED ? e->failed.changes : e->done.changes;
+    if (changes != NULL && changes->is_rehearsal)
+        return;
     if (e->what == FAILED) {
         const struct changes *all = e->failed.changes;
         if (all != NULL && all->failed < all->n)

@@ -15,6 +15,7 @@
 #include "broker/model/waiting.h"
 #include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
+#include "codec/properties.h"
 #include "codec/table.h"
 
 static size_t policies_room(const struct policy_pair *p)
@@ -58,6 +59,22 @@ void inspect_exchange(void *arg, struct map_node *n)
     row_close(p, &row);
 }
 
+/* Where its messages are, and when the first in memory says that it was sent. */
+static void put_places(struct pen *row, const struct queue *q)
+{
+    const struct entry *head = ready_head(&q->ready);
+    struct properties p;
+    /* A stream's are on disk, and what is out of it is there, too. */
+    uint64_t on_disk = q->log != NULL ? q->ready_count : q->cold.count;
+    uint64_t bytes_on_disk = q->log != NULL ? q->ready_bytes : q->cold.bytes;
+    row_put_number(row, "messages_ram", q->ready_count + q->out_count - on_disk);
+    row_put_number(row, "message_bytes_ram", q->ready_bytes + q->out_bytes - bytes_on_disk);
+    row_put_number(row, "messages_paged_out", on_disk);
+    row_put_number(row, "message_bytes_paged_out", bytes_on_disk);
+    if (head != NULL && properties_decode(message_properties(head->msg), &p) && properties_has(&p, PROPERTY_timestamp))
+        row_put_number(row, "head_message_timestamp", p.timestamp);
+}
+
 void inspect_queue(void *arg, struct map_node *n)
 {
     const struct page *p = arg;
@@ -79,6 +96,8 @@ void inspect_queue(void *arg, struct map_node *n)
         row_put_number(&row, "messages_delayed", q->waiting.count);
     row_put_number(&row, "messages_unacknowledged", q->out_count);
     row_put_number(&row, "message_bytes_ready", q->ready_bytes);
+    row_put_number(&row, "message_bytes_unacknowledged", q->out_bytes);
+    put_places(&row, q);
     row_put_number(&row, "messages_dlx", letters_count(q));
     row_put_number(&row, "message_bytes_dlx", letters_bytes(q));
     row_put_number(&row, "consumers", q->consumer_count);

@@ -43,7 +43,9 @@ enum inspection_kind {
     INSPECT_EXCHANGES,         /* name vhost type durable auto_delete internal arguments; messages_delayed of one
                                   that delays */
     INSPECT_QUEUES,            /* name vhost durable auto_delete exclusive arguments messages messages_ready
-                                  messages_unacknowledged message_bytes_ready consumers type state; owner_pid: the connection's
+                                  messages_unacknowledged message_bytes_ready message_bytes_unacknowledged
+                                  messages_ram message_bytes_ram messages_paged_out message_bytes_paged_out
+                                  consumers type state; head_message_timestamp, if it has one; owner_pid: the connection's
                                   name; policy, operator_policy, effective_policy_definition where there is one */
     INSPECT_BINDINGS,  /* source vhost destination destination_type routing_key arguments; those of the default exchange
                           are implied and not listed */
@@ -72,7 +74,7 @@ struct inspection {
                                  permissions: the user; of a queue's bindings: the queue; DELAYED: the exchange,
                                  MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
-                                 TOPIC_PERMISSIONS must say a vhost */
+                                 TOPIC_PERMISSIONS must say a vhost; but PERMISSIONS that name a user need not */
     char *user;      /* owned: MESSAGES, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
     uint64_t cursor; /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
     struct {
