@@ -16,6 +16,7 @@
 #include "broker/admin/listing_keys.h"
 #include "broker/admin/shape.h"
 #include "broker/admin/state.h"
+#include "broker/admin/visitor.h"
 #include "codec/table.h"
 
 /* One row that was taken. */
@@ -214,6 +215,21 @@ static bool take_row(struct listing *l, json_t *shown)
     return l->bytes <= LISTING_BYTES_MAX;
 }
 
+/* Lists show whoever asks what is in the virtual hosts that they see, and connections and channels of their own; who
+ * monitors sees all of them. */
+static bool is_visible(const struct request *r, json_t *row)
+{
+    const enum inspection_kind what = r->listing->plan.sources[r->listing->at_source].what;
+    if (r->visitor == NULL || r->listing->plan.keep)
+        return true;
+    if (what == INSPECT_CONNECTIONS || what == INSPECT_CHANNELS)
+        return visitor_owns(r->visitor, json_text_in(row, "user"));
+    if (what == INSPECT_VHOSTS)
+        return visitor_sees(r->visitor, json_text_in(row, "name"));
+    struct bytes vhost = json_text_in(row, "vhost");
+    return vhost.len == 0 || visitor_sees(r->visitor, vhost);
+}
+
 static bool take_rows(struct request *r, const struct inspection *page)
 {
     struct listing *l = r->listing;
@@ -221,7 +237,12 @@ static bool take_rows(struct request *r, const struct inspection *page)
     for (size_t at = 0; inspection_next(page, &at, &bytes);) {
         json_t *row = json_of_table(bytes);
         if (l->is_gathering_vhosts) {
-            json_add(l->vhosts, json_incref(json_object_get(row, "name")));
+            if (l->plan.keep || visitor_sees(r->visitor, json_text_in(row, "name")))
+                json_add(l->vhosts, json_incref(json_object_get(row, "name")));
+            json_decref(row);
+            continue;
+        }
+        if (!is_visible(r, row)) {
             json_decref(row);
             continue;
         }

@@ -14,6 +14,7 @@
 #include "broker/model/rights.h"
 #include "broker/model/state.h"
 #include "broker/model/statistics.h"
+#include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
@@ -147,6 +148,19 @@ static void inspect_all_consumers(struct page *p)
     to->cursor = p->is_cut ? bucket | is_within : bucket;
 }
 
+/* One user, when it was named: every login over HTTP asks for one. */
+static void inspect_users(struct page *p)
+{
+    struct user *u = p->to->has_name ? user_find(p->b, p->to->name) : NULL;
+    if (!p->to->has_name) {
+        inspect_map(p, &p->b->users, inspect_user);
+        return;
+    }
+    if (u != NULL)
+        inspect_user(p, &u->in_broker);
+    p->to->cursor = 0;
+}
+
 static void inspect_in_vhost(struct page *p)
 {
     const struct vhost *v = p->vhost;
@@ -187,7 +201,7 @@ static void inspect(struct page *p)
         inspect_map(p, &p->b->vhosts, inspect_vhost);
         break;
     case INSPECT_USERS:
-        inspect_map(p, &p->b->users, inspect_user);
+        inspect_users(p);
         break;
     case INSPECT_PARAMETERS:
         inspect_map(p, &p->b->parameters, inspect_parameter);
@@ -211,6 +225,8 @@ static void inspect(struct page *p)
             inspect_named_queues(p);
         else if (p->vhost != NULL)
             inspect_in_vhost(p);
+        else if (p->to->what == INSPECT_PERMISSIONS && p->to->has_name)
+            inspect_map(p, &p->b->vhosts, inspect_access_of_user);
         else
             p->to->cursor = 0;
         break;

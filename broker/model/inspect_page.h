@@ -58,6 +58,7 @@ struct bytes connection_name(const struct outlet *o);
 void inspect_vhost(void *arg, struct map_node *n);
 void inspect_user(void *arg, struct map_node *n);
 void inspect_access(void *arg, struct map_node *n);
+void inspect_access_of_user(void *arg, struct map_node *n); /* arg names the user, n is a virtual host */
 void inspect_topic_access(void *arg, struct map_node *n);
 void inspect_parameter(void *arg, struct map_node *n);
 void inspect_exchange(void *arg, struct map_node *n);

@@ -43,12 +43,12 @@ enum inspection_kind {
     INSPECT_EXCHANGES,         /* name vhost type durable auto_delete internal arguments; messages_delayed of one
                                   that delays */
     INSPECT_QUEUES,            /* name vhost durable auto_delete exclusive arguments messages messages_ready
-                                  messages_unacknowledged message_bytes_ready consumers type state; owner_pid: the connection's
-                                  name; message_bytes message_bytes_unacknowledged; messages_ram messages_paged_out
-                                  messages_persistent            and the message_bytes_… of each; memory, an estimate; consumer_utilisation d
-                                  (model/utilisation.h);            where known, head_message_timestamp head_message_age_ms
-                                  oldest_unacked_age_ms;            single_active_consumer_tag, exclusive_consumer_tag; policy,
-                                  operator_policy, effective_policy_definition where there is one */
+                                  messages_unacknowledged message_bytes_ready message_bytes_unacknowledged message_bytes
+                                  messages_ram messages_paged_out messages_persistent and message_bytes_… of those; memory:
+                                  an estimate; consumer_utilisation d (model/utilisation.h) consumers type state; where known,
+                                  head_message_timestamp head_message_age_ms oldest_unacked_age_ms
+                                  single_active_consumer_tag exclusive_consumer_tag; owner_pid: the connection's
+                                  name; policy, operator_policy, effective_policy_definition where there is one */
     INSPECT_BINDINGS,  /* source vhost destination destination_type routing_key arguments; those of the default exchange
                           are implied and not listed */
     INSPECT_CONSUMERS, /* queue_name vhost consumer_tag ack_required exclusive prefetch_count active priority arguments,
@@ -79,7 +79,7 @@ struct inspection {
                                  permissions: the user; of a queue's bindings: the queue; DELAYED: the exchange,
                                  MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, UNACKED, DELAYED, PERMISSIONS and
-                                 TOPIC_PERMISSIONS must say a vhost */
+                                 TOPIC_PERMISSIONS must say a vhost; but PERMISSIONS that name a user need not */
     char *user;      /* owned: MESSAGES, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
     uint64_t cursor; /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
     struct {
