@@ -49,6 +49,7 @@ struct session_login {
     struct bytes arguments; /* … and this is its definition's table (port/definition.h) */
     bool is_loopback;       /* the peer's address … */
     struct bytes place;     /* … and place, as in struct session_peer */
+    bool is_http;           /* it is no session's: somebody asks the administration */
 };
 
 enum session_mechanism { SASL_PLAIN = 1 << 0, SASL_AMQPLAIN = 1 << 1, SASL_EXTERNAL = 1 << 2 };

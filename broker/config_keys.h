@@ -36,6 +36,7 @@ enum config_type {
     TYPE_DURATION, /* ms, or numbers with units: 1h30m */
     TYPE_LEVEL,    /* a log level */
     TYPE_LISTENER, /* an address (net/listener.h), or none */
+    TYPE_PORT,     /* of TCP, or none: CONFIG_NO_PORT */
     TYPE_MODE,     /* of a file: octal digits */
     TYPE_NONE,     /* the word none */
     /* One of some words; the number is that of the enum. */
@@ -54,6 +55,7 @@ enum config_type {
 };
 
 #define CONFIG_AUTO UINT64_MAX
+#define CONFIG_NO_PORT UINT64_MAX
 
 enum config_rates_mode { CONFIG_RATES_BASIC, CONFIG_RATES_NONE, CONFIG_RATES_DETAILED };
 

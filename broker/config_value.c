@@ -246,6 +246,12 @@ bool config_value_parse(const struct config_key *key, const char *text, struct c
     case TYPE_LISTENER:
         say(expected, size, "PORT, ADDRESS:PORT, unix:/PATH or none");
         return strcmp(text, "none") == 0 || listener_parse(text);
+    case TYPE_PORT: {
+        say(expected, size, "a port or none");
+        bool is_none = strcmp(text, "none") == 0, is_one = integer_parse(text, &value->number);
+        value->number = is_none ? CONFIG_NO_PORT : value->number;
+        return is_none || (is_one && value->number <= UINT16_MAX);
+    }
     case TYPE_MODE:
         say(expected, size, "the mode of a file, in octal");
         return mode_parse(text, &value->number) && value->number <= key->max;

@@ -15,13 +15,17 @@
 #include "broker/import.h"
 #include "broker/net/server.h"
 #include "broker/store/keeper.h"
+#include "broker/web.h"
 
 struct control {
-    const struct server *server;   /* borrowed */
-    const struct config *config;   /* borrowed */
-    struct keeper *keeper;         /* borrowed */
-    struct admin *admin;           /* owned */
-    char *path;                    /* owned */
+    const struct server *server; /* borrowed */
+    const struct config *config; /* borrowed */
+    struct keeper *keeper;       /* borrowed */
+    struct admin *admin;         /* owned */
+    char *path, *addresses;      /* owned */
+    char *prefix;                /* owned: with a slash before it and none behind, or empty */
+    const char **origins;        /* owned; the texts are the configuration's */
+    unsigned n_origins;
     struct credential *credential; /* owned */
 };
 
@@ -45,7 +49,9 @@ static void print_environment(void *arg, FILE *to)
 
 static int64_t certificate_expiry(void *arg)
 {
-    return server_certificate_expiry(((struct control *)arg)->server);
+    const struct control *k = arg;
+    int64_t amqp = server_certificate_expiry(k->server), web = admin_certificate_expiry(k->admin);
+    return amqp < web ? amqp : web;
 }
 
 static void measure(void *arg, struct admin_measures *to)
@@ -80,36 +86,52 @@ static char *path_of(const struct config *c)
     return str_format("%s/control.sock", config_text(c, KEY_DATA_DIR));
 }
 
-struct control *control_start(const struct config *c, struct server *s, struct keeper *keeper, uint64_t memory_limit,
-                              uint64_t disk_limit, char **error)
+static char *prefix_of(const struct config *c)
 {
-    char *path = path_of(c);
-    *error = NULL;
-    if (path == NULL)
-        return NULL;
-    struct control *k = alloc_zeroed(sizeof *k);
-    k->config = c;
-    k->server = s;
-    k->keeper = keeper;
-    k->path = path;
-    k->credential = import_credential(c, error);
-    if (k->credential == NULL) {
-        control_destroy(k);
-        return NULL;
-    }
-    const struct admin_config ac = {
-        .socket = path,
+    const char *text = config_text(c, KEY_MANAGEMENT_PREFIX);
+    text += strspn(text, "/");
+    size_t len = strlen(text);
+    while (len > 0 && text[len - 1] == '/')
+        len--;
+    return str_format("%s%.*s", len > 0 ? "/" : "", (int)len, text);
+}
+
+static void on_origin(void *arg, const char *name, const char *value, uint64_t number)
+{
+    (void)name, (void)number;
+    struct control *k = arg;
+    k->origins = alloc_array((void *)k->origins, k->n_origins + 1, sizeof(char *));
+    k->origins[k->n_origins++] = value;
+}
+
+static struct admin_config admin_config_of(struct control *k, const struct control_config *cc)
+{
+    const struct config *c = cc->config;
+    return (struct admin_config){
+        .socket = k->path,
+        .doors = cc->web->doors,
+        .n_doors = cc->web->n_doors,
+        .login = cc->login,
+        .path_prefix = k->prefix,
+        .metrics_path = config_text(c, KEY_PROMETHEUS_PATH),
+        .has_metrics_login = config_number(c, KEY_PROMETHEUS_LOGIN) != 0,
+        .content_policy = config_is_set(c, KEY_MANAGEMENT_CSP) ? config_text(c, KEY_MANAGEMENT_CSP) : NULL,
+        .transport_policy = config_is_set(c, KEY_MANAGEMENT_HSTS) ? config_text(c, KEY_MANAGEMENT_HSTS) : NULL,
+        .origins = k->origins,
+        .n_origins = k->n_origins,
+        .cors_age_s = (unsigned)config_number(c, KEY_MANAGEMENT_CORS_AGE),
+        .publish_bytes_max = config_number(c, KEY_MANAGEMENT_BODY_MAX),
         .node = config_text(c, KEY_NODE_NAME),
         .cluster_name = config_text(c, KEY_CLUSTER_NAME),
         .product_version = PACKAGE_VERSION,
         .version = config_text(c, KEY_VERSION),
         .data_dir = config_text(c, KEY_DATA_DIR),
-        .listeners = server_addresses(s),
+        .listeners = k->addresses,
         .hashing_algorithm = config_text(c, KEY_PASSWORD_HASHING_MODULE),
         .credential = k->credential,
         .connections_max = config_number(c, KEY_CONNECTION_MAX),
-        .memory_limit = memory_limit,
-        .disk_limit = disk_limit,
+        .memory_limit = cc->memory_limit,
+        .disk_limit = cc->disk_limit,
         .statistics_interval_ms = config_number(c, KEY_STATISTICS_INTERVAL),
         .is_without_rates = config_number(c, KEY_RATES_MODE) == CONFIG_RATES_NONE,
         .measure = measure,
@@ -120,18 +142,58 @@ struct control *control_start(const struct config *c, struct server *s, struct k
         .certificate_expiry = certificate_expiry,
         .arg = k,
     };
-    k->admin = admin_create(&ac, error);
-    if (k->admin != NULL) {
-        admin_start(k->admin, server_seat(s, admin_lane(k->admin), end_admin, k->admin), server_hub(s));
-        return k;
-    }
-    if (config_text(c, KEY_CONTROL_SOCKET) == NULL) {
+}
+
+/* A control socket that cannot be had is an error only if somebody has named it; without one, NULL is the answer only
+ * if there are no other doors. */
+static struct admin *create_admin(struct control *k, const struct control_config *cc, char **error)
+{
+    struct admin_config ac = admin_config_of(k, cc);
+    struct admin *a = ac.socket != NULL ? admin_create(&ac, error) : NULL;
+    if (a == NULL && *error != NULL && config_text(cc->config, KEY_CONTROL_SOCKET) == NULL) {
         log_warning("main", "%s: the broker goes on without", *error);
         free(*error);
         *error = NULL;
     }
+    ac.socket = NULL;
+    return a == NULL && *error == NULL && ac.n_doors > 0 ? admin_create(&ac, error) : a;
+}
+
+struct control *control_start(const struct control_config *cc, char **error)
+{
+    struct server *s = cc->server;
+    *error = NULL;
+    if (!web_listen(cc->web, error))
+        return NULL;
+    struct control *k = alloc_zeroed(sizeof *k);
+    k->config = cc->config;
+    k->server = s;
+    k->keeper = cc->keeper;
+    k->path = path_of(cc->config);
+    k->prefix = prefix_of(cc->config);
+    config_each(cc->config, KEY_MANAGEMENT_ORIGINS, on_origin, k);
+    k->addresses = *cc->web->addresses != '\0' ? str_format("%s, %s", server_addresses(s), cc->web->addresses)
+                                               : str_copy(bytes_of_string(server_addresses(s)));
+    k->credential = import_credential(cc->config, error);
+    if (k->credential != NULL)
+        k->admin = create_admin(k, cc, error);
+    if (k->admin != NULL) {
+        admin_start(k->admin, server_seat(s, admin_lane(k->admin), end_admin, k->admin), server_hub(s));
+        return k;
+    }
     control_destroy(k);
     return NULL;
+}
+
+void control_reread(struct control *k)
+{
+    if (k != NULL)
+        admin_reload_certificates(k->admin);
+}
+
+const char *control_addresses(const struct control *k)
+{
+    return k->addresses;
 }
 
 void control_destroy(struct control *k)
@@ -141,5 +203,8 @@ void control_destroy(struct control *k)
     admin_destroy(k->admin);
     credential_destroy(k->credential);
     free(k->path);
+    free(k->addresses);
+    free(k->prefix);
+    free((void *)k->origins);
     free(k);
 }

@@ -7,13 +7,29 @@
 struct config;
 struct control;
 struct keeper;
+struct login_rules;
 struct server;
+struct web;
 
-/* Listens and serves, until the server ends it; NULL with *error NULL: it is switched off, or it cannot be and nobody
- * asked for it by name, which the log says.  NULL with *error: the caller frees that.  The limits are those that raise
- * the alarms.  Before server_run(). */
-struct control *control_start(const struct config *c, struct server *s, struct keeper *keeper, uint64_t memory_limit,
-                              uint64_t disk_limit, char **error);
+/* What it needs; all borrowed. */
+struct control_config {
+    const struct config *config;
+    struct server *server;
+    struct keeper *keeper;
+    struct web *web; /* bound */
+    struct login_rules *login;
+    uint64_t memory_limit, disk_limit; /* that raise the alarms */
+};
+
+/* Listens and serves, until the server ends it; NULL with *error NULL: all of it is switched off, or it cannot be and
+ * nobody asked for it by name, which the log says.  NULL with *error: the caller frees that.  Before server_run(). */
+struct control *control_start(const struct control_config *config, char **error);
+
+/* SIGHUP: reads certificates again.  NULL is allowed. */
+void control_reread(struct control *k);
+
+/* Where the broker listens, the administration included: "amqp 127.0.0.1:5672, http 127.0.0.1:15672". */
+const char *control_addresses(const struct control *k);
 
 /* After server_run() and before server_destroy(); NULL is allowed. */
 void control_destroy(struct control *k);

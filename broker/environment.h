@@ -1,5 +1,5 @@
-/* Environment variables that mean something (reference operations 3.6): RabbitMQ's, and the same with MILLRACE_ in place
- * of RABBITMQ_, which come first.  They replace what files say, and --set replaces them.
+/* Environment variables that mean something (reference operations 3.6): RabbitMQ's, and the same with MILLRACE_ in
+ * place of RABBITMQ_, which come first.  They replace what files say, and --set replaces them.
  *
  * Of each that names a file with _FILE at its end the first line counts.  Passwords are wiped out of the environment.
  */

@@ -32,6 +32,7 @@
 #include "broker/reload.h"
 #include "broker/store/backup_desk.h"
 #include "broker/store/keeper.h"
+#include "broker/web.h"
 
 /* ---- The configuration. */
 
@@ -67,11 +68,14 @@ struct startup {
 /* What the server borrows from the configuration, in the shapes that it wants. */
 struct wiring {
     struct listeners listeners;
+    struct web web;
+    struct control *control;      /* borrowed, while it serves */
     struct tls *tls;              /* owned, until the server has it */
     struct bytes *loopback_users; /* owned; the names are borrowed */
     unsigned n_loopback_users;
     bool is_guest_named; /* loopback_users.guest is set */
     struct login_rules login;
+    struct login_attempts attempts;
     const struct startup *startup; /* borrowed, with the configuration that it led to */
     const struct config *config;
     struct readiness *readiness; /* borrowed */
@@ -95,11 +99,13 @@ static void on_loopback_user(void *arg, const char *name, const char *value, uin
 
 /* Where to listen, and the certificates for it, whose key perhaps only root may read; false: it has said what is wrong
  * with them. */
-static bool open_listeners(const struct config *c, struct listeners *l, struct tls **tls)
+static bool open_listeners(const struct config *c, struct listeners *l, struct tls **tls, struct web *web)
 {
     char *error = NULL;
     *tls = NULL;
     bool is_open = listeners_init(l, c, &error) && listeners_open_tls(l, tls, &error);
+    web_init(web, c, &l->tls);
+    is_open = is_open && web_open_tls(web, &error);
     if (!is_open)
         fprintf(stderr, "millraced: %s\n", error);
     free(error);
@@ -111,8 +117,10 @@ static int check_files(const struct config *c)
 {
     struct listeners l;
     struct tls *tls;
-    int status = open_listeners(c, &l, &tls) ? EX_OK : EX_CONFIG;
+    struct web web;
+    int status = open_listeners(c, &l, &tls, &web) ? EX_OK : EX_CONFIG;
     tls_unref(tls);
+    web_fini(&web);
     listeners_fini(&l);
     return status;
 }
@@ -134,6 +142,7 @@ static unsigned mechanisms_of(const struct config *c)
 static void unwire(struct wiring *w)
 {
     tls_unref(w->tls);
+    web_fini(&w->web);
     listeners_fini(&w->listeners);
     free(w->loopback_users);
     throttle_destroy(w->login.throttle);
@@ -143,7 +152,7 @@ static void unwire(struct wiring *w)
 static bool wire(struct wiring *w, const struct config *c, struct readiness *readiness)
 {
     *w = (struct wiring){.readiness = readiness};
-    if (!open_listeners(c, &w->listeners, &w->tls))
+    if (!open_listeners(c, &w->listeners, &w->tls, &w->web))
         return false;
     listeners_warn(&w->listeners, c);
     config_each(c, KEY_LOOPBACK_USERS, on_loopback_user, w);
@@ -157,6 +166,7 @@ static bool wire(struct wiring *w, const struct config *c, struct readiness *rea
         .loopback_users = w->loopback_users,
         .n_loopback_users = w->n_loopback_users,
         .throttle = throttle_create(seed),
+        .attempts = &w->attempts,
     };
     return true;
 }
@@ -212,6 +222,7 @@ static void reload(void *arg)
 {
     const struct wiring *w = arg;
     reload_configuration(w->startup->arguments, w->config);
+    control_reread(w->control);
 }
 
 static struct server_config server_config_of(const struct config *c, struct wiring *w, const struct hub_keeper *keeper)
@@ -394,11 +405,18 @@ static void on_progress(void *readiness, const char *what, uint64_t done, uint64
 /* ---- Until it ends. */
 
 /* Until it is told to stop; the exit status. */
-static int run(const struct config *c, uint64_t memory_limit, struct server *s, struct keeper *k)
+static int run(const struct config *c, struct wiring *w, uint64_t memory_limit, struct server *s, struct keeper *k)
 {
     bool has_disk_limit;
     char *error;
-    struct control *control = control_start(c, s, k, memory_limit, disk_limit(c, &has_disk_limit), &error);
+    const struct control_config cc = {.config = c,
+                                      .server = s,
+                                      .keeper = k,
+                                      .web = &w->web,
+                                      .login = &w->login,
+                                      .memory_limit = memory_limit,
+                                      .disk_limit = disk_limit(c, &has_disk_limit)};
+    struct control *control = control_start(&cc, &error);
     if (error != NULL) {
         fprintf(stderr, "millraced: %s\n", error);
         free(error);
@@ -408,9 +426,12 @@ static int run(const struct config *c, uint64_t memory_limit, struct server *s, 
         .durable = on_durable, .loaded = on_loaded, .disk_alarm = on_disk_alarm, .arg = server_hub(s)};
     keeper_start(k, &ear);
     log_info("main", "Server startup complete; 0 plugins started.");
-    printf("millrace " PACKAGE_VERSION " ready: %s\n", server_addresses(s));
+    printf("millrace " PACKAGE_VERSION " ready: %s\n",
+           control != NULL ? control_addresses(control) : server_addresses(s));
     fflush(stdout);
+    w->control = control;
     bool has_ended = server_run(s);
+    w->control = NULL;
     int status = keeper_stop(k) ? EX_OK : EX_IOERR;
     if (!has_ended) {
         log_warning("main", "not all connections could be closed in an orderly manner");
@@ -447,7 +468,7 @@ static int serve_on(const struct config *c, struct wiring *w, struct server_sock
     if (s == NULL)
         fprintf(stderr, "millraced: %s\n", error);
     else
-        status = run(c, memory_limit, s, k);
+        status = run(c, w, memory_limit, s, k);
     server_destroy(s);
     free(error);
     return status;
@@ -506,13 +527,17 @@ static void log_start(const struct config *c, const struct identity *id, bool ar
 }
 
 /* All that root is needed for; then becomes who it shall be, and claims the data.  0, or the exit status. */
-static int settle_in(const struct config *c, const struct identity *id, const struct server_config *sc,
+static int settle_in(const struct config *c, const struct identity *id, const struct server_config *sc, struct web *web,
                      struct server_sockets **sockets)
 {
     const char *dir = config_text(c, KEY_DATA_DIR);
     char *error = NULL;
     int status = EX_UNAVAILABLE;
     *sockets = server_bind(sc, &error);
+    if (*sockets != NULL && !web_bind(web, &error)) {
+        server_unbind(*sockets);
+        *sockets = NULL;
+    }
     if (*sockets != NULL) {
         status = id->is_other ? host_make_dir_for(dir, id->uid, id->gid) : 0;
         if (status == 0 && !harden_drop(id, &error))
@@ -539,7 +564,7 @@ static int serve_as(struct config *c, const struct startup *u, const struct iden
     w.startup = u;
     w.config = c;
     const struct server_config sc = server_config_of(c, &w, NULL);
-    int status = settle_in(c, id, &sc, &sockets);
+    int status = settle_in(c, id, &sc, &w.web, &sockets);
     if (status == 0) {
         struct pidfile *pidfile = NULL;
         status = logging_open(c);

@@ -2,11 +2,7 @@
 #include "broker/admin/admin.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/http.h>
-#include <event2/listener.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -30,6 +26,10 @@
 #include "broker/admin/ticker.h"
 #include "broker/admin/visit.h"
 #include "broker/net/hub.h"
+#include "broker/net/tls.h"
+
+/* A parcel of our own to ourselves. */
+enum { PARCEL_CERTIFICATES = PARCEL_NEWS + 100 };
 
 enum { BACKLOG = 1024, OWNER_ONLY = 0600, FAREWELL_MS = 1000 };
 
@@ -80,67 +80,49 @@ static int listen_at(const char *path, char **error)
     return -1;
 }
 
-/* ---- HTTP. */
+/* ---- The doors. */
 
-/* A connection was accepted: what it is read and written through.  libevent does not say how many connections it has,
- * or when one ends; but what it has freed has no callbacks any more, and a reference keeps it there to be looked at. */
-static struct bufferevent *on_connection(struct event_base *base, void *arg)
+/* Where that door's TLS is kept; several may share one. */
+static struct tls *const *keep_tls(struct admin *a, struct tls *tls)
 {
-    struct admin *a = arg;
-    struct bufferevent *connection = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    CHECK(connection != NULL);
-    if (a->n_connections == ADMIN_CONNECTIONS_MAX)
-        return connection; /* it was on its way already */
-    bufferevent_incref(connection);
-    a->connections[a->n_connections++] = connection;
-    if (a->n_connections == ADMIN_CONNECTIONS_MAX)
-        evconnlistener_disable(a->listener); /* the others wait in the backlog */
-    return connection;
-}
-
-static bool has_ended(struct bufferevent *connection)
-{
-    void *owner;
-    bufferevent_getcb(connection, NULL, NULL, NULL, &owner);
-    return owner == NULL;
-}
-
-/* Lets go of connections that have ended. */
-static void admin_sweep(struct admin *a)
-{
-    bool was_full = a->n_connections == ADMIN_CONNECTIONS_MAX;
-    for (unsigned i = 0; i < a->n_connections;) {
-        if (has_ended(a->connections[i])) {
-            bufferevent_decref(a->connections[i]);
-            a->connections[i] = a->connections[--a->n_connections];
-        } else {
-            i++;
-        }
+    unsigned i = 0;
+    while (i < a->n_tls && a->tls[i] != tls)
+        i++;
+    if (i == a->n_tls) {
+        CHECK(a->n_tls < ADMIN_TLS_MAX);
+        a->tls[a->n_tls++] = tls_ref(tls);
     }
-    if (was_full && a->n_connections < ADMIN_CONNECTIONS_MAX)
-        evconnlistener_enable(a->listener);
+    return &a->tls[i];
 }
 
-static void on_request(struct evhttp_request *http, void *arg)
+static void note_expiry(struct admin *a)
 {
-    arrival_begin(arg, http);
+    int64_t expiry = INT64_MAX;
+    for (unsigned i = 0; i < a->n_tls; i++)
+        expiry = tls_expiry(a->tls[i]) < expiry ? tls_expiry(a->tls[i]) : expiry;
+    atomic_store(&a->expiry, expiry);
 }
 
-static void create_http(struct admin *a, int fd)
+static void open_doors(struct admin *a, int control)
 {
-    const int methods = EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
-                        EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH;
-    a->http = evhttp_new(a->base);
-    CHECK(a->http != NULL);
-    evhttp_set_allowed_methods(a->http, (ev_uint16_t)methods);
-    evhttp_set_default_content_type(a->http, NULL);
-    evhttp_set_max_headers_size(a->http, ADMIN_HEADER_BYTES_MAX);
-    evhttp_set_max_body_size(a->http, ADMIN_BODY_BYTES_MAX);
-    evhttp_set_timeout(a->http, ADMIN_TIMEOUT_S);
-    evhttp_set_bevcb(a->http, on_connection, a);
-    evhttp_set_gencb(a->http, on_request, a);
-    a->listener = evconnlistener_new(a->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-    CHECK(a->listener != NULL && evhttp_bind_listener(a->http, a->listener) != NULL);
+    const struct http_hooks hooks = {
+        .head = arrival_on_head, .body = arrival_on_body, .gone = arrival_on_gone, .arg = a};
+    a->http = http_create(a->base, &hooks);
+    if (control >= 0)
+        http_listen(a->http, control, ENTRANCE_CONTROL, NULL);
+    for (unsigned i = 0; i < a->config.n_doors; i++) {
+        struct admin_door *d = &a->config.doors[i];
+        http_listen(a->http, d->fd, d->entrance, d->tls != NULL ? keep_tls(a, d->tls) : NULL);
+        d->fd = -1;
+    }
+    note_expiry(a);
+}
+
+static void admin_reload(struct admin *a)
+{
+    for (unsigned i = 0; i < a->n_tls; i++)
+        a->tls[i] = tls_reload(a->tls[i]);
+    note_expiry(a);
 }
 
 /* ---- The hub. */
@@ -176,7 +158,10 @@ static void admin_collect(struct admin *a)
             admin_open_mail(a, mail_of(p));
             continue;
         }
-        a->is_stopping = true;
+        if (p->kind == PARCEL_CERTIFICATES)
+            admin_reload(a);
+        else
+            a->is_stopping = true;
         free(p);
     }
 }
@@ -203,11 +188,10 @@ static void admin_turn(struct admin *a)
     bool may_sleep = lane_may_sleep(&a->lane);
     event_base_loop(a->base, EVLOOP_ONCE | (may_sleep ? 0 : EVLOOP_NONBLOCK));
     lane_wake(&a->lane);
-    admin_sweep(a);
     admin_collect(a);
     admin_post(a);
     audit_flush();
-    if (a->has_answered_much && a->answers == 0) {
+    if (a->has_answered_much && http_unwritten(a->http) == 0) {
         malloc_trim(0);
         a->has_answered_much = false;
     }
@@ -227,7 +211,7 @@ static void *admin_run(void *arg)
     uint64_t end = clock_ms() + FAREWELL_MS;
     struct ticker *farewell = ticker_create(a->base, on_farewell, NULL);
     ticker_set(farewell, FAREWELL_MS);
-    while (a->answers > 0 && clock_ms() < end)
+    while (http_unwritten(a->http) > 0 && clock_ms() < end)
         admin_turn(a);
     ticker_destroy(farewell);
     return NULL;
@@ -235,8 +219,8 @@ static void *admin_run(void *arg)
 
 struct admin *admin_create(const struct admin_config *config, char **error)
 {
-    int fd = listen_at(config->socket, error);
-    if (fd < 0)
+    int fd = config->socket != NULL ? listen_at(config->socket, error) : -1;
+    if (fd < 0 && config->socket != NULL)
         return NULL;
     struct admin *a = alloc_zeroed(sizeof *a);
     a->config = *config;
@@ -252,10 +236,10 @@ struct admin *admin_create(const struct admin_config *config, char **error)
     slots_init(&a->visits);
     list_init(&a->turns);
     a->started_ms = clock_ms();
-    a->has_socket = true;
+    a->has_socket = config->socket != NULL;
     shape_load(a->templates);
     a->collector = collector_create(a);
-    create_http(a, fd);
+    open_doors(a, fd);
     a->watch = ticker_watch(a->base, a->lane.wake_fd, on_lane, a);
     return a;
 }
@@ -276,20 +260,37 @@ void admin_start(struct admin *a, struct lane *to, const struct hub *hub)
     pthread_setname_np(a->thread, "admin");
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     a->has_thread = true;
-    log_info("admin", "started control socket %s", a->config.socket);
+    if (a->has_socket)
+        log_info("admin", "started control socket %s", a->config.socket);
+}
+
+static void post(struct admin *a, int kind)
+{
+    struct parcel *p = alloc_zeroed(sizeof *p);
+    p->kind = kind;
+    lane_post(&a->lane, p);
+}
+
+void admin_reload_certificates(struct admin *a)
+{
+    post(a, PARCEL_CERTIFICATES);
+}
+
+int64_t admin_certificate_expiry(struct admin *a)
+{
+    return atomic_load(&a->expiry);
 }
 
 void admin_stop(struct admin *a)
 {
     if (!a->has_thread)
         return;
-    struct parcel *stop = alloc_zeroed(sizeof *stop);
-    stop->kind = PARCEL_STOP;
-    lane_post(&a->lane, stop);
+    post(a, PARCEL_STOP);
     pthread_join(a->thread, NULL);
     a->has_thread = false;
+    if (a->has_socket)
+        unlink(a->config.socket);
     a->has_socket = false;
-    unlink(a->config.socket);
 }
 
 void admin_destroy(struct admin *a)
@@ -307,9 +308,9 @@ void admin_destroy(struct admin *a)
     ticker_destroy(a->watch);
     for (unsigned i = 0; i < TEMPLATES; i++)
         json_decref(a->templates[i]);
-    evhttp_free(a->http);
-    for (unsigned i = 0; i < a->n_connections; i++)
-        bufferevent_decref(a->connections[i]);
+    http_destroy(a->http);
+    for (unsigned i = 0; i < a->n_tls; i++)
+        tls_unref(a->tls[i]);
     event_base_free(a->base);
     slots_fini(&a->requests);
     outbox_fini(&a->outbox);

@@ -1,6 +1,7 @@
 /* The administration: RabbitMQ's HTTP API (reference operations 1), as a client of the hub, on a thread of its own.
  *
- * It listens on a UNIX socket, whose file permissions are the guard: whoever can open it is an administrator.  A
+ * It has three kinds of doors (docs/adr/0017): a UNIX socket, whose file permissions are the guard, so that whoever can
+ * open it is an administrator; the management's ports, for users with a password; and those for metrics alone.  A
  * request becomes commands from a desk (port/ids.h), whose answers come back to this thread's lane; the model is never
  * touched from here.  api.h says what there is, request.h how a request goes on its way.
  */
@@ -13,16 +14,33 @@
 
 #include "base/histogram.h"
 #include "base/lane.h"
+#include "broker/net/address.h"
 
 struct credential;
 struct hub;
+struct login_rules;
+struct tls;
 
 enum {
-    ADMIN_CONNECTIONS_MAX = 256,
-    ADMIN_HEADER_BYTES_MAX = 16 << 10,
-    ADMIN_BODY_BYTES_MAX = 20 << 20,
-    ADMIN_TRIM_BYTES = 16 << 20, /* of an answer, behind which memory is given back to the system */
-    ADMIN_TIMEOUT_S = 60,        /* for the next byte of a request, or until an answer's next byte is taken */
+    ADMIN_BODY_BYTES_MAX = 64 << 10,   /* of most requests … */
+    ADMIN_IMPORT_BYTES_MAX = 20 << 20, /* … of definitions, and of all over the control socket */
+    ADMIN_TRIM_BYTES = 16 << 20,       /* of an answer, behind which memory is given back to the system */
+};
+
+/* Which door a request came in by. */
+enum entrance {
+    ENTRANCE_CONTROL = 1 << 0,    /* the UNIX socket */
+    ENTRANCE_MANAGEMENT = 1 << 1, /* port 15672 */
+    ENTRANCE_METRICS = 1 << 2,    /* port 15692 */
+};
+
+/* A port that is listened at. */
+struct admin_door {
+    enum entrance entrance;
+    int fd;                 /* owned, until an administration takes it: -1 then */
+    struct tls *tls;        /* borrowed, for HTTPS; NULL: plain */
+    struct address address; /* where that is */
+    const void *site;       /* its owner's */
 };
 
 /* What the journal says of itself, since the start. */
@@ -38,11 +56,21 @@ struct admin_measures {
 /* What the rest of the program gives; all borrowed, and outlives the administration.  Functions are called on its
  * thread; NULL: there is no such thing. */
 struct admin_config {
-    const char *socket; /* path */
+    const char *socket;       /* path; NULL: there is none */
+    struct admin_door *doors; /* their sockets are taken over */
+    unsigned n_doors;
+    struct login_rules *login;                     /* for whoever comes by them */
+    const char *path_prefix;                       /* "" or "/rabbit": what the management's paths begin with */
+    const char *metrics_path;                      /* "/metrics": what is asked for at the metrics' ports */
+    bool has_metrics_login;                        /* … by users alone */
+    const char *content_policy, *transport_policy; /* headers, CSP and HSTS; NULL: ours, none */
+    const char *const *origins;                    /* whose pages may ask (browser.h) */
+    unsigned n_origins, cors_age_s;
+    size_t publish_bytes_max; /* of a body of a publish */
     const char *node, *cluster_name;
     const char *product_version, *version; /* ours, and whose behaviour it is */
     const char *data_dir;
-    const char *listeners; /* "amqp 127.0.0.1:5672, unix:/run/a.sock, amqps [::1]:5671", as server_addresses() says */
+    const char *listeners; /* "amqp 127.0.0.1:5672, unix:/run/a.sock, amqps [::1]:5671, http 127.0.0.1:15672" */
     const char *hashing_algorithm;
     struct credential *credential;     /* what passwords must be like; this thread's alone */
     uint64_t connections_max;          /* 0: no limit */
@@ -62,7 +90,7 @@ struct admin_config {
 struct admin;
 
 /* Listens: the socket is there, with mode 0600, and nobody is served yet.  One that nobody listens on any more is
- * replaced.  NULL: *error says why, and the caller frees it. */
+ * replaced.  NULL: the socket cannot be had, *error says why, and the caller frees it; the doors were not taken. */
 struct admin *admin_create(const struct admin_config *config, char **error);
 
 /* Where answers for it are to be posted (server_seat()). */
@@ -70,6 +98,12 @@ struct lane *admin_lane(struct admin *a);
 
 /* Serves, on a thread of its own; `to` is where commands are posted; both are borrowed. */
 void admin_start(struct admin *a, struct lane *to, const struct hub *hub);
+
+/* Reads the doors' certificates again; for connections that begin after that.  Any thread. */
+void admin_reload_certificates(struct admin *a);
+
+/* When the first of them ends, in seconds since 1970; INT64_MAX: there are none.  Any thread. */
+int64_t admin_certificate_expiry(struct admin *a);
 
 /* Ends the thread and removes the socket; requests that were under way are given up.  Any thread, once. */
 void admin_stop(struct admin *a);

@@ -23,8 +23,7 @@ static bool fits_segment(const char *pattern, struct bytes segment, const char *
     return bytes_equal(segment, bytes_of(pattern, (size_t)(*end - pattern)));
 }
 
-static bool fits(const char *pattern, const struct bytes *segments, unsigned n, struct bytes *params,
-                 unsigned *n_params)
+bool api_fits(const char *pattern, const struct bytes *segments, unsigned n, struct bytes *params, unsigned *n_params)
 {
     const char *end = pattern;
     *n_params = 0;
@@ -48,7 +47,7 @@ const struct route *api_find(enum evhttp_cmd_type method, const struct bytes *se
     *allowed = 0;
     for (size_t i = 0; i < api_routes_count; i++) {
         const struct route *r = &api_routes[i];
-        if (path != NULL ? strcmp(r->path, path) != 0 : !fits(r->path, segments, n, params, n_params))
+        if (path != NULL ? strcmp(r->path, path) != 0 : !api_fits(r->path, segments, n, params, n_params))
             continue;
         path = r->path;
         *allowed |= (unsigned)r->method;

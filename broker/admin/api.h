@@ -28,6 +28,9 @@ extern const size_t api_routes_count;
 const struct route *api_find(enum evhttp_cmd_type method, const struct bytes *segments, unsigned n,
                              struct bytes *params, unsigned *n_params, unsigned *allowed);
 
+/* Does that path fit the pattern?  Fills in params then. */
+bool api_fits(const char *pattern, const struct bytes *segments, unsigned n, struct bytes *params, unsigned *n_params);
+
 /* "HEAD, GET, PUT, OPTIONS", at most room bytes with the terminator. */
 void api_print_methods(unsigned allowed, char *to, size_t room);
 

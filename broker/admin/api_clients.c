@@ -4,9 +4,11 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
+#include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
 #include "broker/admin/shape.h"
+#include "broker/admin/visitor.h"
 
 enum { REASON_MAX = 200 }; /* bytes of what a client is told: a close method has room for that */
 
@@ -34,12 +36,30 @@ void connections_list(struct request *r)
     listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_CONNECTIONS, shape_connection}}});
 }
 
+/* Somebody's own connection, or one that is seen by those who monitor; false: it was answered. */
+static bool may_see(struct request *r, const char *key, const json_t *row)
+{
+    if (row == NULL)
+        request_not_found(r);
+    else if (!visitor_owns(r->visitor, json_text_in(row, key)))
+        identify_refuse(r, "User not authorised to access object");
+    else
+        return true;
+    return false;
+}
+
+static void on_one(struct request *r)
+{
+    if (may_see(r, "user", json_array_get(listing_rows(r), 0)))
+        listing_answer_one(r);
+}
+
 void connections_get(struct request *r)
 {
     listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_CONNECTIONS, shape_connection}},
                                             .name = &r->param[0],
                                             .keep = true,
-                                            .done = listing_answer_one});
+                                            .done = on_one});
 }
 
 /* The short form, of one user's. */
@@ -84,9 +104,32 @@ static void on_closed(struct request *r, struct event *e)
     request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
 }
 
-void connections_close(struct request *r)
+static void expel_one(struct request *r)
 {
     request_expel(r, &(struct spec){.name = r->param[0], .objection = reason_of(r)}, 0, on_closed);
+}
+
+static void on_to_close(struct request *r)
+{
+    const json_t *row = json_array_get(listing_rows(r), 0);
+    if (row == NULL)
+        request_not_found(r);
+    else if (!bytes_equal(json_text_in(row, "user"), r->visitor->name))
+        identify_refuse(r, "User not authorised to access object");
+    else
+        expel_one(r);
+}
+
+/* Who monitors sees others' connections, but closes only their own. */
+void connections_close(struct request *r)
+{
+    if (visitor_is(r->visitor, TAG_ADMINISTRATOR))
+        expel_one(r);
+    else
+        listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_CONNECTIONS, shape_as_is}},
+                                                .name = &r->param[0],
+                                                .keep = true,
+                                                .done = on_to_close});
 }
 
 static void on_user_closed(struct request *r, struct event *e)
@@ -119,9 +162,7 @@ static void list_channels(struct request *r)
 
 static void on_connection(struct request *r)
 {
-    if (json_array_size(listing_rows(r)) == 0)
-        request_not_found(r);
-    else
+    if (may_see(r, "user", json_array_get(listing_rows(r), 0)))
         list_channels(r);
 }
 
@@ -163,11 +204,10 @@ static void on_channel_consumers(struct request *r)
 
 static void on_channel(struct request *r)
 {
-    r->before = json_incref(json_array_get(listing_rows(r), 0));
-    if (r->before == NULL) {
-        request_not_found(r);
+    const json_t *row = json_array_get(listing_rows(r), 0);
+    if (!may_see(r, "user", row))
         return;
-    }
+    r->before = json_incref(json_array_get(listing_rows(r), 0));
     r->param[1] = json_text_in(r->before, "vhost");
     listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_CONSUMERS, shape_of_channel}},
                                             .is_by_vhost = true,

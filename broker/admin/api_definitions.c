@@ -6,7 +6,9 @@
 #include "broker/admin/api.h"
 #include "broker/admin/definitions.h"
 #include "broker/admin/fetch.h"
+#include "broker/admin/form.h"
 #include "broker/admin/json.h"
+#include "broker/admin/note.h"
 
 /* ---- Export. */
 
@@ -76,19 +78,84 @@ static void add_skipped(struct request *r, const struct changes *all)
     }
 }
 
+/* What a rehearsal says: names of what would be made and changed, and what could not be. */
+static json_t *tell_rehearsal(const struct changes *all)
+{
+    json_t *o = json_object(), *made = json_array(), *changed = json_array(), *conflicts = json_array();
+    json_int_t unchanged = 0;
+    for (size_t i = 0; i < all->n; i++) {
+        const struct change *c = &all->at[i];
+        char *what = definitions_describe(c);
+        json_t *name = json_of_text(bytes_of_string(what));
+        free(what);
+        if (c->outcome == CHANGE_MADE || c->outcome == CHANGE_CHANGED) {
+            json_add(c->outcome == CHANGE_MADE ? made : changed, name);
+        } else if (c->outcome == CHANGE_SKIPPED) {
+            json_t *conflict = json_object();
+            json_set(conflict, "object", name);
+            json_set(conflict, "reason", json_of_text(bytes_of_string(c->text)));
+            json_add(conflicts, conflict);
+        } else {
+            unchanged++;
+            json_decref(name);
+        }
+    }
+    json_set(o, "created", made);
+    json_set(o, "changed", changed);
+    json_set(o, "conflicts", conflicts);
+    json_set(o, "unchanged", json_integer(unchanged));
+    return o;
+}
+
+static void on_rehearsed(struct request *r, struct event *e)
+{
+    json_t *o = tell_rehearsal(e->done.changes);
+    json_set(o, "warnings", json_incref(r->warnings));
+    request_reply(r, HTTP_STATUS_OK, o);
+}
+
+/* A form may say where the browser goes then: within this site. */
+static bool is_redirect(struct bytes to)
+{
+    for (size_t i = 0; i < to.len; i++)
+        if (to.at[i] <= ' ' || to.at[i] > '~' || to.at[i] == ':' || to.at[i] == '\\' ||
+            (i > 0 && to.at[i] == '/' && to.at[i - 1] == '/'))
+            return false;
+    return to.len > 0;
+}
+
+static void answer_imported(struct request *r)
+{
+    struct bytes to;
+    if (form_find(request_header(r, "Content-Type"), r->text, "redirect", &to) && is_redirect(to)) {
+        char *location = str_copy(to);
+        request_set_header(r, "Location", location);
+        free(location);
+        request_reply(r, HTTP_STATUS_SEE_OTHER, NULL);
+    } else {
+        request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+    }
+}
+
 static void on_imported(struct request *r, struct event *e)
 {
+    if (e->what == DONE && e->done.changes->is_rehearsal) {
+        on_rehearsed(r, e);
+        return;
+    }
     if (e->what != DONE) {
         char *why = e->failed.changes != NULL ? definitions_explain(e->failed.changes, e->failed.text)
                                               : str_copy(bytes_of_string(e->failed.text));
         log_error("admin", "Encountered an error when importing definitions: %s", why);
+        note_import(r, NULL, why);
         request_refuse(r, "%s", why);
         free(why);
         return;
     }
+    note_import(r, e->done.changes, NULL);
     definitions_log_outcome(e->done.changes);
     if (!request_query_flag(r, "verbose")) {
-        request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+        answer_imported(r);
         return;
     }
     add_skipped(r, e->done.changes);
@@ -106,16 +173,26 @@ static void read_definitions(struct request *r)
         .arg = r,
     };
     char *error = NULL;
+    const char *type = request_header(r, "Content-Type");
+    struct bytes text = r->text;
     r->warnings = json_array();
-    struct changes *all = definitions_read(r->text, r->n_params > 0 ? &r->param[0] : NULL, &options, &error);
+    if (form_is_one(type) && !form_find(type, r->text, "file", &text)) {
+        request_refuse(r, "the form has no part \"file\"");
+        return;
+    }
+    struct changes *all = definitions_read(text, r->n_params > 0 ? &r->param[0] : NULL, &options, &error);
     if (all == NULL) {
         log_error("admin", "Encountered an error when importing definitions: %s", error);
+        note_import(r, NULL, error);
         request_refuse(r, "%s", error);
         free(error);
         return;
     }
-    log_info("admin", "Importing definitions at the word of %s", r->actor);
-    definitions_log_plan(all);
+    all->is_rehearsal = request_query_flag(r, "dry_run");
+    if (!all->is_rehearsal) {
+        log_info("admin", "Importing definitions at the word of %s", r->actor);
+        definitions_log_plan(all);
+    }
     request_alter_as_administrator(r, all, on_imported);
 }
 

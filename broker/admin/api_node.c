@@ -8,6 +8,7 @@
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
 #include "broker/admin/shape.h"
+#include "broker/admin/visitor.h"
 #include "broker/net/hub.h"
 
 /* ---- The node, and who asks. */
@@ -26,8 +27,14 @@ void node_overview(struct request *r)
 void node_whoami(struct request *r)
 {
     json_t *who = json_object(), *tags = json_array();
-    json_set(who, "name", json_string(r->actor));
-    json_add(tags, json_string("administrator"));
+    if (r->visitor != NULL) {
+        json_decref(tags);
+        tags = json_incref(r->visitor->tag_list);
+        json_set(who, "name", json_of_text(r->visitor->name));
+    } else {
+        json_set(who, "name", json_string(r->actor));
+        json_add(tags, json_string("administrator"));
+    }
     json_set(who, "tags", tags);
     listing_answer_object(r, who);
 }

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "broker/admin/arrival.h"
 
-#include <event2/bufferevent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +12,15 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
+#include "broker/admin/browser.h"
+#include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/request.h"
+#include "broker/admin/site.h"
 #include "broker/admin/state.h"
+#include "broker/admin/visitor.h"
 
-/* ---- The path.  It is cut first and decoded then, so that %2F is no separator; evhttp would decode it as a whole. */
+/* ---- The path.  It is cut first and decoded then, so that %2F is no separator;  */
 
 static int hex(uint8_t c)
 {
@@ -51,9 +54,9 @@ static uint8_t *decode(struct bytes raw, uint8_t *to)
 /* From the first character that counts: absolute URIs have a scheme and a host, and some clients begin with //. */
 static const char *path_begin(const char *uri)
 {
-    const char *host = strncmp(uri, "http://", sizeof "http://" - 1) == 0 ? uri + sizeof "http://" - 1 : NULL;
-    if (host != NULL)
-        uri = strchrnul(host, '/');
+    const char *host = strstr(uri, "://");
+    if (host != NULL && (strncmp(uri, "http:", 5) == 0 || strncmp(uri, "https:", 6) == 0))
+        uri = strchrnul(host + sizeof "://" - 1, '/');
     while (*uri == '/')
         uri++;
     return uri;
@@ -63,7 +66,7 @@ static const char *path_begin(const char *uri)
  * many, or one is too long. */
 static bool cut_path(struct request *r, const char *uri, struct bytes *segments, unsigned *n)
 {
-    const char *at = path_begin(uri);
+    const char *at = uri;
     size_t len = strcspn(at, "?#");
     uint8_t *to = alloc(len + 1);
     r->path = (char *)to;
@@ -143,12 +146,12 @@ static char *parse_body(struct bytes text, json_t **body)
     return wrong;
 }
 
-/* Takes the body out of evhttp's memory, and leaves none of it there: it may hold a password.  False: it is no object
+/* Takes the body out of the buffer, and leaves none of it there: it may hold a password.  False: it is no object
  * where there should be one, and that was answered. */
 static bool read_body(struct request *r, bool as_text)
 {
     enum { PIECES = 64 };
-    struct evbuffer *in = evhttp_request_get_input_buffer(r->http);
+    struct evbuffer *in = http_body(r->http);
     size_t len = evbuffer_get_length(in);
     uint8_t *text = alloc(len + 1);
     evbuffer_copyout(in, text, len);
@@ -177,38 +180,38 @@ static bool read_body(struct request *r, bool as_text)
 
 /* ---- Who asks. */
 
-static void find_actor(struct request *r)
+static void find_peer(struct request *r)
 {
-    struct evhttp_connection *connection = evhttp_request_get_connection(r->http);
     struct ucred who;
     socklen_t len = sizeof who;
-    int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
+    r->from = *http_peer(r->http);
+    if (r->entrance != ENTRANCE_CONTROL) {
+        address_format(&r->from, r->peer);
+        snprintf(r->actor, sizeof r->actor, "somebody from %s", r->peer);
+        return;
+    }
+    snprintf(r->peer, sizeof r->peer, "unix");
+    if (getsockopt(http_socket(r->http), SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
         snprintf(r->actor, sizeof r->actor, "uid:%u", (unsigned)who.uid);
     else
         snprintf(r->actor, sizeof r->actor, "unknown");
 }
 
-static void on_close(struct evhttp_connection *connection, void *arg)
-{
-    (void)connection;
-    ((struct request *)arg)->http = NULL;
-}
-
-static struct request *create(struct admin *a, struct evhttp_request *http)
+static struct request *create(struct admin *a, struct http_call *c)
 {
     struct request *r = alloc_zeroed(sizeof *r);
     r->admin = a;
-    r->http = http;
-    r->entrance = ENTRANCE_CONTROL;
-    r->method = evhttp_request_get_command(http);
+    r->http = c;
+    r->entrance = http_entrance(c);
+    r->is_tls = http_is_tls(c);
+    r->method = http_head_of(c)->method;
     if (r->method == EVHTTP_REQ_HEAD)
         r->method = EVHTTP_REQ_GET;
     r->slot = slots_take(&a->requests, r, &r->generation);
     link_init(&r->waiting);
     TAILQ_INIT(&r->query);
-    evhttp_connection_set_closecb(evhttp_request_get_connection(http), on_close, r);
-    find_actor(r);
+    http_set_owner(c, r);
+    find_peer(r);
     return r;
 }
 
@@ -216,28 +219,199 @@ static void refuse_method(struct request *r, unsigned allowed)
 {
     enum { ROOM = 64 };
     char methods[ROOM];
-    if (allowed == 0) {
-        request_not_found(r);
-        return;
-    }
     api_print_methods(allowed, methods, sizeof methods);
     request_set_header(r, "Allow", methods);
+    if (r->method == EVHTTP_REQ_OPTIONS)
+        browser_add_preflight(r, methods);
     request_reply(r, r->method == EVHTTP_REQ_OPTIONS ? HTTP_STATUS_OK : HTTP_STATUS_NOT_ALLOWED, NULL);
 }
 
-void arrival_begin(struct admin *a, struct evhttp_request *http)
+/* ---- May they? */
+
+static const char *const refusals[] = {
+    [TAG_NONE] = "Login failed",
+    [TAG_MANAGEMENT] = "Not management user",
+    [TAG_POLICYMAKER] = "Not policymaker user",
+    [TAG_MONITORING] = "Not monitor user",
+    [TAG_ADMINISTRATOR] = "Not administrator user",
+};
+
+/* What a body may be like is known by now, and who sends it. */
+static uint64_t body_max(const struct request *r)
 {
-    struct request *r = create(a, http);
-    const char *uri = evhttp_request_get_uri(http);
+    static const char publish[] = "/publish";
+    const struct admin_config *config = request_config(r);
+    size_t len = strlen(r->route->path);
+    if (r->entrance == ENTRANCE_CONTROL || r->route->wants_text)
+        return config->publish_bytes_max > ADMIN_IMPORT_BYTES_MAX ? config->publish_bytes_max : ADMIN_IMPORT_BYTES_MAX;
+    if (len >= sizeof publish && strcmp(r->route->path + len - sizeof publish + 1, publish) == 0)
+        return config->publish_bytes_max;
+    return ADMIN_BODY_BYTES_MAX;
+}
+
+static void handle(struct request *r)
+{
+    if (r->http == NULL) {
+        request_destroy(r); /* it has gone while we looked who it was */
+        return;
+    }
+    if (!check_names(r))
+        return;
+    r->is_reading = true;
+    http_accept_body(r->http, body_max(r));
+}
+
+void arrival_on_body(void *request, struct http_call *c)
+{
+    struct request *r = request;
+    (void)c;
+    r->is_reading = false;
+    if (read_body(r, r->route->wants_text) && look_read(r))
+        r->route->handle(r);
+}
+
+void arrival_on_gone(void *request)
+{
+    struct request *r = request;
+    r->http = NULL;
+    if (r->is_reading || r->is_writing)
+        request_destroy(r); /* nothing else would; else the model's answer is awaited, and dropped */
+}
+
+static void on_vhost(struct request *r, struct event *e)
+{
+    if (!request_is_done(r, e))
+        return;
+    if (e->done.inspection->n == 0)
+        request_not_found(r);
+    else
+        identify_refuse(r, "User not authorised to access virtual host");
+}
+
+/* What stands for {v} in the route's path; NULL: it has none. */
+static const struct bytes *vhost_of(const struct request *r)
+{
+    unsigned n = 0;
+    for (const char *at = r->route->path; (at = strchr(at, '{')) != NULL; at++, n++)
+        if (strncmp(at, "{v}", sizeof "{v}" - 1) == 0)
+            return &r->param[n];
+    return NULL;
+}
+
+/* What is about virtual hosts, not in them, is for whoever sees them; and administrators may administrate those too
+ * that they have no permissions on. */
+static bool may_enter(const struct request *r, struct bytes vhost)
+{
+    static const char *const about[] = {"vhosts/{v}", "vhost-limits/{v}"};
+    if (r->route->tag == TAG_ADMINISTRATOR)
+        return true;
+    for (size_t i = 0; i < sizeof about / sizeof about[0]; i++)
+        if (strcmp(r->route->path, about[i]) == 0)
+            return visitor_sees(r->visitor, vhost);
+    return visitor_may_enter(r->visitor, vhost);
+}
+
+static void on_identified(struct request *r)
+{
+    const struct bytes *vhost = vhost_of(r);
+    if ((r->visitor->tags & (1U << r->route->tag)) == 0)
+        identify_refuse(r, refusals[r->route->tag]);
+    else if (vhost != NULL && !may_enter(r, *vhost))
+        request_inspect(r, inspection_create(INSPECT_VHOSTS, NULL, vhost), on_vhost);
+    else
+        handle(r);
+}
+
+/* ---- What is it about? */
+
+static bool begins_with(const char *path, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return strncmp(path, prefix, len) == 0 && (path[len] == '\0' || strchr("/?#", path[len]) != NULL);
+}
+
+/* Where the path begins behind what the configuration puts before it; NULL: it was answered. */
+static const char *strip_prefix(struct request *r, const char *path)
+{
+    const char *prefix = request_config(r)->path_prefix;
+    if (r->entrance != ENTRANCE_MANAGEMENT || *prefix == '\0')
+        return path;
+    if (begins_with(path, prefix + 1))
+        return path_begin(path + strlen(prefix + 1));
+    if (begins_with(path, "healthz") || begins_with(path, "readyz")) /* probes know no proxy */
+        return path;
+    if (*path == '\0' && r->method == EVHTTP_REQ_GET) {
+        char *to = str_format("%s/", prefix);
+        request_set_header(r, "Location", to);
+        free(to);
+        request_reply(r, HTTP_STATUS_MOVED, NULL);
+    } else {
+        request_not_found(r);
+    }
+    return NULL;
+}
+
+/* prometheus.path instead of /metrics, at its own ports. */
+static void rename_metrics(const struct request *r, const char *path, struct bytes *segments, unsigned *n)
+{
+    const char *wanted = path_begin(request_config(r)->metrics_path);
+    if (r->entrance != ENTRANCE_METRICS || strcmp(wanted, "metrics") == 0)
+        return;
+    unsigned skipped = 1;
+    for (const char *at = wanted; (at = strchr(at, '/')) != NULL; at++)
+        skipped += at[1] != '\0';
+    if (begins_with(path, wanted) && *n >= skipped) {
+        segments[skipped - 1] = BYTES("metrics");
+        memmove(segments, segments + skipped - 1, (*n - skipped + 1) * sizeof *segments);
+        *n -= skipped - 1;
+    } else if (*n > 0 && bytes_equal(segments[0], BYTES("metrics"))) {
+        *n = 0;
+    }
+}
+
+static bool needs_login(const struct request *r)
+{
+    if (r->entrance == ENTRANCE_CONTROL || r->route->tag == TAG_NONE)
+        return false;
+    return r->entrance == ENTRANCE_MANAGEMENT || request_config(r)->has_metrics_login;
+}
+
+static void begin_route(struct request *r)
+{
+    if (r->method != EVHTTP_REQ_GET && !browser_check_origin(r))
+        return;
+    if (needs_login(r))
+        identify(r, on_identified);
+    else
+        handle(r);
+}
+
+void arrival_on_head(void *admin, struct http_call *c)
+{
+    struct request *r = create(admin, c);
+    const enum entrance entrance = r->entrance;
     struct bytes segments[REQUEST_SEGMENTS_MAX];
     unsigned n, allowed = 0;
-    const struct route *route = NULL;
-    bool is_path = cut_path(r, uri, segments, &n) && n > 1 && bytes_equal(segments[0], BYTES("api"));
-    read_query(r, uri);
-    if (is_path)
-        route = api_find(r->method, segments + 1, n - 1, r->param, &r->n_params, &allowed);
-    if (route == NULL)
+    const char *path = strip_prefix(r, path_begin(http_head_of(c)->target));
+    if (path == NULL)
+        return;
+    if (!cut_path(r, path, segments, &n)) {
+        request_not_found(r);
+        return;
+    }
+    read_query(r, path);
+    rename_metrics(r, path, segments, &n);
+    if (n > 1 && segments[1].len == 0 && bytes_equal(segments[0], BYTES("api")))
+        memmove(&segments[1], &segments[2], (--n - 1) * sizeof *segments); /* "/api//queues" */
+    bool is_api = n > 1 && bytes_equal(segments[0], BYTES("api"));
+    if (is_api && entrance != ENTRANCE_METRICS)
+        r->route = api_find(r->method, segments + 1, n - 1, r->param, &r->n_params, &allowed);
+    if (!is_api && n > 0)
+        r->route = site_find(entrance, r->method, segments, n, r->param, &r->n_params, &allowed);
+    if (r->route != NULL)
+        begin_route(r);
+    else if (allowed != 0)
         refuse_method(r, allowed);
-    else if (check_names(r) && read_body(r, route->wants_text) && look_read(r))
-        route->handle(r);
+    else
+        site_serve(r, bytes_of(path, strcspn(path, "?#")));
 }

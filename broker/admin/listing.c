@@ -7,10 +7,16 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/map.h"
 #include "base/pattern.h"
 #include "base/str.h"
+#include "broker/admin/collector.h"
 #include "broker/admin/json.h"
+#include "broker/admin/listing_keys.h"
+#include "broker/admin/shape.h"
+#include "broker/admin/state.h"
+#include "broker/admin/visitor.h"
 #include "codec/table.h"
 
 /* One row that was taken. */
@@ -36,7 +42,9 @@ struct listing {
     const char *sort, *columns, *filter;
     bool is_paged, is_reversed;
     int64_t page, page_size;
-    struct pattern *pattern; /* owned: of the filter, if that is one */
+    struct pattern *pattern;   /* owned: of the filter, if that is one */
+    bool has_keys;             /* they are all there */
+    struct listing_keys *keys; /* owned: finds the page first; NULL: all rows are taken */
 };
 
 static void listing_step(struct request *r);
@@ -60,6 +68,7 @@ void listing_destroy(struct listing *l)
     json_decref(l->vhosts);
     json_decref(l->kept);
     pattern_destroy(l->pattern);
+    listing_keys_destroy(l->keys);
     free(l);
 }
 
@@ -206,6 +215,21 @@ static bool take_row(struct listing *l, json_t *shown)
     return l->bytes <= LISTING_BYTES_MAX;
 }
 
+/* Lists show whoever asks what is in the virtual hosts that they see, and connections and channels of their own; who
+ * monitors sees all of them. */
+static bool is_visible(const struct request *r, json_t *row)
+{
+    const enum inspection_kind what = r->listing->plan.sources[r->listing->at_source].what;
+    if (r->visitor == NULL || r->listing->plan.keep)
+        return true;
+    if (what == INSPECT_CONNECTIONS || what == INSPECT_CHANNELS)
+        return visitor_owns(r->visitor, json_text_in(row, "user"));
+    if (what == INSPECT_VHOSTS)
+        return visitor_sees(r->visitor, json_text_in(row, "name"));
+    struct bytes vhost = json_text_in(row, "vhost");
+    return vhost.len == 0 || visitor_sees(r->visitor, vhost);
+}
+
 static bool take_rows(struct request *r, const struct inspection *page)
 {
     struct listing *l = r->listing;
@@ -213,7 +237,12 @@ static bool take_rows(struct request *r, const struct inspection *page)
     for (size_t at = 0; inspection_next(page, &at, &bytes);) {
         json_t *row = json_of_table(bytes);
         if (l->is_gathering_vhosts) {
-            json_add(l->vhosts, json_incref(json_object_get(row, "name")));
+            if (l->plan.keep || visitor_sees(r->visitor, json_text_in(row, "name")))
+                json_add(l->vhosts, json_incref(json_object_get(row, "name")));
+            json_decref(row);
+            continue;
+        }
+        if (!is_visible(r, row)) {
             json_decref(row);
             continue;
         }
@@ -223,7 +252,7 @@ static bool take_rows(struct request *r, const struct inspection *page)
         l->total++;
         if (l->plan.keep)
             json_add(l->kept, shown);
-        else if (!is_wanted(l, shown))
+        else if (l->keys == NULL && !is_wanted(l, shown))
             json_decref(shown);
         else if (!take_row(l, shown))
             return false;
@@ -263,21 +292,26 @@ static void add_rows(struct listing *l, struct evbuffer *to, size_t from, size_t
     evbuffer_add(to, "]", 1);
 }
 
-static void answer_page(struct request *r, struct evbuffer *to)
+/* False: it was answered that there is no such page. */
+static bool has_page(struct request *r, size_t n)
+{
+    const struct listing *l = r->listing;
+    bool is_beyond = (size_t)(l->page - 1) * (size_t)l->page_size >= n && l->page > 1;
+    if (is_beyond)
+        request_fail(r, HTTP_STATUS_BAD, "page_out_of_range", "Page out of range, page: %lld page size: %lld, len: %zu",
+                     (long long)l->page, (long long)l->page_size, n);
+    return !is_beyond;
+}
+
+/* The rows from one on until before another, of n. */
+static void answer_page(struct request *r, struct evbuffer *to, size_t from, size_t until, size_t n)
 {
     struct listing *l = r->listing;
-    size_t size = (size_t)l->page_size, from = (size_t)(l->page - 1) * size;
-    if (from >= l->n && l->page > 1) {
-        evbuffer_free(to);
-        request_fail(r, HTTP_STATUS_BAD, "page_out_of_range", "Page out of range, page: %lld page size: %lld, len: %zu",
-                     (long long)l->page, (long long)l->page_size, l->n);
-        return;
-    }
-    size_t until = from + size < l->n ? from + size : l->n;
-    evbuffer_add_printf(to, "{\"filtered_count\":%zu,\"item_count\":%zu,\"items\":", l->n, until - from);
+    size_t size = (size_t)l->page_size;
+    evbuffer_add_printf(to, "{\"filtered_count\":%zu,\"item_count\":%zu,\"items\":", n, until - from);
     add_rows(l, to, from, until);
     evbuffer_add_printf(to, ",\"page\":%lld,\"page_count\":%zu,\"page_size\":%zu,\"total_count\":%zu}",
-                        (long long)l->page, (l->n + size - 1) / size, size, l->total);
+                        (long long)l->page, (n + size - 1) / size, size, l->total);
     request_reply_buffer(r, HTTP_STATUS_OK, to);
 }
 
@@ -286,14 +320,24 @@ static void answer(struct request *r)
     struct listing *l = r->listing;
     struct evbuffer *to = evbuffer_new();
     CHECK(to != NULL);
-    if (l->n > 0)
-        qsort((void *)l->rows, l->n, sizeof(struct row *), compare_rows);
-    if (l->is_paged) {
-        answer_page(r, to);
+    if (l->keys != NULL) { /* what keys have found is in order */
+        l->is_reversed = false;
+        l->total = listing_keys_total(l->keys);
+        answer_page(r, to, 0, l->n, listing_keys_count(l->keys));
         return;
     }
-    add_rows(l, to, 0, l->n);
-    request_reply_buffer(r, HTTP_STATUS_OK, to);
+    if (l->n > 0)
+        qsort((void *)l->rows, l->n, sizeof(struct row *), compare_rows);
+    if (!l->is_paged) {
+        add_rows(l, to, 0, l->n);
+        request_reply_buffer(r, HTTP_STATUS_OK, to);
+        return;
+    }
+    size_t size = (size_t)l->page_size, from = (size_t)(l->page - 1) * size;
+    if (has_page(r, l->n))
+        answer_page(r, to, from, from + size < l->n ? from + size : l->n, l->n);
+    else
+        evbuffer_free(to);
 }
 
 json_t *listing_project(struct request *r, json_t *object)
@@ -317,8 +361,25 @@ void listing_answer_one(struct request *r)
 
 /* ---- Gathering. */
 
+static void on_page(struct request *r, struct event *e);
+
+/* The keys are all there: asks for the rows of the page. */
+static void find_page(struct request *r)
+{
+    struct listing *l = r->listing;
+    if (!has_page(r, listing_keys_count(l->keys)))
+        return;
+    l->has_keys = true;
+    request_inspect(r, listing_keys_page(l->keys, (size_t)(l->page - 1) * (size_t)l->page_size, (size_t)l->page_size),
+                    on_page);
+}
+
 static void listing_finish(struct request *r)
 {
+    if (r->listing->keys != NULL && !r->listing->has_keys) {
+        find_page(r);
+        return;
+    }
     if (r->listing->plan.done != NULL)
         r->listing->plan.done(r);
     else
@@ -329,6 +390,10 @@ static void listing_finish(struct request *r)
 static void listing_advance(struct request *r)
 {
     struct listing *l = r->listing;
+    if (l->has_keys) {
+        listing_finish(r);
+        return;
+    }
     if (l->is_gathering_vhosts) {
         l->is_gathering_vhosts = false;
     } else if (++l->at_source == LISTING_SOURCES_MAX || l->plan.sources[l->at_source].shape == NULL) {
@@ -352,7 +417,13 @@ static void on_page(struct request *r, struct event *e)
             request_answer_failure(r, e);
         return;
     }
-    if (!take_rows(r, e->done.inspection)) {
+    if (e->done.inspection->is_brief) {
+        if (!listing_keys_take(l->keys, e->done.inspection, l->filter, l->pattern, clock_ms())) {
+            request_fail(r, HTTP_STATUS_BAD, "invalid_pagination_parameters",
+                         "Pagination parameters are invalid: the pattern takes too long");
+            return;
+        }
+    } else if (!take_rows(r, e->done.inspection)) {
         request_fail(r, HTTP_STATUS_UNAVAILABLE, "too_large", "the list is too long: ask for pages or columns");
         return;
     }
@@ -369,15 +440,21 @@ static void on_page(struct request *r, struct event *e)
 /* Asks for the first page of what comes next. */
 static void listing_step(struct request *r)
 {
-    const struct listing *l = r->listing;
+    struct listing *l = r->listing;
     if (l->is_gathering_vhosts) {
         request_inspect(r, inspection_create(INSPECT_VHOSTS, NULL, NULL), on_page);
         return;
     }
     struct bytes vhost = l->plan.vhost != NULL ? *l->plan.vhost : json_text(json_array_get(l->vhosts, l->at_vhost));
     bool has_vhost = l->plan.is_by_vhost || l->plan.vhost != NULL;
-    request_inspect(r, inspection_create(l->plan.sources[l->at_source].what, has_vhost ? &vhost : NULL, l->plan.name),
-                    on_page);
+    struct inspection *i =
+        inspection_create(l->plan.sources[l->at_source].what, has_vhost ? &vhost : NULL, l->plan.name);
+    i->is_brief = l->keys != NULL;
+    if (l->keys != NULL) {
+        i->counters = listing_keys_counters(l->keys);
+        listing_keys_enter(l->keys, vhost);
+    }
+    request_inspect(r, i, on_page);
 }
 
 /* ---- What the query asks for.  False: it was answered. */
@@ -421,6 +498,18 @@ static bool read_paging(struct request *r, struct listing *l)
     return is_fine;
 }
 
+/* Without statistics there is nothing to sort by: only whole rows tell. */
+static struct listing_keys *keys_of(struct request *r, const struct listing_plan *plan)
+{
+    const struct listing *l = r->listing;
+    bool is_of_queues = plan->sources[0].what == INSPECT_QUEUES && plan->sources[0].shape == shape_queue &&
+                        plan->sources[1].shape == NULL && plan->name == NULL && plan->done == NULL;
+    bool has_numbers = l->sort == NULL || !request_query_flag(r, "disable_stats");
+    if (!is_of_queues || !has_numbers || !l->is_paged)
+        return NULL;
+    return listing_keys_create(l->sort, l->is_reversed, collector_rates(r->admin->collector));
+}
+
 void listing_begin(struct request *r, const struct listing_plan *plan)
 {
     listing_destroy(r->listing);
@@ -437,6 +526,7 @@ void listing_begin(struct request *r, const struct listing_plan *plan)
         l->is_reversed = request_query_flag(r, "sort_reverse");
         if (!read_paging(r, l))
             return;
+        l->keys = keys_of(r, plan);
     }
     l->is_gathering_vhosts = plan->is_by_vhost && plan->vhost == NULL;
     if (!l->is_gathering_vhosts)

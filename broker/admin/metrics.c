@@ -9,6 +9,7 @@
 #include "base/pattern.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
+#include "broker/admin/http.h"
 #include "broker/admin/json.h"
 #include "broker/admin/metrics_facts.h"
 #include "broker/admin/metrics_rows.h"
@@ -42,8 +43,7 @@ struct metrics {
     json_t *facts;                              /* owned */
     /* While it is printed: the next metric, and of an object's the next row. */
     size_t metric, row;
-    struct admin *admin; /* borrowed: counts scrapes of objects and answers */
-    bool is_answering;
+    struct admin *admin; /* borrowed: counts scrapes of objects */
 };
 
 static const enum inspection_kind kinds[METRICS_OBJECTS] = {
@@ -59,7 +59,6 @@ void metrics_destroy(struct metrics *m)
     if (m == NULL)
         return;
     m->admin->scrapes -= m->is_of_objects;
-    m->admin->answers -= m->is_answering;
     for (unsigned i = 0; i < METRICS_OBJECTS; i++)
         metrics_rows_destroy(m->rows[i]);
     pattern_destroy(m->queues);
@@ -70,38 +69,11 @@ void metrics_destroy(struct metrics *m)
 
 /* ---- Answering, piece by piece. */
 
-static void end(struct request *r)
+static void begin(struct request *r, enum http_status status, const char *type)
 {
-    struct evhttp_request *http = r->http;
-    if (http != NULL)
-        evhttp_connection_set_closecb(evhttp_request_get_connection(http), NULL, NULL);
-    request_destroy(r); /* before the last word: evhttp may go on with the next one of this connection */
-    if (http != NULL)
-        evhttp_send_reply_end(http);
-}
-
-/* A request that is cut off from its connection is nobody's any more. */
-static void on_lost(struct evhttp_connection *connection, void *arg)
-{
-    struct request *r = arg;
-    struct evhttp_request *http = r->http;
-    (void)connection;
-    r->http = NULL;
-    if (evhttp_request_get_connection(http) == NULL)
-        evhttp_request_free(http);
-    request_destroy(r);
-}
-
-static void begin(struct request *r, int status, const char *type)
-{
-    struct metrics *m = r->metrics;
-    evhttp_connection_set_closecb(evhttp_request_get_connection(r->http), on_lost, r);
-    m->is_answering = true;
-    m->admin->answers++;
-    m->admin->has_answered_much = m->admin->has_answered_much || m->is_of_objects;
     request_set_header(r, "Content-Type", type);
     request_set_header(r, "Cache-Control", "no-cache");
-    evhttp_send_reply_start(r->http, status, NULL);
+    request_begin_reply(r, status);
 }
 
 static void print_some(const struct request *r, struct evbuffer *to)
@@ -123,12 +95,10 @@ static void print_some(const struct request *r, struct evbuffer *to)
     }
 }
 
-static void go_on(struct evhttp_connection *connection, void *arg)
+static void go_on(struct request *r)
 {
-    struct request *r = arg;
-    (void)connection;
     if (r->metrics->metric == METRICS) {
-        end(r);
+        request_end_reply(r);
         return;
     }
     struct evbuffer *to = evbuffer_new();
@@ -136,10 +106,10 @@ static void go_on(struct evhttp_connection *connection, void *arg)
     print_some(r, to);
     bool is_empty = evbuffer_get_length(to) == 0; /* of which nobody would say that it was written */
     if (!is_empty)
-        evhttp_send_reply_chunk_with_cb(r->http, to, go_on, r);
+        request_send(r, to, go_on);
     evbuffer_free(to);
     if (is_empty)
-        end(r);
+        request_end_reply(r);
 }
 
 static void print(struct request *r)
@@ -158,7 +128,7 @@ static void print(struct request *r)
     if (m->registry == MEMORY)
         metrics_facts_print_memory(r, to);
     begin(r, HTTP_STATUS_OK, "text/plain; version=0.0.4");
-    evhttp_send_reply_chunk_with_cb(r->http, to, go_on, r);
+    request_send(r, to, go_on);
     evbuffer_free(to);
 }
 
@@ -386,9 +356,9 @@ void metrics_get(struct request *r)
         CHECK(text != NULL);
         evbuffer_add(text, "Unknown Registry", sizeof "Unknown Registry" - 1);
         r->metrics->metric = METRICS;
-        evhttp_send_reply_chunk_with_cb(r->http, text, go_on, r);
+        request_send(r, text, go_on);
         evbuffer_free(text);
-    } else if (evhttp_request_get_command(r->http) == EVHTTP_REQ_HEAD) {
+    } else if (http_head_of(r->http)->method == EVHTTP_REQ_HEAD) {
         request_reply(r, HTTP_STATUS_NO_CONTENT, NULL); /* as RabbitMQ has it */
     } else if (r->metrics->is_of_objects && r->admin->scrapes > METRICS_AT_ONCE) {
         refuse(r, HTTP_STATUS_UNAVAILABLE, "too many scrapes of all objects are under way");

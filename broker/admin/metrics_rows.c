@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "broker/admin/metrics_text.h"
 #include "codec/table.h"
@@ -192,6 +193,34 @@ static void add_names(struct metrics_rows *rows, struct bytes row)
         add_text(rows, vhost);
 }
 
+static double number_in(struct bytes row, const char *column)
+{
+    struct field f;
+    return table_find(row, bytes_of_string(column), &f) ? number_of(&f) : (double)NAN;
+}
+
+/* What follows from several columns, or from there being a row at all. */
+static double derived(const struct metrics_rows *rows, struct bytes column, struct bytes row)
+{
+    const double thousand = 1000;
+    if (bytes_equal(column, BYTES("is_running")) && rows->what == METRICS_VHOSTS)
+        return 1;
+    if (bytes_equal(column, BYTES("consumer_capacity"))) /* not a share of time, but how it is now */
+        return number_in(row, "consumers") > 0 && number_in(row, "messages_ready") == 0;
+    double sent =
+        bytes_equal(column, BYTES("head_message_age")) ? number_in(row, "head_message_timestamp") : (double)NAN;
+    return isnan(sent) ? sent : fmax(0, (double)clock_wall_ms() / thousand - sent);
+}
+
+static void derive(const struct metrics_rows *rows, struct bytes row, double *values)
+{
+    for (size_t i = 0; i < rows->n_terms; i++) {
+        double value = derived(rows, rows->terms[i].outer, row);
+        if (!isnan(value))
+            values[rows->terms[i].column] = value;
+    }
+}
+
 void metrics_rows_take(struct metrics_rows *rows, struct bytes row)
 {
     if (rows->n == rows->capacity) {
@@ -204,10 +233,7 @@ void metrics_rows_take(struct metrics_rows *rows, struct bytes row)
     rows->rows[rows->n++].text = rows->text_len;
     add_names(rows, row);
     take_fields(rows, row, values);
-    if (rows->what == METRICS_VHOSTS)
-        for (size_t i = 0; i < rows->n_terms; i++)
-            if (bytes_equal(rows->terms[i].outer, BYTES("is_running")))
-                values[rows->terms[i].column] = 1;
+    derive(rows, row, values);
 }
 
 /* ---- Order. */

@@ -5,12 +5,15 @@
 #include "base/audit.h"
 #include "base/str.h"
 #include "broker/admin/json.h"
+#include "broker/admin/visitor.h"
 #include "broker/port/move.h"
 
 static struct audit begin(const struct request *r, const char *action)
 {
-    return (struct audit){
-        .action = action, .result = BYTES("ok"), .user = bytes_of_string(r->actor), .peer = BYTES("unix")};
+    return (struct audit){.action = action,
+                          .result = BYTES("ok"),
+                          .user = r->visitor != NULL ? r->visitor->name : bytes_of_string(r->actor),
+                          .peer = bytes_of_string(r->peer)};
 }
 
 static struct bytes kind_of(const struct change *c)
@@ -91,6 +94,8 @@ static void note_change(const struct request *r, const struct change *c, const c
     a.object = c->spec->name;
     a.vhost = c->spec->vhost;
     a.count = c->count;
+    if (c->what == DEFINE_BINDING)
+        a.after = c->spec->source;
     a.has_count = c->what == DEFINE_QUEUE && (c->kind == CHANGE_REMOVE || c->kind == CHANGE_PURGE);
     if (why != NULL) {
         a.result = BYTES("refused");
@@ -112,6 +117,9 @@ static void note_change(const struct request *r, const struct change *c, const c
 
 static void note_changes(const struct request *r, const struct event *e)
 {
+    const struct changes *changes = e->what == FAILED ? e->failed.changes : e->done.changes;
+    if (changes != NULL && changes->is_rehearsal)
+        return;
     if (e->what == FAILED) {
         const struct changes *all = e->failed.changes;
         if (all != NULL && all->failed < all->n)
@@ -196,4 +204,18 @@ void note_trace(const struct request *r, const char *kind, struct bytes vhost, s
     a.vhost = vhost;
     audit_write(&a);
     free(action);
+}
+
+void note_import(const struct request *r, const struct changes *all, const char *refusal)
+{
+    struct audit a = begin(r, "definitions.import");
+    a.kind = BYTES("definitions");
+    if (refusal != NULL) {
+        a.result = BYTES("refused");
+        a.reason = bytes_of_string(refusal);
+    }
+    a.has_count = true;
+    for (size_t i = 0; refusal == NULL && i < all->n; i++)
+        a.count += all->at[i].outcome == CHANGE_MADE || all->at[i].outcome == CHANGE_CHANGED;
+    audit_write(&a);
 }

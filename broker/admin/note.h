@@ -12,6 +12,9 @@ void note_answer(const struct request *r, const struct event *e);
 void note_move(const struct request *r, const struct move *m, uint64_t count);
 void note_move_refused(const struct request *r, const char *why);
 
+/* Definitions were imported: so many changes; or, refused, none. */
+void note_import(const struct request *r, const struct changes *all, const char *refusal);
+
 /* Somebody sees what becomes of the messages of a queue or an exchange, and their bodies. */
 void note_trace(const struct request *r, const char *kind, struct bytes vhost, struct bytes name);
 

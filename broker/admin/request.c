@@ -12,11 +12,15 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "broker/admin/browser.h"
 #include "broker/admin/definitions.h"
+#include "broker/admin/http.h"
+#include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
 #include "broker/admin/metrics.h"
 #include "broker/admin/note.h"
+#include "broker/admin/pack.h"
 #include "broker/admin/state.h"
 #include "broker/admin/ticker.h"
 #include "broker/admin/visit.h"
@@ -105,7 +109,7 @@ bool request_query_flag(const struct request *r, const char *name)
 
 const char *request_header(const struct request *r, const char *name)
 {
-    return r->http == NULL ? NULL : evhttp_find_header(evhttp_request_get_input_headers(r->http), name);
+    return r->http == NULL ? NULL : http_header(r->http, name);
 }
 
 const struct admin_config *request_config(const struct request *r)
@@ -155,7 +159,7 @@ void request_destroy(struct request *r)
     if (r == NULL)
         return;
     if (r->http != NULL)
-        evhttp_connection_set_closecb(evhttp_request_get_connection(r->http), NULL, NULL);
+        http_set_owner(r->http, NULL);
     slots_give(&r->admin->requests, r->slot);
     end_turn(r);
     ticker_destroy(r->ticker);
@@ -167,6 +171,7 @@ void request_destroy(struct request *r)
     definitions_writer_destroy(r->writer);
     visit_abandon(r->visit);
     visitor_destroy(r->visitor);
+    identify_forget(r->identification);
     json_wipe(json_object_get(r->body, "password")); /* what is secret does not stay in memory */
     json_decref(r->body);
     request_forget_text(r);
@@ -180,50 +185,58 @@ void request_destroy(struct request *r)
 void request_set_header(struct request *r, const char *name, const char *value)
 {
     if (r->http != NULL)
-        evhttp_add_header(evhttp_request_get_output_headers(r->http), name, value);
+        http_add(r->http, name, value);
 }
 
-/* The answer was written, or its connection has ended before that. */
-static void on_written(struct evhttp_request *http, void *arg)
+bool request_has_header(const struct request *r, const char *name)
 {
-    ((struct admin *)arg)->answers--;
-    evhttp_connection_set_closecb(evhttp_request_get_connection(http), NULL, NULL);
-}
-
-static void on_lost(struct evhttp_connection *connection, void *arg)
-{
-    (void)connection;
-    ((struct admin *)arg)->answers--;
-}
-
-static void send_reply(struct admin *a, struct evhttp_request *http, enum http_status status, struct evbuffer *body)
-{
-    struct evhttp_connection *connection = evhttp_request_get_connection(http);
-    /* evhttp would send a body behind an answer to HEAD. */
-    bool is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
-    a->answers++;
-    a->has_answered_much = a->has_answered_much || evbuffer_get_length(body) > ADMIN_TRIM_BYTES;
-    evhttp_request_set_on_complete_cb(http, on_written, a);
-    evhttp_connection_set_closecb(connection, on_lost, a);
-    evhttp_send_reply(http, (int)status, NULL, is_head ? NULL : body);
+    return r->http != NULL && http_has(r->http, name);
 }
 
 void request_reply_buffer(struct request *r, enum http_status status, struct evbuffer *body)
 {
-    struct evhttp_request *http = r->http;
+    struct http_call *http = r->http;
     struct admin *a = r->admin;
-    char length[24];
-    snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
-    if (status != HTTP_STATUS_NO_CONTENT)
-        request_set_header(r, "Content-Length", length);
-    request_set_header(r, "Cache-Control", "no-cache");
-    request_set_header(r, "Vary", "accept, accept-encoding, origin");
-    if (evbuffer_get_length(body) > 0)
+    if (evbuffer_get_length(body) > 0 && !request_has_header(r, "Content-Type"))
         request_set_header(r, "Content-Type", "application/json");
-    request_destroy(r); /* before the answer: evhttp may go on with the next one of this connection */
+    if (!request_has_header(r, "Content-Encoding") && pack_is_accepted(request_header(r, "Accept-Encoding")) &&
+        pack(body))
+        request_set_header(r, "Content-Encoding", "gzip");
+    browser_add_headers(r);
+    a->has_answered_much = a->has_answered_much || evbuffer_get_length(body) > ADMIN_TRIM_BYTES;
+    request_destroy(r);
     if (http != NULL)
-        send_reply(a, http, status, body);
+        http_reply(http, status, body);
     evbuffer_free(body);
+}
+
+void request_begin_reply(struct request *r, enum http_status status)
+{
+    browser_add_headers(r);
+    r->is_writing = true;
+    r->admin->has_answered_much = true;
+    http_begin(r->http, status);
+}
+
+static void on_sent(void *request)
+{
+    struct request *r = request;
+    request_fn *next = r->next;
+    r->next = NULL;
+    next(r);
+}
+
+void request_send(struct request *r, struct evbuffer *piece, request_fn *then)
+{
+    r->next = then;
+    http_write(r->http, piece, on_sent);
+}
+
+void request_end_reply(struct request *r)
+{
+    struct http_call *http = r->http;
+    request_destroy(r);
+    http_end(http);
 }
 
 void request_reply(struct request *r, enum http_status status, json_t *body)

@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "broker/admin/admin.h"
+#include "broker/admin/http_head.h"
 #include "broker/admin/look.h"
 #include "broker/port/change.h"
 #include "broker/port/event.h"
@@ -28,30 +29,13 @@
 
 enum {
     REQUEST_SEGMENTS_MAX = 10, /* of a path */
-    REQUEST_ACTOR_MAX = 64,
+    REQUEST_ACTOR_MAX = 400,
     REQUEST_PATH_NAME_MAX = 1024 /* bytes of a segment */
 };
 
-enum http_status {
-    HTTP_STATUS_OK = 200,
-    HTTP_STATUS_CREATED = 201,
-    HTTP_STATUS_NO_CONTENT = 204,
-    HTTP_STATUS_BAD = 400,
-    HTTP_STATUS_UNAUTHORIZED = 401,
-    HTTP_STATUS_NOT_FOUND = 404,
-    HTTP_STATUS_NOT_ALLOWED = 405,
-    HTTP_STATUS_PRECONDITION = 412,
-    HTTP_STATUS_UNAVAILABLE = 503,
-};
-
-/* Which door a request came in by. */
-enum entrance {
-    ENTRANCE_CONTROL = 1 << 0,    /* the UNIX socket */
-    ENTRANCE_MANAGEMENT = 1 << 1, /* port 15672 */
-    ENTRANCE_METRICS = 1 << 2,    /* port 15692 */
-};
-
 struct definitions_writer;
+struct identification;
+struct http_call;
 struct hub;
 struct listing;
 struct metrics;
@@ -66,11 +50,18 @@ typedef void answer_fn(struct request *r, struct event *e); /* what the event ow
 
 struct request {
     struct admin *admin;         /* borrowed */
-    struct evhttp_request *http; /* borrowed; NULL: its client has gone */
+    struct http_call *http;      /* borrowed; NULL: its client has gone */
+    bool is_reading;             /* its body is awaited … */
+    bool is_writing;             /* … or that a piece of its answer was written */
     uint32_t slot, generation;   /* whom events are for */
     enum evhttp_cmd_type method; /* HEAD is GET here */
     enum entrance entrance;
-    struct visitor *visitor; /* owned: the user who asks; NULL: the machine's administrator (visitor.h) */
+    bool is_tls;
+    const struct route *route;             /* NULL: none was found yet */
+    struct address from;                   /* the peer's */
+    char peer[ADDRESS_TEXT_MAX];           /* as text; "unix" */
+    struct identification *identification; /* owned: while it is found out who asks */
+    struct visitor *visitor;               /* owned: the user who asks; NULL: the machine's administrator (visitor.h) */
     struct evkeyvalq query;
     struct look look;
     char *path;                               /* owned: decoded */
@@ -78,7 +69,7 @@ struct request {
     unsigned n_params;
     json_t *body;                  /* owned: an object; NULL: there was none */
     struct bytes text;             /* owned: the body as it came, where the route wants that */
-    char actor[REQUEST_ACTOR_MAX]; /* for the log: "uid:0" */
+    char actor[REQUEST_ACTOR_MAX]; /* for the log: "uid:0", "alice from 10.0.0.1:40000" */
 
     /* A handler's, while it waits. */
     answer_fn *on_answer;
@@ -126,8 +117,16 @@ const char *request_header(const struct request *r, const char *name);
 /* With a body, which is taken, or without (NULL). */
 void request_reply(struct request *r, enum http_status status, json_t *body);
 
-/* With a body as text, which is taken over. */
+/* With a body as text, which is taken over: JSON, unless a Content-Type was set.  A large one is packed if the client
+ * accepts that, unless a Content-Encoding was set. */
 void request_reply_buffer(struct request *r, enum http_status status, struct evbuffer *body);
+
+/* The same in pieces, for what is long: the headers that were set; a piece, which is taken out of the buffer and is not
+ * empty, and `then` is called when it was written; and the end, after which the request is gone.  If the client goes,
+ * so does the request, and nothing is called. */
+void request_begin_reply(struct request *r, enum http_status status);
+void request_send(struct request *r, struct evbuffer *piece, request_fn *then);
+void request_end_reply(struct request *r);
 
 /* {"error": …, "reason": …} */
 void request_fail(struct request *r, enum http_status status, const char *error, const char *format, ...)
@@ -141,6 +140,7 @@ void request_refuse_access(struct request *r, const char *text);
 
 /* A header of the answer, before it. */
 void request_set_header(struct request *r, const char *name, const char *value);
+bool request_has_header(const struct request *r, const char *name);
 
 /* ---- The model. */
 

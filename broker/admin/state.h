@@ -4,18 +4,20 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/lane.h"
 #include "base/list.h"
 #include "base/slots.h"
 #include "broker/admin/admin.h"
+#include "broker/admin/identify.h"
 #include "broker/port/batch.h"
 
-struct bufferevent;
 struct collector;
-struct evconnlistener;
 struct event_base;
-struct evhttp;
+struct http;
+
+enum { ADMIN_TLS_MAX = 4 };
 
 enum admin_template {
     TEMPLATE_QUEUE,
@@ -29,16 +31,20 @@ enum admin_template {
     TEMPLATES
 };
 
+/* Somebody who has logged in lately. */
+struct known {
+    uint64_t hash, until_ms;
+};
+
 struct admin {
     struct admin_config config;
-    struct event_base *base;                                /* owned */
-    struct evhttp *http;                                    /* owned */
-    struct evconnlistener *listener;                        /* owned by http */
-    struct bufferevent *connections[ADMIN_CONNECTIONS_MAX]; /* a reference each */
-    unsigned n_connections;
-    unsigned answers;       /* that are not written yet */
-    unsigned scrapes;       /* of metrics of objects, under way */
-    bool has_answered_much; /* memory is to be given back when that is written */
+    struct event_base *base;        /* owned */
+    struct http *http;              /* owned */
+    struct tls *tls[ADMIN_TLS_MAX]; /* a reference each: what the doors have, until it is read again */
+    unsigned n_tls;
+    atomic_int_least64_t expiry; /* of the first of them that ends */
+    bool has_answered_much;      /* memory is to be given back when that is written */
+    unsigned scrapes;            /* of metrics of objects, under way */
     struct lane lane;
     struct lane *to;       /* borrowed: where commands go */
     const struct hub *hub; /* borrowed */
@@ -49,7 +55,8 @@ struct admin {
     unsigned n_visits;
     struct list turns;            /* struct request: the first has its turn to change something, the others wait */
     json_t *templates[TEMPLATES]; /* owned: shape.c's */
-    struct collector *collector;  /* owned */
+    struct known known[IDENTIFY_KNOWN_MAX];
+    struct collector *collector; /* owned */
     uint64_t started_ms;
     bool is_stopping;
     bool has_socket; /* in the file system */

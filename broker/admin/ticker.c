@@ -56,3 +56,8 @@ void ticker_set(struct ticker *t, uint64_t ms)
                                   .tv_usec = (suseconds_t)(ms % MS_PER_S * US_PER_MS)};
     event_add(t->event, &after);
 }
+
+void ticker_stop(struct ticker *t)
+{
+    event_del(t->event);
+}

@@ -16,4 +16,5 @@ void ticker_destroy(struct ticker *t); /* NULL is allowed */
 
 /* Calls once after so long. */
 void ticker_set(struct ticker *t, uint64_t ms);
+void ticker_stop(struct ticker *t); /* does not call any more */
 #endif

@@ -17,7 +17,17 @@ bool visitor_may_enter(const struct visitor *v, struct bytes vhost)
 
 bool visitor_sees(const struct visitor *v, struct bytes vhost)
 {
-    return v == NULL || (v->tags & (1U << TAG_MONITORING)) != 0 || visitor_may_enter(v, vhost);
+    return visitor_is(v, TAG_MONITORING) || visitor_may_enter(v, vhost);
+}
+
+bool visitor_owns(const struct visitor *v, struct bytes user)
+{
+    return visitor_is(v, TAG_MONITORING) || bytes_equal(user, v->name);
+}
+
+bool visitor_is(const struct visitor *v, unsigned tag)
+{
+    return v == NULL || (v->tags & (1U << tag)) != 0;
 }
 
 void visitor_destroy(struct visitor *v)

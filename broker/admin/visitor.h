@@ -24,5 +24,10 @@ bool visitor_sees(const struct visitor *v, struct bytes vhost);
 /* Does it have permissions on it at all, which administrators need too to touch what is in it?  NULL: yes. */
 bool visitor_may_enter(const struct visitor *v, struct bytes vhost);
 
+/* May it see a connection or channel of that user?  NULL: yes. */
+bool visitor_owns(const struct visitor *v, struct bytes user);
+
+bool visitor_is(const struct visitor *v, unsigned tag); /* has that enum tag; NULL: yes */
+
 void visitor_destroy(struct visitor *v); /* NULL is allowed */
 #endif

@@ -121,6 +121,21 @@ int messages_move(struct ctl *c)
 /* --- one by one
  * ----------------------------------------------------------------------------------------------------*/
 
+static char *with_filters(const struct ctl *c, char *path)
+{
+    static const struct {
+        enum option option;
+        const char *name;
+    } filters[] = {{OPTION_KEY, "routing_key"},
+                   {OPTION_HEADER, "header"},
+                   {OPTION_CONTAINS, "contains"},
+                   {OPTION_PAYLOAD, "truncate"}};
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++)
+        if (options_has(c->options, filters[i].option))
+            path = path_query(path, filters[i].name, options_text(c->options, filters[i].option, ""));
+    return path;
+}
+
 /* A page of what is there; false: that was the last, or it went wrong. */
 static bool peek_page(struct ctl *c, json_int_t *from, json_int_t *left, int *status)
 {
@@ -129,7 +144,7 @@ static bool peek_page(struct ctl *c, json_int_t *from, json_int_t *left, int *st
     snprintf(offset, sizeof offset, "%lld", (long long)*from);
     snprintf(limit, sizeof limit, "%lld", (long long)*left);
     char *path = path_query(path_of("queues", ctl_vhost(c), c->args[0], "messages"), "offset", offset);
-    *status = ctl_call(c, "GET", path_query(path, "limit", limit), NULL, &a);
+    *status = ctl_call(c, "GET", with_filters(c, path_query(path, "limit", limit)), NULL, &a);
     if (*status == 0 && a.status == 404)
         *status = ctl_fail(c, EX_UNAVAILABLE, "not_found");
     else if (*status == 0)

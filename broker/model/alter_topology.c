@@ -110,20 +110,23 @@ static char *locked(const struct queue *q)
     return text;
 }
 
+/* Owned: why q, NULL if there is none, cannot be as spec says; NULL if it can. */
+static char *refuse_queue(struct broker *b, struct vhost *v, struct queue *q, const struct spec *spec)
+{
+    if (q != NULL)
+        return q->owner != NULL ? locked(q) : queue_type_redeclare(b, q, spec);
+    if (spec->name.len == 0)
+        return str_copy(BYTES("a queue needs a name"));
+    if (bytes_start_with(spec->name, BYTES("amq.")) && !spec->server_named)
+        return str_format("queue name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(spec->name));
+    char *why = resource_refuse_queue(v, spec->name);
+    return why != NULL ? why : queue_type_refuse(b, v, spec);
+}
+
 static void put_queue(struct broker *b, struct vhost *v, struct change *c)
 {
     struct queue *q = vhost_find_queue(b, v, c->spec->name);
-    char *why = NULL;
-    if (q != NULL)
-        why = q->owner != NULL ? locked(q) : queue_type_redeclare(b, q, c->spec);
-    else if (c->spec->name.len == 0)
-        why = str_copy(BYTES("a queue needs a name"));
-    else if (bytes_start_with(c->spec->name, BYTES("amq.")) && !c->spec->server_named)
-        why = str_format("queue name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(c->spec->name));
-    else
-        why = resource_refuse_queue(v, c->spec->name);
-    if (why == NULL && q == NULL)
-        why = queue_type_refuse(b, v, c->spec);
+    char *why = refuse_queue(b, v, q, c->spec);
     if (why != NULL) {
         skip(c, why);
     } else if (q == NULL) {
@@ -257,6 +260,24 @@ static void remove_binding(struct broker *b, struct vhost *v, struct change *c)
     binding_delete(b, m.binding);
     exchange_delete_doomed(b);
     c->outcome = CHANGE_REMOVED;
+}
+
+char *alter_refuse_put(struct broker *b, struct vhost *v, const struct change *c, bool *is_there)
+{
+    const struct spec *spec = c->spec;
+    if (c->what == DEFINE_EXCHANGE) {
+        const struct exchange *x = vhost_find_exchange(b, v, spec->name);
+        *is_there = x != NULL;
+        return refuse_exchange(v, x, spec);
+    }
+    if (c->what == DEFINE_QUEUE) {
+        struct queue *q = vhost_find_queue(b, v, spec->name);
+        *is_there = q != NULL;
+        return refuse_queue(b, v, q, spec);
+    }
+    const struct meant m = find_meant(b, v, spec);
+    *is_there = m.binding != NULL;
+    return m.binding != NULL ? NULL : refuse_binding(v, &m, spec);
 }
 
 void alter_topology(struct broker *b, struct change *c)

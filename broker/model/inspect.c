@@ -14,6 +14,7 @@
 #include "broker/model/rights.h"
 #include "broker/model/state.h"
 #include "broker/model/statistics.h"
+#include "broker/model/user.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
@@ -90,9 +91,10 @@ struct bytes connection_name(const struct outlet *o)
 static void inspect_map(struct page *p, const struct map *m, void (*each)(void *arg, struct map_node *n))
 {
     unsigned buckets = 0;
+    size_t rows = p->to->is_brief ? INSPECTION_BRIEF_ROWS_MAX : INSPECTION_ROWS_MAX;
     do {
         p->to->cursor = map_scan(m, p->to->cursor, each, p);
-    } while (p->to->cursor != 0 && p->to->n < INSPECTION_ROWS_MAX && ++buckets < BUCKETS_PER_PAGE);
+    } while (p->to->cursor != 0 && p->to->n < rows && ++buckets < BUCKETS_PER_PAGE);
 }
 
 /* One queue's, when it was named: no need to look through all. */
@@ -104,6 +106,59 @@ static void inspect_named_queue(struct page *p, void (*each)(void *arg, struct m
         each(p, &q->in_vhost);
     else if (!p->to->has_name)
         inspect_map(p, &p->vhost->queues, each);
+}
+
+/* Those that the names say; the cursor is a place among them. */
+static void inspect_named_queues(struct page *p)
+{
+    struct inspection *to = p->to;
+    struct cursor c = cursor_over(bytes_of(to->names.at + to->cursor, to->names.len - to->cursor));
+    while (cursor_left(&c) > 0 && to->n < INSPECTION_ROWS_MAX) {
+        struct bytes vhost = cursor_take(&c, cursor_u16(&c));
+        struct bytes name = cursor_take(&c, cursor_u16(&c));
+        struct vhost *v = vhost_find(p->b, vhost);
+        struct queue *q = v != NULL ? vhost_find_queue(p->b, v, name) : NULL;
+        if (q != NULL)
+            inspect_queue(p, &q->in_vhost);
+    }
+    to->cursor = cursor_left(&c) > 0 ? to->names.len - cursor_left(&c) : 0;
+}
+
+/* A queue may have more consumers than a page: then the cursor stays with its bucket, and says so. */
+static void inspect_all_consumers(struct page *p)
+{
+    const uint64_t is_within = UINT64_C(1) << 63;
+    struct inspection *to = p->to;
+    struct queue *named = to->has_name ? vhost_find_queue(p->b, p->vhost, to->name) : NULL;
+    uint64_t bucket = to->cursor & ~is_within, next = 0;
+    unsigned buckets = 0;
+    do {
+        p->index = 0;
+        next = 0;
+        if (named != NULL)
+            inspect_consumers(p, &named->in_vhost);
+        else if (!to->has_name)
+            next = map_scan(&p->vhost->queues, bucket, inspect_consumers, p);
+        if (p->is_cut)
+            break;
+        to->skip = 0;
+        bucket = next;
+    } while (bucket != 0 && to->n < INSPECTION_ROWS_MAX && ++buckets < BUCKETS_PER_PAGE);
+    to->skip = p->is_cut ? p->index : 0;
+    to->cursor = p->is_cut ? bucket | is_within : bucket;
+}
+
+/* One user, when it was named: every login over HTTP asks for one. */
+static void inspect_users(struct page *p)
+{
+    struct user *u = p->to->has_name ? user_find(p->b, p->to->name) : NULL;
+    if (!p->to->has_name) {
+        inspect_map(p, &p->b->users, inspect_user);
+        return;
+    }
+    if (u != NULL)
+        inspect_user(p, &u->in_broker);
+    p->to->cursor = 0;
 }
 
 static void inspect_in_vhost(struct page *p)
@@ -120,13 +175,13 @@ static void inspect_in_vhost(struct page *p)
         inspect_map(p, &v->exchanges, inspect_exchange);
         break;
     case INSPECT_QUEUES:
-        inspect_named_queue(p, inspect_queue);
+        inspect_named_queue(p, p->to->is_brief ? inspect_queue_briefly : inspect_queue);
         break;
     case INSPECT_BINDINGS:
         inspect_map(p, &v->bindings, inspect_binding);
         break;
     case INSPECT_CONSUMERS:
-        inspect_named_queue(p, inspect_consumers);
+        inspect_all_consumers(p);
         break;
     default:
         break;
@@ -143,7 +198,7 @@ static void inspect(struct page *p)
         inspect_map(p, &p->b->vhosts, inspect_vhost);
         break;
     case INSPECT_USERS:
-        inspect_map(p, &p->b->users, inspect_user);
+        inspect_users(p);
         break;
     case INSPECT_PARAMETERS:
         inspect_map(p, &p->b->parameters, inspect_parameter);
@@ -162,8 +217,12 @@ static void inspect(struct page *p)
     case INSPECT_DELAYED:
     case INSPECT_ROUTE:
     case INSPECT_TRACE:
-        if (p->vhost != NULL)
+        if (p->to->names.len > 0)
+            inspect_named_queues(p);
+        else if (p->vhost != NULL)
             inspect_in_vhost(p);
+        else if (p->to->what == INSPECT_PERMISSIONS && p->to->has_name)
+            inspect_map(p, &p->b->vhosts, inspect_access_of_user);
         else
             p->to->cursor = 0;
         break;

@@ -16,13 +16,11 @@ static void put_channel(const struct page *p, const struct outlet *o, struct str
     const struct consumer *c;
     struct bytes connection = connection_name(o);
     struct pen row = row_open(p, connection.len + o->vhost->name.len + o->access->user->name.len);
-    uint64_t consumers = 0, out = 0, prefetch = 0;
+    uint64_t consumers = 0, prefetch = 0;
     list_each (c, &s->consumers, const struct consumer, in_stream) {
         consumers += !c->queue->spec->is_reply;
         prefetch = c->limit;
     }
-    for (const struct link *l = s->out.ring.next; l != &s->out.ring; l = l->next)
-        out++;
     row_put_text(&row, "connection", connection);
     row_put_number(&row, "number", s->channel);
     row_put_text(&row, "user", o->access->user->name);
@@ -30,7 +28,7 @@ static void put_channel(const struct page *p, const struct outlet *o, struct str
     row_put_flag(&row, "confirm", s->confirms);
     row_put_flag(&row, "transactional", s->is_transactional);
     row_put_number(&row, "consumer_count", consumers);
-    row_put_number(&row, "messages_unacknowledged", out);
+    row_put_number(&row, "messages_unacknowledged", s->out_count);
     row_put_number(&row, "messages_unconfirmed", s->unconfirmed);
     row_put_number(&row, "messages_uncommitted", s->uncommitted);
     row_put_number(&row, "acks_uncommitted", s->acks_uncommitted);

@@ -25,6 +25,8 @@ struct page {
     struct broker *b;
     struct inspection *to;
     struct vhost *vhost; /* the one that was named, or NULL */
+    uint32_t index;      /* CONSUMERS: how many of this bucket were looked at … */
+    bool is_cut;         /* … and the page was full before the last */
 };
 
 /* A row with ROW_ROOM and that much more. */
@@ -51,10 +53,12 @@ struct bytes connection_name(const struct outlet *o);
 void inspect_vhost(void *arg, struct map_node *n);
 void inspect_user(void *arg, struct map_node *n);
 void inspect_access(void *arg, struct map_node *n);
+void inspect_access_of_user(void *arg, struct map_node *n); /* arg names the user, n is a virtual host */
 void inspect_topic_access(void *arg, struct map_node *n);
 void inspect_parameter(void *arg, struct map_node *n);
 void inspect_exchange(void *arg, struct map_node *n);
 void inspect_queue(void *arg, struct map_node *n);
+void inspect_queue_briefly(void *arg, struct map_node *n);
 void inspect_binding(void *arg, struct map_node *n);
 void inspect_consumers(void *arg, struct map_node *n); /* of that queue */
 

@@ -15,6 +15,7 @@
 #include "broker/model/waiting.h"
 #include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
+#include "codec/properties.h"
 #include "codec/table.h"
 
 static size_t policies_room(const struct policy_pair *p)
@@ -58,6 +59,22 @@ void inspect_exchange(void *arg, struct map_node *n)
     row_close(p, &row);
 }
 
+/* Where its messages are, and when the first in memory says that it was sent. */
+static void put_places(struct pen *row, const struct queue *q)
+{
+    const struct entry *head = ready_head(&q->ready);
+    struct properties p;
+    /* A stream's are on disk, and what is out of it is there, too. */
+    uint64_t on_disk = q->log != NULL ? q->ready_count : q->cold.count;
+    uint64_t bytes_on_disk = q->log != NULL ? q->ready_bytes : q->cold.bytes;
+    row_put_number(row, "messages_ram", q->ready_count + q->out_count - on_disk);
+    row_put_number(row, "message_bytes_ram", q->ready_bytes + q->out_bytes - bytes_on_disk);
+    row_put_number(row, "messages_paged_out", on_disk);
+    row_put_number(row, "message_bytes_paged_out", bytes_on_disk);
+    if (head != NULL && properties_decode(message_properties(head->msg), &p) && properties_has(&p, PROPERTY_timestamp))
+        row_put_number(row, "head_message_timestamp", p.timestamp);
+}
+
 void inspect_queue(void *arg, struct map_node *n)
 {
     const struct page *p = arg;
@@ -79,6 +96,8 @@ void inspect_queue(void *arg, struct map_node *n)
         row_put_number(&row, "messages_delayed", q->waiting.count);
     row_put_number(&row, "messages_unacknowledged", q->out_count);
     row_put_number(&row, "message_bytes_ready", q->ready_bytes);
+    row_put_number(&row, "message_bytes_unacknowledged", q->out_bytes);
+    put_places(&row, q);
     row_put_number(&row, "messages_dlx", letters_count(q));
     row_put_number(&row, "message_bytes_dlx", letters_bytes(q));
     row_put_number(&row, "consumers", q->consumer_count);
@@ -88,6 +107,27 @@ void inspect_queue(void *arg, struct map_node *n)
     put_policies(&row, q->policies);
     if (q->owner != NULL)
         row_put_text(&row, "owner_pid", owner);
+    row_close(p, &row);
+}
+
+/* Of 100,000 queues for a list that is sorted: little more than the names. */
+void inspect_queue_briefly(void *arg, struct map_node *n)
+{
+    const struct page *p = arg;
+    struct queue *q = item_of(n, struct queue, in_vhost);
+    uint64_t counts[COUNTERS], count = 0;
+    const struct statistics *own = statistics_of(p->b, &q->counted, counts);
+    struct pen row = row_open(p, q->name.len);
+    row_put_text(&row, "name", q->name);
+    row_put_number(&row, "messages", queue_depth(q).messages);
+    row_put_number(&row, "messages_ready", q->ready_count);
+    row_put_number(&row, "messages_unacknowledged", q->out_count);
+    row_put_number(&row, "consumers", q->consumer_count);
+    for (unsigned i = 0; own != NULL && i < COUNTERS; i++)
+        count += (p->to->counters >> i & 1) != 0 ? counts[i] : 0;
+    if (own != NULL)
+        row_put_number(&row, "id", own->id);
+    row_put_number(&row, "count", count);
     row_close(p, &row);
 }
 
@@ -135,10 +175,19 @@ static void put_consumer(const struct page *p, const struct consumer *c)
 
 void inspect_consumers(void *arg, struct map_node *n)
 {
+    struct page *p = arg;
     const struct queue *q = item_of(n, struct queue, in_vhost);
-    if (!page_wants(arg, q->name))
+    if (!page_wants(p, q->name) || p->is_cut)
         return;
     const struct consumer *c;
-    list_each (c, &q->consumers, const struct consumer, in_queue)
-        put_consumer(arg, c);
+    list_each (c, &q->consumers, const struct consumer, in_queue) {
+        if (p->index++ < p->to->skip)
+            continue;
+        if (p->to->n == INSPECTION_ROWS_MAX) {
+            p->is_cut = true;
+            p->index--;
+            return;
+        }
+        put_consumer(p, c);
+    }
 }

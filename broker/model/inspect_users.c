@@ -57,6 +57,15 @@ void inspect_access(void *arg, struct map_node *n)
     row_close(p, &row);
 }
 
+/* What the user who is named may do there. */
+void inspect_access_of_user(void *arg, struct map_node *n)
+{
+    const struct page *p = arg;
+    struct access *a = access_find(item_of(n, struct vhost, in_broker), p->to->name);
+    if (a != NULL)
+        inspect_access(arg, &a->in_vhost);
+}
+
 void inspect_topic_access(void *arg, struct map_node *n)
 {
     const struct page *p = arg;

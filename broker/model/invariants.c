@@ -50,7 +50,7 @@ static void count_piled(void *arg, const struct piled *piled)
 
 void queue_check(const struct broker *b, const struct queue *q)
 {
-    uint64_t out = 0, consumers = 0;
+    uint64_t out = 0, out_bytes = 0, consumers = 0;
     struct count ready = {.queue = q};
     struct entry *e;
     struct consumer *c;
@@ -64,6 +64,7 @@ void queue_check(const struct broker *b, const struct queue *q)
     list_each (e, &q->out, struct entry, in_queue) {
         CHECK(e->state == ENTRY_OUT && e->queue == q && e->stream != NULL);
         out++;
+        out_bytes += e->msg->body_size;
     }
     list_each (c, &q->consumers, struct consumer, in_queue) {
         CHECK(c->queue == q && !c->gone);
@@ -88,6 +89,7 @@ void queue_check(const struct broker *b, const struct queue *q)
     CHECK(list_is_empty(&q->parked) || (queue_head(q) == NULL && q->cold.count > 0));
     CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
+    CHECK(out_bytes == q->out_bytes);
     CHECK(q->log != NULL || !queue_is_over(q) || q->options->overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
     CHECK(q->is_plain == queue_is_plain(q));
     statistics_check_queue(q);
@@ -99,6 +101,7 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
     for (size_t i = 0; i < o->stream_count; i++) {
         const struct stream *s = o->streams[i];
         uint32_t used = 0;
+        uint64_t out = 0;
         struct entry *e;
         if (s == NULL)
             continue;
@@ -108,8 +111,9 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
             CHECK(e->state == ENTRY_OUT && e->stream == s);
             CHECK(b->tickets.at[e->ticket_slot].item == e);
             used += e->consumer != NULL;
+            out++;
         }
-        CHECK(used == s->credit_used);
+        CHECK(used == s->credit_used && out == s->out_count);
     }
 }
 

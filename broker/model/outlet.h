@@ -55,7 +55,8 @@ struct stream {
     uint64_t handed, handed_out; /* as in struct queue, to its consumers */
     uint32_t credit_limit;       /* 0: none */
     uint32_t credit_used;        /* what its consumers have out */
-    struct list out;             /* its entries that are out, oldest first */
+    uint64_t out_count;          /* how many there are in … */
+    struct list out;             /* … its entries that are out, oldest first */
     struct list starved;         /* consumers that wait for its credit */
     struct list consumers;
     struct held_routes held;

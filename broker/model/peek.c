@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/str.h"
 #include "broker/model/cold.h"
+#include "broker/model/log.h"
 #include "broker/model/pick.h"
 #include "broker/model/queue.h"
 #include "broker/model/remember.h"
@@ -145,27 +146,64 @@ static void ask_cold(struct broker *b, const struct command *c, const struct que
     remember_read(b, q, to->cursor > q->cold.from ? to->cursor : q->cold.from, w->reader, most, PEEK_PAGE_BYTES);
 }
 
+static bool may_wait(struct broker *b, struct command *c)
+{
+    struct inspection *to = c->inspection;
+    if (b->peeks.n < PEEKS_MAX)
+        return true;
+    broker_fail(b, c, TOO_MUCH, str_copy(BYTES("too many others look at messages that are not in memory")));
+    inspection_destroy(to);
+    return false;
+}
+
+/* Of a stream: a position is an offset. */
+static void peek_log(struct broker *b, struct command *c, const struct queue *q)
+{
+    struct inspection *to = c->inspection;
+    const struct log *log = q->log;
+    if (to->cursor < log_first(log))
+        to->cursor = log_first(log);
+    if (to->cursor < log_recent_first(log) && to->cursor < q->next_position) {
+        if (may_wait(b, c))
+            ask_cold(b, c, q);
+        return;
+    }
+    for (; to->cursor < q->next_position && !is_full(to); to->cursor++)
+        put_row(to, &(struct shown){.msg = log_recent_at(log, to->cursor)->msg,
+                                    .position = to->cursor,
+                                    .expires_ms = PLACE_NO_TTL});
+    if (to->cursor >= q->next_position)
+        to->cursor = 0;
+    answer(b, c);
+}
+
 void peek(struct broker *b, struct command *c, struct queue *q)
 {
     struct inspection *to = c->inspection;
     if (q->log != NULL) {
-        char *name = queue_describe(q);
-        broker_fail(b, c, BAD_ARGUMENT, str_format("%s is a stream: a consumer looks at it without taking", name));
-        free(name);
-        inspection_destroy(to);
+        peek_log(b, c, q);
         return;
     }
     bool has_some = show_warm(b, to, q), is_cold = q->cold.count > 0;
-    if (!has_some && is_cold && b->peeks.n == PEEKS_MAX) {
-        broker_fail(b, c, TOO_MUCH, str_copy(BYTES("too many others look at messages that are not in memory")));
-        inspection_destroy(to);
-    } else if (!has_some && is_cold) {
-        ask_cold(b, c, q);
-    } else {
-        if (!is_full(to) && !is_cold)
-            to->cursor = 0;
-        answer(b, c);
+    if (!has_some && is_cold) {
+        if (may_wait(b, c))
+            ask_cold(b, c, q);
+        return;
     }
+    if (!is_full(to) && !is_cold)
+        to->cursor = 0;
+    answer(b, c);
+}
+
+/* Behind what was loaded: of a stream the newest is in memory, whatever the store has of it by now. */
+static uint64_t next_after(const struct queue *q, const struct load *l, uint64_t from, uint64_t next)
+{
+    bool is_end = l->is_end || next == from;
+    if (q == NULL || q->log == NULL)
+        return is_end ? 0 : next;
+    if (is_end && next < log_recent_first(q->log))
+        next = log_recent_first(q->log);
+    return next < q->next_position ? next : 0;
 }
 
 static struct waiting_peek *find(const struct broker *b, const struct load *l)
@@ -191,16 +229,17 @@ bool peek_take_load(struct broker *b, struct load *l)
     for (uint32_t i = 0; i < l->n && q != NULL; i++) {
         const struct load_entry *le = &l->entries[i];
         le->msg->arrived_ms = cold_arrival(b, le);
-        put_row(to, &(struct shown){.msg = le->msg,
-                                    .position = le->position,
-                                    .expires_ms = left_until(b, queue_deadline(q, le->msg)),
-                                    .deliveries = le->deliveries,
-                                    .redelivered = le->redelivered});
+        put_row(to,
+                &(struct shown){.msg = le->msg,
+                                .position = le->position,
+                                .expires_ms = q->log != NULL ? PLACE_NO_TTL : left_until(b, queue_deadline(q, le->msg)),
+                                .deliveries = le->deliveries,
+                                .redelivered = le->redelivered});
         next = le->position + 1;
     }
     if (l->next > next)
         next = l->next;
-    to->cursor = l->is_end || next == to->cursor ? 0 : next;
+    to->cursor = next_after(q, l, to->cursor, next);
     answer(b, &c);
     load_destroy(l);
     return true;

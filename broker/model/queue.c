@@ -156,6 +156,8 @@ static inline ticket send_out(struct broker *b, struct entry *e, struct consumer
     t.slot = e->ticket_slot = slots_take(&b->tickets, e, &t.generation);
     list_append(&q->out, &e->in_queue);
     list_append(&s->out, &e->in_stream);
+    s->out_count++;
+    q->out_bytes += e->msg->body_size;
     queue_count_out(q, 1);
     if (c != NULL)
         consumer_charge(c);
@@ -196,6 +198,8 @@ static inline void queue_end_out(struct broker *b, struct entry *e)
     CHECK(e->state == ENTRY_OUT);
     list_remove(&e->in_queue);
     list_remove(&e->in_stream);
+    e->stream->out_count--;
+    e->queue->out_bytes -= e->msg->body_size;
     slots_give(&b->tickets, e->ticket_slot);
     queue_count_out(e->queue, UINT64_MAX);
     if (e->queue->groups != NULL)

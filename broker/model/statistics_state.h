@@ -17,8 +17,8 @@ enum {
     QUEUE_TYPES = QUEUE_STREAM + 1,
     MESSAGE_SIZES = 9, /* bodies of at most 100 bytes, 1e3, 1e4, 1e5, 1e6, 1e7, 5e7, 1e8, and of more */
     MESSAGE_SMALL = 100,
-    FOLDS_MAX = 1024, /* virtual hosts that one look at the totals adds up; the rest comes with the next */
-    BROKER_SAMPLE_ID = 1,
+    FOLDS_MAX = 1024,     /* virtual hosts that one look at the totals adds up; the rest comes with the next */
+    BROKER_SAMPLE_ID = 0, /* as port/sample.h says */
 };
 
 /* An object's, from its first traffic on. */

@@ -18,6 +18,7 @@ struct hub {
     struct broker *broker; /* owned */
     struct effects effects;
     struct gate gate;
+    struct tempo *tempo; /* owned */
     struct instant now;
     unsigned alarms;
     unsigned model_alarms;    /* as of its last step */
@@ -73,6 +74,7 @@ struct hub *hub_create(struct broker *broker, const struct hub_keeper *keeper, u
     atomic_init(&h->alarms_shown, 0);
     atomic_init(&h->asked_ms, 0);
     gate_init(&h->gate, keeper != NULL ? 0 : UINT64_MAX); /* without one everything is as safe as it will ever be */
+    h->tempo = tempo_create();
     h->n_loops = loops;
     h->last = &h->first;
     news_init(&h->news, &h->inbox);
@@ -97,6 +99,11 @@ void hub_seat(struct hub *h, struct lane *desk)
 unsigned hub_alarms(const struct hub *h)
 {
     return atomic_load(&h->alarms_shown);
+}
+
+void hub_measure(const struct hub *h, struct hub_measures *to)
+{
+    tempo_read(h->tempo, to);
 }
 
 /* Takes in what was posted. */
@@ -142,6 +149,7 @@ void hub_destroy(struct hub *h)
     free((void *)h->out);
     mail_destroy(h->to_desk);
     gate_fini(&h->gate);
+    tempo_destroy(h->tempo);
     effects_fini(&h->effects);
     broker_destroy(h->broker);
     free(h);
@@ -196,6 +204,7 @@ static void hub_release(struct hub *h)
         e->events[e->n] = released;
     }
     h->released = e->n;
+    tempo_release(h->tempo, e->events, e->n);
 }
 
 static void hub_carry_out(struct hub *h, struct command *commands, size_t n)
@@ -231,6 +240,7 @@ static void hub_read_news(struct hub *h)
 
 void hub_begin(struct hub *h)
 {
+    tempo_begin(h->tempo);
     h->now = (struct instant){.ms = clock_ms(), .wall_ms = clock_wall_ms()};
     if (h->keeper.keep != NULL)
         broker_set_bytes_outside(h->broker, h->keeper.pending(h->keeper.arg));
@@ -240,6 +250,8 @@ void hub_begin(struct hub *h)
 
 void hub_step(struct hub *h, struct batch *b)
 {
+    if (b != NULL)
+        tempo_count_batch(h->tempo, b->n);
     hub_carry_out(h, b != NULL ? b->commands : NULL, b != NULL ? b->n : 0);
     if (b != NULL)
         b->n = 0;
@@ -278,8 +290,10 @@ static bool hub_keep(struct hub *h)
 {
     if (h->keeper.keep == NULL)
         return false;
-    if (h->effects.records.n > 0)
+    if (h->effects.records.n > 0) {
+        tempo_hand_over(h->tempo, h->effects.records.last);
         h->keeper.keep(h->keeper.arg, &h->effects.records);
+    }
     uint64_t pending = h->keeper.pending(h->keeper.arg);
     return pending > ((h->alarms & ALARM_BUSY) != 0 ? h->keeper.pending_easy : h->keeper.pending_max);
 }
@@ -298,6 +312,7 @@ struct effects *hub_end(struct hub *h)
         atomic_store(&h->alarms_shown, e->alarms);
         e->alarms_changed = true;
     }
+    tempo_end(h->tempo, HUB_TURN_MS * 1000);
     return e;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/lane.h"
 #include "broker/model/broker.h"
+#include "broker/net/tempo.h"
 #include "broker/port/batch.h"
 #include "broker/port/event.h"
 
@@ -97,6 +98,9 @@ uint64_t hub_standstill_ms(struct hub *h);
 
 /* The alarms that are set (enum alarm), as of the last turn.  Any thread. */
 unsigned hub_alarms(const struct hub *h);
+
+/* How it is doing.  Any thread. */
+void hub_measure(const struct hub *h, struct hub_measures *to);
 
 /* A turn, on the thread that owns the model: reads the clocks and the news; steps through batches, which are empty then
  * (NULL: for time's sake alone); hands the records to the keeper and answers what followed, which the caller hands on

@@ -214,6 +214,15 @@ int listener_open(const char *text, const struct socket_options *options, struct
     return n;
 }
 
+int listener_take_socket(struct listener *l)
+{
+    int fd = l->fd;
+    if (l->reserve >= 0)
+        close(l->reserve);
+    free(l);
+    return fd;
+}
+
 int listener_listen(struct listener *l)
 {
     return listen(l->fd, l->backlog) == 0 ? 0 : -errno;

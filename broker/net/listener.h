@@ -43,6 +43,9 @@ bool listener_is_unix(const char *text);
 int listener_open(const char *text, const struct socket_options *options, struct listener *to[LISTENER_SOCKETS_MAX],
                   char **error);
 
+/* Gives its socket to the caller, who listens at it, and ends. */
+int listener_take_socket(struct listener *l);
+
 /* Lets clients connect; they wait.  0 or -errno. */
 int listener_listen(struct listener *l);
 

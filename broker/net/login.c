@@ -26,6 +26,11 @@ static bool is_too_far(const struct login_rules *rules, const struct session_log
     return is_far;
 }
 
+static void count(struct login_attempts *a, enum login_protocol protocol, bool is_right)
+{
+    atomic_fetch_add_explicit(is_right ? &a->succeeded[protocol] : &a->failed[protocol], 1, memory_order_relaxed);
+}
+
 enum login login_judge(void *login_rules, const struct session_login *l, uint64_t now_ms, uint64_t *delay_ms)
 {
     const struct login_rules *rules = login_rules;
@@ -40,6 +45,8 @@ enum login login_judge(void *login_rules, const struct session_login *l, uint64_
         else if (a.tell_at_ms > now_ms)
             *delay_ms = a.tell_at_ms - now_ms;
     }
+    if (rules->attempts != NULL)
+        count(rules->attempts, l->is_http ? LOGIN_HTTP : LOGIN_AMQP, right);
     return right ? LOGIN_OK : LOGIN_REFUSED;
 }
 

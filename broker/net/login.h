@@ -2,16 +2,26 @@
 #ifndef BROKER_NET_LOGIN_H
 #define BROKER_NET_LOGIN_H
 
+#include <stdatomic.h>
+
 #include "amqp/session.h"
 #include "base/bytes.h"
 
 struct throttle;
 
+/* How often somebody has tried to log in, and how: whoever judges counts, any thread reads. */
+enum login_protocol { LOGIN_AMQP, LOGIN_HTTP, LOGIN_PROTOCOLS };
+
+struct login_attempts {
+    atomic_ullong succeeded[LOGIN_PROTOCOLS], failed[LOGIN_PROTOCOLS];
+};
+
 /* What is borrowed lives as long as the rules. */
 struct login_rules {
     const struct bytes *loopback_users; /* names that may log in only from this machine */
     unsigned n_loopback_users;
-    struct throttle *throttle; /* borrowed; NULL: nobody is slowed down */
+    struct throttle *throttle;       /* borrowed; NULL: nobody is slowed down */
+    struct login_attempts *attempts; /* borrowed; NULL: nobody counts them */
 };
 
 /* session_config.login, its arg the rules.  Any thread.  Takes the same time whatever is wrong; an empty password never

@@ -169,8 +169,16 @@ static void point_at_log(void)
 static _Noreturn void become_broker(const char *program, const char *folder, const char *const *settings, int out)
 {
     char dir[PATH_ROOM], log_path[PATH_ROOM];
-    const char *args[ARGUMENTS_MAX] = {program, "--set", "listeners.tcp.default=127.0.0.1:0", "--set", dir};
-    unsigned n = 5;
+    const char *args[ARGUMENTS_MAX] = {program,
+                                       "--set",
+                                       "listeners.tcp.default=127.0.0.1:0",
+                                       "--set",
+                                       "management.tcp.port=none",
+                                       "--set",
+                                       "prometheus.tcp.port=none",
+                                       "--set",
+                                       dir};
+    unsigned n = 9;
     snprintf(dir, sizeof dir, "data_dir=%s/data", folder);
     snprintf(log_path, sizeof log_path, "%s/log", folder);
     for (; *settings != NULL && n + 3 < ARGUMENTS_MAX; settings++) {

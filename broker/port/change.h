@@ -4,6 +4,7 @@
 #ifndef BROKER_PORT_CHANGE_H
 #define BROKER_PORT_CHANGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "broker/port/record.h"
@@ -47,6 +48,7 @@ struct changes {
     struct change *at; /* owned, with what they own */
     char *user;        /* owned: the user who asks, by whose rights exchanges, queues and bindings are judged, as if a
                           client had declared them; NULL: the administrator of the machine, who may do everything */
+    bool is_rehearsal; /* nothing is changed: outcomes say what would become of those that put something */
     size_t failed;     /* the answer is FAILED: the index of the one that is wrong; n: none of them by itself */
 };
 

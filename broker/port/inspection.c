@@ -25,6 +25,26 @@ struct inspection *inspection_create(enum inspection_kind what, const struct byt
     return i;
 }
 
+/* Each with its length, 2 bytes, before it. */
+struct inspection *inspection_create_named(const struct bytes (*pairs)[2], size_t n)
+{
+    enum { SHORT_BYTES = 2 };
+    size_t room = 0;
+    CHECK(n <= INSPECTION_NAMES_MAX);
+    for (size_t i = 0; i < n; i++)
+        room += pairs[i][0].len + pairs[i][1].len + 2 * (size_t)SHORT_BYTES;
+    struct inspection *named = alloc_zeroed(sizeof *named + room);
+    struct pen p = pen_over(named->data, room);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned j = 0; j < 2; j++) {
+            pen_u16(&p, (uint16_t)pairs[i][j].len);
+            pen_bytes(&p, pairs[i][j]);
+        }
+    named->what = INSPECT_QUEUES;
+    named->names = bytes_of(named->data, room);
+    return named;
+}
+
 void inspection_destroy(struct inspection *i)
 {
     if (i == NULL)

@@ -15,7 +15,9 @@
 struct message;
 
 enum {
-    INSPECTION_ROWS_MAX = 256, /* of one page, and a few more where they belong together */
+    INSPECTION_ROWS_MAX = 256,        /* of one page, and a few more where they belong together */
+    INSPECTION_BRIEF_ROWS_MAX = 1024, /* likewise, of brief ones */
+    INSPECTION_NAMES_MAX = 1024,
 };
 
 /* Rows have the columns of reference operations 6.2 that the model knows, by these names; text is S, numbers l, flags
@@ -41,7 +43,9 @@ enum inspection_kind {
     INSPECT_EXCHANGES,         /* name vhost type durable auto_delete internal arguments; messages_delayed of one
                                   that delays */
     INSPECT_QUEUES,            /* name vhost durable auto_delete exclusive arguments messages messages_ready
-                                  messages_unacknowledged message_bytes_ready consumers type state; owner_pid: the connection's
+                                  messages_unacknowledged message_bytes_ready message_bytes_unacknowledged
+                                  messages_ram message_bytes_ram messages_paged_out message_bytes_paged_out
+                                  consumers type state; head_message_timestamp, if it has one; owner_pid: the connection's
                                   name; policy, operator_policy, effective_policy_definition where there is one */
     INSPECT_BINDINGS,  /* source vhost destination destination_type routing_key arguments; those of the default exchange
                           are implied and not listed */
@@ -70,15 +74,21 @@ struct inspection {
                                  permissions: the user; of a queue's bindings: the queue; DELAYED: the exchange,
                                  MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
-                                 TOPIC_PERMISSIONS must say a vhost */
-    char *user;               /* owned: MESSAGES, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
-    uint64_t cursor;          /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
+                                 TOPIC_PERMISSIONS must say a vhost; but PERMISSIONS that name a user need not */
+    char *user;      /* owned: MESSAGES, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
+    uint64_t cursor; /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
     struct {
         bool of_exchange, ends;
         uint32_t payload_bytes; /* of each body */
     } trace;                    /* TRACE */
     struct message *msg;        /* ROUTE: owned */
     uint32_t limit;             /* MESSAGES: rows of a page; 0: as many as it holds */
+    bool is_brief;              /* QUEUES: rows have no more than name messages messages_ready messages_unacknowledged
+                                   consumers id (port/sample.h; none before there was traffic) and `count`: … */
+    uint32_t counters;          /* … how many of these, a bit 1 << enum sample_counter each, it counts together */
+    struct bytes names;         /* QUEUES: if not empty, only those, in this order, and vhost and name say nothing
+                                   (inspection_create_named()); in data */
+    uint32_t skip;              /* the answerer's own, beside cursor */
     size_t n;                   /* rows in the answer … */
     uint8_t *rows;              /* … owned: each its length, 4 bytes big-endian, and a field table */
     size_t size, capacity;      /* bytes of rows */
@@ -87,6 +97,10 @@ struct inspection {
 
 /* With copies of the names; NULL: none. */
 struct inspection *inspection_create(enum inspection_kind what, const struct bytes *vhost, const struct bytes *name);
+
+/* Of queues that are named: pairs of virtual host and name, n of them, at most INSPECTION_NAMES_MAX; of those that are
+ * not there are no rows. */
+struct inspection *inspection_create_named(const struct bytes (*pairs)[2], size_t n);
 void inspection_destroy(struct inspection *i); /* NULL is allowed */
 
 /* Forgets the rows, so that it can be asked again. */

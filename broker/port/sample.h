@@ -50,7 +50,7 @@ enum sample_kind { SAMPLE_QUEUE, SAMPLE_EXCHANGE, SAMPLE_CHANNEL, SAMPLE_CONNECT
 
 struct sample {
     enum sample_kind kind;
-    uint64_t id;
+    uint64_t id; /* 0: the broker's */
     uint64_t counts[COUNTERS];
     uint64_t ready, unacknowledged, messages; /* of a queue, a virtual host and the broker, now */
     bool is_gone;                             /* it is no more: this is the last that is said of it */

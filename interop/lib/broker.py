@@ -34,13 +34,19 @@ class Broker:
         self.process = None
         self.port = 0
         self.tls_ports = []
+        self.web = {}  # ports by protocol: http, https, http/prometheus, https/prometheus
         self.said = b""
         self.started = self.ready_s = 0.0
+
+    def quiet(self):
+        """Settings without which brokers side by side would all want the usual ports for HTTP."""
+        return [f"{kind}.tcp.port=none" for kind in ("management", "prometheus")
+                if not any(s.startswith((f"{kind}.tcp.", f"{kind}.ssl.port", f"{kind}.listener.")) for s in self.settings)]
 
     def spawn(self):
         arguments = [*self.before, self.program, "-c", "/dev/null", "--set", "listeners.tcp.1=127.0.0.1:0", "--set",
                      f"data_dir={self.data}"]
-        for setting in self.settings:
+        for setting in [*self.quiet(), *self.settings]:
             arguments += ["--set", setting]
         arguments += os.environ.get("MILLRACED_ARGS", "").split()
         self.said = b""
@@ -66,6 +72,11 @@ class Broker:
         places = line.split(" ready: ")[1].split(", ")
         self.tls_ports = [int(p.rsplit(":", 1)[1]) for p in places if p.startswith("amqps ")]
         self.port = int(places[0].rsplit(":", 1)[1]) if places[0].startswith("amqp ") else 0
+        self.web, protocol = {}, None
+        for place in places:
+            protocol, _, at = place.rpartition(" ") if " " in place else (protocol, "", place)
+            if protocol.startswith("http"):
+                self.web.setdefault(protocol, []).append(int(at.rsplit(":", 1)[1]))
         self.ready_s = time.monotonic() - self.started
         return True
 
@@ -162,6 +173,8 @@ class RabbitMq(Broker):
         lines, self.places, self.port = [], [], 0
         for setting in self.settings:
             key, value = setting.split("=", 1)
+            if value == "none" and key.endswith(".tcp.port"):
+                continue  # ours alone
             if key.startswith("listeners.") and value.endswith(":0"):
                 value = f"{value[:-2]}:{free_port(value[:-2])}"
                 self.places.append((value.rsplit(":", 1)[0], int(value.rsplit(":", 1)[1])))

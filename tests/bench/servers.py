@@ -31,7 +31,8 @@ class Server:
 
     def arguments(self):
         """All of its command line."""
-        settings = ["listeners.tcp.default=127.0.0.1:0", f"data_dir={self.folder}/data"] + self.settings
+        settings = ["listeners.tcp.default=127.0.0.1:0", "management.tcp.port=none", "prometheus.tcp.port=none",
+                    f"data_dir={self.folder}/data"] + self.settings
         if self.tls:
             settings += ["listeners.ssl.default=127.0.0.1:0", f"ssl_options.cacertfile={self.tls}/ca.pem",
                          f"ssl_options.certfile={self.tls}/server.pem", f"ssl_options.keyfile={self.tls}/server.key"]

@@ -8,6 +8,8 @@
 #include "broker/net/hub.h"
 #include "broker/port/inspection.h"
 #include "broker/port/load.h"
+#include "broker/port/message.h"
+#include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
 
 enum { LOOPS = 3, ECHOES = 5000, PATIENCE_MS = 10000 };
@@ -260,6 +262,49 @@ TEST(what_must_be_durable_waits_and_comes_before_what_follows)
     kept_fini(&k);
 }
 
+/* A durable queue, and publishes to it that are confirmed. */
+static void publish_persistently(struct kept_hub *k, unsigned n)
+{
+    char went[16];
+    const struct spec durable = {.name = BYTES("q"), .durable = true, .options = QUEUE_OPTIONS_NONE};
+    add(&k->outbox, ATTACH, 0, 1);
+    add(&k->outbox, DECLARE_QUEUE, 0, 2);
+    k->outbox.last->commands[1].spec = spec_create(&durable);
+    effects_clear(kept_turn(k, went));
+    for (unsigned i = 0; i < n; i++) {
+        const struct message_spec spec = {.routing_key = BYTES("q"),
+                                          .properties = bytes_of("\0\0", 2),
+                                          .flags = MESSAGE_PERSISTENT,
+                                          .expiration_ms = MESSAGE_NO_EXPIRATION};
+        add(&k->outbox, PUBLISH, 0, 10 + i);
+        k->outbox.last->commands[i].publish.msg = message_create(&spec);
+        k->outbox.last->commands[i].publish.confirm = true;
+    }
+    effects_clear(kept_turn(k, went));
+}
+
+TEST(turns_and_what_confirms_wait_for_are_measured)
+{
+    enum { N = 5 };
+    struct kept_hub k;
+    char went[16];
+    struct hub_measures m;
+    kept_init(&k);
+    publish_persistently(&k, N);
+    hub_measure(k.hub, &m);
+    assert_int_equal(m.turns_us.count, 2);
+    assert_int_equal(m.batches, 2);
+    assert_int_equal(m.commands, 2 + N);
+    assert_int_equal(m.confirms_us.count, 0); /* they wait */
+    hub_tell_durable(k.hub, k.keeper.last, k.keeper.last);
+    kept_hear(&k);
+    effects_clear(kept_turn(&k, went));
+    hub_measure(k.hub, &m);
+    assert_int_equal(m.confirms_us.count, N);
+    assert_true(m.confirms_us.max <= m.confirms_us.sum);
+    kept_fini(&k);
+}
+
 TEST(publishers_pause_while_too_much_is_pending)
 {
     struct kept_hub k;
@@ -408,6 +453,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(with_threads_answers_and_empty_batches_come_home_in_order),
         cmocka_unit_test(what_is_under_way_when_it_stops_is_dropped),
         cmocka_unit_test(what_must_be_durable_waits_and_comes_before_what_follows),
+        cmocka_unit_test(turns_and_what_confirms_wait_for_are_measured),
         cmocka_unit_test(publishers_pause_while_too_much_is_pending),
         cmocka_unit_test(the_disk_alarm_reaches_everybody),
         cmocka_unit_test(what_nobody_hears_any_more_is_dropped),

@@ -71,6 +71,29 @@ TEST(guest_comes_from_here_only_unless_told_otherwise)
     assert_true(may("other", "guest", false));
 }
 
+static void expect_attempts(const struct login_attempts *a, enum login_protocol p, unsigned succeeded, unsigned failed)
+{
+    assert_int_equal(atomic_load(&a->succeeded[p]), succeeded);
+    assert_int_equal(atomic_load(&a->failed[p]), failed);
+}
+
+TEST(attempts_are_counted_by_protocol_and_outcome)
+{
+    struct login_attempts attempts = {0};
+    uint64_t delay_ms;
+    set_up("guest", "secret", 1);
+    rules.attempts = &attempts;
+    may("guest", "secret", true);
+    may("guest", "secret", false); /* from elsewhere */
+    may("guest", "wrong", true);
+    expect_attempts(&attempts, LOGIN_AMQP, 1, 2);
+    expect_attempts(&attempts, LOGIN_HTTP, 0, 0);
+    const struct session_login l = {.user = BYTES("nobody"), .password = BYTES("x"), .is_http = true};
+    login_judge(&rules, &l, 0, &delay_ms);
+    expect_attempts(&attempts, LOGIN_AMQP, 1, 2);
+    expect_attempts(&attempts, LOGIN_HTTP, 0, 1);
+}
+
 static struct address address_of(int family, const char *text)
 {
     struct address a = {0};
@@ -165,6 +188,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_right_password_opens),
+        cmocka_unit_test(attempts_are_counted_by_protocol_and_outcome),
         cmocka_unit_test(guest_comes_from_here_only_unless_told_otherwise),
         cmocka_unit_test(guest_is_here_in_every_form_of_an_address_and_nowhere_else),
         cmocka_unit_test(an_empty_password_never_opens),
