@@ -102,9 +102,34 @@ static bool is_between(const struct request *r, const json_t *row)
            bytes_equal(json_text_in(row, "destination_type"), type);
 }
 
+/* ?routing_key=…&arguments={…}: those that are said; r->body holds the arguments then. */
+static bool fits_query(const struct request *r, const json_t *row)
+{
+    const char *key = request_query(r, "routing_key");
+    if (key != NULL && !bytes_equal(json_text_in(row, "routing_key"), bytes_of_string(key)))
+        return false;
+    return request_query(r, "arguments") == NULL || json_equal(json_object_get(row, "arguments"), r->body) != 0;
+}
+
+/* False: the arguments are no object, and that was answered. */
+static bool read_query(struct request *r)
+{
+    const char *arguments = request_query(r, "arguments");
+    char *error = NULL;
+    if (arguments == NULL)
+        return true;
+    json_decref(r->body);
+    r->body = json_read(bytes_of_string(arguments), &error);
+    free(error);
+    if (json_is_object(r->body))
+        return true;
+    request_refuse(r, "arguments are no object");
+    return false;
+}
+
 static json_t *shape_between(struct request *r, json_t *row)
 {
-    json_t *shown = kept_if(row, is_between(r, row));
+    json_t *shown = kept_if(row, is_between(r, row) && fits_query(r, row));
     return shown != NULL ? shape_binding(r, shown) : NULL;
 }
 
@@ -112,8 +137,8 @@ static json_t *shape_between(struct request *r, json_t *row)
 static json_t *shape_implied_between(struct request *r, json_t *queue)
 {
     bool fits = r->more == 0 && r->param[1].len == 0 && bytes_equal(json_text_in(queue, "name"), r->param[2]);
-    json_t *shown = kept_if(queue, fits);
-    return shown != NULL ? shape_implied_binding(r, shown) : NULL;
+    json_t *shown = kept_if(queue, fits), *binding = shown != NULL ? shape_implied_binding(r, shown) : NULL;
+    return binding != NULL ? kept_if(binding, fits_query(r, binding)) : NULL;
 }
 
 static void list_between(struct request *r, bool keep, request_fn *done)
@@ -148,7 +173,8 @@ static void on_source_there(struct request *r)
 static void list_if_both(struct request *r, bool to_exchange)
 {
     between(r, to_exchange);
-    fetch_to_go_on(r, INSPECT_EXCHANGES, &r->param[0], &r->param[1], on_source_there);
+    if (read_query(r))
+        fetch_to_go_on(r, INSPECT_EXCHANGES, &r->param[0], &r->param[1], on_source_there);
 }
 
 void bindings_between_queue(struct request *r)
@@ -262,7 +288,7 @@ static struct spec *find_in(struct request *r, const struct inspection *page)
     for (size_t at = 0; found == NULL && inspection_next(page, &at, &bytes);) {
         struct field arguments;
         json_t *row = shape_between(r, json_of_table(bytes));
-        if (row != NULL && has_key(r, row) && table_find(bytes, BYTES("arguments"), &arguments))
+        if (row != NULL && (r->n_params == 3 || has_key(r, row)) && table_find(bytes, BYTES("arguments"), &arguments))
             found = spec_create(&(struct spec){.vhost = r->param[0],
                                                .source = r->param[1],
                                                .name = r->param[2],
@@ -303,4 +329,29 @@ void bindings_delete_exchange(struct request *r)
 {
     between(r, true);
     request_inspect(r, inspection_create(INSPECT_BINDINGS, &r->param[0], &r->param[2]), on_page);
+}
+
+/* ---- One of them by what it is, without the key that only a listing tells. */
+
+static void delete_by(struct request *r, bool to_exchange)
+{
+    between(r, to_exchange);
+    if (request_query(r, "routing_key") == NULL) {
+        request_refuse(r, "[{key_missing,routing_key}]");
+        return;
+    }
+    if (request_query(r, "arguments") == NULL)
+        evhttp_add_header(&r->query, "arguments", "{}");
+    if (read_query(r))
+        request_inspect(r, inspection_create(INSPECT_BINDINGS, &r->param[0], &r->param[2]), on_page);
+}
+
+void bindings_delete_queue_by(struct request *r)
+{
+    delete_by(r, false);
+}
+
+void bindings_delete_exchange_by(struct request *r)
+{
+    delete_by(r, true);
 }

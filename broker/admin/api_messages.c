@@ -64,6 +64,33 @@ static bool read_destination(struct request *r, struct move *m)
     return true;
 }
 
+/* "match": {"routing_key": …, "headers": {…}, "payload": …}: the table of headers is the caller's to free. */
+static bool read_match(struct request *r, struct move *m, void **headers)
+{
+    const json_t *match = request_member(r, "match"), *wanted = json_object_get(match, "headers");
+    const json_t *key = json_object_get(match, "routing_key"), *payload = json_object_get(match, "payload");
+    char *error = NULL;
+    *headers = NULL;
+    bool is_fine =
+        match == NULL || (json_is_object(match) && (key == NULL || json_is_string(key)) &&
+                          (payload == NULL || json_is_string(payload)) && (wanted == NULL || json_is_object(wanted)));
+    if (!is_fine) {
+        request_refuse(r, "match is an object with routing_key, headers (an object) and payload");
+        return false;
+    }
+    if (wanted != NULL)
+        *headers = json_make_table(wanted, &m->match_headers, &error);
+    if (error != NULL) {
+        request_refuse(r, "%s", error);
+        free(error);
+        return false;
+    }
+    if (key != NULL)
+        m->match_key = json_text(key);
+    m->match_body = json_text(payload);
+    return true;
+}
+
 /* ---- One command after the other.  r->number: how many it has moved, r->more: how many it may move. */
 
 static void move_more(struct request *r);
@@ -77,6 +104,8 @@ static json_t *result_of(const struct request *r)
     json_set(o, "bytes", json_integer((json_int_t)r->moved_bytes));
     json_set(o, "kept", json_integer((json_int_t)r->kept));
     json_set(o, "done", json_boolean(m->is_over));
+    if (m->is_rehearsal)
+        json_set(o, "dry_run", json_true());
     json_set(o, "waiting", json_boolean(m->is_waiting));
     json_set(o, "position", json_integer((json_int_t)m->position));
     json_set(o, "end", json_integer((json_int_t)m->end));
@@ -88,10 +117,10 @@ static json_t *result_of(const struct request *r)
 static void answer(struct request *r)
 {
     const struct move *m = r->move;
-    if (r->number > 0)
+    if (r->number > 0 && !m->is_rehearsal)
         log_info("admin", "%s has moved %lld messages out of queue '%.*s' in vhost '%.*s'", r->actor,
                  (long long)r->number, BYTES_ARG(m->queue), BYTES_ARG(m->vhost));
-    if (r->number > 0 || m->stopped != NULL)
+    if (!m->is_rehearsal && (r->number > 0 || m->stopped != NULL))
         note_move(r, m, (uint64_t)r->number);
     request_reply(r, HTTP_STATUS_OK, result_of(r));
 }
@@ -135,14 +164,18 @@ void queues_move(struct request *r)
     uint64_t limit = MOVED_MAX;
     if (!read_destination(r, &what) || !request_flag(r, "drop_history", &what.drops_history) ||
         !read_number(r, "limit", &limit) || !read_number(r, "position", &what.position) ||
-        !read_number(r, "end", &what.end))
+        !read_number(r, "end", &what.end) || !request_flag(r, "dry_run", &what.is_rehearsal))
         return;
     if (limit == 0) {
         request_refuse(r, "limit is 0");
         return;
     }
+    void *headers;
+    if (!read_match(r, &what, &headers))
+        return;
     r->more = limit < MOVED_MAX ? (int64_t)limit : MOVED_MAX;
     r->move = move_create(&what);
+    free(headers);
     move_more(r);
 }
 

@@ -160,6 +160,8 @@ static void on_queue(struct request *r)
     r->before = json_incref(json_array_get(listing_rows(r), 0));
     if (r->before == NULL)
         request_not_found(r);
+    else if (r->look.is_short)
+        listing_answer_one(r);
     else
         listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_CONSUMERS, shape_consumer}},
                                                 .is_by_vhost = true,

@@ -278,12 +278,21 @@ void arrival_on_gone(void *request)
         request_destroy(r); /* nothing else would; else the model's answer is awaited, and dropped */
 }
 
+/* As RabbitMQ says it: what is looked at is not there, and what is to be made has no place. */
+static void answer_no_vhost(struct request *r)
+{
+    if (r->method == EVHTTP_REQ_PUT || r->method == EVHTTP_REQ_POST)
+        request_fail(r, HTTP_STATUS_NOT_FOUND, "not_found", "vhost_not_found");
+    else
+        request_not_found(r);
+}
+
 static void on_vhost(struct request *r, struct event *e)
 {
     if (!request_is_done(r, e))
         return;
     if (e->done.inspection->n == 0)
-        request_not_found(r);
+        answer_no_vhost(r);
     else
         identify_refuse(r, "User not authorised to access virtual host");
 }
@@ -401,6 +410,8 @@ void arrival_on_head(void *admin, struct http_call *c)
     }
     read_query(r, path);
     rename_metrics(r, path, segments, &n);
+    if (n > 1 && segments[1].len == 0 && bytes_equal(segments[0], BYTES("api")))
+        memmove(&segments[1], &segments[2], (--n - 1) * sizeof *segments); /* "/api//queues" */
     bool is_api = n > 1 && bytes_equal(segments[0], BYTES("api"));
     if (is_api && entrance != ENTRANCE_METRICS)
         r->route = api_find(r->method, segments + 1, n - 1, r->param, &r->n_params, &allowed);

@@ -90,8 +90,3 @@ enum chunks_state chunks_read(struct chunks *c, struct evbuffer *in, struct evbu
     }
     return CHUNKS_END;
 }
-
-bool chunks_have_ended(const struct chunks *c)
-{
-    return c->has_ended;
-}

@@ -23,6 +23,4 @@ struct chunks {
 
 /* Moves what is there of the body from in to `to`, which will have at most max bytes. */
 enum chunks_state chunks_read(struct chunks *c, struct evbuffer *in, struct evbuffer *to, uint64_t max);
-
-bool chunks_have_ended(const struct chunks *c);
 #endif

@@ -43,6 +43,7 @@ struct http_call {
     struct evbuffer *body; /* owned */
     void *owner;           /* borrowed; NULL: nobody waits */
     uint64_t max;          /* of the body */
+    bool is_whole;         /* the body: all of it was read */
     bool is_in_pieces;     /* the answer is */
     void (*written)(void *owner);
     bool may_go; /* for somebody else */
@@ -65,7 +66,6 @@ struct caller {
     size_t scanned;    /* of a head */
     uint64_t skip;     /* bytes to be skipped */
     bool is_last;      /* request of this connection */
-    bool has_ended;    /* the peer says nothing more */
     struct http_call call;
 };
 
@@ -162,6 +162,13 @@ static void caller_drop(struct caller *l)
 /* For so long at most; 0: as long as it takes. */
 static void caller_do(struct caller *l, enum doing doing, uint64_t ms)
 {
+    /* What comes meanwhile is left to the system: with more than its high watermark libevent would call us for it
+     * again and again, and never come back to the rest of this thread. */
+    bool reads = doing != DOING_THINK && doing != DOING_WRITE;
+    if (reads)
+        bufferevent_enable(l->bev, EV_READ);
+    else
+        bufferevent_disable(l->bev, EV_READ);
     l->doing = doing;
     l->since_ms = clock_ms();
     if (ms > 0)
@@ -188,10 +195,6 @@ static void drain(struct evbuffer *in, size_t len)
 static void caller_linger(struct caller *l)
 {
     int fd = bufferevent_getfd(l->bev);
-    if (l->has_ended) {
-        caller_destroy(l);
-        return;
-    }
     if (l->tls != NULL)
         SSL_shutdown(bufferevent_openssl_get_ssl(l->bev));
     else
@@ -224,23 +227,14 @@ static const struct caller *caller_of_const(const struct http_call *c)
     return (const struct caller *)(const void *)((const char *)c - offsetof(struct caller, call));
 }
 
-/* Of the request's body: what has not been read yet, if that is known. */
-static bool rest_of(const struct caller *l, uint64_t *rest)
-{
-    const struct http_call *c = &l->call;
-    uint64_t had = c->body != NULL ? evbuffer_get_length(c->body) : 0;
-    *rest = c->head.length > had ? c->head.length - had : 0;
-    return !c->head.is_chunked || chunks_have_ended(&c->chunks);
-}
-
 /* Whether this is the last answer here, and what is skipped before the next request. */
 static void plan_rest(struct caller *l)
 {
     const struct http_call *c = &l->call;
-    bool is_known = rest_of(l, &l->skip);
-    if (c->body != NULL && l->skip > 0) /* it was being read, and is not any more */
-        is_known = false;
-    l->is_last = c->head.is_last || !is_known || l->skip > HTTP_SKIP_BYTES || (l->skip > 0 && c->head.expects_continue);
+    bool is_untouched = c->body == NULL && !c->head.is_chunked;
+    l->skip = is_untouched ? c->head.length : 0;
+    l->is_last = c->head.is_last || (!c->is_whole && !is_untouched) || l->skip > HTTP_SKIP_BYTES ||
+                 (l->skip > 0 && c->head.expects_continue);
 }
 
 static void say_head(struct caller *l, enum http_status status, const char *extent)
@@ -416,6 +410,7 @@ static void read_head(struct caller *l)
 
 static void body_is_there(struct caller *l)
 {
+    l->call.is_whole = true;
     caller_do(l, DOING_THINK, 0);
     l->http->hooks.body(l->call.owner, &l->call);
 }
@@ -495,10 +490,7 @@ void http_accept_body(struct http_call *c, uint64_t max)
         bufferevent_write(l->bev, go_on, sizeof go_on - 1);
     c->head.expects_continue = false;
     caller_do(l, DOING_BODY, HTTP_BODY_MS);
-    if (l->has_ended && evbuffer_get_length(bufferevent_get_input(l->bev)) == 0)
-        refuse(l, HTTP_STATUS_BAD, "the body is not whole");
-    else
-        caller_read(l);
+    caller_read(l);
 }
 
 /* ---- What happens. */
@@ -528,8 +520,6 @@ static void on_written(struct bufferevent *bev, void *arg)
     caller_do(l, l->skip > 0 ? DOING_SKIP : DOING_IDLE, l->skip > 0 ? HTTP_BODY_MS : HTTP_IDLE_MS);
     if (is_last)
         caller_linger(l);
-    else if (l->has_ended && evbuffer_get_length(bufferevent_get_input(bev)) == 0)
-        caller_destroy(l);
     else
         caller_read(l);
 }
@@ -543,13 +533,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
             caller_destroy(l);
         return;
     }
-    /* It may have said all that it has to say, and wait for an answer. */
-    bool may_wait = l->doing == DOING_THINK || l->doing == DOING_WRITE;
-    l->has_ended = true;
-    if ((what & BEV_EVENT_EOF) != 0 && (what & BEV_EVENT_READING) != 0 && may_wait) {
-        bufferevent_disable(bev, EV_READ);
-        return;
-    }
+    /* While an answer is awaited nothing is read, so who has said all that it has to say still gets that. */
     caller_drop(l);
 }
 

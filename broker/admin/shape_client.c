@@ -8,18 +8,9 @@
 #include "broker/admin/shape_parts.h"
 #include "broker/admin/stats.h"
 
-/* "127.0.0.1:40944 -> 127.0.0.1:5672 (1)" and the rest that says which channel that is. */
-static json_t *channel_details(const struct request *r, json_t *connection, json_int_t number, json_t *user)
+/* The peer's address is in the connection's name, up to the last colon before the arrow. */
+void shape_set_peer(json_t *details, const json_t *connection)
 {
-    json_t *details = json_object();
-    char *name = str_format("%s (%" JSON_INTEGER_FORMAT ")", json_string_value(connection), number);
-    json_set(details, "name", json_string(name));
-    json_set(details, "connection_name", json_incref(connection));
-    json_set(details, "number", json_integer(number));
-    json_set(details, "user", json_incref(user));
-    json_set(details, "node", json_string(r->admin->config.node));
-    free(name);
-    /* The peer's address is in the connection's name, up to the last colon before the arrow. */
     struct bytes all = json_text(connection);
     const char *arrow = json_string_length(connection) > 0 ? strstr(json_string_value(connection), " -> ") : NULL;
     size_t len = arrow != NULL ? (size_t)(arrow - json_string_value(connection)) : 0, colon = len;
@@ -33,6 +24,20 @@ static json_t *channel_details(const struct request *r, json_t *connection, json
         json_set(details, "peer_host", json_of_text(host));
         json_set(details, "peer_port", json_integer(strtol((const char *)all.at + colon, NULL, DECIMAL)));
     }
+}
+
+/* "127.0.0.1:40944 -> 127.0.0.1:5672 (1)" and the rest that says which channel that is. */
+static json_t *channel_details(const struct request *r, json_t *connection, json_int_t number, json_t *user)
+{
+    json_t *details = json_object();
+    char *name = str_format("%s (%" JSON_INTEGER_FORMAT ")", json_string_value(connection), number);
+    json_set(details, "name", json_string(name));
+    json_set(details, "connection_name", json_incref(connection));
+    json_set(details, "number", json_integer(number));
+    json_set(details, "user", json_incref(user));
+    json_set(details, "node", json_string(r->admin->config.node));
+    free(name);
+    shape_set_peer(details, connection);
     return details;
 }
 
@@ -43,7 +48,8 @@ json_t *shape_consumer(struct request *r, json_t *row)
     json_set(queue, "name", shape_or_null(shape_take(row, "queue_name")));
     json_set(queue, "vhost", shape_or_null(shape_take(row, "vhost")));
     json_set(row, "queue", queue);
-    json_set(row, "activity_status", json_string(json_is_false(json_object_get(row, "active")) ? "waiting" : "up"));
+    if (json_object_get(row, "activity_status") == NULL)
+        json_set(row, "activity_status", json_string("up"));
     json_set(row, "channel_details", channel_details(r, connection, json_integer_value(number), user));
     json_object_del(row, "priority");
     json_decref(connection);
@@ -57,6 +63,7 @@ static void add_octets(const struct request *r, json_t *row, const json_t *stati
     const struct rates_object *o = stats_find(r, SAMPLE_CONNECTION, statistics);
     stats_set(r, row, "recv_oct", o, STATS_BIT(RECV_OCT), stats_number(statistics, "recv_oct"), r->look.data_rates);
     stats_set(r, row, "send_oct", o, STATS_BIT(SEND_OCT), stats_number(statistics, "send_oct"), r->look.data_rates);
+    stats_set(r, row, "reductions", NULL, 0, 0, r->look.data_rates);
     shape_set_number(row, "recv_cnt", stats_number(statistics, "recv_cnt"));
     shape_set_number(row, "send_cnt", stats_number(statistics, "send_cnt"));
 }
@@ -86,6 +93,7 @@ json_t *shape_channel(struct request *r, json_t *row)
     const struct rates_object *o = stats_find(r, SAMPLE_CHANNEL, statistics);
     stats_set_messages(r, row, SAMPLE_CHANNEL, statistics, o);
     stats_set_idle(r, row, o);
+    stats_set(r, row, "reductions", NULL, 0, 0, r->look.data_rates);
     json_decref(statistics);
     json_t *all = channel_details(r, connection, json_integer_value(json_object_get(row, "number")),
                                   json_object_get(row, "user"));

@@ -11,7 +11,6 @@
 #define GARBAGE                                                                                                        \
     "'garbage_collection': {'fullsweep_after': 0, 'max_heap_size': 0, 'min_bin_vheap_size': 0, 'min_heap_size': 0,"    \
     "    'minor_gcs': 0}"
-#define REDUCTIONS "'reductions': 0, 'reductions_details': {'rate': 0.0}"
 
 /* JSON, with ' for ". */
 static const char *const texts[TEMPLATES] = {
@@ -21,7 +20,7 @@ static const char *const texts[TEMPLATES] = {
                        " 'messages_ram': 0, 'messages_ready_ram': 0, 'messages_unacknowledged_ram': 0,"
                        " 'messages_persistent': 0, 'messages_paged_out': 0, 'message_bytes_unacknowledged': 0,"
                        " 'message_bytes_ram': 0, 'message_bytes_persistent': 0, 'message_bytes_paged_out': 0,"
-                       " 'head_message_age_seconds': 0," REDUCTIONS "," GARBAGE "}",
+                       " 'head_message_age_seconds': 0," GARBAGE "}",
     [TEMPLATE_BACKING] = "{'mode': 'default', 'version': 2, 'q1': 0, 'q2': 0, 'delta': ['delta', 'undefined', 0, 0,"
                          " 'undefined'], 'q3': 0, 'q4': 0, 'target_ram_count': 'infinity'}",
     [TEMPLATE_VHOST] = "{'description': '', 'tags': [], 'default_queue_type': 'classic', 'tracing': false,"
@@ -31,16 +30,17 @@ static const char *const texts[TEMPLATES] = {
                             " 'timeout': 0, 'channel_max': 0, 'frame_max': 0, 'client_properties': {}, 'ssl': false,"
                             " 'ssl_protocol': null, 'ssl_key_exchange': null, 'ssl_cipher': null, 'ssl_hash': null,"
                             " 'peer_cert_subject': null, 'peer_cert_issuer': null, 'peer_cert_validity': null,"
-                            " 'send_pend': 0," REDUCTIONS "," GARBAGE "}",
+                            " 'send_pend': 0," GARBAGE "}",
     [TEMPLATE_CHANNEL] = "{'state': 'running', 'confirm': false, 'transactional': false, 'consumer_count': 0,"
                          " 'prefetch_count': 0, 'global_prefetch_count': 0, 'messages_unacknowledged': 0,"
                          " 'messages_unconfirmed': 0, 'messages_uncommitted': 0, 'acks_uncommitted': 0,"
-                         " 'pending_raft_commands': 0," REDUCTIONS "," GARBAGE "}",
+                         " 'pending_raft_commands': 0," GARBAGE "}",
     [TEMPLATE_NODE] = "{'type': 'disc', 'running': true, 'being_drained': false, 'partitions': [], 'run_queue': 0,"
                       " 'net_ticktime': 60, 'proc_total': 1048576, 'mem_calculation_strategy': 'rss',"
                       " 'auth_mechanisms': ["
                       "{'name': 'PLAIN', 'description': 'SASL PLAIN authentication mechanism', 'enabled': true},"
-                      "{'name': 'AMQPLAIN', 'description': 'QPid AMQPLAIN mechanism', 'enabled': true}],"
+                      "{'name': 'AMQPLAIN', 'description': 'QPid AMQPLAIN mechanism', 'enabled': true},"
+                      "{'name': 'EXTERNAL', 'description': 'By the certificate of a TLS client', 'enabled': true}],"
                       " 'enabled_plugins': ['rabbitmq_management', 'rabbitmq_prometheus'], 'contexts': [],"
                       " 'cluster_links': [], 'log_files': [], 'config_files': [], 'metrics_gc_queue_length': {"
                       "'connection_closed': 0, 'channel_closed': 0, 'consumer_deleted': 0, 'exchange_deleted': 0,"

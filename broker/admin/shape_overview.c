@@ -17,7 +17,7 @@
 /* "127.0.0.1:5672", "[::1]:5672" or "unix:/path", which has no port. */
 static json_t *listener_of(const char *node, const char *protocol, struct bytes address)
 {
-    enum { DECIMAL = 10 };
+    enum { DECIMAL = 10, LISTENER_BACKLOG = 128 };
     json_t *one = json_object();
     char *host = str_copy(address), *shown = host;
     char *colon = strncmp(host, "unix:", sizeof "unix:" - 1) == 0 ? NULL : strrchr(host, ':');
@@ -33,7 +33,9 @@ static json_t *listener_of(const char *node, const char *protocol, struct bytes 
     json_set(one, "protocol", json_string(strcmp(protocol, "amqps") == 0 ? "amqp/ssl" : protocol));
     json_set(one, "ip_address", json_of_text(bytes_of_string(shown)));
     shape_set_number(one, "port", port);
-    json_set(one, "socket_opts", json_object());
+    json_set(one, "socket_opts",
+             json_pack("{s:i,s:b,s:[b,i],s:b}", "backlog", LISTENER_BACKLOG, "nodelay", 1, "linger", 1, 0,
+                       "exit_on_close", 0));
     free(host);
     return one;
 }

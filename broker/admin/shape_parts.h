@@ -19,6 +19,9 @@ json_t *shape_or_null(json_t *value);
 /* The row's members of those names, up to a NULL, and nothing else; the row is dropped. */
 json_t *shape_pick(json_t *row, const char *const *names);
 
+/* peer_host and peer_port of a connection, by its name. */
+void shape_set_peer(json_t *details, const json_t *connection);
+
 void shape_set_number(json_t *o, const char *key, uint64_t n);
 
 /* Each 0. */

@@ -6,17 +6,38 @@
 #include "broker/admin/shape_parts.h"
 #include "broker/admin/stats.h"
 
+/* Where its messages are: here. */
+static void add_members(const struct request *r, json_t *row)
+{
+    static const char *const names[] = {"members", "online"};
+    const char *node = r->admin->config.node;
+    if (bytes_equal(json_text_in(row, "type"), BYTES("classic")))
+        return;
+    json_t *files = json_object();
+    json_set(files, node, json_integer(0));
+    json_set(row, "open_files", files);
+    json_set(row, "leader", json_string(node));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        json_t *list = json_array();
+        json_add(list, json_string(node));
+        json_set(row, names[i], list);
+    }
+}
+
 /* disable_stats: what it is, and perhaps how many messages are in it. */
 static json_t *in_short(struct request *r, json_t *row)
 {
     static const char *const names[] = {"name",      "vhost",       "type",    "node",      "state",
-                                        "arguments", "auto_delete", "durable", "exclusive", NULL};
-    static const char *const with_totals[] = {"name",      "vhost",     "type",           "node",
-                                              "state",     "arguments", "durable",        "auto_delete",
-                                              "exclusive", "messages",  "messages_ready", "messages_unacknowledged",
-                                              NULL};
+                                        "arguments", "auto_delete", "durable", "exclusive", "policy",
+                                        "members",   "online",      "leader",  NULL};
+    static const char *const totals[] = {"messages", "messages_ready", "messages_unacknowledged", NULL};
     shape_set_node(r, row);
-    return shape_pick(row, r->look.has_totals ? with_totals : names);
+    add_members(r, row);
+    json_t *kept = r->look.has_totals ? shape_pick(json_incref(row), totals) : json_object();
+    row = shape_pick(row, names);
+    json_object_update(row, kept);
+    json_decref(kept);
+    return row;
 }
 
 /* What RabbitMQ tells of how its classic queues are made; the rates mean something here, too. */
@@ -46,19 +67,6 @@ static json_t *backing(const struct request *r, const json_t *row, const json_t 
     return all;
 }
 
-/* Where its messages are: here. */
-static void add_members(const struct request *r, json_t *row)
-{
-    static const char *const names[] = {"members", "online"};
-    const char *node = r->admin->config.node;
-    json_set(row, "leader", json_string(node));
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        json_t *list = json_array();
-        json_add(list, json_string(node));
-        json_set(row, names[i], list);
-    }
-}
-
 /* LavinMQ's names for some. */
 static void add_aliases(json_t *row)
 {
@@ -72,6 +80,8 @@ static void add_aliases(json_t *row)
 
 static void set_consumers(json_t *row)
 {
+    if (json_object_get(row, "consumer_utilisation") != NULL)
+        return;
     /* Could consumers have taken more?  Not a share of time as in RabbitMQ, but how it is now. */
     bool is_taken_at_once = stats_number(row, "consumers") > 0 && stats_number(row, "messages_ready") == 0;
     json_set(row, "consumer_capacity", json_real(is_taken_at_once ? 1.0 : 0.0));
@@ -86,6 +96,7 @@ json_t *shape_queue(struct request *r, json_t *row)
     const struct rates_object *o = stats_find(r, SAMPLE_QUEUE, statistics);
     if (owner != NULL) {
         json_t *details = json_object();
+        shape_set_peer(details, owner);
         json_set(details, "name", owner);
         json_set(row, "owner_pid_details", details);
     }
@@ -97,10 +108,10 @@ json_t *shape_queue(struct request *r, json_t *row)
     stats_set_lengths(r, row, o);
     stats_set_messages(r, row, SAMPLE_QUEUE, statistics, o);
     stats_set_idle(r, row, o);
+    stats_set(r, row, "reductions", NULL, 0, 0, r->look.data_rates);
     json_set(row, "backing_queue_status", backing(r, row, statistics, o));
     add_aliases(row);
-    if (!bytes_equal(json_text_in(row, "type"), BYTES("classic")))
-        add_members(r, row);
+    add_members(r, row);
     json_decref(statistics);
     return shape_complete(r, row, TEMPLATE_QUEUE);
 }

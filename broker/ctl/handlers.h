@@ -102,10 +102,12 @@ int explain_route(struct ctl *c);
 int explain_consumer(struct ctl *c);
 
 int audit_run(struct ctl *c);
+int top_run(struct ctl *c);
 int trace_run(struct ctl *c);
 
 int definitions_export(struct ctl *c);
 int definitions_import(struct ctl *c);
+int definitions_diff(struct ctl *c);
 
 int outside_check_config(struct ctl *c);
 int outside_backup(struct ctl *c);

@@ -1,5 +1,7 @@
+#define _GNU_SOURCE
 /* MOVE: messages from one queue to where an administrator wants them (broker/port/move.h). */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "broker/model/carry.h"
@@ -16,6 +18,8 @@
 #include "broker/model/vhost.h"
 #include "broker/port/move.h"
 #include "broker/port/spec.h"
+#include "codec/properties.h"
+#include "codec/table.h"
 
 enum { KEYS_ROOM = 4096 }; /* bytes of routing keys beyond the first */
 
@@ -127,6 +131,43 @@ static const struct exchange *exchange_for(const struct moving *g, const struct 
     return g->exchange;
 }
 
+/* Does it have these headers? */
+static bool has_headers(const struct message *msg, struct bytes wanted)
+{
+    struct properties p;
+    struct cursor c = cursor_over(wanted);
+    struct field want, has;
+    if (wanted.len == 0)
+        return true;
+    if (!properties_decode(message_properties(msg), &p) || !properties_has(&p, PROPERTY_headers))
+        return false;
+    while (table_next(&c, &want))
+        if (!table_find(p.headers, want.key, &has) || !field_equal_value(&want, &has))
+            return false;
+    return true;
+}
+
+static bool has_in_body(const struct message *msg, struct bytes wanted)
+{
+    uint8_t room[MOVE_MATCH_BYTES];
+    size_t len = 0;
+    if (wanted.len == 0)
+        return true;
+    struct body_walk w = message_walk(msg);
+    for (struct bytes b; len < sizeof room && (b = body_walk_next(&w)).len > 0;) {
+        size_t n = b.len < sizeof room - len ? b.len : sizeof room - len;
+        memcpy(room + len, b.at, n);
+        len += n;
+    }
+    return memmem(room, len, wanted.at, wanted.len) != NULL;
+}
+
+static bool is_meant(const struct move *m, const struct message *msg)
+{
+    return (m->match_key.at == NULL || bytes_equal(m->match_key, message_key(msg))) &&
+           has_headers(msg, m->match_headers) && has_in_body(msg, m->match_body);
+}
+
 /* False: it must stay, and nothing goes on behind it. */
 static bool move_one(struct moving *g, struct entry *e)
 {
@@ -134,6 +175,10 @@ static bool move_one(struct moving *g, struct entry *e)
     struct last_death death = {0};
     struct queue *origin, *full, *const *queues = NULL;
     bool goes_back = g->exchange == NULL;
+    if (!is_meant(m, e->msg)) {
+        m->kept++;
+        return true;
+    }
     if (m->to == MOVE_TO_NOTHING) {
         m->moved++;
         m->bytes += e->msg->body_size;
@@ -143,6 +188,11 @@ static bool move_one(struct moving *g, struct entry *e)
     }
     if (goes_back && !history_find_last(message_properties(e->msg), &death)) {
         m->kept++;
+        return true;
+    }
+    if (m->is_rehearsal) {
+        m->moved++;
+        m->bytes += e->msg->body_size;
         return true;
     }
     struct message *msg = rewrite(g, e->msg, &death);

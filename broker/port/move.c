@@ -18,7 +18,9 @@ static struct bytes copy(uint8_t **to, struct bytes from)
 
 struct move *move_create(const struct move *from)
 {
-    struct move *m = alloc(sizeof *m + from->vhost.len + from->queue.len + from->exchange.len + from->key.len + from->user.len);
+    size_t names = from->vhost.len + from->queue.len + from->exchange.len + from->key.len + from->user.len;
+    size_t match = from->match_key.len + from->match_headers.len + from->match_body.len;
+    struct move *m = alloc(sizeof *m + names + match);
     *m = *from;
     uint8_t *to = m->data;
     m->vhost = copy(&to, from->vhost);
@@ -26,6 +28,9 @@ struct move *move_create(const struct move *from)
     m->exchange = copy(&to, from->exchange);
     m->key = copy(&to, from->key);
     m->user = copy(&to, from->user);
+    m->match_key = copy(&to, from->match_key);
+    m->match_headers = copy(&to, from->match_headers);
+    m->match_body = copy(&to, from->match_body);
     m->stopped = NULL;
     return m;
 }

@@ -17,6 +17,7 @@
 enum {
     MOVES_MAX = 256,          /* messages that one command moves */
     MOVE_PLACES_MAX = 4096,   /* places in queues that it fills, and those of one message more */
+    MOVE_MATCH_BYTES = 4096,  /* of a body that are looked through */
     MOVE_KEPT_MAX = 64 << 10, /* that may stay in memory before what is behind them is looked at */
 };
 
@@ -36,6 +37,10 @@ struct move {
     struct bytes exchange, key;  /* where to; in data */
     struct bytes user;           /* who asks, in data: needs to read the queue, and to write to the exchange that the
                                     messages go to as if it published them; at NULL: the machine's administrator */
+    struct bytes match_key;      /* in data, likewise: only those whose routing key is this (at NULL: any), … */
+    struct bytes match_headers;  /* … whose headers have these values (a field table; empty: any), … */
+    struct bytes match_body;     /* … whose body has this in it, within MOVE_MATCH_BYTES; the others are kept */
+    bool is_rehearsal;           /* they are counted, and stay */
     bool drops_history;          /* x-death, x-first-death-… and x-last-death-… are taken out */
     uint32_t limit;              /* at most so many; 0, or more than MOVES_MAX: MOVES_MAX */
     uint64_t position, end;      /* 0 at first; then what the last answer says */
