@@ -79,11 +79,7 @@ struct inspection {
     bool has_vhost, has_name; /* only of that virtual host, or name (of a connection: as the facts say; of a user's
                                  permissions: the user; of a queue's bindings: the queue; DELAYED: the exchange,
                                  MESSAGES: the queue, which must be said) */
-<<<<<<< HEAD
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, UNACKED, DELAYED, PERMISSIONS and
-=======
-    struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
->>>>>>> metrics
                                  TOPIC_PERMISSIONS must say a vhost; but PERMISSIONS that name a user need not */
     char *user;      /* owned: MESSAGES, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
     uint64_t cursor; /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
