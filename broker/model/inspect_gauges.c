@@ -68,7 +68,7 @@ static void put_ages(const struct broker *b, struct pen *row, const struct queue
     if (head != NULL)
         row_put_number(row, "head_message_age_ms", (uint64_t)(now - head->msg->arrived_ms));
     if (head != NULL && properties_decode(message_properties(head->msg), &props) &&
-        (props.flags & PROPERTY_timestamp) != 0)
+        properties_has(&props, PROPERTY_timestamp))
         row_put_number(row, "head_message_timestamp", props.timestamp);
     if (!list_is_empty(&q->out)) {
         const struct entry *e = item_of(q->out.ring.next, struct entry, in_queue);
