@@ -25,7 +25,8 @@ enum {
  * id (port/sample.h), and of the counters those that are not 0 by their names. */
 enum inspection_kind {
     INSPECT_TOTALS,            /* one row: queues exchanges bindings consumers connections channels messages_ready
-                                  messages_unacknowledged messages vhosts users; counted since the start:
+                                  messages_unacknowledged messages memory_bytes (what
+                                  counts for the alarm) vhosts users; counted since the start:
                                   connections_opened connections_closed channels_opened channels_closed queues_declared
                                   queues_created queues_deleted, received received_confirm confirmed routed
                                   unroutable_dropped unroutable_returned; publishers: channels that have published;
