@@ -15,7 +15,6 @@
 #include "broker/model/waiting.h"
 #include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
-#include "codec/properties.h"
 #include "codec/table.h"
 
 static size_t policies_room(const struct policy_pair *p)

@@ -43,12 +43,13 @@ enum inspection_kind {
     INSPECT_EXCHANGES,         /* name vhost type durable auto_delete internal arguments; messages_delayed of one
                                   that delays */
     INSPECT_QUEUES,            /* name vhost durable auto_delete exclusive arguments messages messages_ready
-                                  messages_unacknowledged message_bytes_ready message_bytes_unacknowledged message_bytes
-                                  messages_ram messages_paged_out messages_persistent and message_bytes_… of those; memory:
-                                  an estimate; consumer_utilisation d (model/utilisation.h) consumers type state; where known,
-                                  head_message_timestamp head_message_age_ms oldest_unacked_age_ms
-                                  single_active_consumer_tag exclusive_consumer_tag; owner_pid: the connection's
-                                  name; policy, operator_policy, effective_policy_definition where there is one */
+                                  messages_unacknowledged message_bytes_ready consumers type state; owner_pid: the connection's
+                                  name; message_bytes message_bytes_unacknowledged; messages_ram messages_paged_out
+                                  messages_persistent and the message_bytes_… of each; memory, an estimate;
+                                  consumer_utilisation d (model/utilisation.h); where known, head_message_timestamp
+                                  head_message_age_ms oldest_unacked_age_ms; single_active_consumer_tag,
+                                  exclusive_consumer_tag; policy, operator_policy, effective_policy_definition where
+                                  there is one */
     INSPECT_BINDINGS,  /* source vhost destination destination_type routing_key arguments; those of the default exchange
                           are implied and not listed */
     INSPECT_CONSUMERS, /* queue_name vhost consumer_tag ack_required exclusive prefetch_count active priority arguments,

@@ -967,7 +967,7 @@ TEST(a_round_says_what_the_rows_say)
     free(t);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_not_used_is_not_counted),
@@ -995,5 +995,5 @@ int main(void)
         cmocka_unit_test(whatever_came_is_there_or_has_gone_in_a_way_that_is_counted),
         cmocka_unit_test(a_round_says_what_the_rows_say),
     };
-    return cmocka_run_group_tests_name("model/statistics", tests, NULL, NULL);
+    return unit_main("statistics", tests, argc, argv);
 }
