@@ -66,7 +66,7 @@ async function test(name, work) {
         String(error.stack || error).split("\n").slice(0, 14).forEach((line) => console.log(`# ${line}`));
         const folder = path.join(process.env.FOLDER, "failed");
         fs.mkdirSync(folder, { recursive: true });
-        await page.screenshot({ path: path.join(folder, `${number}.png`) }).catch(() => { });
+        await page.screenshot({ path: path.join(folder, `${number}.png`), caret: "initial" }).catch(() => { });
         await page.keyboard.press("Escape").catch(() => { });
         await page.evaluate(() => document.querySelectorAll("dialog").forEach((d) => d.close())).catch(() => { });
     }
@@ -271,7 +271,7 @@ await test("one message is deleted, another taken, another becomes a dead letter
 await test("dead letters go back to where they died", async () => {
     await go(page, "#/queues/%2F/dead-letters");
     const form = await fold("Move messages");
-    await form.getByLabel("To", { exact: true }).selectOption("x-death-origin");
+    await form.locator("select[name=to]").selectOption("x-death-origin");
     await form.getByRole("button", { name: "Move", exact: true }).click();
     await confirmWith("Move them");
     await hasText("1 message moved.");
@@ -360,7 +360,7 @@ await test("an exchange is added, bound, drawn, unbound and deleted", async () =
     await said("binding is there");
     await page.locator(".topology .node.queue", { hasText: "mail" }).waitFor();
     await page.locator(".topology .key", { hasText: "a.*" }).waitFor();
-    await bind.getByLabel("To").selectOption("e");
+    await bind.locator("select[name=kind]").selectOption("e");
     await bind.getByLabel("Name").fill("orders");
     await bind.getByRole("button", { name: "Bind", exact: true }).click();
     await page.locator(".topology .node.exchange", { hasText: "orders" }).first().waitFor();
@@ -462,7 +462,7 @@ await test("a virtual host is added, limited and deleted", async () => {
     await said("a/b c");
     equal((await get("vhosts/a%2Fb%20c")).description, "for a while", "description");
     await go(page, "#/vhosts/a%2Fb%20c");
-    await page.getByLabel("Limit", { exact: true }).selectOption("max-queues");
+    await page.locator("select[name=limit]").selectOption("max-queues");
     await page.getByLabel("Value").fill("3");
     await page.getByRole("button", { name: "Set the limit" }).click();
     await said("limit is set");

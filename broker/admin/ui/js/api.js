@@ -67,7 +67,7 @@ export function query(values) {
 
 export async function call(method, where, body, { signal, headers = {}, text = false } = {}) {
     const stop = AbortSignal.timeout(TIMEOUT_MS);
-    let answer;
+    let answer, content;
     try {
         answer = await fetch(`api/${where}`, {
             method,
@@ -79,11 +79,11 @@ export async function call(method, where, body, { signal, headers = {}, text = f
                 ...(method === "GET" ? {} : { "content-type": "application/json" }), ...headers },
             body: body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body),
         });
+        content = await answer.text();
     } catch (error) {
         if (signal && signal.aborted) throw error;
         throw new Failure(0, error.name === "TimeoutError" ? "The broker did not answer in time." : "The broker does not answer.");
     }
-    const content = await answer.text();
     let json = null;
     try {
         json = content && !text ? JSON.parse(content) : null;

@@ -65,8 +65,7 @@ async function closeConnection(context, c) {
         field("Reason, which the client sees", text("reason", { value: "Closed via management plugin" }))] });
     if (!answer) return;
     const reason = answer.reason.replace(/[^\x20-\x7e]/g, "?");
-    if (await context.act("The connection is closed.", () => call("DELETE", path("connections", c.name), undefined, { headers: { "x-reason": reason } })))
-        context.go("#/connections");
+    context.act("The connection is closed.", () => call("DELETE", path("connections", c.name), undefined, { headers: { "x-reason": reason } }), "#/connections");
 }
 
 async function connection(context) {

@@ -115,7 +115,7 @@ export function notify(text, kind = "done") {
 
 export function clearNotices() {
     const place = document.getElementById("notices");
-    if (place) place.replaceChildren();
+    if (place) place.querySelectorAll(".failed").forEach((n) => n.remove());
 }
 
 /* A dialog: the focus stays in it, Escape closes it.  Answers the form's values, or null. */

@@ -41,7 +41,7 @@ function bindForm(context, vhost, name) {
 
 async function remove(context, x) {
     if (!await sure({ title: `Delete exchange “${x.name}”?`, text: "Its bindings go with it; messages that are published to it then are refused.", action: "Delete the exchange" })) return;
-    if (await context.act(`Exchange “${x.name}” is deleted.`, () => call("DELETE", path("exchanges", x.vhost, x.name)))) context.go("#/exchanges");
+    context.act(`Exchange “${x.name}” is deleted.`, () => call("DELETE", path("exchanges", x.vhost, x.name)), "#/exchanges");
 }
 
 export async function exchange(context) {

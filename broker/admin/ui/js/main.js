@@ -62,20 +62,30 @@ function contextOf(place, signal) {
             history.replaceState(null, "", hashOf(now.way, { ...now.query, ...changes }));
             look(true);
         },
-        /* Does something and says so; the API's reason, word for word, if it may not be. */
-        async act(done, work) {
+        /* Does something and says so; the API's reason, word for word, if it may not be.  `leave`: where to go when it
+         * is done, for what this page shows is gone then. */
+        async act(done, work, leave) {
+            if (leave) giveUp();
             try {
                 const result = await work();
+                if (leave) location.hash = leave;
                 if (done) notify(done);
-                look();
+                if (!leave) look();
                 return result === undefined || result === null ? true : result;
             } catch (error) {
                 notify(error.message, "failed");
-                if (error.status === 401 && !session.authorization) look();
+                if (leave || !session.authorization) look();
                 return null;
             }
         },
     };
+}
+
+/* The look under way comes to nothing. */
+function giveUp() {
+    clearTimeout(timer);
+    if (running) running.abort();
+    running = null;
 }
 
 function menu(name) {
@@ -108,6 +118,7 @@ function frame(name) {
 
 function logout() {
     session.end();
+    here = null;
     clearNotices();
     look(true);
 }
@@ -150,7 +161,8 @@ async function whoAmI(signal) {
 
 async function lookAtAlarms(signal) {
     const found = session.may("monitoring") ? alarms(await get("nodes", signal)) : [];
-    show(document.getElementById("alarm"), found.map((text) => el("p", {}, el("strong", {}, "Alarm. "), text)));
+    const place = document.getElementById("alarm");
+    if (place) show(place, found.map((text) => el("p", {}, el("strong", {}, "Alarm. "), text)));
 }
 
 async function pageOf(context) {
@@ -175,12 +187,15 @@ function sayStale(text) {
 /* One look under way at a time; when the place has changed, the one under way is given up. */
 async function look(isNew = false) {
     clearTimeout(timer);
-    if (!session.authorization) return loginPage(here ? "You were logged out." : null);
+    if (!session.authorization) {
+        giveUp();
+        return loginPage(here === null ? null : "You were logged out.");
+    }
     if (running && !isNew) {
         again = true;
         return undefined;
     }
-    if (running) running.abort();
+    giveUp();
     const mine = running = new AbortController();
     const place = whereWeAre();
     const isElsewhere = here !== place.way;

@@ -43,8 +43,8 @@ function actions(context, q, own) {
             context.act(`Queue “${q.name}” is purged.`, () => call("DELETE", `${own}/contents`));
     };
     const remove = async () => {
-        if (await sure({ title: `Delete queue “${q.name}” with ${what}?`, text: `Its messages are gone for good. ${q.consumers ? `${plural(q.consumers, "consumer")} will be cancelled.` : "Nobody consumes from it."}`, action: "Delete the queue", name: q.name, count: q.messages }) &&
-            await context.act(`Queue “${q.name}” is deleted.`, () => call("DELETE", own))) context.go("#/queues");
+        if (await sure({ title: `Delete queue “${q.name}” with ${what}?`, text: `Its messages are gone for good. ${q.consumers ? `${plural(q.consumers, "consumer")} will be cancelled.` : "Nobody consumes from it."}`, action: "Delete the queue", name: q.name, count: q.messages }))
+            context.act(`Queue “${q.name}” is deleted.`, () => call("DELETE", own), "#/queues");
     };
     const pause = () => context.act(isPaused ? "Consumers get messages again." : "The queue is paused: it takes messages and gives none out.", () => call("PUT", `${own}/${isPaused ? "resume" : "pause"}`));
     return el("div", { class: "actions" }, q.type !== "stream" && el("button", { type: "button", onclick: pause }, isPaused ? "Resume" : "Pause"),

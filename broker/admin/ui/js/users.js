@@ -21,7 +21,7 @@ const columns = (context) => [
 async function remove(context, names) {
     const what = names.length === 1 ? `user “${names[0]}”` : `${names.length} users`;
     if (!await sure({ title: `Delete ${what}?`, text: `${names.join(", ")}: connections are closed and permissions go.`, action: "Delete" })) return;
-    if (await context.act(`Deleted: ${names.join(", ")}.`, () => (names.length === 1 ? call("DELETE", path("users", names[0])) : call("POST", "users/bulk-delete", { users: names }))) && context.segments.length > 1) context.go("#/users");
+    context.act(`Deleted: ${names.join(", ")}.`, () => (names.length === 1 ? call("DELETE", path("users", names[0])) : call("POST", "users/bulk-delete", { users: names })), context.segments.length > 1 ? "#/users" : null);
 }
 
 export async function users(context) {

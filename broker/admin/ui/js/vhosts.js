@@ -34,10 +34,9 @@ export async function vhost(context) {
     const [v, limited, permissions] = await Promise.all([get(`${path("vhosts", name)}${query(rangeQuery(context.query.range))}`, context.signal), get(`vhost-limits/${path(name)}`, context.signal),
         isAdmin ? get(`${path("vhosts", name)}/permissions`, context.signal) : []]);
     const remove = async () => {
-        if (await sure({ title: `Delete virtual host “${name}”?`, text: `Everything in it goes: its queues with ${plural(v.messages ?? 0, "message")}, exchanges, bindings, policies and permissions. Its connections are closed.`, action: "Delete all of it", name, count: v.messages > 0 ? Infinity : 0 }) &&
-            await context.act(`Virtual host “${name}” is deleted.`, () => call("DELETE", path("vhosts", name)))) {
+        if (await sure({ title: `Delete virtual host “${name}”?`, text: `Everything in it goes: its queues with ${plural(v.messages ?? 0, "message")}, exchanges, bindings, policies and permissions. Its connections are closed.`, action: "Delete all of it", name, count: v.messages > 0 ? Infinity : 0 })) {
             delete context.cache.vhosts;
-            context.go("#/vhosts");
+            context.act(`Virtual host “${name}” is deleted.`, () => call("DELETE", path("vhosts", name)), "#/vhosts");
         }
     };
     return { title: `Virtual host ${name}`, body: [
