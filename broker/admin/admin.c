@@ -109,8 +109,12 @@ static void note_expiry(struct admin *a)
 
 static void open_doors(struct admin *a, int control)
 {
-    const struct http_hooks hooks = {
-        .head = arrival_on_head, .body = arrival_on_body, .gone = arrival_on_gone, .arg = a};
+    const struct http_hooks hooks = {.head = arrival_on_head,
+                                     .body = arrival_on_body,
+                                     .gone = arrival_on_gone,
+                                     .arg = a,
+                                     .idle_ms = a->config.idle_ms,
+                                     .head_ms = a->config.head_ms};
     a->http = http_create(a->base, &hooks);
     if (control >= 0)
         http_listen(a->http, control, ENTRANCE_CONTROL, NULL);
