@@ -241,7 +241,8 @@ static void print_man(void)
 
 /* ---- Markdown. */
 
-static const char table_begins[] = "<!-- keys: `make config-table` writes this -->\n", table_ends[] = "<!-- end of keys -->\n";
+static const char table_begins[] = "<!-- keys: `make config-table` writes this -->\n",
+                  table_ends[] = "<!-- end of keys -->\n";
 
 /* Text in a table's cell. */
 static void print_cell(const char *text)
@@ -289,14 +290,16 @@ static void print_markdown(void)
         if (lines[i].key != NULL)
             print_markdown_key(lines[i].key);
         else
-            printf("\n### %s\n\n| key | what it says | value | default |\n| --- | --- | --- | --- |\n", lines[i].section);
+            printf("\n### %s\n\n| key | what it says | value | default |\n| --- | --- | --- | --- |\n",
+                   lines[i].section);
     print_markdown_list("Refused", "These promise what the broker does not do, so it does not start with them.",
                         CONFIG_REFUSED);
     print_markdown_list("Not in effect yet", "These are read, with a warning.", CONFIG_LATER);
-    print_markdown_list("Without a meaning",
-                        "These belong to RabbitMQ's insides or to plugins that the broker has not; they are read, with a "
-                        "warning.",
-                        CONFIG_NEVER);
+    print_markdown_list(
+        "Without a meaning",
+        "These belong to RabbitMQ's insides or to plugins that the broker has not; they are read, with a "
+        "warning.",
+        CONFIG_NEVER);
     putchar('\n');
 }
 
@@ -305,7 +308,7 @@ static void print_markdown(void)
 static void copy(const char *kind)
 {
     enum { LINE_BYTES = 16384 };
-    static char line[LINE_BYTES];
+    char line[LINE_BYTES];
     bool is_table = false;
     while (fgets(line, sizeof line, stdin) != NULL) {
         is_table = is_table && strcmp(line, table_ends) != 0;
@@ -322,7 +325,8 @@ static void copy(const char *kind)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2 || (strcmp(argv[1], "conf") != 0 && strcmp(argv[1], "man") != 0 && strcmp(argv[1], "markdown") != 0)) {
+    if (argc != 2 ||
+        (strcmp(argv[1], "conf") != 0 && strcmp(argv[1], "man") != 0 && strcmp(argv[1], "markdown") != 0)) {
         fputs("Usage: document-keys conf|man|markdown <HEAD >DOCUMENT\n", stderr);
         return 64;
     }
