@@ -134,6 +134,7 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .disk_limit = cc->disk_limit,
         .statistics_interval_ms = config_number(c, KEY_STATISTICS_INTERVAL),
         .is_without_rates = config_number(c, KEY_RATES_MODE) == CONFIG_RATES_NONE,
+        .has_metrics_per_object = config_number(c, KEY_PROMETHEUS_PER_OBJECT) != 0,
         .measure = measure,
         .print_environment = print_environment,
         .reload = ask_to_reload,

@@ -408,6 +408,14 @@ void table_put_i64(struct pen *p, struct bytes key, int64_t v)
     pen_u64(p, (uint64_t)v);
 }
 
+void table_put_double(struct pen *p, struct bytes key, double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    put_key(p, key, 'd');
+    pen_u64(p, bits);
+}
+
 void table_put_i32(struct pen *p, struct bytes key, int32_t v)
 {
     put_key(p, key, 'I');

@@ -78,6 +78,7 @@ uint64_t table_hash(struct bytes table, uint64_t seed);
 void table_put_bool(struct pen *p, struct bytes key, bool v);
 void table_put_i64(struct pen *p, struct bytes key, int64_t v);         /* l */
 void table_put_i32(struct pen *p, struct bytes key, int32_t v);         /* I */
+void table_put_double(struct pen *p, struct bytes key, double v);       /* d */
 void table_put_string(struct pen *p, struct bytes key, struct bytes v); /* S */
 void table_put_timestamp(struct pen *p, struct bytes key, uint64_t seconds);
 void table_put_field(struct pen *p, const struct field *f); /* key, letter and raw bytes as they came */

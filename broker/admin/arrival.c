@@ -278,12 +278,21 @@ void arrival_on_gone(void *request)
         request_destroy(r); /* nothing else would; else the model's answer is awaited, and dropped */
 }
 
+/* As RabbitMQ says it: what is looked at is not there, and what is to be made has no place. */
+static void answer_no_vhost(struct request *r)
+{
+    if (r->method == EVHTTP_REQ_PUT || r->method == EVHTTP_REQ_POST)
+        request_fail(r, HTTP_STATUS_NOT_FOUND, "not_found", "vhost_not_found");
+    else
+        request_not_found(r);
+}
+
 static void on_vhost(struct request *r, struct event *e)
 {
     if (!request_is_done(r, e))
         return;
     if (e->done.inspection->n == 0)
-        request_not_found(r);
+        answer_no_vhost(r);
     else
         identify_refuse(r, "User not authorised to access virtual host");
 }

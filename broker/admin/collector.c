@@ -109,6 +109,11 @@ static uint64_t number_in(const json_t *o, const char *key)
     return (uint64_t)json_integer_value(json_object_get(o, key));
 }
 
+uint64_t collector_total(const struct collector *c, const char *name)
+{
+    return number_in(c->totals, name);
+}
+
 void collector_node(struct collector *c, const json_t *totals, uint64_t values[RATES_COLUMNS])
 {
     const struct measure *m = collector_measure(c);

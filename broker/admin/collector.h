@@ -27,6 +27,9 @@ bool collector_on_event(struct collector *c, struct event *e);
 
 const struct rates *collector_rates(const struct collector *c);
 
+/* A number of the last totals (INSPECT_TOTALS). */
+uint64_t collector_total(const struct collector *c, const char *name);
+
 /* What the node is like now; borrowed until the next call. */
 const struct measure *collector_measure(struct collector *c);
 

@@ -28,6 +28,7 @@ enum metric_shape {
     METRIC_CLIENTS,
     METRIC_TYPES,
     METRIC_LETTERS,
+    METRIC_LOGINS,
     METRIC_HISTOGRAM,
     METRIC_SIZES,
     METRIC_QUEUE, /* from here on: of objects */

@@ -13,12 +13,14 @@
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "base/map.h"
+#include "base/str.h"
 #include "broker/admin/collector.h"
 #include "broker/admin/json.h"
 #include "broker/admin/metrics_text.h"
 #include "broker/admin/shape.h"
 #include "broker/admin/state.h"
 #include "broker/net/hub.h"
+#include "broker/net/login.h"
 
 enum { THOUSAND = 1000, MILLION = 1000000 };
 
@@ -112,12 +114,55 @@ static void add_journal(json_t *facts, const struct admin_measures *m)
     set_number(facts, "image_bytes", m->image_bytes);
 }
 
+static void add_hub(const struct request *r, json_t *facts)
+{
+    struct hub_measures *m = alloc_zeroed(sizeof *m);
+    hub_measure(request_hub(r), m);
+    set_histogram(facts, "turn", &m->turns_us);
+    set_histogram(facts, "confirm", &m->confirms_us);
+    set_number(facts, "stalls", m->stalls);
+    set_number(facts, "commands", m->commands);
+    free(m);
+}
+
+/* "auth_failed", of all protocols, and of each. */
+static void set_attempts(json_t *facts, const char *what, const uint64_t by_protocol[LOGIN_PROTOCOLS])
+{
+    static const char *const protocols[LOGIN_PROTOCOLS] = {[LOGIN_AMQP] = "amqp091", [LOGIN_HTTP] = "http"};
+    json_t *each = json_object();
+    uint64_t all = 0;
+    for (unsigned i = 0; i < LOGIN_PROTOCOLS; i++) {
+        set_number(each, protocols[i], by_protocol[i]);
+        all += by_protocol[i];
+    }
+    char *key = str_format("%s_by_protocol", what);
+    set_number(facts, what, all);
+    json_set(facts, key, each);
+    free(key);
+}
+
+static void add_logins(const struct request *r, json_t *facts)
+{
+    const struct login_rules *rules = request_config(r)->login;
+    uint64_t all[LOGIN_PROTOCOLS] = {0}, succeeded[LOGIN_PROTOCOLS] = {0}, failed[LOGIN_PROTOCOLS] = {0};
+    for (unsigned i = 0; rules != NULL && rules->attempts != NULL && i < LOGIN_PROTOCOLS; i++) {
+        succeeded[i] = atomic_load(&rules->attempts->succeeded[i]);
+        failed[i] = atomic_load(&rules->attempts->failed[i]);
+        all[i] = succeeded[i] + failed[i];
+    }
+    set_attempts(facts, "auth_attempts", all);
+    set_attempts(facts, "auth_succeeded", succeeded);
+    set_attempts(facts, "auth_failed", failed);
+}
+
 void metrics_facts_add(struct request *r, json_t *facts)
 {
     const struct measure *m = collector_measure(r->admin->collector);
     add_process(facts, m);
     add_node(r, facts);
     add_journal(facts, &m->own);
+    add_hub(r, facts);
+    add_logins(r, facts);
 }
 
 /* ---- Who it is. */

@@ -143,6 +143,17 @@ static void print_letters(struct evbuffer *to, const struct metric *m, const cha
     }
 }
 
+static void print_logins(struct evbuffer *to, const struct metric *m, const char *name, const json_t *facts)
+{
+    static const char *const protocols[] = {"amqp091", "http"};
+    char key[METRICS_NAME_MAX], labels[METRICS_NAME_MAX];
+    snprintf(key, sizeof key, "%s_by_protocol", m->source);
+    for (unsigned i = 0; i < sizeof protocols / sizeof protocols[0]; i++) {
+        snprintf(labels, sizeof labels, "protocol=\"%s\"", protocols[i]);
+        metrics_text_series(to, name, labels, number_of(json_object_get(json_object_get(facts, key), protocols[i])));
+    }
+}
+
 /* Facts have it as an array: the buckets of a base/histogram.h of microseconds, then the sum. */
 static void print_histogram(struct evbuffer *to, const struct metric *m, const char *name, const json_t *facts)
 {
@@ -200,6 +211,9 @@ void metrics_text_print(struct evbuffer *to, const struct metric *m, const json_
         break;
     case METRIC_LETTERS:
         print_letters(to, m, name, facts);
+        break;
+    case METRIC_LOGINS:
+        print_logins(to, m, name, facts);
         break;
     case METRIC_HISTOGRAM:
         print_histogram(to, m, name, facts);

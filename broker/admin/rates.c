@@ -364,7 +364,7 @@ void rates_end(struct rates *r)
     r->ended = r->round;
     struct rates_object *o;
     list_each (o, &r->by_change, struct rates_object, by_change) {
-        if (r->objects.count <= RATES_OBJECTS_MAX && r->begun_ms - o->sampled_ms <= RATES_IDLE_MS)
+        if (r->objects.count <= RATES_OBJECTS_MAX && r->begun_ms <= o->sampled_ms + RATES_IDLE_MS)
             break;
         forget(r, o);
     }

@@ -48,7 +48,8 @@ json_t *shape_consumer(struct request *r, json_t *row)
     json_set(queue, "name", shape_or_null(shape_take(row, "queue_name")));
     json_set(queue, "vhost", shape_or_null(shape_take(row, "vhost")));
     json_set(row, "queue", queue);
-    json_set(row, "activity_status", json_string(json_is_false(json_object_get(row, "active")) ? "waiting" : "up"));
+    if (json_object_get(row, "activity_status") == NULL)
+        json_set(row, "activity_status", json_string("up"));
     json_set(row, "channel_details", channel_details(r, connection, json_integer_value(number), user));
     json_object_del(row, "priority");
     json_decref(connection);

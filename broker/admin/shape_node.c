@@ -143,7 +143,6 @@ json_t *shape_memory(struct request *r)
                                           "mnesia",
                                           "quorum_ets",
                                           "other_ets",
-                                          "binary",
                                           "atom",
                                           "other_system",
                                           "allocated_unused",
@@ -157,6 +156,7 @@ json_t *shape_memory(struct request *r)
         uint64_t bytes;
     } known[] = {
         {"code", m->code_bytes},
+        {"binary", collector_total(r->admin->collector, "memory_bytes")},
         {"mgmt_db", rates_size(collector_rates(r->admin->collector)).bytes},
         {"msg_index", m->own.image_bytes + m->own.buffered_bytes},
     };

@@ -80,6 +80,8 @@ static void add_aliases(json_t *row)
 
 static void set_consumers(json_t *row)
 {
+    if (json_object_get(row, "consumer_utilisation") != NULL)
+        return;
     /* Could consumers have taken more?  Not a share of time as in RabbitMQ, but how it is now. */
     bool is_taken_at_once = stats_number(row, "consumers") > 0 && stats_number(row, "messages_ready") == 0;
     json_set(row, "consumer_capacity", json_real(is_taken_at_once ? 1.0 : 0.0));

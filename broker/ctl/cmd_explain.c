@@ -36,6 +36,7 @@ static void tell_binding(const struct ctl *c, const json_t *b)
         ctl_tell(c, "  %s '%s'%s%s -> %s '%s'",
                  is_true(b, "certain") ? "yes:  " : "maybe:", ctl_string(b, "routing_key"), gap, with,
                  ctl_string(b, "destination_type"), ctl_string(b, "destination"));
+    free(arguments);
 }
 
 static void tell_exchange(const struct ctl *c, const json_t *all, const json_t *x)

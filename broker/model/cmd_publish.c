@@ -272,7 +272,7 @@ void command_publish(struct broker *b, struct command *c, struct stream *s)
 /* Is there nothing to do for a publish but to put it into its queues?  No rate, key, trace or quota is looked at. */
 static inline bool is_usual(const struct broker *b, const struct vhost *v)
 {
-    return (b->paces | b->dedup.exchanges | b->dedup.queues) == 0 && !b->takes_detours && !observer_is_on(b) &&
+    return (b->paces | b->dedup.exchanges | b->dedup.queues | b->observers.n) == 0 && !b->takes_detours &&
            !v->is_traced && v->queue_bytes_max == LIMIT_NONE;
 }
 
@@ -290,7 +290,7 @@ bool command_publish_again(struct broker *b, struct command *c, struct stream *s
     if (r->n > 1)
         message_ref_many(m, (unsigned)r->n - 1);
     for (size_t i = 0; i < r->n; i++) {
-        if (handover(b, r->queues[i], m))
+        if (handover_unobserved(b, r->queues[i], m)) /* is_usual() has looked */
             continue;
         if (!has_stayed)
             b->actor = s->outlet->access->user;

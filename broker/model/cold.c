@@ -262,6 +262,7 @@ struct entry *cold_entry(struct broker *b, struct queue *q, struct load_entry *l
     e->deliveries = le->deliveries;
     e->redelivered = le->redelivered;
     e->stored = true;
+    queue_count_stored(q, e->msg);
     return e;
 }
 

@@ -52,6 +52,7 @@ void consumer_place(struct broker *b, struct consumer *c)
         list_append(&c->outlet->stalled, &c->waiting);
     } else {
         ring_insert(c);
+        utilisation_set(&c->queue->utilisation, b->now.ms, true);
         if (c->queue->ready_count > 0)
             queue_mark_dirty(b, c->queue);
     }
@@ -137,6 +138,7 @@ struct consumer *consumer_next(struct broker *b, struct queue *q)
         list_remove(&c->waiting);
         consumer_place(b, c);
     }
+    utilisation_set(&q->utilisation, b->now.ms, false);
     return NULL;
 }
 

@@ -197,6 +197,8 @@ static void warm(struct broker *b, struct delayed *d, struct due *slot, struct m
     e->position = slot->position;
     e->state = ENTRY_DELAYED;
     e->stored = b->records;
+    if (e->stored)
+        queue_count_stored(e->queue, msg);
     schedule_warm(slot, e);
     d->warm_count++;
     d->warm_cost += message_cost(msg);

@@ -37,6 +37,11 @@ void entry_pool_extend(struct entry_pool *p)
         entry_pool_give(p, &s->entries[i]);
 }
 
+void entry_forget_record(const struct entry *e)
+{
+    queue_uncount_stored(e->queue, e->msg);
+}
+
 void entry_destroy(struct broker *b, struct entry *e)
 {
     if (e->queue->dedup != NULL)

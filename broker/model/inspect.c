@@ -183,6 +183,9 @@ static void inspect_in_vhost(struct page *p)
     case INSPECT_CONSUMERS:
         inspect_all_consumers(p);
         break;
+    case INSPECT_UNACKED:
+        inspect_unacked(p);
+        break;
     default:
         break;
     }
@@ -213,6 +216,7 @@ static void inspect(struct page *p)
     case INSPECT_QUEUES:
     case INSPECT_BINDINGS:
     case INSPECT_CONSUMERS:
+    case INSPECT_UNACKED:
     case INSPECT_MESSAGES:
     case INSPECT_DELAYED:
     case INSPECT_ROUTE:

@@ -14,6 +14,7 @@ struct broker;
 struct counted;
 struct map_node;
 struct outlet;
+struct queue;
 struct vhost;
 
 enum {
@@ -44,6 +45,10 @@ void row_put_counters(struct pen *row, const uint64_t *counts);
 /* The column `statistics`, if there is anything. */
 void row_put_statistics(const struct page *p, struct pen *row, struct counted *c);
 
+/* How it is in a queue now; and the room that its names take. */
+void row_put_gauges(const struct page *p, struct pen *row, struct queue *q);
+size_t row_gauges_room(const struct queue *q);
+
 /* Is that the name that was asked for, if one was? */
 bool page_wants(const struct page *p, struct bytes name);
 
@@ -65,4 +70,5 @@ void inspect_consumers(void *arg, struct map_node *n); /* of that queue */
 /* Connections, or channels. */
 void inspect_outlets(const struct page *p);
 void inspect_totals(const struct page *p);
+void inspect_unacked(const struct page *p);
 #endif

@@ -15,7 +15,6 @@
 #include "broker/model/waiting.h"
 #include "broker/port/queue_options.h"
 #include "broker/port/spec.h"
-#include "codec/properties.h"
 #include "codec/table.h"
 
 static size_t policies_room(const struct policy_pair *p)
@@ -59,22 +58,6 @@ void inspect_exchange(void *arg, struct map_node *n)
     row_close(p, &row);
 }
 
-/* Where its messages are, and when the first in memory says that it was sent. */
-static void put_places(struct pen *row, const struct queue *q)
-{
-    const struct entry *head = ready_head(&q->ready);
-    struct properties p;
-    /* A stream's are on disk, and what is out of it is there, too. */
-    uint64_t on_disk = q->log != NULL ? q->ready_count : q->cold.count;
-    uint64_t bytes_on_disk = q->log != NULL ? q->ready_bytes : q->cold.bytes;
-    row_put_number(row, "messages_ram", q->ready_count + q->out_count - on_disk);
-    row_put_number(row, "message_bytes_ram", q->ready_bytes + q->out_bytes - bytes_on_disk);
-    row_put_number(row, "messages_paged_out", on_disk);
-    row_put_number(row, "message_bytes_paged_out", bytes_on_disk);
-    if (head != NULL && properties_decode(message_properties(head->msg), &p) && properties_has(&p, PROPERTY_timestamp))
-        row_put_number(row, "head_message_timestamp", p.timestamp);
-}
-
 void inspect_queue(void *arg, struct map_node *n)
 {
     const struct page *p = arg;
@@ -82,8 +65,8 @@ void inspect_queue(void *arg, struct map_node *n)
     if (!page_wants(p, q->name))
         return;
     struct bytes owner = q->owner != NULL ? connection_name(q->owner) : (struct bytes){0};
-    struct pen row =
-        row_open(p, q->name.len + q->vhost->name.len + q->spec->arguments.len + owner.len + policies_room(q->policies));
+    struct pen row = row_open(p, q->name.len + q->vhost->name.len + q->spec->arguments.len + owner.len +
+                                     policies_room(q->policies) + row_gauges_room(q));
     row_put_text(&row, "name", q->name);
     row_put_text(&row, "vhost", q->vhost->name);
     row_put_flag(&row, "durable", q->spec->durable);
@@ -96,12 +79,11 @@ void inspect_queue(void *arg, struct map_node *n)
         row_put_number(&row, "messages_delayed", q->waiting.count);
     row_put_number(&row, "messages_unacknowledged", q->out_count);
     row_put_number(&row, "message_bytes_ready", q->ready_bytes);
-    row_put_number(&row, "message_bytes_unacknowledged", q->out_bytes);
-    put_places(&row, q);
     row_put_number(&row, "messages_dlx", letters_count(q));
     row_put_number(&row, "message_bytes_dlx", letters_bytes(q));
     row_put_number(&row, "consumers", q->consumer_count);
     row_put_statistics(p, &row, &q->counted);
+    row_put_gauges(p, &row, q);
     row_put_text(&row, "type", bytes_of_string(queue_type_words[q->options->type]));
     row_put_text(&row, "state", q->is_paused ? BYTES("paused") : BYTES("running"));
     put_policies(&row, q->policies);
@@ -152,6 +134,13 @@ void inspect_binding(void *arg, struct map_node *n)
     put_binding(arg, item_of(n, struct binding, in_vhost));
 }
 
+static struct bytes activity(const struct consumer *c)
+{
+    if (!c->queue->options->single_active_consumer)
+        return BYTES("up");
+    return c->queue->active == c ? BYTES("single_active") : BYTES("waiting");
+}
+
 static void put_consumer(const struct page *p, const struct consumer *c)
 {
     struct bytes connection = connection_name(c->outlet), user = c->outlet->access->user->name;
@@ -164,6 +153,7 @@ static void put_consumer(const struct page *p, const struct consumer *c)
     row_put_flag(&row, "exclusive", c->exclusive);
     row_put_number(&row, "prefetch_count", c->limit);
     row_put_flag(&row, "active", active_may_serve(c->queue, c));
+    row_put_text(&row, "activity_status", activity(c));
     table_put_i64(&row, BYTES("priority"), c->priority);
     row_put_table(&row, "arguments", c->arguments);
     row_put_number(&row, "channel", c->stream->channel);

@@ -80,6 +80,8 @@ static void put_there_is(struct pen *row, const struct broker *b)
     row_put_number(row, "messages_ready", t->messages_ready);
     row_put_number(row, "messages_unacknowledged", b->tickets.used);
     row_put_number(row, "messages", t->messages_ready + b->tickets.used - t->messages_read);
+    row_put_number(row, "memory_bytes",
+                   t->message_bytes + b->bytes_outside + b->history_bytes + b->dedup.bytes + b->groups_bytes);
     row_put_number(row, "vhosts", b->vhosts.count);
     row_put_number(row, "users", b->users.count);
 }

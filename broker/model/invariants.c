@@ -20,7 +20,7 @@
 /* What is ready in a queue's memory. */
 struct count {
     const struct queue *queue;
-    uint64_t messages, bytes, cost;
+    uint64_t messages, bytes, cost, stored;
 };
 
 static void count_ready(void *arg, struct entry *e)
@@ -31,6 +31,7 @@ static void count_ready(void *arg, struct entry *e)
     CHECK(e->state == ENTRY_READY || (e->redelivered && e->deliveries > 0));
     CHECK(e->state != ENTRY_READY || q->cold.count == 0 || e->position < q->cold.from);
     CHECK(!e->stored || q->was_stored);
+    n->stored += e->stored;
     n->messages++;
     n->bytes += e->msg->body_size;
     n->cost += message_cost(e->msg);
@@ -43,6 +44,7 @@ static void count_piled(void *arg, const struct piled *piled)
     CHECK(q->groups == NULL && q->dedup == NULL && piled->position < q->next_position);
     CHECK(!piled->stored || q->was_stored);
     CHECK(queue_deadline(q, piled->msg) == ENTRY_NEVER);
+    n->stored += piled->stored;
     n->messages++;
     n->bytes += piled->msg->body_size;
     n->cost += message_cost(piled->msg);
@@ -65,6 +67,7 @@ void queue_check(const struct broker *b, const struct queue *q)
         CHECK(e->state == ENTRY_OUT && e->queue == q && e->stream != NULL);
         out++;
         out_bytes += e->msg->body_size;
+        ready.stored += e->stored;
     }
     list_each (c, &q->consumers, struct consumer, in_queue) {
         CHECK(c->queue == q && !c->gone);
@@ -89,8 +92,12 @@ void queue_check(const struct broker *b, const struct queue *q)
     CHECK(list_is_empty(&q->parked) || (queue_head(q) == NULL && q->cold.count > 0));
     CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
-    CHECK(out_bytes == q->out_bytes);
     CHECK(q->log != NULL || !queue_is_over(q) || q->options->overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
+    CHECK(out_bytes == q->out_bytes);
+    for (size_t i = 0; i < q->waiting.count; i++)
+        ready.stored += item_of(q->waiting.nodes[i], struct entry, in_returned)->stored;
+    CHECK(q->pins > 0 ? ready.stored <= q->stored_count : ready.stored == q->stored_count);
+    CHECK(q->stored_count > 0 || q->stored_bytes == 0);
     CHECK(q->is_plain == queue_is_plain(q));
     statistics_check_queue(q);
     CHECK(q->active == NULL || (q->options->single_active_consumer && q->active->queue == q));

@@ -157,8 +157,8 @@ static inline ticket send_out(struct broker *b, struct entry *e, struct consumer
     list_append(&q->out, &e->in_queue);
     list_append(&s->out, &e->in_stream);
     s->out_count++;
-    q->out_bytes += e->msg->body_size;
     queue_count_out(q, 1);
+    q->out_bytes += e->msg->body_size;
     if (c != NULL)
         consumer_charge(c);
     return t;
@@ -178,6 +178,7 @@ void queue_hand_out(struct broker *b, struct queue *q, struct consumer *c, struc
     if (b->records && remember_is_durable(q, msg)) {
         remember_place(b, q, e->position, queue_ttl_left(b, e->expires_at));
         e->stored = true;
+        queue_count_stored(q, msg);
     }
     struct event *ev = broker_tell(b, DELIVERED, stream_origin(s));
     ev->after = s->after;
@@ -199,9 +200,9 @@ static inline void queue_end_out(struct broker *b, struct entry *e)
     list_remove(&e->in_queue);
     list_remove(&e->in_stream);
     e->stream->out_count--;
-    e->queue->out_bytes -= e->msg->body_size;
     slots_give(&b->tickets, e->ticket_slot);
     queue_count_out(e->queue, UINT64_MAX);
+    e->queue->out_bytes -= e->msg->body_size;
     if (e->queue->groups != NULL)
         groups_settle(b, e->queue, e->msg);
     if (e->consumer != NULL)
@@ -301,7 +302,8 @@ void queue_begin_lease_later(struct queue *q)
 void queue_add_consumer(struct broker *b, struct queue *q, struct consumer *c)
 {
     list_append(&q->consumers, &c->in_queue);
-    q->consumer_count++;
+    if (q->consumer_count++ == 0)
+        utilisation_begin(&q->utilisation, b->now.ms);
     q->had_consumer = true;
     if (c->exclusive)
         q->exclusive_consumer = c;

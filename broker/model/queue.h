@@ -22,6 +22,7 @@
 #include "broker/model/ready.h"
 #include "broker/model/state.h"
 #include "broker/model/statistics_state.h"
+#include "broker/model/utilisation.h"
 #include "broker/model/vhost.h"
 #include "broker/port/spec.h"
 
@@ -69,14 +70,15 @@ struct queue {
     struct link dirty;   /* on broker->dirty */
 
     /* What every other message does. */
-    struct vhost *vhost;           /* borrowed */
-    struct queue_spec *spec;       /* owned: as it was declared */
-    struct log *log;               /* owned: of a stream, whose messages are there, ready all of them; else NULL */
-    struct groups *groups;         /* owned; NULL: a message's group means nothing */
-    struct dedup *dedup;           /* owned; NULL: it takes duplicates */
-    uint64_t ready_bytes;          /* of the bodies of what is ready */
-    uint64_t out_count, out_bytes; /* bytes: of the bodies of what is out */
-    uint64_t id;                   /* never used again */
+    struct vhost *vhost;                 /* borrowed */
+    struct queue_spec *spec;             /* owned: as it was declared */
+    struct log *log;                     /* owned: of a stream, whose messages are there, ready all of them; else NULL */
+    struct groups *groups;               /* owned; NULL: a message's group means nothing */
+    struct dedup *dedup;                 /* owned; NULL: it takes duplicates */
+    uint64_t ready_bytes;                /* of the bodies of what is ready */
+    uint64_t out_count, out_bytes;       /* bytes: of the bodies of what is out */
+    uint64_t stored_count, stored_bytes; /* of entries, and what is in the pile, that there are records of */
+    uint64_t id;                         /* never used again */
     struct counted counted;
     struct list out; /* OUT entries, in the order in which they went */
     struct ready ready;
@@ -115,6 +117,7 @@ struct queue {
     struct wakeup overdue; /* consumer timeout: fires no later than the first of those that are out is due */
     struct wakeup retry;   /* the first of those that wait is ready again */
     uint64_t unused_since;
+    struct utilisation utilisation;
     struct pace pace; /* x-max-publish-rate */
 };
 
@@ -134,6 +137,19 @@ static inline void queue_take_bytes(struct queue *q, uint64_t bytes)
 {
     q->ready_bytes -= bytes;
     q->vhost->queue_bytes -= bytes;
+}
+
+/* There is a record of a message in its memory, or that message goes. */
+static inline void queue_count_stored(struct queue *q, const struct message *msg)
+{
+    q->stored_count++;
+    q->stored_bytes += msg->body_size;
+}
+
+static inline void queue_uncount_stored(struct queue *q, const struct message *msg)
+{
+    q->stored_count--;
+    q->stored_bytes -= msg->body_size;
 }
 
 /* Has it nothing that could keep a message from the next consumer who can take one?  An ordinary queue that takes

@@ -336,8 +336,10 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
     queue_count_touched(q, COUNT_PUBLISH, 1);
     uint64_t position = q->next_position++, deadline = queue_deadline(q, msg);
     bool is_stored = b->records && (c == NULL || !c->no_ack) && remember_is_durable(q, msg);
-    if (is_stored)
+    if (is_stored) {
         remember_place(b, q, position, queue_ttl_left(b, deadline));
+        queue_count_stored(q, msg);
+    }
     if (c == NULL && pile_takes(b, q, deadline)) {
         queue_pile(b, q, (struct piled){.msg = msg, .position = position, .stored = is_stored});
         if (!link_is_linked(&q->dirty))
@@ -372,6 +374,8 @@ static void drop_pile(struct broker *b, struct queue *q, struct pile *pile)
         struct piled piled = pile_take(pile);
         if (piled.stored && !q->gone && b->records)
             remember_settle(b, q, piled.position, piled.msg->body_size);
+        if (piled.stored)
+            queue_uncount_stored(q, piled.msg);
         queue_count_ready(b, q, UINT64_MAX);
         queue_take_bytes(q, piled.msg->body_size);
         q->cold.warm_cost -= message_cost(piled.msg);

@@ -168,7 +168,9 @@ static bool permit_name(struct asking *q, enum object object_of)
     switch ((int)object_of) {
     case A_KNOWN_TYPE:
         return exchange_kind_find(spec->type) != NULL ||
-               object(q, UNKNOWN_EXCHANGE_TYPE, str_format("unknown exchange type '%.*s'", BYTES_ARG(spec->type)));
+               object(
+                   q, UNKNOWN_EXCHANGE_TYPE,
+                   str_format("%s exchange type '%.*s'", q->is_change ? "invalid" : "unknown", BYTES_ARG(spec->type)));
     case NOT_A_SYSTEM_S:
         return !is_the_brokers || object(q, RESERVED,
                                          str_format("deletion of system exchange '%.*s' in vhost '%.*s' not allowed",

@@ -177,11 +177,16 @@ static inline struct entry *entry_create(struct broker *b, struct queue *q, stru
     return e;
 }
 
+/* Its queue holds one less that there is a record of. */
+void entry_forget_record(const struct entry *e);
+
 /* Gives the entry, and its hold on the message, back.  It must be on no list, and its queue know no key of it. */
 static inline void entry_discard(struct broker *b, struct entry *e)
 {
     CHECK(!link_is_linked(&e->in_queue));
     b->totals.message_bytes -= sizeof *e;
+    if (e->stored)
+        entry_forget_record(e);
     entry_release(b, e->msg);
     entry_pool_give(&b->entries, e);
 }

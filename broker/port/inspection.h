@@ -15,8 +15,8 @@
 struct message;
 
 enum {
-    INSPECTION_ROWS_MAX = 256,        /* of one page, and a few more where they belong together */
-    INSPECTION_BRIEF_ROWS_MAX = 1024, /* likewise, of brief ones */
+    INSPECTION_ROWS_MAX = 256,       /* of one page, and a few more where they belong together */
+    INSPECTION_BRIEF_ROWS_MAX = 512, /* likewise, of brief ones */
     INSPECTION_NAMES_MAX = 1024,
 };
 
@@ -25,7 +25,8 @@ enum {
  * id (port/sample.h), and of the counters those that are not 0 by their names. */
 enum inspection_kind {
     INSPECT_TOTALS,            /* one row: queues exchanges bindings consumers connections channels messages_ready
-                                  messages_unacknowledged messages vhosts users; counted since the start:
+                                  messages_unacknowledged messages memory_bytes (what
+                                  counts for the alarm) vhosts users; counted since the start:
                                   connections_opened connections_closed channels_opened channels_closed queues_declared
                                   queues_created queues_deleted, received received_confirm confirmed routed
                                   unroutable_dropped unroutable_returned; publishers: channels that have published;
@@ -43,15 +44,18 @@ enum inspection_kind {
     INSPECT_EXCHANGES,         /* name vhost type durable auto_delete internal arguments; messages_delayed of one
                                   that delays */
     INSPECT_QUEUES,            /* name vhost durable auto_delete exclusive arguments messages messages_ready
-                                  messages_unacknowledged message_bytes_ready message_bytes_unacknowledged
-                                  messages_ram message_bytes_ram messages_paged_out message_bytes_paged_out
-                                  consumers type state; head_message_timestamp, if it has one; owner_pid: the connection's
-                                  name; policy, operator_policy, effective_policy_definition where there is one */
+                                  messages_unacknowledged message_bytes_ready consumers type state; owner_pid: the connection's
+                                  name; message_bytes message_bytes_unacknowledged; messages_ram messages_paged_out
+                                  messages_persistent and the message_bytes_… of each; memory, an estimate;
+                                  consumer_utilisation d (model/utilisation.h); where known, head_message_timestamp
+                                  head_message_age_ms oldest_unacked_age_ms; single_active_consumer_tag,
+                                  exclusive_consumer_tag; policy, operator_policy, effective_policy_definition where
+                                  there is one */
     INSPECT_BINDINGS,  /* source vhost destination destination_type routing_key arguments; those of the default exchange
                           are implied and not listed */
     INSPECT_CONSUMERS, /* queue_name vhost consumer_tag ack_required exclusive prefetch_count active priority arguments,
                           channel: its number, connection: its name, user; waiting_for: a word of model/waiting.h, why
-                          it is given nothing, and explanation: a sentence */
+                          it is given nothing, and explanation: a sentence; activity_status */
     INSPECT_CONNECTIONS, /* vhost user channels connected_at state, and the facts that ATTACH said */
     INSPECT_CHANNELS,    /* connection: its name, number user vhost consumer_count messages_unacknowledged
                             prefetch_count global_prefetch_count confirm transactional (as soon as it has published so) */
@@ -61,6 +65,9 @@ enum inspection_kind {
                             delivery_count expires_in (ms, if it does) payload_bytes payload (its first bytes) properties:
                             S, as codec/properties.h encodes them; in the order in which they came.  The cursor is a
                             position */
+    INSPECT_UNACKED,     /* of the virtual host, or its queue that is named, what is out: queue_name vhost consumer_tag
+                            (none: it was fetched) channel connection user since_ms (by the wall clock) age_ms redelivered
+                            delivery_count position exchange routing_key payload_bytes; in no certain order */
     INSPECT_TRACE,       /* what has happened to messages of the queue, or the exchange, that is named, since the last
                             time (model/observer.h).  The cursor is the number of the trace; 0 begins one, and the
                             answer says its number */
@@ -73,7 +80,7 @@ struct inspection {
     bool has_vhost, has_name; /* only of that virtual host, or name (of a connection: as the facts say; of a user's
                                  permissions: the user; of a queue's bindings: the queue; DELAYED: the exchange,
                                  MESSAGES: the queue, which must be said) */
-    struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, DELAYED, PERMISSIONS and
+    struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, UNACKED, DELAYED, PERMISSIONS and
                                  TOPIC_PERMISSIONS must say a vhost; but PERMISSIONS that name a user need not */
     char *user;      /* owned: MESSAGES, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
     uint64_t cursor; /* 0: from the beginning; in the answer: for the next page, 0: that was the last */

@@ -360,6 +360,24 @@ static void what_is_gone_is_forgotten(void **state)
     world_destroy(&w);
 }
 
+/* The hub reads the clock later than whoever asks it. */
+static void answers_come_after_their_round_began(void **state)
+{
+    (void)state;
+    struct world w = world_create();
+    for (unsigned i = 0; i < 2; i++, w.now += INTERVAL) {
+        publish_to(&w, 1, 500 * i);
+        w.s->now_ms = w.now + 20;
+        rates_begin(w.r, w.now);
+        rates_take_samples(w.r, w.s);
+        rates_end(w.r);
+        w.s->n = 0;
+        assert_non_null(rates_find(w.r, SAMPLE_QUEUE, 1));
+    }
+    assert_near(rate(&w, SAMPLE_QUEUE, 1, publish), 100.0);
+    world_destroy(&w);
+}
+
 static void what_stands_still_for_an_hour_is_forgotten(void **state)
 {
     (void)state;
@@ -469,6 +487,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_not_known_stood_still),
         cmocka_unit_test(the_node_has_a_history_of_its_own),
         cmocka_unit_test(what_is_gone_is_forgotten),
+        cmocka_unit_test(answers_come_after_their_round_began),
         cmocka_unit_test(what_stands_still_for_an_hour_is_forgotten),
         cmocka_unit_test(histories_are_bounded_and_the_idle_go_first),
         cmocka_unit_test(objects_are_bounded),

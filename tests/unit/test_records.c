@@ -391,6 +391,7 @@ static char *confirms_of(struct pair *p, const char *const *keys, const uint64_t
     world_forget(&p->w);
     p->w.effects.n = 0;
     broker_step(p->w.broker, &p->w.now, c, n, &p->w.effects);
+    abacus_watch(&p->w.abacus, p->w.broker, &p->w.effects);
     for (size_t i = 0; i < p->w.effects.n; i++) {
         const struct event *e = &p->w.effects.events[i];
         char *before = said;

@@ -193,7 +193,7 @@ TEST(the_last_report_comes_before_the_end)
     rig_destroy(r);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_reports_soon_and_then_no_more_often_than_it_may),
@@ -204,5 +204,5 @@ int main(void)
         cmocka_unit_test(an_alarm_is_told_and_whether_it_has_stopped_anything),
         cmocka_unit_test(the_last_report_comes_before_the_end),
     };
-    return cmocka_run_group_tests_name("amqp/report", tests, NULL, NULL);
+    return unit_main("session_report", tests, argc, argv);
 }

@@ -520,6 +520,107 @@ TEST(totals_stay_when_what_was_counted_goes)
     world_fini(&w);
 }
 
+/* --- how it is
+ * ------------------------------------------------------------------------------------------------------*/
+
+TEST(a_queue_says_how_it_is)
+{
+    struct world w;
+    world_init_with(&w, &(struct broker_config){.memory_high = UINT64_MAX, .records = true});
+    declare_with(&w, "q", (struct queue_options)QUEUE_OPTIONS_NONE);
+    publish(&w, (struct publish){.exchange = "", .key = "q", .size = 10, .persistent = true}, 3);
+    publish(&w, (struct publish){.exchange = "", .key = "q", .size = 7}, 1);
+    world_wait(&w, 50);
+    get(&w, "q", false);
+    world_wait(&w, 20);
+    struct inspection *i = inspect(&w, INSPECT_QUEUES, "q");
+    assert_int_equal(number_in(i, NULL, "message_bytes"), 37);
+    assert_int_equal(number_in(i, NULL, "message_bytes_ready"), 27);
+    assert_int_equal(number_in(i, NULL, "message_bytes_unacknowledged"), 10);
+    assert_int_equal(number_in(i, NULL, "messages_persistent"), 3);
+    assert_int_equal(number_in(i, NULL, "message_bytes_persistent"), 30);
+    assert_int_equal(number_in(i, NULL, "messages_ram"), 4);
+    assert_int_equal(number_in(i, NULL, "message_bytes_ram"), 37);
+    assert_int_equal(number_in(i, NULL, "messages_paged_out"), 0);
+    assert_int_equal(number_in(i, NULL, "head_message_age_ms"), 70);
+    assert_int_equal(number_in(i, NULL, "oldest_unacked_age_ms"), 20);
+    assert_true(number_in(i, NULL, "memory") > 37);
+    inspection_destroy(i);
+    world_settle(&w, 0, (ticket){0}, ACCEPTED); /* nobody has that */
+    get(&w, "q", true);
+    i = inspect(&w, INSPECT_QUEUES, "q");
+    assert_int_equal(number_in(i, NULL, "messages_persistent"), 2);
+    assert_int_equal(number_in(i, NULL, "message_bytes"), 27);
+    inspection_destroy(i);
+    world_fini(&w);
+}
+
+/* Of queue q, in thousandths. */
+static unsigned utilisation(struct world *w)
+{
+    struct inspection *i = inspect(w, INSPECT_QUEUES, "q");
+    size_t at = 0;
+    struct bytes row;
+    struct field f;
+    assert_true(inspection_next(i, &at, &row) && table_find(row, BYTES("consumer_utilisation"), &f));
+    assert_int_equal(f.type, 'd');
+    unsigned n = (unsigned)(f.real * 1000 + 0.5);
+    inspection_destroy(i);
+    return n;
+}
+
+TEST(utilisation_is_the_time_in_which_somebody_could_take_more)
+{
+    struct world w;
+    world_init(&w);
+    world_queue(&w, 0, "q", NULL);
+    assert_int_equal(utilisation(&w), 0); /* nobody is there */
+    world_consume(&w, 0, "q", 0, 1, false);
+    world_wait(&w, 300);
+    assert_int_equal(utilisation(&w), 1000);
+    publish(&w, (struct publish){.exchange = "", .key = "q"}, 1);
+    ticket t = last_ticket(&w);
+    publish(&w, (struct publish){.exchange = "", .key = "q"}, 1); /* which it cannot take */
+    world_wait(&w, 100);
+    assert_int_equal(utilisation(&w), 750);
+    world_settle(&w, 0, t, ACCEPTED);
+    world_settle(&w, 0, last_ticket(&w), ACCEPTED);
+    world_wait(&w, 100000); /* what was long ago does not count */
+    assert_true(utilisation(&w) > 990);
+    world_fini(&w);
+}
+
+TEST(what_is_out_is_listed_with_who_has_it)
+{
+    struct world w;
+    world_init(&w);
+    world_queue(&w, 0, "q", NULL);
+    world_queue(&w, 0, "other", NULL);
+    struct spec *s = spec_create(&(struct spec){.name = BYTES("q"), .key = BYTES("tag")});
+    world_do(&w, (struct command){.verb = SUBSCRIBE, .subscribe = {.spec = s, .limit = 1}}, 0, 0);
+    publish(&w, (struct publish){.exchange = "", .key = "q", .size = 9}, 2);
+    publish(&w, (struct publish){.exchange = "", .key = "other"}, 1);
+    get(&w, "other", false);
+    world_wait(&w, 30);
+    struct bytes vhost = BYTES("/"), name = BYTES("q");
+    struct inspection *i = inspection_create(INSPECT_UNACKED, &vhost, &name);
+    struct event *e = ask(&w, (struct command){.verb = INSPECT, .inspection = i});
+    i = e->done.inspection;
+    assert_int_equal(i->n, 1);
+    assert_int_equal(number_in(i, NULL, "age_ms"), 30);
+    assert_int_equal(number_in(i, NULL, "since_ms"), w.now.wall_ms - 30);
+    assert_int_equal(number_in(i, NULL, "payload_bytes"), 9);
+    size_t at = 0;
+    struct bytes row;
+    assert_true(inspection_next(i, &at, &row));
+    assert_true(bytes_equal(table_find_string(row, "consumer_tag"), BYTES("tag")));
+    assert_true(bytes_equal(table_find_string(row, "user"), BYTES("guest")));
+    assert_true(bytes_equal(table_find_string(row, "routing_key"), BYTES("q")));
+    e = ask(&w, (struct command){.verb = INSPECT, .inspection = inspection_create(INSPECT_UNACKED, &vhost, NULL)});
+    assert_int_equal(e->done.inspection->n, 2);
+    world_fini(&w);
+}
+
 /* --- SAMPLE
  * ---------------------------------------------------------------------------------------------------------*/
 
@@ -866,7 +967,7 @@ TEST(a_round_says_what_the_rows_say)
     free(t);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_not_used_is_not_counted),
@@ -884,6 +985,9 @@ int main(void)
         cmocka_unit_test(records_and_loads_are_disk_writes_and_reads),
         cmocka_unit_test(churn),
         cmocka_unit_test(totals_stay_when_what_was_counted_goes),
+        cmocka_unit_test(a_queue_says_how_it_is),
+        cmocka_unit_test(utilisation_is_the_time_in_which_somebody_could_take_more),
+        cmocka_unit_test(what_is_out_is_listed_with_who_has_it),
         cmocka_unit_test(a_sample_says_what_has_changed_and_nothing_else),
         cmocka_unit_test(a_depth_that_changes_by_itself_is_a_change),
         cmocka_unit_test(a_round_has_as_many_answers_as_it_takes),
@@ -891,5 +995,5 @@ int main(void)
         cmocka_unit_test(whatever_came_is_there_or_has_gone_in_a_way_that_is_counted),
         cmocka_unit_test(a_round_says_what_the_rows_say),
     };
-    return cmocka_run_group_tests_name("model/statistics", tests, NULL, NULL);
+    return unit_main("statistics", tests, argc, argv);
 }
