@@ -27,6 +27,7 @@
 #include "broker/net/throttle.h"
 #include "broker/pidfile.h"
 #include "broker/port/sample.h"
+#include "broker/pulse.h"
 #include "broker/readiness.h"
 #include "broker/recovery.h"
 #include "broker/reload.h"
@@ -359,49 +360,6 @@ static int open_pidfile(const struct config *c, struct pidfile **to)
     return *to != NULL ? EX_OK : EX_CANTCREAT;
 }
 
-/* ---- What a service manager is told of it. */
-
-/* What must move, and who is told whether it does. */
-struct pulse {
-    struct readiness *readiness;
-    struct server *server;
-    struct keeper *keeper;
-};
-
-static void on_serving(void *arg)
-{
-    const struct pulse *p = arg;
-    readiness_ready(p->readiness, server_addresses(p->server));
-}
-
-static void on_reloading(void *arg, bool is_over)
-{
-    const struct pulse *p = arg;
-    if (is_over)
-        readiness_reloaded(p->readiness);
-    else
-        readiness_reloading(p->readiness);
-}
-
-static void on_stopping(void *arg)
-{
-    const struct pulse *p = arg;
-    readiness_stopping(p->readiness);
-}
-
-static void on_look(void *arg)
-{
-    const struct pulse *p = arg;
-    const uint64_t patience = readiness_patience_ms(p->readiness);
-    readiness_look(p->readiness,
-                   hub_standstill_ms(server_hub(p->server)) < patience && keeper_standstill_ms(p->keeper) < patience);
-}
-
-static void on_progress(void *readiness, const char *what, uint64_t done, uint64_t total)
-{
-    readiness_progress(readiness, what, done, total);
-}
-
 /* ---- Until it ends. */
 
 /* Until it is told to stop; the exit status. */
@@ -453,12 +411,7 @@ static int serve_on(const struct config *c, struct wiring *w, struct server_sock
                                       .arg = k};
     struct server_config sc = server_config_of(c, w, &keeper);
     struct pulse pulse = {.readiness = w->readiness, .keeper = k};
-    sc.watch = (struct server_watch){.serving = on_serving,
-                                     .reloading = on_reloading,
-                                     .stopping = on_stopping,
-                                     .look = on_look,
-                                     .look_ms = readiness_look_ms(w->readiness),
-                                     .arg = &pulse};
+    sc.watch = pulse_watch(&pulse);
     sc.tls = w->tls;
     w->tls = NULL;
     char *error = NULL;
@@ -500,7 +453,7 @@ static int serve_data(struct config *c, struct wiring *w, struct server_sockets 
     struct broker_config bc = broker_config_of(c);
     struct recovery r;
     bc.node = config_text(c, KEY_NODE_NAME);
-    const struct recovery_witness witness = {.progress = on_progress, .arg = w->readiness};
+    const struct recovery_witness witness = pulse_of_recovery(w->readiness);
     int status = recovery_init(&r, config_text(c, KEY_DATA_DIR), &bc, fill_random, &witness);
     if (status != 0) {
         server_unbind(sockets);

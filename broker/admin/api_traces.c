@@ -1,11 +1,10 @@
 /* Traces: what happens to the messages of a queue or an exchange, asked for again and again (model/observer.h). */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "broker/admin/api.h"
 #include "broker/admin/json.h"
 #include "broker/admin/note.h"
 #include "broker/admin/topology.h"
+
+enum { DIGITS_MAX = 19 };
 
 static void fail(struct request *r, const struct event *e)
 {
@@ -63,11 +62,14 @@ void traces_exchange(struct request *r)
 /* The trace that the path names; NULL: it was answered. */
 static struct inspection *named(struct request *r)
 {
-    const char *text = (const char *)r->param[1].at;
-    char *end = NULL;
-    errno = 0;
-    uint64_t id = r->param[1].len > 0 && text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
-    if (id == 0 || errno != 0 || end != text + r->param[1].len) {
+    uint64_t id = 0;
+    struct bytes text = r->param[1];
+    bool is_number = text.len > 0 && text.len < DIGITS_MAX;
+    for (size_t i = 0; i < text.len && is_number; i++) {
+        is_number = text.at[i] >= '0' && text.at[i] <= '9';
+        id = id * 10 + (uint64_t)(text.at[i] - '0');
+    }
+    if (!is_number || id == 0) {
         request_not_found(r);
         return NULL;
     }

@@ -625,7 +625,7 @@ static void on_accept(struct evconnlistener *listener, int fd, struct sockaddr *
     struct gate *g = arg;
     struct http *h = g->http;
     struct kind *kind = kind_of(h, g->entrance);
-    if (kind->count >= HTTP_LINKS_MAX && !make_room(h, kind)) {
+    if (kind->count >= HTTP_LINKS_MAX && (g->entrance == ENTRANCE_CONTROL || !make_room(h, kind))) {
         close(fd);
         set_gates(h, kind, false);
         return;
@@ -639,6 +639,9 @@ static void on_accept(struct evconnlistener *listener, int fd, struct sockaddr *
     l->deadline = ticker_create(h->base, on_deadline, l);
     l->bev = open_stream(l, fd);
     kind->count++;
+    /* Whoever has the control socket is trusted, and waits for the others rather than taking their place. */
+    if (g->entrance == ENTRANCE_CONTROL && kind->count == HTTP_LINKS_MAX)
+        set_gates(h, kind, false);
     list_append(&h->links, &l->in_http);
     caller_do(l, DOING_IDLE, HTTP_HEAD_MS); /* the first one is expected at once */
     bufferevent_setcb(l->bev, on_read, on_written, on_event, l);

@@ -18,6 +18,7 @@ const char *http_status_text(enum http_status status)
         {HTTP_STATUS_CREATED, "Created"},
         {HTTP_STATUS_NO_CONTENT, "No Content"},
         {HTTP_STATUS_MOVED, "Moved Permanently"},
+        {HTTP_STATUS_SEE_OTHER, "See Other"},
         {HTTP_STATUS_NOT_MODIFIED, "Not Modified"},
         {HTTP_STATUS_BAD, "Bad Request"},
         {HTTP_STATUS_UNAUTHORIZED, "Unauthorized"},

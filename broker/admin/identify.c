@@ -244,6 +244,7 @@ static void on_user(struct request *r, struct event *e)
         .is_user = inspection_next(e->done.inspection, &at, &row),
         .arguments = row,
         .is_loopback = address_is_loopback(&r->from),
+        .is_http = true,
         .place = bytes_of(group, sizeof group),
     };
     i->is_right = login_judge(request_config(r)->login, &login, clock_ms(), &delay_ms) == LOGIN_OK;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/str.h"
 #include "broker/admin/metrics_text.h"
 #include "codec/table.h"
@@ -199,17 +198,17 @@ static double number_in(struct bytes row, const char *column)
     return table_find(row, bytes_of_string(column), &f) ? number_of(&f) : (double)NAN;
 }
 
-/* What follows from several columns, or from there being a row at all. */
+/* What follows from another column, or from there being a row at all. */
 static double derived(const struct metrics_rows *rows, struct bytes column, struct bytes row)
 {
     const double thousand = 1000;
     if (bytes_equal(column, BYTES("is_running")) && rows->what == METRICS_VHOSTS)
         return 1;
-    if (bytes_equal(column, BYTES("consumer_capacity"))) /* not a share of time, but how it is now */
-        return number_in(row, "consumers") > 0 && number_in(row, "messages_ready") == 0;
-    double sent =
-        bytes_equal(column, BYTES("head_message_age")) ? number_in(row, "head_message_timestamp") : (double)NAN;
-    return isnan(sent) ? sent : fmax(0, (double)clock_wall_ms() / thousand - sent);
+    if (bytes_equal(column, BYTES("head_message_age")))
+        return number_in(row, "head_message_age_ms") / thousand;
+    if (bytes_equal(column, BYTES("oldest_unacked_age")))
+        return number_in(row, "oldest_unacked_age_ms") / thousand;
+    return NAN;
 }
 
 static void derive(const struct metrics_rows *rows, struct bytes row, double *values)

@@ -15,8 +15,8 @@
 struct message;
 
 enum {
-    INSPECTION_ROWS_MAX = 256,        /* of one page, and a few more where they belong together */
-    INSPECTION_BRIEF_ROWS_MAX = 1024, /* likewise, of brief ones */
+    INSPECTION_ROWS_MAX = 256,       /* of one page, and a few more where they belong together */
+    INSPECTION_BRIEF_ROWS_MAX = 512, /* likewise, of brief ones */
     INSPECTION_NAMES_MAX = 1024,
 };
 

@@ -166,7 +166,7 @@ TEST(what_has_no_effect_is_said)
                      "f:1: 'cluster_partition_handling' has no effect in Millrace");
     assert_complaint("cluster_formation.k8s.host = x", false,
                      "f:1: 'cluster_formation.k8s.host' has no effect in Millrace");
-    assert_complaint("management.rates_mode = basic", false, "f:1: 'management.rates_mode' has no effect yet");
+    assert_complaint("reverse_dns_lookups = true", false, "f:1: 'reverse_dns_lookups' has no effect yet");
     assert_complaint("default_pass = a#b", false,
                      "f:1: the value ends at '#'; put it in single quotes if '#' belongs to it");
 }
