@@ -23,7 +23,7 @@ function consumersTable(q, channels) {
     const held = (c) => c.messages_unacknowledged ?? (channelOf(c) ? channelOf(c).messages_unacknowledged : NaN);
     const columns = [
         { label: "Consumer", className: "name", cell: (c) => [el("code", {}, c.consumer_tag), el("small", { class: "block" }, link(place("channels", c.channel_details.name), c.channel_details.name))] },
-        { label: "Acks", cell: (c) => (c.ack_required ? "by hand" : "automatic") },
+        { label: "Acks", cell: (c) => (c.ack_required ? "manual" : "automatic") },
         { label: "Prefetch", number: true, cell: (c) => (c.prefetch_count > 0 ? number(c.prefetch_count) : "no limit") },
         { label: "Holds", number: true, cell: (c) => [number(held(c)), Number.isFinite(c.oldest_unacknowledged_ms) ? el("small", { class: "block" }, `for ${duration(c.oldest_unacknowledged_ms)}`) : null] },
         { label: "Why does it get nothing?", cell: (c) => {
@@ -55,7 +55,7 @@ function details(q) {
     const policy = (name) => name && link(place("policies"), name);
     return facts([["State", state(q.state)], ["Ready", number(q.messages_ready)], ["Unacknowledged", number(q.messages_unacknowledged)], ["Total", number(q.messages)], ["Delayed", q.messages_delayed > 0 ? number(q.messages_delayed) : null],
         ["Bytes ready", bytes(q.message_bytes_ready)], ["Consumers", number(q.consumers)], ["In", rate(rateOf(q, "publish"))], ["Out", rate(rateOf(q, "deliver_get"))], ["Acknowledged", rate(rateOf(q, "ack"))],
-        ["Oldest message", Number.isFinite(q.head_message_age_seconds) ? duration(q.head_message_age_seconds * 1000) : null], ["Idle since", q.idle_since && moment(Date.parse(q.idle_since))],
+        ["Oldest message", q.head_message_age_seconds > 0 ? duration(q.head_message_age_seconds * 1000) : null], ["Idle since", q.idle_since && moment(Date.parse(q.idle_since))],
         ["Dead letters on their way", q.messages_dlx > 0 ? number(q.messages_dlx) : null], ["Owner", q.owner_pid_details?.name && link(place("connections", q.owner_pid_details.name), q.owner_pid_details.name)],
         ["Policy", policy(q.policy)], ["Operator policy", policy(q.operator_policy)], ["Arguments", Object.keys(q.arguments || {}).length ? value(q.arguments) : null],
         ["Policies amount to", Object.keys(q.effective_policy_definition || {}).length ? value(q.effective_policy_definition) : null]]);
