@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -32,6 +33,9 @@
 enum { PARCEL_CERTIFICATES = PARCEL_NEWS + 100 };
 
 enum { BACKLOG = 1024, OWNER_ONLY = 0600, FAREWELL_MS = 1000 };
+
+/* How much nicer than the threads of messages this one is. */
+enum { ADMIN_NICENESS = 10 };
 
 /* ---- The socket. */
 
@@ -202,9 +206,17 @@ static void on_farewell(void *arg)
     (void)arg; /* it has woken the loop, which looks at the clock */
 }
 
+/* Whoever asks much of us, handshakes of TLS and large listings, shall not take processors from messages.  Linux holds
+ * this by thread; a sandbox may forbid it, and then it stays as it is. */
+static void admin_give_way(void)
+{
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + ADMIN_NICENESS);
+}
+
 static void *admin_run(void *arg)
 {
     struct admin *a = arg;
+    admin_give_way();
     while (!a->is_stopping)
         admin_turn(a);
     /* Whoever asked for the end shall have an answer. */

@@ -514,10 +514,13 @@ await test("definitions are exported, and imported after a look at what is in th
     const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
     const exported = JSON.parse(fs.readFileSync(await file.path(), "utf8"));
     check(exported.queues.some((q) => q.name === "orders.new") && exported.users.length > 0, "the export lacks something");
-    const small = { queues: [{ name: "from a file", vhost: "/", durable: true, auto_delete: false, arguments: {} }] };
+    const small = { queues: [{ name: "from a file", vhost: "/", durable: true, auto_delete: false, arguments: {} },
+        { name: "billing", vhost: "/", durable: false, auto_delete: false, arguments: {} }] };
     await page.getByLabel("File").setInputFiles({ name: "small.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify(small)) });
     await page.getByRole("button", { name: "See what would change" }).click();
     await page.locator("dialog").waitFor();
+    const preview = await page.locator("dialog").innerText();
+    check(preview.includes("Created: 1") && preview.includes("queue 'from a file' in vhost '/'") && /Conflicts: 1\n.*inequivalent arg 'durable' for queue 'billing'/.test(preview), preview);
     equal(await status("queues/%2F/from%20a%20file"), 404, "before it is confirmed");
     await confirmWith("Import");
     await said("definitions are imported");
@@ -628,7 +631,9 @@ await test("one look is under way at a time, and none while the page is hidden",
     let asked = 0, open = 0, most = 0;
     const isLook = (r) => r.url().includes("/api/overview");
     p.on("request", (r) => { if (isLook(r)) { asked += 1; open += 1; most = Math.max(most, open); } });
-    p.on("requestfinished", (r) => { if (isLook(r)) open -= 1; });
+    const end = (r) => { if (isLook(r)) open -= 1; };
+    p.on("requestfinished", end);
+    p.on("requestfailed", end);
     await p.clock.runFor(60000);
     equal(asked, 0, "looks while hidden");
     await p.evaluate(() => {
@@ -637,7 +642,11 @@ await test("one look is under way at a time, and none while the page is hidden",
         for (let i = 0; i < 20; i++) document.dispatchEvent(new Event("visibilitychange"));
     });
     await until("it looks again", () => asked > 0);
-    for (let i = 0; i < 10; i++) await p.clock.runFor(5000);
+    for (let i = 0; i < 10; i++) {
+        await until("the answer is there", () => open === 0);
+        await p.clock.runFor(5000);
+    }
+    check(asked >= 5, `${asked} looks in 50 s`);
     equal(most, 1, "looks at once");
     await c.close();
 });
