@@ -17,6 +17,7 @@ struct message;
 enum {
     INSPECTION_ROWS_MAX = 256,       /* of one page, and a few more where they belong together */
     INSPECTION_BRIEF_ROWS_MAX = 512, /* likewise, of brief ones */
+    INSPECTION_BYTES_MAX = 1 << 20,  /* of rows: a page that has as many gets no more, whatever a row may take */
     INSPECTION_NAMES_MAX = 1024,
 };
 
