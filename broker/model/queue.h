@@ -126,16 +126,18 @@ struct queue {
 struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
                            uint64_t id);
 
-/* So many bytes of bodies are ready, or not any more: in it, and in its virtual host. */
+/* So many bytes of bodies are ready, or not any more: in it, and in its virtual host, for its limit and its totals. */
 static inline void queue_add_bytes(struct queue *q, uint64_t bytes)
 {
     q->ready_bytes += bytes;
+    q->tally->ready_bytes += bytes;
     q->vhost->queue_bytes += bytes;
 }
 
 static inline void queue_take_bytes(struct queue *q, uint64_t bytes)
 {
     q->ready_bytes -= bytes;
+    q->tally->ready_bytes -= bytes;
     q->vhost->queue_bytes -= bytes;
 }
 
