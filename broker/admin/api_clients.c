@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
+#include "broker/admin/fetch.h"
 #include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
@@ -27,6 +28,21 @@ void consumers_list(struct request *r)
     listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_CONSUMERS, shape_consumer}},
                                             .is_by_vhost = true,
                                             .vhost = r->n_params > 0 ? &r->param[0] : NULL});
+}
+
+/* ---- What is out of a queue. */
+
+static void list_unacked(struct request *r)
+{
+    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_UNACKED, shape_unacked}},
+                                            .is_by_vhost = true,
+                                            .vhost = &r->param[0],
+                                            .name = &r->param[1]});
+}
+
+void queues_unacked(struct request *r)
+{
+    fetch_to_go_on(r, INSPECT_QUEUES, &r->param[0], &r->param[1], list_unacked);
 }
 
 /* ---- Connections. */

@@ -313,7 +313,8 @@ void request_alter_as_administrator(struct request *r, struct changes *c, answer
 
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then)
 {
-    if (r->visitor != NULL && (i->what == INSPECT_MESSAGES || i->what == INSPECT_TRACE) && i->user == NULL)
+    bool is_asked = i->what == INSPECT_MESSAGES || i->what == INSPECT_UNACKED || i->what == INSPECT_TRACE;
+    if (r->visitor != NULL && is_asked && i->user == NULL)
         i->user = str_copy(r->visitor->name);
 
     request_ask(r, INSPECT, then)->inspection = i;
