@@ -340,6 +340,13 @@ void request_prefetch(struct request *r, const struct spec *whom, uint16_t chann
     c->prefetch.limit = limit;
 }
 
+void request_cancel(struct request *r, const struct spec *whom, uint16_t channel, answer_fn *then)
+{
+    struct command *c = request_ask(r, CANCEL, then);
+    c->prefetch.spec = spec_create(whom);
+    c->prefetch.channel = channel;
+}
+
 void request_on_event(struct request *r, struct event *e)
 {
     answer_fn *then = r->on_answer;
