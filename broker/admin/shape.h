@@ -23,6 +23,7 @@ json_t *shape_exchange(struct request *r, json_t *row);
 json_t *shape_binding(struct request *r, json_t *row);
 json_t *shape_implied_binding(struct request *r, json_t *queue); /* every queue has one with the default exchange */
 json_t *shape_consumer(struct request *r, json_t *row);
+json_t *shape_unacked(struct request *r, json_t *row);
 json_t *shape_connection(struct request *r, json_t *row);
 json_t *shape_channel(struct request *r, json_t *row);
 json_t *shape_vhost(struct request *r, json_t *row);

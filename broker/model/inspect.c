@@ -254,15 +254,22 @@ static char *refuse_reader(struct broker *b, const struct page *p)
                : str_format("access to vhost '%.*s' refused for user '%.*s'", BYTES_ARG(p->to->vhost), BYTES_ARG(user));
 }
 
+/* False: who looks may not, and that was answered. */
+static bool may_read(struct broker *b, struct command *c, const struct page *p)
+{
+    char *refusal = p->to->user != NULL ? refuse_reader(b, p) : NULL;
+    if (refusal == NULL)
+        return true;
+    broker_fail(b, c, DENIED, refusal);
+    inspection_destroy(c->inspection);
+    return false;
+}
+
 static void inspect_messages(struct broker *b, struct command *c, const struct page *p)
 {
     struct queue *q = p->vhost != NULL && p->to->has_name ? vhost_find_queue(b, p->vhost, p->to->name) : NULL;
-    char *refusal = p->to->user != NULL ? refuse_reader(b, p) : NULL;
-    if (refusal != NULL) {
-        broker_fail(b, c, DENIED, refusal);
-        inspection_destroy(c->inspection);
+    if (!may_read(b, c, p))
         return;
-    }
     if (q != NULL) {
         peek(b, c, q);
         return;
@@ -315,6 +322,8 @@ void command_inspect(struct broker *b, struct command *c)
         inspect_route(b, c, &p);
         return;
     }
+    if (p.to->what == INSPECT_UNACKED && !may_read(b, c, &p))
+        return;
     inspect(&p);
     broker_done(b, c, NULL)->done.inspection = p.to;
 }

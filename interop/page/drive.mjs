@@ -340,6 +340,18 @@ await test("why a consumer gets nothing is said", async () => {
     check(/\b5\b/.test(await row.innerText()), await row.innerText());
 });
 
+await test("who holds a queue's messages, and since when, is said", async () => {
+    await go(page, "#/queues/%2F/orders.new");
+    const held = page.locator("section", { has: page.getByRole("heading", { name: "Held by consumers" }) }).locator("tbody tr");
+    await page.waitForFunction(() => /worker-7/.test([...document.querySelectorAll("section")].find((s) => /Held by/.test(s.querySelector("h2")?.innerText))?.innerText));
+    const rows = await held.allInnerTexts();
+    equal(rows.length, (await get("queues/%2F/orders.new/unacked")).length, "rows");
+    check(rows.every((r) => /worker-7/.test(r) && /order\.created\./.test(r) && /guest/.test(r)), rows.join("; "));
+    const channel = (await get("queues/%2F/orders.new/unacked"))[0].channel_details.name;
+    await held.first().getByRole("link", { name: channel }).click();
+    await page.waitForFunction((name) => location.hash.includes(encodeURIComponent(name)), channel);
+});
+
 /* ---- Exchanges. */
 
 await test("an exchange is added, bound, drawn, unbound and deleted", async () => {
