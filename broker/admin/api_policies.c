@@ -4,10 +4,12 @@
 #include "base/log.h"
 #include "broker/admin/api.h"
 #include "broker/admin/fetch.h"
+#include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
 #include "broker/admin/policy.h"
 #include "broker/admin/shape.h"
+#include "broker/admin/visitor.h"
 
 static const struct bytes none = {0}; /* global parameters belong to no virtual host */
 
@@ -226,6 +228,18 @@ static bool check_component(struct request *r, const json_t *value)
     return false;
 }
 
+/* What bounds those who make policies is not theirs: it is set where administrators set it (operator-policies,
+ * vhost-limits), and by this way round there no sooner.  False: it was answered. */
+static bool may_change(struct request *r)
+{
+    bool is_bound =
+        bytes_equal(r->param[0], BYTES("operator_policy")) || bytes_equal(r->param[0], BYTES("vhost-limits"));
+    if (!is_bound || visitor_is(r->visitor, TAG_ADMINISTRATOR))
+        return true;
+    identify_refuse(r, "Not administrator user");
+    return false;
+}
+
 /* Operator policies are parameters, too. */
 static bool may_change_parameter(struct request *r)
 {
@@ -236,6 +250,8 @@ void parameters_put(struct request *r)
 {
     json_t *value = r->body != NULL ? json_object_get(r->body, "value") : NULL;
     const struct spec spec = {.vhost = r->param[1], .type = r->param[0], .name = r->param[2]};
+    if (!may_change(r))
+        return;
     if (value == NULL)
         request_refuse(r, "[{key_missing,value}]");
     else if (may_change_parameter(r) && check_component(r, value))
@@ -245,7 +261,7 @@ void parameters_put(struct request *r)
 void parameters_delete(struct request *r)
 {
     const struct spec spec = {.vhost = r->param[1], .type = r->param[0], .name = r->param[2]};
-    if (may_change_parameter(r))
+    if (may_change(r) && may_change_parameter(r))
         remove_parameter(r, &spec, request_answer_change);
 }
 

@@ -123,12 +123,31 @@ static struct bytes trimmed(struct bytes b)
     return b;
 }
 
+/* A byte or two of text can be a value that takes a hundred of memory. */
+static bool has_many_values(struct bytes text)
+{
+    size_t n = 0;
+    bool is_in_string = false;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.at[i];
+        if (is_in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            is_in_string = !is_in_string;
+        else if (!is_in_string)
+            n += c == ',' || c == '[' || c == '{';
+    }
+    return n > ARRIVAL_VALUES_MAX;
+}
+
 /* NULL, or what is wrong with it; the caller frees that.  *body stays as it is if there is none. */
 static char *parse_body(struct bytes text, json_t **body)
 {
     text = trimmed(text);
     if (text.len == 0 || bytes_equal(text, BYTES("null")) || bytes_equal(text, BYTES("undefined")))
         return NULL;
+    if (has_many_values(text))
+        return str_format("not_json: more than %d values", ARRIVAL_VALUES_MAX);
     char *error = NULL, *wrong;
     json_t *parsed = json_read(text, &error);
     if (json_is_object(parsed)) {

@@ -59,10 +59,22 @@ static bool is_own(const char *origin, const char *host)
     return at != NULL && host != NULL && strcasecmp(at + sizeof "://" - 1, host) == 0;
 }
 
+/* A form, or a script that does as one: browsers send that without asking first, and with the password that they know
+ * for this place. */
+static bool is_unasked(const struct request *r)
+{
+    static const char json[] = "application/json";
+    const char *type = request_header(r, "Content-Type");
+    return r->method == EVHTTP_REQ_POST && (type == NULL || strncasecmp(type, json, sizeof json - 1) != 0);
+}
+
 bool browser_check_origin(struct request *r)
 {
     const char *origin = request_header(r, "Origin");
-    if (origin == NULL || is_own(origin, request_header(r, "Host")) || trust_in(r, origin) != TRUST_NONE)
+    if (origin == NULL || is_own(origin, request_header(r, "Host")))
+        return true;
+    enum trust trust = trust_in(r, origin);
+    if (trust == TRUST_NAMED || (trust == TRUST_ANY && !is_unasked(r)))
         return true;
     request_fail(
         r, HTTP_STATUS_FORBIDDEN, "cross_origin",

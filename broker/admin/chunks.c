@@ -5,14 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A line of at most max bytes, taken out, to be freed; NULL: *state says why not. */
+/* A line of at most max bytes, taken out, to be freed; NULL: *state says why not.  Only a carriage return and a newline
+ * end it, and it holds neither: what one program takes for the end of a line and another does not is how a request is
+ * smuggled in a chunk's extension. */
 static char *take_line(struct evbuffer *in, size_t max, size_t *len, enum chunks_state *state)
 {
-    struct evbuffer_ptr end = evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_CRLF);
+    struct evbuffer_ptr end = evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_CRLF_STRICT);
     *state = CHUNKS_MORE;
-    if (end.pos > (ev_ssize_t)max || (end.pos < 0 && evbuffer_get_length(in) > max))
+    if (end.pos > (ev_ssize_t)max || (end.pos < 0 && evbuffer_get_length(in) > max + 1)) /* 1: a carriage return */
         *state = CHUNKS_BAD;
-    return *state == CHUNKS_MORE && end.pos >= 0 ? evbuffer_readln(in, len, EVBUFFER_EOL_CRLF) : NULL;
+    char *line = *state == CHUNKS_MORE && end.pos >= 0 ? evbuffer_readln(in, len, EVBUFFER_EOL_CRLF_STRICT) : NULL;
+    if (line == NULL || (strlen(line) == *len && strpbrk(line, "\r\n") == NULL))
+        return line;
+    free(line);
+    *state = CHUNKS_BAD;
+    return NULL;
 }
 
 /* "1f4;name=value" */
@@ -25,8 +32,7 @@ static enum chunks_state read_size(struct chunks *c, struct evbuffer *in)
     if (line == NULL)
         return state;
     size_t digits = strspn(line, "0123456789abcdefABCDEF");
-    bool is_fine = digits > 0 && digits <= DIGITS_MAX && strlen(line) == len &&
-                   (line[digits] == '\0' || strchr("; \t", line[digits]) != NULL);
+    bool is_fine = digits > 0 && digits <= DIGITS_MAX && (line[digits] == '\0' || strchr("; \t", line[digits]) != NULL);
     c->left = strtoull(line, NULL, HEXADECIMAL);
     free(line);
     if (!is_fine)
@@ -66,8 +72,8 @@ static enum chunks_state read_end_of_data(struct chunks *c, struct evbuffer *in)
     enum chunks_state state;
     size_t len;
     char *line = take_line(in, 0, &len, &state);
-    if (line == NULL) /* a single carriage return is no line yet */
-        return state == CHUNKS_BAD && evbuffer_get_length(in) == 1 ? CHUNKS_MORE : state;
+    if (line == NULL)
+        return state;
     free(line);
     c->is_behind_data = false;
     return CHUNKS_END;

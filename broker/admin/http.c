@@ -43,6 +43,7 @@ struct http_call {
     struct evbuffer *body; /* owned */
     void *owner;           /* borrowed; NULL: nobody waits */
     uint64_t max;          /* of the body */
+    uint64_t bytes;        /* of it, until the answer */
     bool is_whole;         /* the body: all of it was read */
     bool is_in_pieces;     /* the answer is */
     void (*written)(void *owner);
@@ -91,6 +92,7 @@ struct http {
     struct kind kinds[2]; /* over TCP, over the control socket */
     unsigned unwritten;   /* answers */
     bool has_told_greeting;
+    struct ticker *retry; /* owned */
 };
 
 static void caller_read(struct caller *l);
@@ -250,6 +252,30 @@ static void say_head(struct caller *l, enum http_status status, const char *exte
     bufferevent_enable(l->bev, EV_WRITE);
 }
 
+static size_t unwritten_of(const struct caller *l)
+{
+    return l->doing == DOING_WRITE ? evbuffer_get_length(bufferevent_get_output(l->bev)) : 0;
+}
+
+/* For an answer of so many bytes: of the large ones, those go that their clients have been taking for longest. */
+static void make_way(struct caller *for_whom, size_t len)
+{
+    struct http *h = for_whom->http;
+    while (len > HTTP_LARGE_BYTES) {
+        struct caller *goes = NULL;
+        size_t all = len;
+        for (struct link *at = h->links.ring.next; at != &h->links.ring; at = at->next) {
+            struct caller *l = item_of(at, struct caller, in_http);
+            all += unwritten_of(l);
+            if (l != for_whom && unwritten_of(l) > HTTP_LARGE_BYTES && (goes == NULL || l->since_ms < goes->since_ms))
+                goes = l;
+        }
+        if (all <= HTTP_ANSWERS_MAX || goes == NULL)
+            return;
+        caller_drop(goes);
+    }
+}
+
 void http_reply(struct http_call *c, enum http_status status, struct evbuffer *body)
 {
     enum { ROOM = 48 };
@@ -261,6 +287,7 @@ void http_reply(struct http_call *c, enum http_status status, struct evbuffer *b
     if (has_body)
         snprintf(extent, sizeof extent, "Content-Length: %zu\r\n", len);
     c->owner = NULL;
+    make_way(l, len);
     plan_rest(l);
     say_head(l, status, extent);
     if (has_body && len > 0 && c->head.method != EVHTTP_REQ_HEAD)
@@ -343,6 +370,8 @@ static const char *reason_of(enum http_status status)
         return "no such Transfer-Encoding";
     case HTTP_STATUS_TIMEOUT:
         return "the request took too long";
+    case HTTP_STATUS_UNAVAILABLE:
+        return "too many large bodies are sent at once";
     default:
         return "this is no HTTP request";
     }
@@ -415,14 +444,48 @@ static void body_is_there(struct caller *l)
     l->http->hooks.body(l->call.owner, &l->call);
 }
 
+/* What its body takes, or will, until it is answered. */
+static uint64_t body_bytes(const struct caller *l)
+{
+    return l->doing == DOING_BODY || l->doing == DOING_THINK ? l->call.bytes : 0;
+}
+
+/* Is there room for this one's body together with all others'?  If need be one goes that has taken long over its own.
+ */
+static bool has_room(struct caller *for_whom)
+{
+    struct http *h = for_whom->http;
+    const uint64_t now = clock_ms();
+    while (body_bytes(for_whom) > HTTP_LARGE_BYTES) {
+        struct caller *goes = NULL;
+        uint64_t all = 0;
+        for (struct link *at = h->links.ring.next; at != &h->links.ring; at = at->next) {
+            struct caller *l = item_of(at, struct caller, in_http);
+            all += body_bytes(l);
+            if (l != for_whom && l->doing == DOING_BODY && body_bytes(l) > HTTP_LARGE_BYTES &&
+                now - l->since_ms >= HTTP_GRACE_MS && (goes == NULL || l->since_ms < goes->since_ms))
+                goes = l;
+        }
+        if (all <= HTTP_BODIES_MAX || all == body_bytes(for_whom))
+            return true;
+        if (goes == NULL)
+            return false;
+        caller_drop(goes);
+    }
+    return true;
+}
+
 static void read_body(struct caller *l)
 {
     struct http_call *c = &l->call;
     struct evbuffer *in = bufferevent_get_input(l->bev);
     if (c->head.is_chunked) {
         enum chunks_state state = chunks_read(&c->chunks, in, c->body, c->max);
+        c->bytes = evbuffer_get_length(c->body);
         if (state == CHUNKS_END)
             body_is_there(l);
+        else if (state == CHUNKS_MORE && !has_room(l))
+            refuse(l, HTTP_STATUS_UNAVAILABLE, reason_of(HTTP_STATUS_UNAVAILABLE));
         else if (state != CHUNKS_MORE)
             refuse(l, state == CHUNKS_TOO_LARGE ? HTTP_STATUS_TOO_LARGE : HTTP_STATUS_BAD,
                    state == CHUNKS_TOO_LARGE ? reason_of(HTTP_STATUS_TOO_LARGE) : "these are no chunks");
@@ -438,7 +501,7 @@ static void skip(struct caller *l)
 {
     struct evbuffer *in = bufferevent_get_input(l->bev);
     size_t len = evbuffer_get_length(in);
-    if (l->doing == DOING_LINGER && len > l->skip) {
+    if (l->doing == DOING_LINGER && len >= l->skip) { /* else it would be listened to again */
         caller_destroy(l);
         return;
     }
@@ -486,10 +549,15 @@ void http_accept_body(struct http_call *c, uint64_t max)
         body_is_there(l);
         return;
     }
+    c->bytes = c->head.length;
+    caller_do(l, DOING_BODY, HTTP_BODY_MS);
+    if (!has_room(l)) {
+        refuse(l, HTTP_STATUS_UNAVAILABLE, reason_of(HTTP_STATUS_UNAVAILABLE));
+        return;
+    }
     if (c->head.expects_continue && evbuffer_get_length(bufferevent_get_input(l->bev)) == 0)
         bufferevent_write(l->bev, go_on, sizeof go_on - 1);
     c->head.expects_continue = false;
-    caller_do(l, DOING_BODY, HTTP_BODY_MS);
     caller_read(l);
 }
 
@@ -655,8 +723,18 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
     struct gate *g = arg;
     (void)listener;
     struct kind *kind = kind_of(g->http, g->entrance);
-    if (kind->count > 0 && !make_room(g->http, kind))
-        set_gates(g->http, kind, false);
+    if (kind->count > 0 && make_room(g->http, kind))
+        return;
+    set_gates(g->http, kind, false); /* else we would be told so again at once, and for ever */
+    ticker_set(g->http->retry, HTTP_RETRY_MS);
+}
+
+static void on_retry(void *arg)
+{
+    struct http *h = arg;
+    for (size_t i = 0; i < sizeof h->kinds / sizeof h->kinds[0]; i++)
+        if (h->kinds[i].is_full && h->kinds[i].count < HTTP_LINKS_MAX)
+            set_gates(h, &h->kinds[i], true);
 }
 
 void http_listen(struct http *h, int fd, enum entrance entrance, struct tls *const *tls)
@@ -682,6 +760,7 @@ struct http *http_create(struct event_base *base, const struct http_hooks *hooks
         h->hooks.head_ms = HTTP_HEAD_MS;
     list_init(&h->gates);
     list_init(&h->links);
+    h->retry = ticker_create(base, on_retry, h);
     return h;
 }
 
@@ -697,6 +776,7 @@ void http_destroy(struct http *h)
         evconnlistener_free(g->listener);
         free(g);
     }
+    ticker_destroy(h->retry);
     free(h);
 }
 

@@ -13,7 +13,8 @@
  * Every connection has a time for each thing that it does, in all, however many bytes it sends meanwhile.  When there
  * are as many as there may be, one that is idle or still reads its head goes for whoever comes next: one from the place
  * (net/address.h) that has most, and of these the one that has waited longest.  So who holds many connections pushes
- * out their own.  All of this is on one thread.
+ * out their own.  What all bodies and all answers take together is bounded, too: for another large one, one that takes
+ * long goes, or it is not read (503).  All of this is on one thread.
  */
 #ifndef BROKER_ADMIN_HTTP_H
 #define BROKER_ADMIN_HTTP_H
@@ -40,6 +41,10 @@ enum {
     HTTP_LINGER_BYTES = 32 << 20, /* which it may go on to say */
     HTTP_SKIP_BYTES = 64 << 10,   /* of a body that nobody wants, for the sake of the connection */
     HTTP_READ_BYTES = 16 << 10,   /* read ahead of what is asked for */
+    HTTP_LARGE_BYTES = 64 << 10,  /* bodies and answers beyond that are counted … */
+    HTTP_BODIES_MAX = 128 << 20, /* … bytes of all bodies that are not answered yet, which take up to twice as much … */
+    HTTP_ANSWERS_MAX = 512 << 20, /* … and of all answers that are not taken */
+    HTTP_RETRY_MS = 100,          /* without a descriptor for whoever comes */
     HTTP_GRACE_MS = 5000,         /* who takes longer over a body or an answer goes, if there is no room */
     HTTP_PLACES = 256,            /* that are told from one another, by a hash */
 };

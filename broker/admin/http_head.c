@@ -107,7 +107,7 @@ static enum http_status read_line(struct http_head *h, struct bytes line)
     const uint8_t *first = memchr(line.at, ' ', line.len), *last = memrchr(line.at, ' ', line.len);
     if (line.len >= HTTP_LINE_MAX)
         return HTTP_STATUS_URI_TOO_LONG;
-    if (first == NULL || first == last || !is_text(line))
+    if (first == NULL || last - first < 2 || !is_text(line))
         return HTTP_STATUS_BAD;
     struct bytes word = bytes_of(line.at, (size_t)(first - line.at));
     struct bytes tail = bytes_of(last + 1, (size_t)(line.at + line.len - last - 1));
@@ -174,6 +174,8 @@ static enum http_status read_length(struct http_head *h, const char *text)
 static enum http_status read_meaning(struct http_head *h)
 {
     enum http_status status = HTTP_STATUS_OK;
+    unsigned hosts = 0;
+    bool closes = false;
     const struct evkeyval *f;
     for (f = h->fields.tqh_first; f != NULL && status == HTTP_STATUS_OK; f = f->next.tqe_next) {
         if (strcasecmp(f->key, "Content-Length") == 0) {
@@ -182,17 +184,19 @@ static enum http_status read_meaning(struct http_head *h)
             status =
                 strcasecmp(f->value, "chunked") == 0 && !h->is_chunked ? HTTP_STATUS_OK : HTTP_STATUS_NOT_IMPLEMENTED;
             h->is_chunked = true;
+        } else if (strcasecmp(f->key, "Host") == 0) {
+            hosts++;
         } else if (strcasecmp(f->key, "Expect") == 0) {
             h->expects_continue = strcasecmp(f->value, "100-continue") == 0;
         } else if (strcasecmp(f->key, "Connection") == 0) {
-            if (strcasestr(f->value, "close") != NULL)
-                h->is_last = true;
-            else if (strcasestr(f->value, "keep-alive") != NULL)
+            closes = closes || strcasestr(f->value, "close") != NULL;
+            if (strcasestr(f->value, "keep-alive") != NULL)
                 h->is_last = false;
         }
     }
-    /* Which of the two counts is what smugglers live on. */
-    if (status == HTTP_STATUS_OK && h->has_length && h->is_chunked)
+    h->is_last = h->is_last || closes;
+    /* Which of the two counts is what smugglers live on; and HTTP/1.0 has no chunks. */
+    if (status == HTTP_STATUS_OK && (hosts > 1 || (h->is_chunked && (h->has_length || h->is_old))))
         status = HTTP_STATUS_BAD;
     return status;
 }

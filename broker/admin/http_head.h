@@ -1,5 +1,6 @@
 /* The head of an HTTP/1 request: its line and its fields, from text (RFC 9112).  Pure; strict where leniency would let
- * two programs see two different requests, lenient in the rest: lines may end without a carriage return.
+ * two programs see two different requests (two lengths, two hosts, chunks in HTTP/1.0), lenient in the rest: lines may
+ * end without a carriage return.
  */
 #ifndef BROKER_ADMIN_HTTP_HEAD_H
 #define BROKER_ADMIN_HTTP_HEAD_H

@@ -1,5 +1,6 @@
 /* The overview, and what Millrace's own status says. */
 #define _GNU_SOURCE
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,6 +60,31 @@ json_t *shape_listeners(struct request *r)
         at += len + strspn(at + len, ", ");
     }
     free(protocol);
+    return all;
+}
+
+json_t *shape_contexts(struct request *r, const json_t *listeners, bool is_nodes)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < json_array_size(listeners); i++) {
+        const json_t *listener = json_array_get(listeners, i);
+        struct bytes protocol = json_text_in(listener, "protocol");
+        if (!bytes_equal(protocol, BYTES("http")) && !bytes_equal(protocol, BYTES("https")))
+            continue;
+        json_t *one = json_object();
+        char *port = str_format("%" PRIu64, stats_number(listener, "port"));
+        if (!is_nodes) {
+            json_set(one, "ssl_opts", json_array());
+            shape_set_node(r, one);
+        }
+        json_set(one, "description", json_string("RabbitMQ Management"));
+        json_set(one, "path", json_string("/"));
+        json_set(one, "cowboy_opts", json_string("[]"));
+        json_set(one, "ip", json_of_text(json_text_in(listener, "ip_address")));
+        json_set(one, "port", json_string(port));
+        free(port);
+        json_add(all, one);
+    }
     return all;
 }
 
@@ -134,6 +160,7 @@ json_t *shape_overview(struct request *r, json_t *totals)
     json_set(all, "rates_mode", json_string(config->is_without_rates ? "none" : "basic"));
     json_set(all, "node", json_string(config->node));
     json_set(all, "listeners", shape_listeners(r));
+    json_set(all, "contexts", shape_contexts(r, json_object_get(all, "listeners"), false));
     set_labels(all, config);
     json_set(all, "object_totals", object_totals(totals));
     if (!r->look.is_short) {

@@ -108,8 +108,9 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
     for (size_t i = 0; i < o->stream_count; i++) {
         const struct stream *s = o->streams[i];
         uint32_t used = 0;
-        uint64_t out = 0;
+        uint64_t out = 0, consumers = 0;
         struct entry *e;
+        struct consumer *c;
         if (s == NULL)
             continue;
         parked_check(s);
@@ -120,7 +121,9 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
             used += e->consumer != NULL;
             out++;
         }
-        CHECK(used == s->credit_used && out == s->out_count);
+        list_each (c, &s->consumers, struct consumer, in_stream)
+            consumers += !c->queue->spec->is_reply;
+        CHECK(used == s->credit_used && out == s->out_count && consumers == s->consumer_count);
     }
 }
 

@@ -59,6 +59,7 @@ struct stream {
     struct list out;             /* … its entries that are out, oldest first */
     struct list starved;         /* consumers that wait for its credit */
     struct list consumers;
+    uint32_t consumer_count; /* but for replies */
     struct held_routes held;
     uint32_t unconfirmed, uncommitted, acks_uncommitted; /* as its session last reported */
     struct link resumed;                                 /* on broker->resumed */

@@ -63,7 +63,9 @@ static inline void touch_vhost(struct broker *b, struct vhost *v)
 
 void statistics_touch_queue(struct broker *b, struct queue *q)
 {
-    if (q->spec->hidden || q->spec->is_reply || q->gone) {
+    const struct statistics *own = q->counted.own;
+    bool has_ended = q->gone && (own == NULL || own == &b->statistics.unlisted); /* while it ends, it counts still */
+    if (q->spec->hidden || q->spec->is_reply || has_ended) {
         q->counted.own = &b->statistics.unlisted;
         q->counted.round = b->statistics.round;
         return;

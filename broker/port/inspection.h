@@ -17,6 +17,7 @@ struct message;
 enum {
     INSPECTION_ROWS_MAX = 256,       /* of one page, and a few more where they belong together */
     INSPECTION_BRIEF_ROWS_MAX = 512, /* likewise, of brief ones */
+    INSPECTION_BYTES_MAX = 1 << 20,  /* of rows: a page that has as many gets no more, whatever a row may take */
     INSPECTION_NAMES_MAX = 1024,
 };
 
@@ -85,7 +86,7 @@ struct inspection {
                                  MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, UNACKED, DELAYED, PERMISSIONS and
                                  TOPIC_PERMISSIONS must say a vhost; but PERMISSIONS that name a user need not */
-    char *user;      /* owned: MESSAGES, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
+    char *user;      /* owned: MESSAGES, UNACKED, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
     uint64_t cursor; /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
     struct {
         bool of_exchange, ends;

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/str.h"
 #include "broker/port/change.h"
 #include "broker/port/inspection.h"
 #include "broker/port/message.h"
@@ -659,6 +660,13 @@ TEST(what_is_out_is_listed_with_who_has_it)
     assert_true(bytes_equal(table_find_string(row, "routing_key"), BYTES("q")));
     e = ask(&w, (struct command){.verb = INSPECT, .inspection = inspection_create(INSPECT_UNACKED, &vhost, NULL)});
     assert_int_equal(e->done.inspection->n, 2);
+    i = inspection_create(INSPECT_UNACKED, &vhost, &name);
+    i->user = str_copy(BYTES("nobody"));
+    world_forget(&w);
+    world_do(&w, (struct command){.verb = INSPECT, .inspection = i}, DESK_GENERATION, 0);
+    e = world_next(&w);
+    assert_int_equal(e->what, FAILED);
+    assert_int_equal(e->failed.reason, DENIED);
     world_fini(&w);
 }
 
@@ -821,6 +829,41 @@ TEST(what_goes_is_told_once_more_if_it_was_told)
     assert_int_equal(t->times[untold], 0);
     sample_round(&w, t);
     assert_int_equal(t->n, 1);
+    world_fini(&w);
+    free(t);
+}
+
+/* Also where its end, which drops what is in it, is the first that touches it since the round began. */
+TEST(what_goes_with_messages_in_it_is_told_once_more)
+{
+    enum { N = SAMPLES_MAX + 100 };
+    struct world w;
+    struct told *t = told_create();
+    char name[16];
+    world_init(&w);
+    for (unsigned i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "q%u", i);
+        world_queue(&w, 0, name, NULL);
+        publish(&w, (struct publish){.exchange = "", .key = name}, 1);
+    }
+    sample_round(&w, t);
+    for (unsigned i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "q%u", i);
+        publish(&w, (struct publish){.exchange = "", .key = name}, 1);
+    }
+    struct event *e = ask(&w, (struct command){.verb = SAMPLE, .samples = samples_create()});
+    assert_false(e->done.samples->is_all); /* some of them are told by now, others are not */
+    for (unsigned i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "q%u", i);
+        delete_queue(&w, name);
+    }
+    sample_round(&w, t);
+    unsigned gone = 0;
+    for (unsigned i = 0; i < IDS; i++)
+        gone += t->times[i] == 1 && t->last[i].is_gone && t->last[i].counts[COUNT_PUBLISH] == 2;
+    assert_int_equal(gone, N);
+    sample_round(&w, t);
+    assert_int_equal(t->last[0].messages, 0);
     world_fini(&w);
     free(t);
 }
@@ -1034,6 +1077,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_depth_that_changes_by_itself_is_a_change),
         cmocka_unit_test(a_round_has_as_many_answers_as_it_takes),
         cmocka_unit_test(what_goes_is_told_once_more_if_it_was_told),
+        cmocka_unit_test(what_goes_with_messages_in_it_is_told_once_more),
         cmocka_unit_test(whatever_came_is_there_or_has_gone_in_a_way_that_is_counted),
         cmocka_unit_test(a_round_says_what_the_rows_say),
     };
