@@ -138,6 +138,17 @@ static json_t *statistics_of(const json_t *totals)
     return to;
 }
 
+static void set_labels(json_t *all, const struct admin_config *config)
+{
+    for (unsigned i = 0; i < config->n_labels; i++) {
+        const struct admin_label *l = &config->labels[i];
+        const char *key = l->is_nodes ? "node_tags" : "cluster_tags";
+        if (json_object_get(all, key) == NULL)
+            json_set(all, key, json_object());
+        json_set(json_object_get(all, key), l->name, json_string(l->value));
+    }
+}
+
 json_t *shape_overview(struct request *r, json_t *totals)
 {
     const struct admin_config *config = request_config(r);
@@ -150,6 +161,7 @@ json_t *shape_overview(struct request *r, json_t *totals)
     json_set(all, "node", json_string(config->node));
     json_set(all, "listeners", shape_listeners(r));
     json_set(all, "contexts", shape_contexts(r, json_object_get(all, "listeners"), false));
+    set_labels(all, config);
     json_set(all, "object_totals", object_totals(totals));
     if (!r->look.is_short) {
         stats_set_messages(r, all, SAMPLE_BROKER, statistics,
