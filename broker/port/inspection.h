@@ -86,7 +86,7 @@ struct inspection {
                                  MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, UNACKED, DELAYED, PERMISSIONS and
                                  TOPIC_PERMISSIONS must say a vhost; but PERMISSIONS that name a user need not */
-    char *user;      /* owned: MESSAGES, UNACKED, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
+    char *user; /* owned: MESSAGES, UNACKED, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
     uint64_t cursor; /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
     struct {
         bool of_exchange, ends;
