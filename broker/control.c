@@ -227,6 +227,12 @@ void control_reread(struct control *k)
         admin_reload_certificates(k->admin);
 }
 
+void control_set_limits(struct control *k, const struct admin_limits *l)
+{
+    if (k != NULL)
+        admin_set_limits(k->admin, l);
+}
+
 const char *control_addresses(const struct control *k)
 {
     return k->addresses;

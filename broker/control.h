@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 struct config;
+struct admin_limits;
 struct control;
 struct keeper;
 struct login_rules;
@@ -27,6 +28,9 @@ struct control *control_start(const struct control_config *config, char **error)
 
 /* SIGHUP: reads certificates again.  NULL is allowed. */
 void control_reread(struct control *k);
+
+/* What lists show as limits from now on. */
+void control_set_limits(struct control *k, const struct admin_limits *l); /* NULL is allowed */
 
 /* Where the broker listens, the administration included: "amqp 127.0.0.1:5672, http 127.0.0.1:15672". */
 const char *control_addresses(const struct control *k);

@@ -13,6 +13,7 @@
 #include "base/audit.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "broker/admin/admin.h"
 #include "broker/arguments.h"
 #include "broker/boot.h"
 #include "broker/config.h"
@@ -21,6 +22,8 @@
 #include "broker/host.h"
 #include "broker/listeners.h"
 #include "broker/logging.h"
+#include "broker/model/broker.h"
+#include "broker/net/hub.h"
 #include "broker/net/login.h"
 #include "broker/net/password.h"
 #include "broker/net/server.h"
@@ -71,6 +74,8 @@ struct wiring {
     struct listeners listeners;
     struct web web;
     struct control *control;      /* borrowed, while it serves */
+    struct server *server;        /* likewise */
+    struct keeper *keeper;        /* likewise */
     struct tls *tls;              /* owned, until the server has it */
     struct bytes *loopback_users; /* owned; the names are borrowed */
     unsigned n_loopback_users;
@@ -178,12 +183,16 @@ static uint64_t memory_total(const struct config *c)
 }
 
 /* Bytes of messages that raise the memory alarm. */
+static uint64_t memory_high_of(const struct config *c)
+{
+    return config_is_set(c, KEY_WATERMARK_ABSOLUTE)
+               ? config_number(c, KEY_WATERMARK_ABSOLUTE)
+               : (uint64_t)((double)memory_total(c) * config_fraction(c, KEY_WATERMARK_RELATIVE));
+}
+
 static uint64_t memory_high(const struct config *c)
 {
-    uint64_t total = memory_total(c);
-    uint64_t high = config_is_set(c, KEY_WATERMARK_ABSOLUTE)
-                        ? config_number(c, KEY_WATERMARK_ABSOLUTE)
-                        : (uint64_t)((double)total * config_fraction(c, KEY_WATERMARK_RELATIVE));
+    uint64_t total = memory_total(c), high = memory_high_of(c);
     log_info("main",
              "Memory high watermark set to %" PRIu64 " MiB (%" PRIu64 " bytes) of %" PRIu64 " MiB (%" PRIu64
              " bytes) total",
@@ -219,10 +228,39 @@ static unsigned threads_of(const struct config *c)
     return n == CONFIG_AUTO ? server_threads_for(host_cores()) : (unsigned)n;
 }
 
+/* What must be free on disk: has_limit if that was configured. */
+static uint64_t disk_limit(const struct config *c, bool *has_limit)
+{
+    *has_limit = true;
+    if (config_is_set(c, KEY_DISK_LIMIT_ABSOLUTE))
+        return config_number(c, KEY_DISK_LIMIT_ABSOLUTE);
+    *has_limit = config_is_set(c, KEY_DISK_LIMIT_RELATIVE);
+    return *has_limit ? (uint64_t)((double)memory_total(c) * config_fraction(c, KEY_DISK_LIMIT_RELATIVE)) : 0;
+}
+
+/* Limits that hold from now on.  A disk limit that is not set any more stays until the next start. */
+static void apply_limits(void *arg, const struct config *c)
+{
+    const struct wiring *w = arg;
+    bool has_disk_limit;
+    uint64_t disk = disk_limit(c, &has_disk_limit);
+    const struct broker_tuning tuning = {.memory_high = memory_high_of(c),
+                                         .connections_max = config_number(c, KEY_CONNECTION_MAX),
+                                         .consumer_timeout_ms = config_number(c, KEY_CONSUMER_TIMEOUT)};
+    hub_tell_tuning(server_hub(w->server), &tuning);
+    server_set_connections_max(w->server, (unsigned)tuning.connections_max);
+    if (has_disk_limit)
+        keeper_set_disk_limit(w->keeper, disk);
+    control_set_limits(w->control, &(struct admin_limits){.connections_max = tuning.connections_max,
+                                                          .memory_limit = tuning.memory_high,
+                                                          .disk_limit = disk,
+                                                          .has_disk_limit = has_disk_limit});
+}
+
 static void reload(void *arg)
 {
     const struct wiring *w = arg;
-    reload_configuration(w->startup->arguments, w->config);
+    reload_configuration(w->startup->arguments, w->config, apply_limits, arg);
     control_reread(w->control);
 }
 
@@ -289,16 +327,6 @@ static void keep(void *keeper, struct sheaf *records)
 static uint64_t pending(void *keeper)
 {
     return keeper_pending(keeper);
-}
-
-/* What must be free on disk: has_limit if that was configured. */
-static uint64_t disk_limit(const struct config *c, bool *has_limit)
-{
-    *has_limit = true;
-    if (config_is_set(c, KEY_DISK_LIMIT_ABSOLUTE))
-        return config_number(c, KEY_DISK_LIMIT_ABSOLUTE);
-    *has_limit = config_is_set(c, KEY_DISK_LIMIT_RELATIVE);
-    return *has_limit ? (uint64_t)((double)memory_total(c) * config_fraction(c, KEY_DISK_LIMIT_RELATIVE)) : 0;
 }
 
 static void on_tick(void *desk, bool is_last)
@@ -388,6 +416,8 @@ static int run(const struct config *c, struct wiring *w, uint64_t memory_limit, 
            control != NULL ? control_addresses(control) : server_addresses(s));
     fflush(stdout);
     w->control = control;
+    w->server = s;
+    w->keeper = k;
     bool has_ended = server_run(s);
     w->control = NULL;
     int status = keeper_stop(k) ? EX_OK : EX_IOERR;

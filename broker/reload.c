@@ -17,14 +17,24 @@ static bool has_mistakes(const struct config *c)
     return config_errors(c) > 0;
 }
 
+static bool is_live(enum config_id id)
+{
+    static const enum config_id live[] = {KEY_CONNECTION_MAX,     KEY_CONSUMER_TIMEOUT,    KEY_WATERMARK_RELATIVE,
+                                          KEY_WATERMARK_ABSOLUTE, KEY_DISK_LIMIT_ABSOLUTE, KEY_DISK_LIMIT_RELATIVE};
+    for (size_t i = 0; i < sizeof live / sizeof live[0]; i++)
+        if (live[i] == id)
+            return true;
+    return logging_is_level(id);
+}
+
 static void on_change(void *arg, const struct config_key *key, const char *name)
 {
     (void)arg;
-    if (!logging_is_level(key->id))
+    if (!is_live(key->id))
         log_notice("main", "'%s' was changed, which takes effect with the next start", name);
 }
 
-void reload_configuration(const struct arguments *a, const struct config *now)
+void reload_configuration(const struct arguments *a, const struct config *now, reload_apply_fn *apply, void *arg)
 {
     struct config *c = config_create();
     arguments_configure(a, c);
@@ -32,6 +42,7 @@ void reload_configuration(const struct arguments *a, const struct config *now)
         log_error("main", "the configuration was not reloaded: what is in force stays");
     } else {
         logging_set_levels(c);
+        apply(arg, c);
         config_each_change(now, c, on_change, NULL);
     }
     config_destroy(c);

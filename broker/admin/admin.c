@@ -31,7 +31,12 @@
 #include "broker/net/tls.h"
 
 /* A parcel of our own to ourselves. */
-enum { PARCEL_CERTIFICATES = PARCEL_NEWS + 100 };
+enum { PARCEL_CERTIFICATES = PARCEL_NEWS + 100, PARCEL_LIMITS };
+
+struct limits_parcel {
+    struct parcel parcel; /* first: what is freed */
+    struct admin_limits limits;
+};
 
 enum { BACKLOG = 1024, OWNER_ONLY = 0600, FAREWELL_MS = 1000 };
 
@@ -170,6 +175,14 @@ static void admin_open_mail(struct admin *a, struct mail *m)
     mail_destroy(m);
 }
 
+static void admin_take_limits(struct admin *a, const struct admin_limits *l)
+{
+    a->config.connections_max = l->connections_max;
+    a->config.memory_limit = l->memory_limit;
+    if (l->has_disk_limit)
+        a->config.disk_limit = l->disk_limit;
+}
+
 static void admin_collect(struct admin *a)
 {
     for (struct parcel *p = lane_collect(&a->lane), *next; p != NULL; p = next) {
@@ -180,6 +193,8 @@ static void admin_collect(struct admin *a)
         }
         if (p->kind == PARCEL_CERTIFICATES)
             admin_reload(a);
+        else if (p->kind == PARCEL_LIMITS)
+            admin_take_limits(a, &((struct limits_parcel *)(void *)p)->limits);
         else
             a->is_stopping = true;
         free(p);
@@ -305,6 +320,14 @@ static void post(struct admin *a, int kind)
 void admin_reload_certificates(struct admin *a)
 {
     post(a, PARCEL_CERTIFICATES);
+}
+
+void admin_set_limits(struct admin *a, const struct admin_limits *l)
+{
+    struct limits_parcel *p = alloc_zeroed(sizeof *p);
+    p->parcel.kind = PARCEL_LIMITS;
+    p->limits = *l;
+    lane_post(&a->lane, &p->parcel);
 }
 
 int64_t admin_certificate_expiry(struct admin *a)

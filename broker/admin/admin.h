@@ -115,6 +115,13 @@ void admin_start(struct admin *a, struct lane *to, const struct hub *hub);
 /* Reads the doors' certificates again; for connections that begin after that.  Any thread. */
 void admin_reload_certificates(struct admin *a);
 
+/* What lists show as limits from now on.  Any thread. */
+struct admin_limits {
+    uint64_t connections_max, memory_limit, disk_limit;
+    bool has_disk_limit; /* else it stays */
+};
+void admin_set_limits(struct admin *a, const struct admin_limits *l);
+
 /* When the first of them ends, in seconds since 1970; INT64_MAX: there are none.  Any thread. */
 int64_t admin_certificate_expiry(struct admin *a);
 

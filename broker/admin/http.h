@@ -42,7 +42,7 @@ enum {
     HTTP_SKIP_BYTES = 64 << 10,   /* of a body that nobody wants, for the sake of the connection */
     HTTP_READ_BYTES = 16 << 10,   /* read ahead of what is asked for */
     HTTP_LARGE_BYTES = 64 << 10,  /* bodies and answers beyond that are counted … */
-    HTTP_BODIES_MAX = 256 << 20,  /* … bytes of all bodies that are not answered yet … */
+    HTTP_BODIES_MAX = 128 << 20, /* … bytes of all bodies that are not answered yet, which take up to twice as much … */
     HTTP_ANSWERS_MAX = 512 << 20, /* … and of all answers that are not taken */
     HTTP_RETRY_MS = 100,          /* without a descriptor for whoever comes */
     HTTP_GRACE_MS = 5000,         /* who takes longer over a body or an answer goes, if there is no room */

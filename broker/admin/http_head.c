@@ -107,7 +107,7 @@ static enum http_status read_line(struct http_head *h, struct bytes line)
     const uint8_t *first = memchr(line.at, ' ', line.len), *last = memrchr(line.at, ' ', line.len);
     if (line.len >= HTTP_LINE_MAX)
         return HTTP_STATUS_URI_TOO_LONG;
-    if (first == NULL || first == last || !is_text(line))
+    if (first == NULL || last - first < 2 || !is_text(line))
         return HTTP_STATUS_BAD;
     struct bytes word = bytes_of(line.at, (size_t)(first - line.at));
     struct bytes tail = bytes_of(last + 1, (size_t)(line.at + line.len - last - 1));

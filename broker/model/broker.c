@@ -444,6 +444,14 @@ static void check_alarms(struct broker *b)
     b->alarms_told = b->effects->alarms;
 }
 
+void broker_tune(struct broker *b, const struct broker_tuning *t)
+{
+    b->memory_high = t->memory_high;
+    b->cold.paging_bytes = t->memory_high / 2;
+    b->connections_max = t->connections_max;
+    b->consumer_timeout_ms = t->consumer_timeout_ms > 0 ? t->consumer_timeout_ms : SPEC_NONE;
+}
+
 void broker_set_bytes_outside(struct broker *b, uint64_t bytes)
 {
     b->bytes_outside = bytes;

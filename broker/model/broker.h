@@ -49,6 +49,11 @@ struct broker_config {
     uint32_t window_messages, window_queue_bytes;
 };
 
+/* What of it may change while the broker runs; of consumer_timeout_ms deliveries know that go out afterwards. */
+struct broker_tuning {
+    uint64_t memory_high, connections_max, consumer_timeout_ms;
+};
+
 /* One reading of both clocks a step. */
 struct instant {
     uint64_t ms;      /* never goes back: TTLs, leases */
@@ -71,6 +76,7 @@ void effects_clear(struct effects *e); /* forgets events that were handed on; dr
 
 struct broker *broker_create(const struct broker_config *config);
 void broker_destroy(struct broker *b);
+void broker_tune(struct broker *b, const struct broker_tuning *t); /* alarms are judged by it in the next step */
 
 /* Carries out n commands at one time, in order, and adds what follows from them to *out.  Takes over what the commands
  * own.  Also fires whatever has fallen due by now, so n may be 0. */

@@ -172,6 +172,11 @@ void hub_tell_disk_alarm(struct hub *h, bool is_set)
     news_tell_alarms(&h->news, is_set ? ALARM_DISK : 0);
 }
 
+void hub_tell_tuning(struct hub *h, const struct broker_tuning *t)
+{
+    news_tell_tuning(&h->news, t);
+}
+
 void hub_tell_shutdown(struct hub *h)
 {
     news_tell_shutdown(&h->news);
@@ -232,7 +237,9 @@ static void hub_read_news(struct hub *h)
     n->n_loads = 0;
     if (n->has_alarms)
         broker_set_alarm(h->broker, ALARM_DISK, (n->alarms & ALARM_DISK) != 0);
-    if (n->has_alarms || (h->alarms & ALARM_MEMORY) != 0)
+    if (n->has_tuning)
+        broker_tune(h->broker, &n->tuning);
+    if (n->has_alarms || n->has_tuning || (h->alarms & ALARM_MEMORY) != 0)
         hub_step(h, NULL); /* alarms are judged in steps */
 }
 

@@ -76,6 +76,7 @@ void hub_destroy(struct hub *h);
 void hub_tell_durable(struct hub *h, uint64_t position, uint64_t changes);
 void hub_tell_loaded(struct hub *h, struct load *l);
 void hub_tell_disk_alarm(struct hub *h, bool is_set);
+void hub_tell_tuning(struct hub *h, const struct broker_tuning *t);
 void hub_tell_shutdown(struct hub *h);
 
 /* Without threads: the lane where that is posted.  Whoever collects PARCEL_NEWS there says so, and takes a turn. */

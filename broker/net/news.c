@@ -64,6 +64,14 @@ void news_tell_alarms(struct news *n, unsigned alarms)
     news_unlock(n);
 }
 
+void news_tell_tuning(struct news *n, const struct broker_tuning *t)
+{
+    pthread_mutex_lock(&n->lock);
+    n->items.tuning = *t;
+    n->items.has_tuning = true;
+    news_unlock(n);
+}
+
 void news_tell_shutdown(struct news *n)
 {
     pthread_mutex_lock(&n->lock);

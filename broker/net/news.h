@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/lane.h"
+#include "broker/model/broker.h"
 #include "broker/port/event.h"
 #include "broker/port/load.h"
 
@@ -21,6 +22,8 @@ struct news_items {
     size_t n_loads, capacity;
     unsigned alarms; /* enum alarm, as they are now … */
     bool has_alarms; /* … if that was said */
+    struct broker_tuning tuning;
+    bool has_tuning;
     bool is_shutting_down;
     bool is_asked; /* whether the hub still takes turns */
 };
@@ -41,6 +44,7 @@ void news_fini(struct news *n); /* drops what nobody took; the parcel must be in
 void news_tell_durable(struct news *n, uint64_t position, uint64_t changes); /* never less than before */
 void news_tell_loaded(struct news *n, struct load *l);                       /* takes it over */
 void news_tell_alarms(struct news *n, unsigned alarms);
+void news_tell_tuning(struct news *n, const struct broker_tuning *t);
 void news_tell_shutdown(struct news *n);
 void news_ask(struct news *n);
 

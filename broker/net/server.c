@@ -193,6 +193,11 @@ static bool server_has_room(struct server *s)
     return max == 0 || open < strangers || open - strangers < max + SERVER_REFUSALS_MAX;
 }
 
+void server_set_connections_max(struct server *s, unsigned max)
+{
+    s->config.connections_max = max;
+}
+
 static void server_turn_away(struct server *s, int fd)
 {
     unsigned hidden;

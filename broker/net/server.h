@@ -78,6 +78,9 @@ struct hub *server_hub(struct server *s);
  * returned.  Before server_run(). */
 struct lane *server_seat(struct server *s, struct lane *desk, void (*end)(void *arg), void *arg);
 
+/* From now on; 0: no limit.  In on_hangup. */
+void server_set_connections_max(struct server *s, unsigned max);
+
 /* When its certificate ends, in seconds since 1970; INT64_MAX: it has none.  Any thread. */
 int64_t server_certificate_expiry(const struct server *s);
 

@@ -43,6 +43,7 @@ struct keeper {
     struct store *store; /* owned */
     struct lane inbox;
     struct space space;
+    atomic_uint_least64_t wanted_limit; /* of space, by any thread; UINT64_MAX: as it is */
     struct errand errand;
     uint64_t synced_from_ms; /* since when the errand is out */
     uint64_t unwritten;      /* bytes of publishes appended since the last write */
@@ -115,6 +116,7 @@ struct keeper *keeper_create(const struct keeper_config *config)
         k->space.limit = space_limit_at_start(total, available);
     atomic_init(&k->pending, 0);
     atomic_init(&k->seen_ms, clock_ms());
+    atomic_init(&k->wanted_limit, UINT64_MAX);
     atomic_init(&k->syncing_ms, 0);
     k->pending_max = store_segment_bytes(k->store);
     lane_init(&k->inbox);
@@ -149,6 +151,11 @@ void keeper_keep(struct keeper *k, struct sheaf *records)
     b->posted_us = clock_us();
     atomic_fetch_add(&k->pending, b->sheaf.bytes);
     lane_post(&k->inbox, &b->parcel);
+}
+
+void keeper_set_disk_limit(struct keeper *k, uint64_t bytes)
+{
+    atomic_store(&k->wanted_limit, bytes);
 }
 
 uint64_t keeper_pending(const struct keeper *k)
@@ -311,9 +318,22 @@ static void journal_tell_alarm(struct keeper *k)
     k->ear.disk_alarm(k->ear.arg, is_set);
 }
 
+static void journal_take_limit(struct keeper *k)
+{
+    uint64_t wanted = atomic_exchange(&k->wanted_limit, UINT64_MAX);
+    if (wanted == UINT64_MAX)
+        return;
+    k->space.limit = wanted;
+    k->space.is_chosen = true;
+    pthread_mutex_lock(&k->lock);
+    k->stats.disk_limit = wanted;
+    pthread_mutex_unlock(&k->lock);
+}
+
 static void journal_look_at_space(struct keeper *k)
 {
     uint64_t available = 0, total = 0;
+    journal_take_limit(k);
     if (k->disk->calls->space(k->disk, &available, &total) == 0)
         space_judge(&k->space, available);
     k->is_tight = store_stats(k->store).is_tight;

@@ -69,6 +69,9 @@ void keeper_destroy(struct keeper *k); /* after keeper_stop(), or if it was neve
 /* Takes over the records, and leaves the sheaf empty, with room.  On the hub's thread; does not wait. */
 void keeper_keep(struct keeper *k, struct sheaf *records);
 
+/* So many bytes must be free from now on.  Any thread; counts when space is looked at the next time. */
+void keeper_set_disk_limit(struct keeper *k, uint64_t bytes);
+
 /* Message bytes that were handed over and are not written yet.  Any thread. */
 uint64_t keeper_pending(const struct keeper *k);
 

@@ -31,6 +31,7 @@ class Broker:
         self.program, self.folder, self.settings, self.before = program, folder, list(settings), list(before)
         self.data = data or os.path.join(folder, "data")
         self.log_path = os.path.join(folder, "log")
+        self.config = "/dev/null"  # settings come after what is there
         self.process = None
         self.port = 0
         self.tls_ports = []
@@ -44,7 +45,7 @@ class Broker:
                 if not any(s.startswith((f"{kind}.tcp.", f"{kind}.ssl.port", f"{kind}.listener.")) for s in self.settings)]
 
     def spawn(self):
-        arguments = [*self.before, self.program, "-c", "/dev/null", "--set", "listeners.tcp.1=127.0.0.1:0", "--set",
+        arguments = [*self.before, self.program, "-c", self.config, "--set", "listeners.tcp.1=127.0.0.1:0", "--set",
                      f"data_dir={self.data}"]
         for setting in [*self.quiet(), *self.settings]:
             arguments += ["--set", setting]

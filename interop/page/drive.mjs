@@ -336,7 +336,7 @@ await test("a queue is deleted only when that is meant", async () => {
 await test("why a consumer gets nothing is said", async () => {
     await go(page, "#/queues/%2F/orders.new");
     await page.waitForFunction(() => /prefetch/.test(document.querySelector(".why.waits")?.innerText));
-    const row = page.locator("tr", { hasText: "worker-7" });
+    const row = page.locator("tr", { hasText: "worker-7", has: page.locator(".why") });
     check(/\b5\b/.test(await row.innerText()), await row.innerText());
 });
 

@@ -58,10 +58,13 @@ static void what_two_programs_could_read_differently_is_refused(void **state)
         "GET / HTTP/1.1\r\nContent-Length: 0x1\r\n\r\n",
         "GET / HTTP/1.1\r\nContent-Length:\r\n\r\n",
         "GET / HTTP/1.1\r\nContent-Length : 1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
         "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
         "GET / HTTP/1.1\r\n: b\r\n\r\n",
         "GET / HTTP/1.1\r\nA: b\rc\r\n\r\n",
         "GET / HTTP/2.0\r\n\r\n",
+        "GET  HTTP/1.1\r\n\r\n",
         "GET /\r\n\r\n",
         "GET\r\n\r\n",
         "\r\n",
@@ -86,6 +89,7 @@ static void whether_the_connection_stays_is_the_clients_word(void **state)
     } all[] = {
         {"GET / HTTP/1.1\r\n\r\n", false},
         {"GET / HTTP/1.1\r\nConnection: Close\r\n\r\n", true},
+        {"GET / HTTP/1.1\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n", true},
         {"GET / HTTP/1.0\r\n\r\n", true},
         {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", false},
     };
@@ -150,8 +154,18 @@ static void chunks_are_unwrapped_whatever_pieces_they_come_in(void **state)
 static void what_are_no_chunks_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "x\r\n", "\r\n", "-1\r\n", "1 1\0", "5\r\nhelloX\r\n", "1ffffffffffffffff\r\n", "5x\r\nhello\r\n"};
+    static const char *const bad[] = {"x\r\n",
+                                      "\r\n",
+                                      "-1\r\n",
+                                      "1 1\0",
+                                      "5\r\nhelloX\r\n",
+                                      "1ffffffffffffffff\r\n",
+                                      "5x\r\nhello\r\n",
+                                      "5\nhello\r\n0\r\n\r\n",
+                                      "5\r\nhello\n0\r\n\r\n",
+                                      "5;\nx\r\nhello\r\n0\r\n\r\n",
+                                      "0\r\n\n",
+                                      "0\r\nA: b\n\r\n\r\n"};
     char body[64];
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         for (size_t piece = 1; piece < 8; piece++)

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/str.h"
 #include "broker/port/change.h"
 #include "broker/port/inspection.h"
 #include "broker/port/message.h"
@@ -659,6 +660,13 @@ TEST(what_is_out_is_listed_with_who_has_it)
     assert_true(bytes_equal(table_find_string(row, "routing_key"), BYTES("q")));
     e = ask(&w, (struct command){.verb = INSPECT, .inspection = inspection_create(INSPECT_UNACKED, &vhost, NULL)});
     assert_int_equal(e->done.inspection->n, 2);
+    i = inspection_create(INSPECT_UNACKED, &vhost, &name);
+    i->user = str_copy(BYTES("nobody"));
+    world_forget(&w);
+    world_do(&w, (struct command){.verb = INSPECT, .inspection = i}, DESK_GENERATION, 0);
+    e = world_next(&w);
+    assert_int_equal(e->what, FAILED);
+    assert_int_equal(e->failed.reason, DENIED);
     world_fini(&w);
 }
 
