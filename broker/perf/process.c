@@ -170,6 +170,8 @@ static _Noreturn void become_broker(const char *program, const char *folder, con
 {
     char dir[PATH_ROOM], log_path[PATH_ROOM];
     const char *args[ARGUMENTS_MAX] = {program,
+                                       "-c", /* what this machine's own broker is told is none of this one's business */
+                                       "/dev/null",
                                        "--set",
                                        "listeners.tcp.default=127.0.0.1:0",
                                        "--set",
@@ -178,7 +180,7 @@ static _Noreturn void become_broker(const char *program, const char *folder, con
                                        "prometheus.tcp.port=none",
                                        "--set",
                                        dir};
-    unsigned n = 9;
+    unsigned n = 11;
     snprintf(dir, sizeof dir, "data_dir=%s/data", folder);
     snprintf(log_path, sizeof log_path, "%s/log", folder);
     for (; *settings != NULL && n + 3 < ARGUMENTS_MAX; settings++) {
