@@ -784,6 +784,25 @@ TEST(what_goes_is_told_once_more_if_it_was_told)
     free(t);
 }
 
+/* What is thrown away with it is the first that it counts in its last round. */
+TEST(what_goes_with_all_that_is_in_it_is_told_that_it_has_gone)
+{
+    struct world w;
+    struct told *t = told_create();
+    world_init(&w);
+    world_queue(&w, 0, "told", NULL);
+    publish(&w, (struct publish){.exchange = "", .key = "told"}, 1);
+    uint64_t id = id_of_queue(&w, "told");
+    sample_round(&w, t);
+    sample_round(&w, t);
+    delete_queue(&w, "told");
+    sample_round(&w, t);
+    assert_int_equal(t->times[id], 1);
+    assert_true(t->last[id].is_gone);
+    world_fini(&w);
+    free(t);
+}
+
 /* --- whatever happens
  * -----------------------------------------------------------------------------------------------*/
 
@@ -992,6 +1011,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_depth_that_changes_by_itself_is_a_change),
         cmocka_unit_test(a_round_has_as_many_answers_as_it_takes),
         cmocka_unit_test(what_goes_is_told_once_more_if_it_was_told),
+        cmocka_unit_test(what_goes_with_all_that_is_in_it_is_told_that_it_has_gone),
         cmocka_unit_test(whatever_came_is_there_or_has_gone_in_a_way_that_is_counted),
         cmocka_unit_test(a_round_says_what_the_rows_say),
     };
