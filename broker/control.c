@@ -26,6 +26,9 @@ struct control {
     char *prefix;                /* owned: with a slash before it and none behind, or empty */
     const char **origins;        /* owned; the texts are the configuration's */
     unsigned n_origins;
+    struct admin_label *labels; /* owned, and the names; likewise */
+    unsigned n_labels;
+    bool is_reading_nodes;         /* labels */
     struct credential *credential; /* owned */
 };
 
@@ -104,6 +107,27 @@ static void on_origin(void *arg, const char *name, const char *value, uint64_t n
     k->origins[k->n_origins++] = value;
 }
 
+static void on_label(void *arg, const char *name, const char *value, uint64_t number)
+{
+    (void)number;
+    struct control *k = arg;
+    k->labels = alloc_array(k->labels, k->n_labels + 1, sizeof *k->labels);
+    k->labels[k->n_labels++] =
+        (struct admin_label){.is_nodes = k->is_reading_nodes, .name = str_copy(bytes_of_string(name)), .value = value};
+}
+
+static void read_labels(struct control *k, const struct config *c)
+{
+    config_each(c, KEY_CLUSTER_TAGS, on_label, k);
+    k->is_reading_nodes = true;
+    config_each(c, KEY_NODE_TAGS, on_label, k);
+}
+
+static bool is_without_rates(const struct config *c)
+{
+    return config_number(c, KEY_RATES_MODE) == CONFIG_RATES_NONE || config_number(c, KEY_MANAGEMENT_NO_STATS) != 0;
+}
+
 static struct admin_config admin_config_of(struct control *k, const struct control_config *cc)
 {
     const struct config *c = cc->config;
@@ -117,6 +141,16 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .has_metrics_login = config_number(c, KEY_PROMETHEUS_LOGIN) != 0,
         .content_policy = config_is_set(c, KEY_MANAGEMENT_CSP) ? config_text(c, KEY_MANAGEMENT_CSP) : NULL,
         .transport_policy = config_is_set(c, KEY_MANAGEMENT_HSTS) ? config_text(c, KEY_MANAGEMENT_HSTS) : NULL,
+        .sniff_header = config_text(c, KEY_MANAGEMENT_SNIFF),
+        .referrer_header = config_text(c, KEY_MANAGEMENT_REFERRER),
+        .frame_header = config_text(c, KEY_MANAGEMENT_FRAME),
+        .xss_header = config_text(c, KEY_MANAGEMENT_XSS),
+        .labels = k->labels,
+        .n_labels = k->n_labels,
+        .session_minutes = (unsigned)config_number(c, KEY_MANAGEMENT_SESSION),
+        .idle_ms = (unsigned)config_number(c, KEY_MANAGEMENT_IDLE),
+        .head_ms = (unsigned)config_number(c, KEY_MANAGEMENT_REQUEST),
+        .keeps_operator_policies = config_number(c, KEY_MANAGEMENT_NO_OPERATORS) != 0,
         .origins = k->origins,
         .n_origins = k->n_origins,
         .cors_age_s = (unsigned)config_number(c, KEY_MANAGEMENT_CORS_AGE),
@@ -133,7 +167,7 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .memory_limit = cc->memory_limit,
         .disk_limit = cc->disk_limit,
         .statistics_interval_ms = config_number(c, KEY_STATISTICS_INTERVAL),
-        .is_without_rates = config_number(c, KEY_RATES_MODE) == CONFIG_RATES_NONE,
+        .is_without_rates = is_without_rates(c),
         .has_metrics_per_object = config_number(c, KEY_PROMETHEUS_PER_OBJECT) != 0,
         .measure = measure,
         .print_environment = print_environment,
@@ -173,6 +207,7 @@ struct control *control_start(const struct control_config *cc, char **error)
     k->path = path_of(cc->config);
     k->prefix = prefix_of(cc->config);
     config_each(cc->config, KEY_MANAGEMENT_ORIGINS, on_origin, k);
+    read_labels(k, cc->config);
     k->addresses = *cc->web->addresses != '\0' ? str_format("%s, %s", server_addresses(s), cc->web->addresses)
                                                : str_copy(bytes_of_string(server_addresses(s)));
     k->credential = import_credential(cc->config, error);
@@ -207,5 +242,8 @@ void control_destroy(struct control *k)
     free(k->addresses);
     free(k->prefix);
     free((void *)k->origins);
+    for (unsigned i = 0; i < k->n_labels; i++)
+        free((char *)(uintptr_t)k->labels[i].name);
+    free(k->labels);
     free(k);
 }

@@ -1,5 +1,6 @@
-/* document-keys conf|man <HEAD >DOCUMENT: the sample configuration, or the manual page, with every configuration key in
- * it, as config_keys.def has them.  What comes in goes out, but for the line @KEYS@.  Part of the build; not installed.
+/* document-keys conf|man|markdown <HEAD >DOCUMENT: the sample configuration, the manual page, or docs/configuration.md,
+ * with every configuration key in it, as config_keys.def has them.  What comes in goes out, but for the line @KEYS@; in
+ * Markdown for what is between two comments.  Part of the build; not installed.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -238,22 +239,97 @@ static void print_man(void)
                    CONFIG_NEVER);
 }
 
+/* ---- Markdown. */
+
+static const char table_begins[] = "<!-- keys: `make config-table` writes this -->\n",
+                  table_ends[] = "<!-- end of keys -->\n";
+
+/* Text in a table's cell. */
+static void print_cell(const char *text)
+{
+    for (const char *c = text; *c != '\0'; c++) {
+        if (strchr("|*<", *c) != NULL)
+            putchar('\\');
+        putchar(*c);
+    }
+}
+
+static void print_markdown_key(const struct config_key *k)
+{
+    printf("| `%s`", k->name);
+    print_aliases(k, "<br>also `", "`");
+    fputs(" | ", stdout);
+    print_cell(k->what);
+    printf(" | %s", form_of(k));
+    print_range(k);
+    fputs(" | ", stdout);
+    if (k->fallback != NULL)
+        printf("%s%s%s", k->fallback[0] != '\0' ? "`" : "nothing", k->fallback, k->fallback[0] != '\0' ? "`" : "");
+    puts(" |");
+}
+
+static void print_markdown_list(const char *title, const char *text, enum config_effect effect)
+{
+    printf("\n### %s\n\n%s\n\n", title, text);
+    for (size_t i = 0; i < config_keys_count; i++) {
+        const struct config_key *k = &config_keys[i];
+        if (k->effect != effect)
+            continue;
+        printf("- `%s`", k->name);
+        if (k->what != NULL) {
+            fputs(": ", stdout);
+            print_cell(k->what);
+        }
+        putchar('\n');
+    }
+}
+
+static void print_markdown(void)
+{
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (lines[i].key != NULL)
+            print_markdown_key(lines[i].key);
+        else
+            printf("\n### %s\n\n| key | what it says | value | default |\n| --- | --- | --- | --- |\n",
+                   lines[i].section);
+    print_markdown_list("Refused", "These promise what the broker does not do, so it does not start with them.",
+                        CONFIG_REFUSED);
+    print_markdown_list("Not in effect yet", "These are read, with a warning.", CONFIG_LATER);
+    print_markdown_list(
+        "Without a meaning",
+        "These belong to RabbitMQ's insides or to plugins that the broker has not; they are read, with a "
+        "warning.",
+        CONFIG_NEVER);
+    putchar('\n');
+}
+
 /* ---- */
+
+static void copy(const char *kind)
+{
+    enum { LINE_BYTES = 16384 };
+    char line[LINE_BYTES];
+    bool is_table = false;
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        is_table = is_table && strcmp(line, table_ends) != 0;
+        if (strcmp(line, "@KEYS@\n") == 0)
+            (strcmp(kind, "conf") == 0 ? print_conf : print_man)();
+        else if (!is_table)
+            fputs(line, stdout);
+        if (strcmp(kind, "markdown") == 0 && strcmp(line, table_begins) == 0) {
+            is_table = true;
+            print_markdown();
+        }
+    }
+}
 
 int main(int argc, char **argv)
 {
-    enum { LINE_BYTES = 1024 };
-    char line[LINE_BYTES];
-    if (argc != 2 || (strcmp(argv[1], "conf") != 0 && strcmp(argv[1], "man") != 0)) {
-        fputs("Usage: document-keys conf|man <HEAD >DOCUMENT\n", stderr);
+    if (argc != 2 ||
+        (strcmp(argv[1], "conf") != 0 && strcmp(argv[1], "man") != 0 && strcmp(argv[1], "markdown") != 0)) {
+        fputs("Usage: document-keys conf|man|markdown <HEAD >DOCUMENT\n", stderr);
         return 64;
     }
-    while (fgets(line, sizeof line, stdin) != NULL)
-        if (strcmp(line, "@KEYS@\n") != 0)
-            fputs(line, stdout);
-        else if (strcmp(argv[1], "conf") == 0)
-            print_conf();
-        else
-            print_man();
+    copy(argv[1]);
     return fflush(stdout) == 0 && ferror(stdin) == 0 ? 0 : 74;
 }

@@ -7,9 +7,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -32,6 +34,9 @@
 enum { PARCEL_CERTIFICATES = PARCEL_NEWS + 100 };
 
 enum { BACKLOG = 1024, OWNER_ONLY = 0600, FAREWELL_MS = 1000 };
+
+/* How much nicer than the threads of messages this one is. */
+enum { ADMIN_NICENESS = 10 };
 
 /* ---- The socket. */
 
@@ -103,10 +108,23 @@ static void note_expiry(struct admin *a)
     atomic_store(&a->expiry, expiry);
 }
 
+static void on_expiry_watch(void *arg)
+{
+    struct admin *a = arg;
+    for (unsigned i = 0; i < a->n_tls; i++)
+        tls_warn_expiry(a->tls[i], time(NULL), &a->told_expiry[i]);
+    if (a->n_tls > 0)
+        ticker_set(a->expiry_watch, TLS_EXPIRY_CHECK_MS);
+}
+
 static void open_doors(struct admin *a, int control)
 {
-    const struct http_hooks hooks = {
-        .head = arrival_on_head, .body = arrival_on_body, .gone = arrival_on_gone, .arg = a};
+    const struct http_hooks hooks = {.head = arrival_on_head,
+                                     .body = arrival_on_body,
+                                     .gone = arrival_on_gone,
+                                     .arg = a,
+                                     .idle_ms = a->config.idle_ms,
+                                     .head_ms = a->config.head_ms};
     a->http = http_create(a->base, &hooks);
     if (control >= 0)
         http_listen(a->http, control, ENTRANCE_CONTROL, NULL);
@@ -122,6 +140,8 @@ static void admin_reload(struct admin *a)
 {
     for (unsigned i = 0; i < a->n_tls; i++)
         a->tls[i] = tls_reload(a->tls[i]);
+    memset(a->told_expiry, 0, sizeof a->told_expiry);
+    on_expiry_watch(a);
     note_expiry(a);
 }
 
@@ -202,9 +222,17 @@ static void on_farewell(void *arg)
     (void)arg; /* it has woken the loop, which looks at the clock */
 }
 
+/* Whoever asks much of us, handshakes of TLS and large listings, shall not take processors from messages.  Linux holds
+ * this by thread; a sandbox may forbid it, and then it stays as it is. */
+static void admin_give_way(void)
+{
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + ADMIN_NICENESS);
+}
+
 static void *admin_run(void *arg)
 {
     struct admin *a = arg;
+    admin_give_way();
     while (!a->is_stopping)
         admin_turn(a);
     /* Whoever asked for the end shall have an answer. */
@@ -240,6 +268,9 @@ struct admin *admin_create(const struct admin_config *config, char **error)
     shape_load(a->templates);
     a->collector = collector_create(a);
     open_doors(a, fd);
+    a->expiry_watch = ticker_create(a->base, on_expiry_watch, a);
+    if (a->n_tls > 0)
+        ticker_set(a->expiry_watch, 0);
     a->watch = ticker_watch(a->base, a->lane.wake_fd, on_lane, a);
     return a;
 }
@@ -306,6 +337,7 @@ void admin_destroy(struct admin *a)
     admin_collect(a);
     visits_fini(a);
     ticker_destroy(a->watch);
+    ticker_destroy(a->expiry_watch);
     for (unsigned i = 0; i < TEMPLATES; i++)
         json_decref(a->templates[i]);
     http_destroy(a->http);

@@ -53,6 +53,12 @@ struct admin_measures {
     uint64_t buffered_bytes, image_bytes;                 /* in memory: to be written, and what is known of the rest */
 };
 
+/* "region = eu", which lists show: of the node, or of the cluster. */
+struct admin_label {
+    bool is_nodes;
+    const char *name, *value; /* borrowed */
+};
+
 /* What the rest of the program gives; all borrowed, and outlives the administration.  Functions are called on its
  * thread; NULL: there is no such thing. */
 struct admin_config {
@@ -64,7 +70,14 @@ struct admin_config {
     const char *metrics_path;                      /* "/metrics": what is asked for at the metrics' ports */
     bool has_metrics_login;                        /* … by users alone */
     const char *content_policy, *transport_policy; /* headers, CSP and HSTS; NULL: ours, none */
-    const char *const *origins;                    /* whose pages may ask (browser.h) */
+    const char *sniff_header, *referrer_header;    /* likewise, by what they are about; "": none, NULL: none */
+    const char *frame_header, *xss_header;
+    const struct admin_label *labels; /* of the cluster and of this node */
+    unsigned n_labels;
+    unsigned session_minutes;     /* 0: nothing is said of it */
+    unsigned idle_ms, head_ms;    /* http.h's HTTP_IDLE_MS and HTTP_HEAD_MS; 0: those */
+    bool keeps_operator_policies; /* they cannot be changed but over the control socket */
+    const char *const *origins;   /* whose pages may ask (browser.h) */
     unsigned n_origins, cors_age_s;
     size_t publish_bytes_max; /* of a body of a publish */
     const char *node, *cluster_name;

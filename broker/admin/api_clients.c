@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
+#include "broker/admin/fetch.h"
 #include "broker/admin/identify.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
@@ -27,6 +28,50 @@ void consumers_list(struct request *r)
     listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_CONSUMERS, shape_consumer}},
                                             .is_by_vhost = true,
                                             .vhost = r->n_params > 0 ? &r->param[0] : NULL});
+}
+
+static void on_cancelled(struct request *r, struct event *e)
+{
+    if (!request_is_done(r, e))
+        return;
+    if (e->done.messages == 0) {
+        request_not_found(r);
+        return;
+    }
+    log_info("admin", "%s has cancelled consumer '%.*s' of connection %.*s", r->actor, BYTES_ARG(r->param[3]),
+             BYTES_ARG(r->param[1]));
+    request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+}
+
+/* The connection's name, the channel's number, the consumer's tag. */
+void consumers_cancel(struct request *r)
+{
+    uint32_t channel = 0;
+    const struct bytes text = r->param[2];
+    for (size_t i = 0; i < text.len && channel <= UINT16_MAX; i++) {
+        uint8_t digit = text.at[i] - '0';
+        channel = digit <= 9 ? channel * 10 + digit : UINT32_MAX;
+    }
+    if (channel == 0 || channel > UINT16_MAX || r->param[1].len == 0)
+        request_not_found(r);
+    else
+        request_cancel(r, &(struct spec){.vhost = r->param[0], .name = r->param[1], .key = r->param[3]},
+                       (uint16_t)channel, on_cancelled);
+}
+
+/* ---- What is out of a queue. */
+
+static void list_unacked(struct request *r)
+{
+    listing_begin(r, &(struct listing_plan){.sources = {{INSPECT_UNACKED, shape_unacked}},
+                                            .is_by_vhost = true,
+                                            .vhost = &r->param[0],
+                                            .name = &r->param[1]});
+}
+
+void queues_unacked(struct request *r)
+{
+    fetch_to_go_on(r, INSPECT_QUEUES, &r->param[0], &r->param[1], list_unacked);
 }
 
 /* ---- Connections. */

@@ -2,12 +2,15 @@
  * is short (reference operations 1.8). */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
 #include "broker/admin/fetch.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
+#include "broker/admin/note.h"
 #include "broker/net/hub.h"
+#include "broker/net/login.h"
 #include "broker/net/password.h"
 
 static void answer_nothing(struct request *r)
@@ -32,7 +35,42 @@ void auth_get(struct request *r)
     listing_answer_object(r, o);
 }
 
+static struct login_attempts *attempts_of(const struct request *r)
+{
+    const struct login_rules *rules = request_config(r)->login;
+    return rules != NULL ? rules->attempts : NULL;
+}
+
+static json_t *shape_attempts(struct login_attempts *a, enum login_protocol protocol, const char *name)
+{
+    json_int_t succeeded = (json_int_t)atomic_load(&a->succeeded[protocol]);
+    json_int_t failed = (json_int_t)atomic_load(&a->failed[protocol]);
+    json_t *o = json_object();
+    json_set(o, "protocol", json_string(name));
+    json_set(o, "auth_attempts", json_integer(succeeded + failed));
+    json_set(o, "auth_attempts_failed", json_integer(failed));
+    json_set(o, "auth_attempts_succeeded", json_integer(succeeded));
+    return o;
+}
+
 void auth_attempts(struct request *r)
+{
+    struct login_attempts *a = attempts_of(r);
+    json_t *rows = json_array();
+    if (a != NULL) {
+        json_add(rows, shape_attempts(a, LOGIN_HTTP, "http"));
+        json_add(rows, shape_attempts(a, LOGIN_AMQP, "amqp091"));
+    }
+    if (is_this_node(r, r->param[0])) {
+        request_reply(r, HTTP_STATUS_OK, rows);
+    } else {
+        json_decref(rows);
+        request_not_found(r);
+    }
+}
+
+/* Nobody counts them by where they came from, which RabbitMQ does not either, unless it is told to. */
+void auth_attempts_by_source(struct request *r)
 {
     if (is_this_node(r, r->param[0]))
         answer_nothing(r);
@@ -42,10 +80,16 @@ void auth_attempts(struct request *r)
 
 void auth_reset_attempts(struct request *r)
 {
-    if (is_this_node(r, r->param[0]))
-        request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
-    else
+    struct login_attempts *a = attempts_of(r);
+    if (!is_this_node(r, r->param[0])) {
         request_not_found(r);
+        return;
+    }
+    if (a != NULL)
+        login_forget_attempts(a);
+    log_info("admin", "%s has reset the counters of login attempts", r->actor);
+    note_control(r, "node.reset-login-attempts", NULL);
+    request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
 }
 
 static void answer_hash(struct request *r, struct bytes password, const char *key)

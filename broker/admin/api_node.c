@@ -36,6 +36,8 @@ void node_whoami(struct request *r)
         json_add(tags, json_string("administrator"));
     }
     json_set(who, "tags", tags);
+    if (request_config(r)->session_minutes > 0)
+        json_set(who, "login_session_timeout", json_integer(request_config(r)->session_minutes));
     listing_answer_object(r, who);
 }
 

@@ -149,9 +149,20 @@ void policies_put(struct request *r)
     change_policy(r, false);
 }
 
+/* False: it has been answered. */
+static bool may_change_operators(struct request *r)
+{
+    if (!request_config(r)->keeps_operator_policies || r->entrance == ENTRANCE_CONTROL)
+        return true;
+    request_fail(r, HTTP_STATUS_NOT_ALLOWED, "not_allowed",
+                 "management.restrictions.operator_policy_changes.disabled is set");
+    return false;
+}
+
 void operator_policies_put(struct request *r)
 {
-    change_policy(r, true);
+    if (may_change_operators(r))
+        change_policy(r, true);
 }
 
 void policies_delete(struct request *r)
@@ -161,7 +172,8 @@ void policies_delete(struct request *r)
 
 void operator_policies_delete(struct request *r)
 {
-    change_policy(r, true);
+    if (may_change_operators(r))
+        change_policy(r, true);
 }
 
 /* ---- Parameters: params are the component, the virtual host, the name. */
@@ -228,6 +240,12 @@ static bool may_change(struct request *r)
     return false;
 }
 
+/* Operator policies are parameters, too. */
+static bool may_change_parameter(struct request *r)
+{
+    return !bytes_equal(r->param[0], BYTES("operator_policy")) || may_change_operators(r);
+}
+
 void parameters_put(struct request *r)
 {
     json_t *value = r->body != NULL ? json_object_get(r->body, "value") : NULL;
@@ -236,14 +254,14 @@ void parameters_put(struct request *r)
         return;
     if (value == NULL)
         request_refuse(r, "[{key_missing,value}]");
-    else if (check_component(r, value))
+    else if (may_change_parameter(r) && check_component(r, value))
         put_parameter(r, &spec, json_incref(value), request_answer_change);
 }
 
 void parameters_delete(struct request *r)
 {
     const struct spec spec = {.vhost = r->param[1], .type = r->param[0], .name = r->param[2]};
-    if (may_change(r))
+    if (may_change(r) && may_change_parameter(r))
         remove_parameter(r, &spec, request_answer_change);
 }
 

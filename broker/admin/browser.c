@@ -86,7 +86,7 @@ bool browser_check_origin(struct request *r)
 
 static void add(struct request *r, const char *name, const char *value)
 {
-    if (!request_has_header(r, name))
+    if (value != NULL && *value != '\0' && !request_has_header(r, name))
         request_set_header(r, name, value);
 }
 
@@ -98,9 +98,11 @@ void browser_add_headers(struct request *r)
     if (r->entrance == ENTRANCE_CONTROL)
         return;
     add(r, "Content-Security-Policy", c->content_policy != NULL ? c->content_policy : POLICY);
-    add(r, "X-Content-Type-Options", "nosniff");
-    add(r, "Referrer-Policy", "no-referrer");
-    if (r->is_tls && c->transport_policy != NULL)
+    add(r, "X-Content-Type-Options", c->sniff_header);
+    add(r, "Referrer-Policy", c->referrer_header);
+    add(r, "X-Frame-Options", c->frame_header);
+    add(r, "X-XSS-Protection", c->xss_header);
+    if (r->is_tls)
         add(r, "Strict-Transport-Security", c->transport_policy);
     add_cors(r);
 }

@@ -421,7 +421,7 @@ static void read_head(struct caller *l)
     if (len == 0)
         return;
     if (l->doing == DOING_IDLE)
-        caller_do(l, DOING_HEAD, HTTP_HEAD_MS);
+        caller_do(l, DOING_HEAD, l->http->hooks.head_ms);
     size_t whole = len <= HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX + 1;
     const char *text = (const char *)evbuffer_pullup(in, (ev_ssize_t)whole);
     if (l->scanned == 0 && is_greeting(l, text, whole))
@@ -510,7 +510,7 @@ static void skip(struct caller *l)
     l->skip -= len;
     drain(in, len);
     if (l->skip == 0)
-        caller_do(l, DOING_IDLE, HTTP_IDLE_MS);
+        caller_do(l, DOING_IDLE, l->http->hooks.idle_ms);
 }
 
 static void caller_read(struct caller *l)
@@ -585,7 +585,7 @@ static void on_written(struct bufferevent *bev, void *arg)
     l->http->unwritten--;
     bool is_last = l->is_last;
     call_fini(&l->call);
-    caller_do(l, l->skip > 0 ? DOING_SKIP : DOING_IDLE, l->skip > 0 ? HTTP_BODY_MS : HTTP_IDLE_MS);
+    caller_do(l, l->skip > 0 ? DOING_SKIP : DOING_IDLE, l->skip > 0 ? HTTP_BODY_MS : l->http->hooks.idle_ms);
     if (is_last)
         caller_linger(l);
     else
@@ -711,7 +711,7 @@ static void on_accept(struct evconnlistener *listener, int fd, struct sockaddr *
     if (g->entrance == ENTRANCE_CONTROL && kind->count == HTTP_LINKS_MAX)
         set_gates(h, kind, false);
     list_append(&h->links, &l->in_http);
-    caller_do(l, DOING_IDLE, HTTP_HEAD_MS); /* the first one is expected at once */
+    caller_do(l, DOING_IDLE, l->http->hooks.head_ms); /* the first one is expected at once */
     bufferevent_setcb(l->bev, on_read, on_written, on_event, l);
     bufferevent_setwatermark(l->bev, EV_READ, 0, HTTP_HEAD_MAX + HTTP_READ_BYTES);
     bufferevent_enable(l->bev, EV_READ | EV_WRITE);
@@ -754,6 +754,10 @@ struct http *http_create(struct event_base *base, const struct http_hooks *hooks
     struct http *h = alloc_zeroed(sizeof *h);
     h->base = base;
     h->hooks = *hooks;
+    if (h->hooks.idle_ms == 0)
+        h->hooks.idle_ms = HTTP_IDLE_MS;
+    if (h->hooks.head_ms == 0)
+        h->hooks.head_ms = HTTP_HEAD_MS;
     list_init(&h->gates);
     list_init(&h->links);
     h->retry = ticker_create(base, on_retry, h);

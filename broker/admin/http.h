@@ -57,6 +57,7 @@ struct http_hooks {
     void (*body)(void *owner, struct http_call *c);
     void (*gone)(void *owner);
     void *arg;
+    unsigned idle_ms, head_ms; /* instead of HTTP_IDLE_MS, HTTP_HEAD_MS; 0: those */
 };
 
 struct http *http_create(struct event_base *base, const struct http_hooks *hooks);

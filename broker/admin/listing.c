@@ -147,7 +147,7 @@ static uint64_t identity_of(json_t *row)
     static const char *const names[] = {"vhost",           "name",           "user",        "exchange",
                                         "component",       "source",         "destination", "destination_type",
                                         "routing_key",     "properties_key", "queue",       "consumer_tag",
-                                        "channel_details", "number",         "id"};
+                                        "channel_details", "number",         "id",          "position"};
     uint64_t hash = 1;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const json_t *value = json_object_get(row, names[i]);
@@ -179,9 +179,9 @@ static struct row *row_create(const struct listing *l, json_t *shown, uint64_t i
 {
     struct row *row = alloc_zeroed(sizeof *row);
     row->in_seen.hash = identity;
-    row->order =
-        str_format("%.*s\1%.*s\1%020lld", BYTES_ARG(json_text_in(shown, "vhost")),
-                   BYTES_ARG(json_text_in(shown, "name")), (long long)json_integer_value(json_object_get(shown, "id")));
+    const json_t *id = json_object_get(shown, "id"), *ordinal = id != NULL ? id : json_object_get(shown, "position");
+    row->order = str_format("%.*s\1%.*s\1%020lld", BYTES_ARG(json_text_in(shown, "vhost")),
+                            BYTES_ARG(json_text_in(shown, "name")), (long long)json_integer_value(ordinal));
     json_t *by = l->sort != NULL ? find_path(shown, l->sort) : NULL;
     if (json_is_string(by))
         row->sorted = str_copy(json_text(by));

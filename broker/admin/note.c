@@ -146,6 +146,13 @@ void note_answer(const struct request *r, const struct event *e)
         a.count = e->done.messages;
         a.has_count = true;
         audit_write(&a);
+    } else if (e->verb == CANCEL && e->what == DONE && e->done.messages > 0) {
+        struct audit a = begin(r, "consumer.cancel");
+        a.kind = BYTES("consumer");
+        a.object = e->done.spec->key;
+        a.vhost = e->done.spec->vhost;
+        a.before = e->done.spec->name; /* whose it was */
+        audit_write(&a);
     }
 }
 

@@ -4,8 +4,8 @@
 
 #include "broker/admin/request.h"
 
-/* The answer to an ALTER or EXPEL of that request: a line for everything that has changed, or one for why nothing has.
- * Other answers leave none. */
+/* The answer to an ALTER, EXPEL or CANCEL of that request: a line for everything that has changed, or one for why
+ * nothing has. Other answers leave none. */
 void note_answer(const struct request *r, const struct event *e);
 
 /* Messages were moved, so many; or, refused, none of them were. */

@@ -277,6 +277,18 @@ static struct rates_object *begin_object(struct rates *r, unsigned kind, uint64_
     return o;
 }
 
+/* A connection without a history that has just come, or says little more than heartbeats: it needs none.  Thousands are
+ * like that, and a history is more than all else that they take. */
+static bool is_quiet(const struct rates_object *o, const uint64_t *values, bool is_first)
+{
+    uint64_t rise = 0;
+    if (o->kind != SAMPLE_CONNECTION || o->history != NULL)
+        return false;
+    for (unsigned place = 0; place < width_of(o->kind); place++)
+        rise += values[place] - o->values[place];
+    return is_first || rise < RATES_QUIET_BYTES;
+}
+
 /* all: by columns. */
 static void take(struct rates *r, unsigned kind, uint64_t id, uint64_t now_ms, const uint64_t *all)
 {
@@ -297,7 +309,8 @@ static void take(struct rates *r, unsigned kind, uint64_t id, uint64_t now_ms, c
     o->has_two = !is_first;
     o->sampled_ms = now_ms;
     o->round = r->round;
-    remember(r, o, values, now_ms);
+    if (!is_quiet(o, values, is_first))
+        remember(r, o, values, now_ms);
     memcpy(o->values + n, o->values, bytes);
     memcpy(o->values, values, bytes);
     list_remove(&o->by_change);

@@ -31,7 +31,8 @@ enum {
     RATES_LASTING_MAX = 1024,           /* of virtual hosts, with the broker and its node, … */
     RATES_LASTING_BYTES_MAX = 64 << 20,
     RATES_IDLE_MS = 3600000,
-    RATES_SAMPLES_MAX = 501, /* of one answer */
+    RATES_QUIET_BYTES = 1024, /* in a round: a connection that has no more, and no history, begins none */
+    RATES_SAMPLES_MAX = 501,  /* of one answer */
 };
 
 /* MEASURE(ID, NAME): what is measured of the node, besides the counters. */

@@ -313,7 +313,8 @@ void request_alter_as_administrator(struct request *r, struct changes *c, answer
 
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then)
 {
-    if (r->visitor != NULL && (i->what == INSPECT_MESSAGES || i->what == INSPECT_TRACE) && i->user == NULL)
+    bool is_asked = i->what == INSPECT_MESSAGES || i->what == INSPECT_UNACKED || i->what == INSPECT_TRACE;
+    if (r->visitor != NULL && is_asked && i->user == NULL)
         i->user = str_copy(r->visitor->name);
 
     request_ask(r, INSPECT, then)->inspection = i;
@@ -337,6 +338,13 @@ void request_prefetch(struct request *r, const struct spec *whom, uint16_t chann
     c->prefetch.spec = spec_create(whom);
     c->prefetch.channel = channel;
     c->prefetch.limit = limit;
+}
+
+void request_cancel(struct request *r, const struct spec *whom, uint16_t channel, answer_fn *then)
+{
+    struct command *c = request_ask(r, CANCEL, then);
+    c->prefetch.spec = spec_create(whom);
+    c->prefetch.channel = channel;
 }
 
 void request_on_event(struct request *r, struct event *e)

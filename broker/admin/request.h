@@ -153,6 +153,7 @@ void request_alter_as_administrator(struct request *r, struct changes *c, answer
 void request_inspect(struct request *r, struct inspection *i, answer_fn *then); /* takes it */
 void request_move(struct request *r, struct move *m, answer_fn *then);          /* takes it */
 void request_prefetch(struct request *r, const struct spec *whom, uint16_t channel, uint32_t limit, answer_fn *then);
+void request_cancel(struct request *r, const struct spec *whom, uint16_t channel, answer_fn *then);
 void request_expel(struct request *r, const struct spec *whom, uint32_t limit, answer_fn *then);
 
 /* Calls next when no other request that has asked for this is under way: for those that read, change and write back. */

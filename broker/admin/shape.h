@@ -23,6 +23,7 @@ json_t *shape_exchange(struct request *r, json_t *row);
 json_t *shape_binding(struct request *r, json_t *row);
 json_t *shape_implied_binding(struct request *r, json_t *queue); /* every queue has one with the default exchange */
 json_t *shape_consumer(struct request *r, json_t *row);
+json_t *shape_unacked(struct request *r, json_t *row);
 json_t *shape_connection(struct request *r, json_t *row);
 json_t *shape_channel(struct request *r, json_t *row);
 json_t *shape_vhost(struct request *r, json_t *row);
@@ -37,6 +38,9 @@ json_t *shape_overview(struct request *r, json_t *totals);
 json_t *shape_node(struct request *r);
 json_t *shape_memory(struct request *r); /* what is not known to be for something is "other_proc" */
 json_t *shape_listeners(struct request *r);
+
+/* Those of the listeners that serve the page, as the overview or the node shows them. */
+json_t *shape_contexts(struct request *r, const json_t *listeners, bool is_nodes);
 json_t *shape_status(struct request *r, json_t *totals);
 
 /* A binding's name among those between the same two: the routing key, form-encoded, and what is left of a hash of the

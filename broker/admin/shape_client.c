@@ -58,6 +58,28 @@ json_t *shape_consumer(struct request *r, json_t *row)
     return row;
 }
 
+/* What is fetched has no consumer. */
+json_t *shape_unacked(struct request *r, json_t *row)
+{
+    enum { MS = 1000 };
+    json_t *connection = shape_take(row, "connection"), *number = shape_take(row, "channel");
+    json_t *age = shape_take(row, "age_ms"), *since = shape_take(row, "since_ms"), *queue = json_object();
+    json_t *user = json_object_get(row, "user"), *tag = shape_take(row, "consumer_tag");
+    json_t *details = channel_details(r, connection, json_integer_value(number), user);
+    json_set(queue, "name", shape_or_null(shape_take(row, "queue_name")));
+    json_set(queue, "vhost", shape_or_null(shape_take(row, "vhost")));
+    json_set(row, "queue", queue);
+    json_set(row, "consumer_tag", shape_or_null(tag));
+    json_set(row, "channel_name", json_incref(json_object_get(details, "name"))); /* as LavinMQ has it */
+    json_set(row, "channel_details", details);
+    json_set(row, "unacked_for_seconds", json_integer(json_integer_value(age) / MS)); /* likewise */
+    json_set(row, "delivered_at", shape_or_null(since));
+    json_decref(connection);
+    json_decref(number);
+    json_decref(age);
+    return row;
+}
+
 static void add_octets(const struct request *r, json_t *row, const json_t *statistics)
 {
     const struct rates_object *o = stats_find(r, SAMPLE_CONNECTION, statistics);

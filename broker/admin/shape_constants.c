@@ -16,11 +16,12 @@
 static const char *const texts[TEMPLATES] = {
     [TEMPLATE_QUEUE] = "{'policy': null, 'operator_policy': null, 'effective_policy_definition': {},"
                        " 'exclusive_consumer_tag': null, 'single_active_consumer_tag': null,"
-                       " 'recoverable_slaves': null, 'head_message_timestamp': null, 'memory': 0,"
+                       " 'recoverable_slaves': null, 'consumer_capacity': 0.0, 'consumer_utilisation': 0.0, "
+                       "'head_message_timestamp': null, 'memory': 0,"
                        " 'messages_ram': 0, 'messages_ready_ram': 0, 'messages_unacknowledged_ram': 0,"
                        " 'messages_persistent': 0, 'messages_paged_out': 0, 'message_bytes_unacknowledged': 0,"
                        " 'message_bytes_ram': 0, 'message_bytes_persistent': 0, 'message_bytes_paged_out': 0,"
-                       " 'head_message_age_seconds': 0," GARBAGE "}",
+                       "" GARBAGE "}",
     [TEMPLATE_BACKING] = "{'mode': 'default', 'version': 2, 'q1': 0, 'q2': 0, 'delta': ['delta', 'undefined', 0, 0,"
                          " 'undefined'], 'q3': 0, 'q4': 0, 'target_ram_count': 'infinity'}",
     [TEMPLATE_VHOST] = "{'description': '', 'tags': [], 'default_queue_type': 'classic', 'tracing': false,"

@@ -115,6 +115,9 @@ json_t *shape_node(struct request *r)
     set_limits(r, node, collector_measure(r->admin->collector));
     set_counters(r, node, values);
     set_averages(r, node, values);
+    json_t *listeners = shape_listeners(r);
+    json_set(node, "contexts", shape_contexts(r, listeners, true));
+    json_decref(listeners);
     json_set(node, "applications", applications(config));
     json_set(node, "db_dir", json_of_text(bytes_of_string(config->data_dir)));
     json_set(node, "exchange_types",

@@ -1,5 +1,6 @@
 /* The overview, and what Millrace's own status says. */
 #define _GNU_SOURCE
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,6 +63,31 @@ json_t *shape_listeners(struct request *r)
     return all;
 }
 
+json_t *shape_contexts(struct request *r, const json_t *listeners, bool is_nodes)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < json_array_size(listeners); i++) {
+        const json_t *listener = json_array_get(listeners, i);
+        struct bytes protocol = json_text_in(listener, "protocol");
+        if (!bytes_equal(protocol, BYTES("http")) && !bytes_equal(protocol, BYTES("https")))
+            continue;
+        json_t *one = json_object();
+        char *port = str_format("%" PRIu64, stats_number(listener, "port"));
+        if (!is_nodes) {
+            json_set(one, "ssl_opts", json_array());
+            shape_set_node(r, one);
+        }
+        json_set(one, "description", json_string("RabbitMQ Management"));
+        json_set(one, "path", json_string("/"));
+        json_set(one, "cowboy_opts", json_string("[]"));
+        json_set(one, "ip", json_of_text(json_text_in(listener, "ip_address")));
+        json_set(one, "port", json_string(port));
+        free(port);
+        json_add(all, one);
+    }
+    return all;
+}
+
 /* ---- The overview. */
 
 static json_t *object_totals(const json_t *totals)
@@ -112,6 +138,17 @@ static json_t *statistics_of(const json_t *totals)
     return to;
 }
 
+static void set_labels(json_t *all, const struct admin_config *config)
+{
+    for (unsigned i = 0; i < config->n_labels; i++) {
+        const struct admin_label *l = &config->labels[i];
+        const char *key = l->is_nodes ? "node_tags" : "cluster_tags";
+        if (json_object_get(all, key) == NULL)
+            json_set(all, key, json_object());
+        json_set(json_object_get(all, key), l->name, json_string(l->value));
+    }
+}
+
 json_t *shape_overview(struct request *r, json_t *totals)
 {
     const struct admin_config *config = request_config(r);
@@ -123,6 +160,8 @@ json_t *shape_overview(struct request *r, json_t *totals)
     json_set(all, "rates_mode", json_string(config->is_without_rates ? "none" : "basic"));
     json_set(all, "node", json_string(config->node));
     json_set(all, "listeners", shape_listeners(r));
+    json_set(all, "contexts", shape_contexts(r, json_object_get(all, "listeners"), false));
+    set_labels(all, config);
     json_set(all, "object_totals", object_totals(totals));
     if (!r->look.is_short) {
         stats_set_messages(r, all, SAMPLE_BROKER, statistics,

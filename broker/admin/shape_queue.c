@@ -78,14 +78,14 @@ static void add_aliases(json_t *row)
         shape_set_number(row, aliases[i][0], stats_number(row, aliases[i][1]));
 }
 
-static void set_consumers(json_t *row)
+/* The model tells milliseconds, of those that there are. */
+static void set_ages(json_t *row)
 {
-    if (json_object_get(row, "consumer_utilisation") != NULL)
-        return;
-    /* Could consumers have taken more?  Not a share of time as in RabbitMQ, but how it is now. */
-    bool is_taken_at_once = stats_number(row, "consumers") > 0 && stats_number(row, "messages_ready") == 0;
-    json_set(row, "consumer_capacity", json_real(is_taken_at_once ? 1.0 : 0.0));
-    json_set(row, "consumer_utilisation", json_real(is_taken_at_once ? 1.0 : 0.0));
+    static const char *const ages[][2] = {{"head_message_age_seconds", "head_message_age_ms"},
+                                          {"oldest_unacked_age_seconds", "oldest_unacked_age_ms"}};
+    enum { MS_PER_S = 1000 };
+    for (size_t i = 0; i < sizeof ages / sizeof ages[0]; i++)
+        json_set(row, ages[i][0], json_real((double)stats_number(row, ages[i][1]) / MS_PER_S));
 }
 
 json_t *shape_queue(struct request *r, json_t *row)
@@ -104,7 +104,7 @@ json_t *shape_queue(struct request *r, json_t *row)
         shape_set_number(row, "message_bytes",
                          stats_number(row, "message_bytes_ready") + stats_number(row, "message_bytes_unacknowledged"));
     shape_set_node(r, row);
-    set_consumers(row);
+    set_ages(row);
     stats_set_lengths(r, row, o);
     stats_set_messages(r, row, SAMPLE_QUEUE, statistics, o);
     stats_set_idle(r, row, o);

@@ -38,9 +38,11 @@ struct known {
 
 struct admin {
     struct admin_config config;
-    struct event_base *base;        /* owned */
-    struct http *http;              /* owned */
-    struct tls *tls[ADMIN_TLS_MAX]; /* a reference each: what the doors have, until it is read again */
+    struct event_base *base;             /* owned */
+    struct http *http;                   /* owned */
+    struct tls *tls[ADMIN_TLS_MAX];      /* a reference each: what the doors have, until it is read again */
+    unsigned told_expiry[ADMIN_TLS_MAX]; /* tls_warn_expiry()'s */
+    struct ticker *expiry_watch;         /* owned */
     unsigned n_tls;
     atomic_int_least64_t expiry; /* of the first of them that ends */
     bool has_answered_much;      /* memory is to be given back when that is written */

@@ -63,6 +63,10 @@ static const struct listing {
              COLUMN("user_who_performed_action"))},
     {"list_delayed", "exchanges/{vhost}/{1}/delayed", 5,
      COLUMNS(COLUMN("id"), COLUMN("exchange"), COLUMN("routing_key"), COLUMN("due_at"), COLUMN("bytes"))},
+    {"list_unacked", "queues/{vhost}/{1}/unacked", 8,
+     COLUMNS(COLUMN("position"), COLUMN_AT("age", "unacked_for_seconds"), COLUMN("consumer_tag"),
+             COLUMN_AT("channel", "channel_details.name"), COLUMN("user"), COLUMN("delivery_count"), COLUMN("exchange"),
+             COLUMN("routing_key"))},
     {"list_bindings", "bindings/{vhost}", 6,
      COLUMNS(COLUMN_AT("source_name", "source"), COLUMN_AT("source_kind", "=exchange"),
              COLUMN_AT("destination_name", "destination"), COLUMN_AT("destination_kind", "destination_type"),
@@ -192,6 +196,8 @@ static int say_missing(struct ctl *c, const struct listing *l)
 {
     if (strstr(l->path, "exchanges/{vhost}/{1}") != NULL)
         return ctl_fail(c, EX_UNAVAILABLE, "no exchange '%s' in vhost '%s'", c->args[0], ctl_vhost(c));
+    if (strstr(l->path, "queues/{vhost}/{1}") != NULL)
+        return ctl_fail(c, EX_UNAVAILABLE, "no queue '%s' in vhost '%s'", c->args[0], ctl_vhost(c));
     if (strstr(l->path, "{vhost}") != NULL)
         return ctl_fail_bare(c, EX_DATAERR, "Virtual host '%s' does not exist", ctl_vhost(c));
     if (strstr(l->path, "{1}") != NULL)

@@ -263,6 +263,9 @@ static bool carry_out_for_client(struct broker *b, struct command *c, struct out
     case PREFETCH:
         command_prefetch(b, c);
         return true;
+    case CANCEL:
+        command_cancel(b, c);
+        return true;
     case SAMPLE:
         command_sample(b, c);
         return true;

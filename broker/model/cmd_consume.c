@@ -100,6 +100,26 @@ void command_prefetch(struct broker *b, struct command *c)
     broker_done(b, c, c->prefetch.spec)->done.messages = n;
 }
 
+/* What it has out stays its channel's, to be settled. */
+void command_cancel(struct broker *b, struct command *c)
+{
+    const struct spec *which = c->prefetch.spec;
+    uint32_t n = 0;
+    b->changed = 0;
+    for (size_t i = 0; i < b->outlet_count; i++) {
+        const struct outlet *o = b->outlets[i];
+        struct consumer *consumer = NULL;
+        if (o != NULL && outlet_is_meant(o, which))
+            consumer = find_on_channel(o, c->prefetch.channel, which->key);
+        if (consumer == NULL || consumer->queue->spec->is_reply)
+            continue;
+        consumer_cancel(b, consumer);
+        n++;
+    }
+    broker_finish(b); /* an auto-delete queue goes before the answer */
+    broker_done(b, c, c->prefetch.spec)->done.messages = n;
+}
+
 void command_credit(struct broker *b, struct command *c, struct stream *s)
 {
     stream_set_credit(b, s, c->credit.limit);

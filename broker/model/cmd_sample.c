@@ -30,14 +30,11 @@ static void count_octets(struct broker *b, struct outlet *o, const struct report
     }
 }
 
-static void note_channel(const struct outlet *o, const struct report_channel *r)
+static void note_channel(struct broker *b, const struct outlet *o, const struct report_channel *r)
 {
     struct stream *s = r->stream < o->stream_count ? o->streams[r->stream] : NULL;
-    if (s == NULL)
-        return;
-    s->unconfirmed = r->unconfirmed;
-    s->uncommitted = r->uncommitted;
-    s->acks_uncommitted = r->acks_uncommitted;
+    if (s != NULL)
+        stream_report(b, s, r->unconfirmed, r->uncommitted, r->acks_uncommitted);
 }
 
 void command_report(struct broker *b, struct command *c, struct outlet *o)
@@ -45,11 +42,12 @@ void command_report(struct broker *b, struct command *c, struct outlet *o)
     const struct report *r = c->report;
     if (o != NULL) {
         count_octets(b, o, r);
+        b->statistics.send_pend += r->send_pend - o->send_pend;
         o->send_pend = r->send_pend;
         o->is_blocked = r->is_blocked;
         o->is_blocking = r->is_blocking;
         for (unsigned i = 0; i < r->n_channels && i < REPORT_CHANNELS_MAX; i++)
-            note_channel(o, &r->channels[i]);
+            note_channel(b, o, &r->channels[i]);
     }
     free(c->report);
 }

@@ -54,6 +54,7 @@ void command_limit(struct broker *b, struct command *c, struct stream *s);
 void command_sample(struct broker *b, struct command *c);
 void command_report(struct broker *b, struct command *c, struct outlet *o); /* NULL: it has gone */
 void command_prefetch(struct broker *b, struct command *c);
+void command_cancel(struct broker *b, struct command *c);
 void command_credit(struct broker *b, struct command *c, struct stream *s);
 void command_get(struct broker *b, struct command *c, struct stream *s);
 void command_settle(struct broker *b, struct command *c, struct stream *s);

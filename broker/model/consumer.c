@@ -81,6 +81,7 @@ struct consumer *consumer_create(struct broker *b, struct queue *q, struct strea
     link_init(&c->waiting);
     heap_init(&c->groups);
     list_append(&s->consumers, &c->in_stream);
+    s->consumer_count += !q->spec->is_reply;
     outlet_set_consumer(s->outlet, number, c);
     queue_add_consumer(b, q, c);
     if (!link_is_linked(&c->waiting))
@@ -98,6 +99,7 @@ void consumer_delete(struct broker *b, struct consumer *c)
     list_remove(&c->waiting);
     groups_leave(c);
     list_remove(&c->in_stream);
+    c->stream->consumer_count -= !q->spec->is_reply;
     outlet_set_consumer(c->outlet, c->number, NULL);
     if (c->replay != NULL)
         replay_destroy(b, c->replay);

@@ -67,7 +67,7 @@ static void on_match(struct look *l, const struct binding *bd, struct bytes key)
         e->matched[e->n_matched] = bd;
     e->n_matched++;
     e->matches++;
-    if (e->bindings == EXPLAIN_BINDINGS_MAX) {
+    if (e->bindings == EXPLAIN_BINDINGS_MAX || e->to->size >= INSPECTION_BYTES_MAX) {
         e->left_off++;
         return;
     }
@@ -173,6 +173,11 @@ static void tell_misses(struct explain *e, const struct look_step *s)
     list_each (bd, &s->exchange->outgoing, const struct binding, in_source) {
         if (is_matched(e, bd))
             continue;
+        if (e->misses == EXPLAIN_ALL_MISSES_MAX || e->to->size >= INSPECTION_BYTES_MAX) {
+            e->left_off++;
+            continue;
+        }
+        e->misses++;
         struct pen row = open_binding(e, bd, 0, false);
         put_why_not(e, &row, s->exchange, bd);
         explain_close(e, &row);

@@ -30,14 +30,15 @@ struct exchange;
 struct inspection;
 
 enum {
-    EXPLAIN_BINDINGS_MAX = 256, /* rows of those that match, and … */
-    EXPLAIN_MISSES_MAX = 32,    /* … how many bindings an exchange may have for those to be told that do not */
-    EXPLAIN_QUEUES_MAX = 32,    /* that are told in full … */
-    EXPLAIN_NAMES_MAX = 256,    /* … and in short; likewise of a dead letter's queues, and of exchanges */
-    EXPLAIN_CONSUMERS_MAX = 8,  /* of one queue */
-    EXPLAIN_DEPTH_MAX = 4,      /* dead letters of dead letters */
-    EXPLAIN_WALKS_MAX = 64,     /* that are made for dead letters … */
-    EXPLAIN_MATCHES_MAX = 8192, /* … as long as they have not found so many bindings */
+    EXPLAIN_BINDINGS_MAX = 256,   /* rows of those that match, and … */
+    EXPLAIN_ALL_MISSES_MAX = 256, /* … of those that do not, and … */
+    EXPLAIN_MISSES_MAX = 32,      /* … how many bindings an exchange may have for those to be told that do not */
+    EXPLAIN_QUEUES_MAX = 32,      /* that are told in full … */
+    EXPLAIN_NAMES_MAX = 256,      /* … and in short; likewise of a dead letter's queues, and of exchanges */
+    EXPLAIN_CONSUMERS_MAX = 8,    /* of one queue */
+    EXPLAIN_DEPTH_MAX = 4,        /* dead letters of dead letters */
+    EXPLAIN_WALKS_MAX = 64,       /* that are made for dead letters … */
+    EXPLAIN_MATCHES_MAX = 8192,   /* … as long as they have not found so many bindings */
 };
 
 /* Answers the inspection, whose msg is published to x. */

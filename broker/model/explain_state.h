@@ -14,7 +14,7 @@ struct explain {
     struct inspection *to; /* borrowed */
     struct message *msg;   /* borrowed */
     struct look look;
-    size_t bindings, exchanges; /* rows of those so far */
+    size_t bindings, misses, exchanges; /* rows of those so far */
     uint64_t matches;
     uint64_t left_off;
     unsigned walks;                                    /* that were made for dead letters … */

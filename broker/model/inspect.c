@@ -91,10 +91,9 @@ struct bytes connection_name(const struct outlet *o)
 static void inspect_map(struct page *p, const struct map *m, void (*each)(void *arg, struct map_node *n))
 {
     unsigned buckets = 0;
-    size_t rows = p->to->is_brief ? INSPECTION_BRIEF_ROWS_MAX : INSPECTION_ROWS_MAX;
     do {
         p->to->cursor = map_scan(m, p->to->cursor, each, p);
-    } while (p->to->cursor != 0 && p->to->n < rows && ++buckets < BUCKETS_PER_PAGE);
+    } while (p->to->cursor != 0 && !page_is_full(p) && ++buckets < BUCKETS_PER_PAGE);
 }
 
 /* One queue's, when it was named: no need to look through all. */
@@ -113,7 +112,7 @@ static void inspect_named_queues(struct page *p)
 {
     struct inspection *to = p->to;
     struct cursor c = cursor_over(bytes_of(to->names.at + to->cursor, to->names.len - to->cursor));
-    while (cursor_left(&c) > 0 && to->n < INSPECTION_ROWS_MAX) {
+    while (cursor_left(&c) > 0 && !page_is_full(p)) {
         struct bytes vhost = cursor_take(&c, cursor_u16(&c));
         struct bytes name = cursor_take(&c, cursor_u16(&c));
         struct vhost *v = vhost_find(p->b, vhost);
@@ -127,10 +126,9 @@ static void inspect_named_queues(struct page *p)
 /* A queue may have more consumers than a page: then the cursor stays with its bucket, and says so. */
 static void inspect_all_consumers(struct page *p)
 {
-    const uint64_t is_within = UINT64_C(1) << 63;
     struct inspection *to = p->to;
     struct queue *named = to->has_name ? vhost_find_queue(p->b, p->vhost, to->name) : NULL;
-    uint64_t bucket = to->cursor & ~is_within, next = 0;
+    uint64_t bucket = to->cursor & ~CURSOR_IS_WITHIN, next = 0;
     unsigned buckets = 0;
     do {
         p->index = 0;
@@ -143,9 +141,9 @@ static void inspect_all_consumers(struct page *p)
             break;
         to->skip = 0;
         bucket = next;
-    } while (bucket != 0 && to->n < INSPECTION_ROWS_MAX && ++buckets < BUCKETS_PER_PAGE);
+    } while (bucket != 0 && !page_is_full(p) && ++buckets < BUCKETS_PER_PAGE);
     to->skip = p->is_cut ? p->index : 0;
-    to->cursor = p->is_cut ? bucket | is_within : bucket;
+    to->cursor = p->is_cut ? bucket | CURSOR_IS_WITHIN : bucket;
 }
 
 /* One user, when it was named: every login over HTTP asks for one. */
@@ -256,15 +254,22 @@ static char *refuse_reader(struct broker *b, const struct page *p)
                : str_format("access to vhost '%.*s' refused for user '%.*s'", BYTES_ARG(p->to->vhost), BYTES_ARG(user));
 }
 
+/* False: who looks may not, and that was answered. */
+static bool may_read(struct broker *b, struct command *c, const struct page *p)
+{
+    char *refusal = p->to->user != NULL ? refuse_reader(b, p) : NULL;
+    if (refusal == NULL)
+        return true;
+    broker_fail(b, c, DENIED, refusal);
+    inspection_destroy(c->inspection);
+    return false;
+}
+
 static void inspect_messages(struct broker *b, struct command *c, const struct page *p)
 {
     struct queue *q = p->vhost != NULL && p->to->has_name ? vhost_find_queue(b, p->vhost, p->to->name) : NULL;
-    char *refusal = p->to->user != NULL ? refuse_reader(b, p) : NULL;
-    if (refusal != NULL) {
-        broker_fail(b, c, DENIED, refusal);
-        inspection_destroy(c->inspection);
+    if (!may_read(b, c, p))
         return;
-    }
     if (q != NULL) {
         peek(b, c, q);
         return;
@@ -317,6 +322,8 @@ void command_inspect(struct broker *b, struct command *c)
         inspect_route(b, c, &p);
         return;
     }
+    if (p.to->what == INSPECT_UNACKED && !may_read(b, c, &p))
+        return;
     inspect(&p);
     broker_done(b, c, NULL)->done.inspection = p.to;
 }

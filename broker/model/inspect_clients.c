@@ -13,26 +13,22 @@
 
 static void put_channel(const struct page *p, const struct outlet *o, struct stream *s)
 {
-    const struct consumer *c;
     struct bytes connection = connection_name(o);
     struct pen row = row_open(p, connection.len + o->vhost->name.len + o->access->user->name.len);
-    uint64_t consumers = 0, prefetch = 0;
-    list_each (c, &s->consumers, const struct consumer, in_stream) {
-        consumers += !c->queue->spec->is_reply;
-        prefetch = c->limit;
-    }
+    const struct consumer *last =
+        list_is_empty(&s->consumers) ? NULL : item_of(s->consumers.ring.prev, struct consumer, in_stream);
     row_put_text(&row, "connection", connection);
     row_put_number(&row, "number", s->channel);
     row_put_text(&row, "user", o->access->user->name);
     row_put_text(&row, "vhost", o->vhost->name);
     row_put_flag(&row, "confirm", s->confirms);
     row_put_flag(&row, "transactional", s->is_transactional);
-    row_put_number(&row, "consumer_count", consumers);
+    row_put_number(&row, "consumer_count", s->consumer_count);
     row_put_number(&row, "messages_unacknowledged", s->out_count);
     row_put_number(&row, "messages_unconfirmed", s->unconfirmed);
     row_put_number(&row, "messages_uncommitted", s->uncommitted);
     row_put_number(&row, "acks_uncommitted", s->acks_uncommitted);
-    row_put_number(&row, "prefetch_count", prefetch);
+    row_put_number(&row, "prefetch_count", last != NULL ? last->limit : 0);
     row_put_number(&row, "global_prefetch_count", s->credit_limit);
     row_put_statistics(p, &row, &s->counted);
     row_close(p, &row);
@@ -64,20 +60,37 @@ static void put_connection(const struct page *p, struct outlet *o)
     row_close(p, &row);
 }
 
+/* From that one on.  False: the page was full before the last. */
+static bool put_channels(const struct page *p, const struct outlet *o, size_t from)
+{
+    for (size_t i = from; i < o->stream_count; i++) {
+        if (page_is_full(p)) {
+            p->to->skip = (uint32_t)i;
+            return false;
+        }
+        if (o->streams[i] != NULL)
+            put_channel(p, o, o->streams[i]);
+    }
+    return true;
+}
+
+/* A connection may have more channels than a page. */
 void inspect_outlets(const struct page *p)
 {
     struct inspection *to = p->to;
-    size_t i = to->cursor;
-    for (size_t end = i + BUCKETS_PER_PAGE; i < p->b->outlet_count && i < end && to->n < INSPECTION_ROWS_MAX; i++) {
+    size_t i = to->cursor & ~CURSOR_IS_WITHIN, from = to->skip;
+    to->skip = 0;
+    for (size_t end = i + BUCKETS_PER_PAGE; i < p->b->outlet_count && i < end && !page_is_full(p); i++, from = 0) {
         struct outlet *o = p->b->outlets[i];
         if (o == NULL || o->facts->hidden || !page_wants(p, connection_name(o)) ||
             (p->vhost != NULL && o->vhost != p->vhost))
             continue;
-        if (to->what == INSPECT_CONNECTIONS)
+        if (to->what == INSPECT_CONNECTIONS) {
             put_connection(p, o);
-        for (size_t j = 0; to->what == INSPECT_CHANNELS && j < o->stream_count; j++)
-            if (o->streams[j] != NULL)
-                put_channel(p, o, o->streams[j]);
+        } else if (!put_channels(p, o, from)) {
+            to->cursor = i | CURSOR_IS_WITHIN;
+            return;
+        }
     }
     to->cursor = i < p->b->outlet_count ? i : 0;
 }

@@ -132,7 +132,7 @@ void inspect_unacked(const struct page *p)
     struct inspection *to = p->to;
     const struct slots *tickets = &p->b->tickets;
     uint64_t i = to->cursor;
-    for (uint64_t end = i + BUCKETS_PER_PAGE; i < tickets->count && i < end && to->n < INSPECTION_ROWS_MAX; i++) {
+    for (uint64_t end = i + BUCKETS_PER_PAGE; i < tickets->count && i < end && !page_is_full(p); i++) {
         const struct entry *e = tickets->at[i].item;
         if (e != NULL && e->queue->vhost == p->vhost && page_wants(p, e->queue->name))
             put_unacked(p, e);

@@ -22,6 +22,9 @@ enum {
     BUCKETS_PER_PAGE = 4096, /* looked at, if few of them have what is asked for */
 };
 
+/* In a cursor: what it names was not told to its end, and inspection.skip says how far. */
+#define CURSOR_IS_WITHIN (UINT64_C(1) << 63)
+
 struct page {
     struct broker *b;
     struct inspection *to;
@@ -48,6 +51,13 @@ void row_put_statistics(const struct page *p, struct pen *row, struct counted *c
 /* How it is in a queue now; and the room that its names take. */
 void row_put_gauges(const struct page *p, struct pen *row, struct queue *q);
 size_t row_gauges_room(const struct queue *q);
+
+/* Does it have as many rows as it may, or as many bytes? */
+static inline bool page_is_full(const struct page *p)
+{
+    size_t rows = p->to->is_brief ? INSPECTION_BRIEF_ROWS_MAX : INSPECTION_ROWS_MAX;
+    return p->to->n >= rows || p->to->size >= INSPECTION_BYTES_MAX;
+}
 
 /* Is that the name that was asked for, if one was? */
 bool page_wants(const struct page *p, struct bytes name);

@@ -173,7 +173,7 @@ void inspect_consumers(void *arg, struct map_node *n)
     list_each (c, &q->consumers, const struct consumer, in_queue) {
         if (p->index++ < p->to->skip)
             continue;
-        if (p->to->n == INSPECTION_ROWS_MAX) {
+        if (page_is_full(p)) {
             p->is_cut = true;
             p->index--;
             return;

@@ -68,6 +68,27 @@ static void put_churn(struct pen *row, const struct statistics_state *s)
     row_put_number(row, "publishers", s->publishers);
 }
 
+/* Of all queues, connections and channels, what each of them is listed with. */
+static void put_sums(struct pen *row, const struct statistics_state *s, const struct tallies *all)
+{
+    uint64_t ready = 0, out = 0;
+    for (size_t i = 0; i < QUEUE_TYPES; i++) {
+        ready += all->types[i].ready_bytes;
+        out += all->types[i].out_bytes;
+    }
+    row_put_number(row, "message_bytes_ready", ready);
+    row_put_number(row, "message_bytes_unacknowledged", out);
+    row_put_number(row, "received_octets", all->counts[COUNT_RECV_OCT]);
+    row_put_number(row, "received_reads", all->counts[COUNT_RECV_CNT]);
+    row_put_number(row, "sent_octets", all->counts[COUNT_SEND_OCT]);
+    row_put_number(row, "sent_writes", all->counts[COUNT_SEND_CNT]);
+    row_put_number(row, "send_pend", s->send_pend);
+    row_put_number(row, "messages_unconfirmed", s->unconfirmed);
+    row_put_number(row, "messages_uncommitted", s->uncommitted);
+    row_put_number(row, "acks_uncommitted", s->acks_uncommitted);
+    row_put_number(row, "global_prefetch_count", s->credit_limits);
+}
+
 static void put_there_is(struct pen *row, const struct broker *b)
 {
     const struct broker_totals *t = &b->totals;
@@ -91,6 +112,7 @@ void inspect_totals(const struct page *p)
     const struct tallies *all = statistics_fold(p->b);
     struct pen row = row_open(p, TOTALS_ROOM);
     put_there_is(&row, p->b);
+    put_sums(&row, &p->b->statistics, all);
     put_churn(&row, &p->b->statistics);
     put_published(&row, all);
     for (unsigned type = 0; type < QUEUE_TYPES; type++)

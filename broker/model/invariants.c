@@ -108,8 +108,9 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
     for (size_t i = 0; i < o->stream_count; i++) {
         const struct stream *s = o->streams[i];
         uint32_t used = 0;
-        uint64_t out = 0;
+        uint64_t out = 0, consumers = 0;
         struct entry *e;
+        struct consumer *c;
         if (s == NULL)
             continue;
         parked_check(s);
@@ -120,7 +121,9 @@ static void outlet_check(const struct broker *b, const struct outlet *o)
             used += e->consumer != NULL;
             out++;
         }
-        CHECK(used == s->credit_used && out == s->out_count);
+        list_each (c, &s->consumers, struct consumer, in_stream)
+            consumers += !c->queue->spec->is_reply;
+        CHECK(used == s->credit_used && out == s->out_count && consumers == s->consumer_count);
     }
 }
 
@@ -153,6 +156,7 @@ static void check_tallies(const struct broker *b)
 {
     const struct tally *t = &b->statistics.unlisted_tally;
     uint64_t ready = t->ready, out = t->out, waiting = t->waiting, read = t->read;
+    uint64_t bytes = t->ready_bytes + t->out_bytes;
     for (struct map_node *v = map_walk(&b->vhosts, NULL); v != NULL; v = map_walk(&b->vhosts, v))
         for (size_t i = 0; i < QUEUE_TYPES; i++) {
             t = &item_of(v, struct vhost, in_broker)->tallies.types[i];
@@ -160,9 +164,40 @@ static void check_tallies(const struct broker *b)
             out += t->out;
             waiting += t->waiting;
             read += t->read;
+            bytes += t->ready_bytes + t->out_bytes;
         }
+    for (struct map_node *v = map_walk(&b->vhosts, NULL); v != NULL; v = map_walk(&b->vhosts, v)) {
+        const struct map *replies = &item_of(v, struct vhost, in_broker)->replies;
+        for (struct map_node *n = map_walk(replies, NULL); n != NULL; n = map_walk(replies, n))
+            bytes -= item_of(n, struct queue, in_vhost)->ready_bytes;
+    }
+    for (struct map_node *m = map_walk(&b->queues_by_id, NULL); m != NULL; m = map_walk(&b->queues_by_id, m)) {
+        const struct queue *q = item_of(m, struct queue, in_ids);
+        bytes -= q->ready_bytes + q->out_bytes;
+    }
+    CHECK(bytes == 0);
     CHECK(ready == b->totals.messages_ready && out == b->tickets.used);
     CHECK(waiting == b->totals.messages_waiting && read == b->totals.messages_read);
+}
+
+/* What is known of all clients together. */
+static void check_sums(const struct broker *b)
+{
+    const struct statistics_state *all = &b->statistics;
+    uint64_t pending = 0, limits = 0, unconfirmed = 0, uncommitted = 0, acks = 0;
+    for (size_t i = 0; i < b->outlet_count; i++) {
+        const struct outlet *o = b->outlets[i];
+        pending += o != NULL ? o->send_pend : 0;
+        for (size_t j = 0; o != NULL && j < o->stream_count; j++) {
+            const struct stream *s = o->streams[j];
+            limits += s != NULL ? s->credit_limit : 0;
+            unconfirmed += s != NULL ? s->unconfirmed : 0;
+            uncommitted += s != NULL ? s->uncommitted : 0;
+            acks += s != NULL ? s->acks_uncommitted : 0;
+        }
+    }
+    CHECK(pending == all->send_pend && limits == all->credit_limits);
+    CHECK(unconfirmed == all->unconfirmed && uncommitted == all->uncommitted && acks == all->acks_uncommitted);
 }
 
 void broker_check(const struct broker *b)
@@ -202,6 +237,7 @@ void broker_check(const struct broker *b)
     CHECK(b->queues_by_id.count == queues + hidden && (b->records || b->position == 0));
     CHECK(waiting == b->totals.messages_waiting);
     check_tallies(b);
+    check_sums(b);
     CHECK(ready + out + waiting + b->totals.messages_delayed > 0 || deadletter_is_due(b) ||
           b->totals.message_bytes == 0);
 }

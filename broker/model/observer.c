@@ -411,6 +411,13 @@ void observer_answer(struct broker *b, struct command *c)
         fail(b, c, BAD_ARGUMENT, "there is no such trace, or it has ended: nobody has read it for 10 s");
         return;
     }
+    char *refusal = to->user != NULL ? refuse_reader(b, b->observers.at[i]->buffer, v) : NULL;
+    if (refusal != NULL) { /* his rights have changed since he began */
+        end(b, i);
+        fail(b, c, DENIED, refusal);
+        free(refusal);
+        return;
+    }
     read_rows(b, b->observers.at[i], to);
     if (to->trace.ends)
         end(b, i);

@@ -142,6 +142,8 @@ void stream_delete(struct broker *b, struct stream *s)
     b->statistics.streams--;
     b->statistics.channels_closed += s->has_begun && !s->outlet->facts->hidden;
     b->statistics.publishers -= s->has_published;
+    stream_report(b, s, 0, 0, 0);
+    b->statistics.credit_limits -= s->credit_limit;
     statistics_end(b, &s->counted);
     if (s->route != NULL)
         free(s->route->queues);
@@ -149,8 +151,20 @@ void stream_delete(struct broker *b, struct stream *s)
     free(s);
 }
 
+void stream_report(struct broker *b, struct stream *s, uint32_t unconfirmed, uint32_t uncommitted, uint32_t acks)
+{
+    struct statistics_state *all = &b->statistics;
+    all->unconfirmed += unconfirmed - (uint64_t)s->unconfirmed;
+    all->uncommitted += uncommitted - (uint64_t)s->uncommitted;
+    all->acks_uncommitted += acks - (uint64_t)s->acks_uncommitted;
+    s->unconfirmed = unconfirmed;
+    s->uncommitted = uncommitted;
+    s->acks_uncommitted = acks;
+}
+
 void stream_set_credit(struct broker *b, struct stream *s, uint32_t limit)
 {
+    b->statistics.credit_limits += limit - (uint64_t)s->credit_limit;
     s->credit_limit = limit;
     if (!stream_is_starved(s))
         consumer_wake_all(b, &s->starved);
@@ -170,6 +184,7 @@ void outlet_delete(struct broker *b, struct outlet *o)
     b->outlets[o->id.slot] = NULL;
     b->totals.outlets--;
     b->statistics.connections_closed += !o->facts->hidden;
+    b->statistics.send_pend -= o->send_pend;
     statistics_end(b, &o->counted);
     o->access->user->connections--;
     o->vhost->connections--;

@@ -59,6 +59,7 @@ struct stream {
     struct list out;             /* … its entries that are out, oldest first */
     struct list starved;         /* consumers that wait for its credit */
     struct list consumers;
+    uint32_t consumer_count; /* but for replies */
     struct held_routes held;
     uint32_t unconfirmed, uncommitted, acks_uncommitted; /* as its session last reported */
     struct link resumed;                                 /* on broker->resumed */
@@ -118,6 +119,9 @@ void stream_requeue(struct broker *b, struct stream *s, bool held_too);
 
 /* What its transaction has settled is not. */
 void stream_unhold(struct stream *s);
+
+/* What its session says that it has: messages without a confirm, and what an open transaction holds. */
+void stream_report(struct broker *b, struct stream *s, uint32_t unconfirmed, uint32_t uncommitted, uint32_t acks);
 
 void stream_set_credit(struct broker *b, struct stream *s, uint32_t limit);
 void consumer_wake_all(struct broker *b, struct list *waiting); /* consumer.h */

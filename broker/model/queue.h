@@ -70,13 +70,13 @@ struct queue {
     struct link dirty;   /* on broker->dirty */
 
     /* What every other message does. */
-    struct vhost *vhost;                 /* borrowed */
-    struct queue_spec *spec;             /* owned: as it was declared */
-    struct log *log;                     /* owned: of a stream, whose messages are there, ready all of them; else NULL */
-    struct groups *groups;               /* owned; NULL: a message's group means nothing */
-    struct dedup *dedup;                 /* owned; NULL: it takes duplicates */
-    uint64_t ready_bytes;                /* of the bodies of what is ready */
-    uint64_t out_count, out_bytes;       /* bytes: of the bodies of what is out */
+    struct vhost *vhost;           /* borrowed */
+    struct queue_spec *spec;       /* owned: as it was declared */
+    struct log *log;               /* owned: of a stream, whose messages are there, ready all of them; else NULL */
+    struct groups *groups;         /* owned; NULL: a message's group means nothing */
+    struct dedup *dedup;           /* owned; NULL: it takes duplicates */
+    uint64_t ready_bytes;          /* of the bodies of what is ready */
+    uint64_t out_count, out_bytes; /* bytes: of the bodies of what is out */
     uint64_t stored_count, stored_bytes; /* of entries, and what is in the pile, that there are records of */
     uint64_t id;                         /* never used again */
     struct counted counted;
@@ -126,16 +126,18 @@ struct queue {
 struct queue *queue_create(struct broker *b, struct vhost *v, const struct spec *spec, struct outlet *owner,
                            uint64_t id);
 
-/* So many bytes of bodies are ready, or not any more: in it, and in its virtual host. */
+/* So many bytes of bodies are ready, or not any more: in it, and in its virtual host, for its limit and its totals. */
 static inline void queue_add_bytes(struct queue *q, uint64_t bytes)
 {
     q->ready_bytes += bytes;
+    q->tally->ready_bytes += bytes;
     q->vhost->queue_bytes += bytes;
 }
 
 static inline void queue_take_bytes(struct queue *q, uint64_t bytes)
 {
     q->ready_bytes -= bytes;
+    q->tally->ready_bytes -= bytes;
     q->vhost->queue_bytes -= bytes;
 }
 

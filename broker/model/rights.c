@@ -102,6 +102,7 @@ static const struct need *needs_of(enum verb verb)
     case MOVE:
     case EXPEL:
     case PREFETCH:
+    case CANCEL:
     case SAMPLE:
     case REPORT:
     case LIMIT:

@@ -63,8 +63,9 @@ static inline void touch_vhost(struct broker *b, struct vhost *v)
 
 void statistics_touch_queue(struct broker *b, struct queue *q)
 {
-    if (q->spec->hidden || q->spec->is_reply || q->gone) {
-        statistics_end(b, &q->counted); /* it may be going just now, and what it was told of ends with it */
+    const struct statistics *own = q->counted.own;
+    bool has_ended = q->gone && (own == NULL || own == &b->statistics.unlisted); /* while it ends, it counts still */
+    if (q->spec->hidden || q->spec->is_reply || has_ended) {
         q->counted.own = &b->statistics.unlisted;
         q->counted.round = b->statistics.round;
         return;

@@ -100,7 +100,7 @@ static inline void queue_count_delivery(struct broker *b, struct queue *q, struc
     }
 }
 
-/* More is ready, or out; or less, if n wraps around.  The queue was touched. */
+/* More is ready; or less, if n wraps around.  The queue was touched. */
 static inline void queue_count_ready_touched(struct broker *b, struct queue *q, uint64_t n)
 {
     q->ready_count += n;
@@ -114,10 +114,21 @@ static inline void queue_count_ready(struct broker *b, struct queue *q, uint64_t
     queue_count_ready_touched(b, q, n);
 }
 
-static inline void queue_count_out(struct queue *q, uint64_t n)
+/* One goes out, or has come back. */
+static inline void queue_count_sent(struct queue *q, const struct message *m)
 {
-    q->out_count += n;
-    q->tally->out += n;
+    q->out_count++;
+    q->out_bytes += m->body_size;
+    q->tally->out++;
+    q->tally->out_bytes += m->body_size;
+}
+
+static inline void queue_count_returned(struct queue *q, const struct message *m)
+{
+    q->out_count--;
+    q->out_bytes -= m->body_size;
+    q->tally->out--;
+    q->tally->out_bytes -= m->body_size;
 }
 
 /* --- publishes.  Over a remembered route: a run, which is added up when it ends, or somebody asks. */

@@ -49,6 +49,7 @@ struct tally {
     uint64_t deaths[STRATEGIES][DEATH_DUE];
     uint64_t letters_arrived;           /* of those at least once */
     uint64_t ready, out, read, waiting; /* now; read: those of out that are ready still, in a stream */
+    uint64_t ready_bytes, out_bytes;    /* of their bodies */
 };
 
 struct tallies {
@@ -85,5 +86,7 @@ struct statistics_state {
     uint64_t queues_declared, queues_created, queues_deleted;
     uint64_t publishers; /* streams that have published */
     uint64_t streams;
+    /* Of all streams and outlets: what listings show of each. */
+    uint64_t unconfirmed, uncommitted, acks_uncommitted, credit_limits, send_pend;
 };
 #endif

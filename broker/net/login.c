@@ -31,6 +31,14 @@ static void count(struct login_attempts *a, enum login_protocol protocol, bool i
     atomic_fetch_add_explicit(is_right ? &a->succeeded[protocol] : &a->failed[protocol], 1, memory_order_relaxed);
 }
 
+void login_forget_attempts(struct login_attempts *a)
+{
+    for (unsigned i = 0; i < LOGIN_PROTOCOLS; i++) {
+        atomic_store(&a->succeeded[i], 0);
+        atomic_store(&a->failed[i], 0);
+    }
+}
+
 enum login login_judge(void *login_rules, const struct session_login *l, uint64_t now_ms, uint64_t *delay_ms)
 {
     const struct login_rules *rules = login_rules;

@@ -16,6 +16,9 @@ struct login_attempts {
     atomic_ullong succeeded[LOGIN_PROTOCOLS], failed[LOGIN_PROTOCOLS];
 };
 
+/* Counting begins anew. */
+void login_forget_attempts(struct login_attempts *a);
+
 /* What is borrowed lives as long as the rules. */
 struct login_rules {
     const struct bytes *loopback_users; /* names that may log in only from this machine */

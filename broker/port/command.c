@@ -55,6 +55,7 @@ void command_drop(struct command *c)
         free(c->report);
         break;
     case PREFETCH:
+    case CANCEL:
         free(c->prefetch.spec);
         break;
     case EXPEL:

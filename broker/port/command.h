@@ -61,6 +61,7 @@ enum verb {
     MOVE,     /* move: a few messages from a queue to where it says.  Answered. */
     PREFETCH, /* spec: name of a connection, key the tag of a consumer; channel; limit.  Answered: messages is how many
                  consumers have it now. */
+    CANCEL,   /* spec, likewise; channel: the consumer ends, and its client is told.  Answered: messages is how many. */
     EXPEL,    /* spec: name of a connection, source a user, vhost; empty: any; objection is what its client is told.
                  limit: of how many at most, 0: all.  Answered: messages is how many. */
 } __attribute__((packed));
@@ -107,7 +108,7 @@ struct command {
             struct spec *spec; /* moves, and back */
             uint32_t limit;
             uint16_t channel;
-        } prefetch;
+        } prefetch; /* and CANCEL, without limit */
         struct {
             uint32_t limit;
         } credit;

@@ -17,6 +17,7 @@ struct message;
 enum {
     INSPECTION_ROWS_MAX = 256,       /* of one page, and a few more where they belong together */
     INSPECTION_BRIEF_ROWS_MAX = 512, /* likewise, of brief ones */
+    INSPECTION_BYTES_MAX = 1 << 20,  /* of rows: a page that has as many gets no more, whatever a row may take */
     INSPECTION_NAMES_MAX = 1024,
 };
 
@@ -26,7 +27,10 @@ enum {
 enum inspection_kind {
     INSPECT_TOTALS,            /* one row: queues exchanges bindings consumers connections channels messages_ready
                                   messages_unacknowledged messages memory_bytes (what
-                                  counts for the alarm) vhosts users; counted since the start:
+                                  counts for the alarm) vhosts users; of all that are there, added up:
+                                  message_bytes_ready message_bytes_unacknowledged send_pend messages_unconfirmed
+                                  messages_uncommitted acks_uncommitted global_prefetch_count; counted since the start:
+                                  received_octets received_reads sent_octets sent_writes
                                   connections_opened connections_closed channels_opened channels_closed queues_declared
                                   queues_created queues_deleted, received received_confirm confirmed routed
                                   unroutable_dropped unroutable_returned; publishers: channels that have published;
@@ -82,7 +86,7 @@ struct inspection {
                                  MESSAGES: the queue, which must be said) */
     struct bytes vhost, name; /* in data.  EXCHANGES, QUEUES, BINDINGS, CONSUMERS, UNACKED, DELAYED, PERMISSIONS and
                                  TOPIC_PERMISSIONS must say a vhost; but PERMISSIONS that name a user need not */
-    char *user;      /* owned: MESSAGES, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
+    char *user;      /* owned: MESSAGES, UNACKED, TRACE: who looks, and needs to read the queue; NULL: nobody is asked */
     uint64_t cursor; /* 0: from the beginning; in the answer: for the next page, 0: that was the last */
     struct {
         bool of_exchange, ends;

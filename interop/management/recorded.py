@@ -1,5 +1,5 @@
-"""Requests as consumers of RabbitMQ's management API make them, and what each relies on in the answers: the paths, verbs
-and bodies of their own sources, and the keys that they decode, with the types that they decode them into.
+"""Requests as consumers of RabbitMQ's management API make them, and what each relies on in the answers: the paths,
+verbs and bodies of their own sources, and the keys that they decode, with the types that they decode them into.
 
     Ask("PUT", "queues/{v}/q", {...}, status=(201,), keys={"messages": "integer"}, …)
 
@@ -34,8 +34,9 @@ RATE = {"publish_details.rate": "number"}
 PUBLISH = {"properties": {}, "routing_key": "orders", "payload": "x", "payload_encoding": "string"}
 
 # ---- KEDA's scaler: http mode, one queue, or all whose names match, summed up.
-KEDA_QUEUE = {"name": "string", "messages": "integer", "messages_ready?": "integer", "messages_unacknowledged": "integer",
-              "message_stats.publish_details.rate?": "number", "message_stats.deliver_get_details.rate?": "number"}
+KEDA_QUEUE = {"name": "string", "messages": "integer", "messages_ready?": "integer",
+              "messages_unacknowledged": "integer", "message_stats.publish_details.rate?": "number",
+              "message_stats.deliver_get_details.rate?": "number"}
 KEDA = [
     ("a queue that is idle", [
         Ask("PUT", "queues/{v}/orders", {}, status=(201, 204)),
@@ -103,7 +104,8 @@ TERRAFORM = [
         get("queues/millrace-tf/q", {"name": "string", "vhost": "string", "durable": "=true", "auto_delete": "=false",
                                       "arguments.x-message-ttl": "=60000", "status?": "string", "state?": "string",
                                       "consumers?": "integer", "memory?": "integer",
-                                      "effective_policy_definition?": "object", "backing_queue_status.mode?": "string"}),
+                                      "effective_policy_definition?": "object",
+                                      "backing_queue_status.mode?": "string"}),
         get("queues/millrace-tf", {"name": "string"}, is_list=True),
         Ask("PUT", "queues/millrace-tf/q%2Fwith%20space%C3%BC", {}, status=MADE),
         get("queues/millrace-tf/q%2Fwith%20space%C3%BC", {"name": '="q/with space\\u00fc"'}),
@@ -193,8 +195,9 @@ TELEGRAF = [
         get("overview", {"object_totals.channels": "integer", "object_totals.connections": "integer",
                          "queue_totals": "object", "message_stats": "object", "listeners": "list",
                          "listeners.protocol": "string"}),
-        get("nodes", {"name": "string", "disk_free": "integer", "disk_free_limit": "integer", "disk_free_alarm": "boolean",
-                      "fd_total": "integer", "fd_used": "integer", "mem_limit": "integer", "mem_used": "integer",
+        get("nodes", {"name": "string", "disk_free": "integer", "disk_free_limit": "integer",
+                      "disk_free_alarm": "boolean", "fd_total": "integer", "fd_used": "integer",
+                      "mem_limit": "integer", "mem_used": "integer",
                       "mem_alarm": "boolean", "proc_total": "integer", "proc_used": "integer", "run_queue": "integer",
                       "sockets_total": "integer", "sockets_used": "integer", "running": "boolean", "uptime": "integer",
                       "mnesia_disk_tx_count": "integer", "mnesia_ram_tx_count": "integer", "gc_num": "integer",
@@ -266,13 +269,15 @@ COLLECTD = [
 BERT = {"Accept": "application/bert, application/json;q=0.1"}
 EXPORTER = [
     ("scraping", [
-        get("overview?sort=", {"object_totals.channels": "integer", "queue_totals?": "object"}, headers=BERT, peerless=True),
+        get("overview?sort=", {"object_totals.channels": "integer", "queue_totals?": "object"}, headers=BERT,
+            peerless=True),
         get("queues?sort=&columns=name,vhost,messages,messages_ready,message_stats,policy,state", {"name": "string"},
             is_list=True, headers=BERT, peerless=True),
         get("nodes?columns=name,uptime,running,mem_used,fd_used,partitions,mem_alarm", {"uptime": "integer"},
             is_list=True, headers=BERT, peerless=True),
         get("exchanges?sort=", {"name": "string"}, is_list=True, headers=BERT, peerless=True),
-        get("connections?columns=vhost,node,peer_host,user,state,channels,recv_oct", is_list=True, headers=BERT, peerless=True),
+        get("connections?columns=vhost,node,peer_host,user,state,channels,recv_oct", is_list=True, headers=BERT,
+            peerless=True),
         get("nodes/{node}/memory", {"memory": "object"}, headers=BERT, peerless=True),
         get("aliveness-test/%2F", {"status": '="ok"'}, headers=BERT, peerless=True),
         get("shovels", is_list=True, headers=BERT, peerless=True),
@@ -325,7 +330,9 @@ NEW_ADMIN = [
         get("feature-flags", {"name": "string", "desc": "string", "state": "string", "stability": "string",
                               "provided_by": "string"}, is_list=True),
         get("deprecated-features/used", is_list=True, peerless=True),
-        get("auth/attempts/{node}", is_list=True),
+        get("auth/attempts/{node}", {"protocol": "string", "auth_attempts": "integer",
+                                     "auth_attempts_failed": "integer", "auth_attempts_succeeded": "integer"},
+            is_list=True),
         get("global-parameters", {"name": "string"}, is_list=True),
         get("user-limits", is_list=True),
     ]),
@@ -358,7 +365,8 @@ NEW_ADMIN = [
     ]),
     ("publish and get", [
         Ask("PUT", "queues/{v}/new-admin", {}, status=(201, 204)),
-        Ask("POST", "exchanges/{v}/amq.default/publish", {**PUBLISH, "routing_key": "new-admin"}, keys={"routed": "=true"}),
+        Ask("POST", "exchanges/{v}/amq.default/publish", {**PUBLISH, "routing_key": "new-admin"},
+            keys={"routed": "=true"}),
         Ask("POST", "queues/{v}/new-admin/get", {"count": 1, "ackmode": "ack_requeue_false", "encoding": "auto"},
             keys={"payload_bytes": "=1", "redelivered": "=false", "exchange": '=""', "routing_key": "string",
                   "message_count": "=0", "payload": '="x"', "payload_encoding": '="string"'}),

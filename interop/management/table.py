@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""table.py RESULTS DOCUMENT: which endpoint works for which consumer of the management API, out of what ./run has printed
-(BUILD/interop/management.tap), between the marks in DOCUMENT.  `make api-consumers` in the build folder.
+"""table.py RESULTS DOCUMENT: which endpoint works for which consumer of the management API, out of what ./run has
+printed (BUILD/interop/management.tap), between the marks in DOCUMENT.  `make api-consumers` in the build folder.
 
 An endpoint works for a consumer if all checks that have used it have passed.  What was skipped claims nothing.
 """

@@ -336,8 +336,20 @@ await test("a queue is deleted only when that is meant", async () => {
 await test("why a consumer gets nothing is said", async () => {
     await go(page, "#/queues/%2F/orders.new");
     await page.waitForFunction(() => /prefetch/.test(document.querySelector(".why.waits")?.innerText));
-    const row = page.locator("tr", { hasText: "worker-7" });
+    const row = page.locator("tr", { hasText: "worker-7" }).first(); // what it holds has rows of its own
     check(/\b5\b/.test(await row.innerText()), await row.innerText());
+});
+
+await test("who holds a queue's messages, and since when, is said", async () => {
+    await go(page, "#/queues/%2F/orders.new");
+    const held = page.locator("section", { has: page.getByRole("heading", { name: "Held by consumers" }) }).locator("tbody tr");
+    await page.waitForFunction(() => /worker-7/.test([...document.querySelectorAll("section")].find((s) => /Held by/.test(s.querySelector("h2")?.innerText))?.innerText));
+    const rows = await held.allInnerTexts();
+    equal(rows.length, (await get("queues/%2F/orders.new/unacked")).length, "rows");
+    check(rows.every((r) => /worker-7/.test(r) && /order\.created\./.test(r) && /guest/.test(r)), rows.join("; "));
+    const channel = (await get("queues/%2F/orders.new/unacked"))[0].channel_details.name;
+    await held.first().getByRole("link", { name: channel }).click();
+    await page.waitForFunction((name) => location.hash.includes(encodeURIComponent(name)), channel);
 });
 
 /* ---- Exchanges. */
@@ -514,10 +526,13 @@ await test("definitions are exported, and imported after a look at what is in th
     const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
     const exported = JSON.parse(fs.readFileSync(await file.path(), "utf8"));
     check(exported.queues.some((q) => q.name === "orders.new") && exported.users.length > 0, "the export lacks something");
-    const small = { queues: [{ name: "from a file", vhost: "/", durable: true, auto_delete: false, arguments: {} }] };
+    const small = { queues: [{ name: "from a file", vhost: "/", durable: true, auto_delete: false, arguments: {} },
+        { name: "billing", vhost: "/", durable: false, auto_delete: false, arguments: {} }] };
     await page.getByLabel("File").setInputFiles({ name: "small.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify(small)) });
     await page.getByRole("button", { name: "See what would change" }).click();
     await page.locator("dialog").waitFor();
+    const preview = await page.locator("dialog").innerText();
+    check(preview.includes("Created: 1") && preview.includes("queue 'from a file' in vhost '/'") && /Conflicts: 1\n.*inequivalent arg 'durable' for queue 'billing'/.test(preview), preview);
     equal(await status("queues/%2F/from%20a%20file"), 404, "before it is confirmed");
     await confirmWith("Import");
     await said("definitions are imported");
@@ -628,7 +643,9 @@ await test("one look is under way at a time, and none while the page is hidden",
     let asked = 0, open = 0, most = 0;
     const isLook = (r) => r.url().includes("/api/overview");
     p.on("request", (r) => { if (isLook(r)) { asked += 1; open += 1; most = Math.max(most, open); } });
-    p.on("requestfinished", (r) => { if (isLook(r)) open -= 1; });
+    const end = (r) => { if (isLook(r)) open -= 1; };
+    p.on("requestfinished", end);
+    p.on("requestfailed", end);
     await p.clock.runFor(60000);
     equal(asked, 0, "looks while hidden");
     await p.evaluate(() => {
@@ -637,7 +654,11 @@ await test("one look is under way at a time, and none while the page is hidden",
         for (let i = 0; i < 20; i++) document.dispatchEvent(new Event("visibilitychange"));
     });
     await until("it looks again", () => asked > 0);
-    for (let i = 0; i < 10; i++) await p.clock.runFor(5000);
+    for (let i = 0; i < 10; i++) {
+        await until("the answer is there", () => open === 0);
+        await p.clock.runFor(5000);
+    }
+    check(asked >= 5, `${asked} looks in 50 s`);
     equal(most, 1, "looks at once");
     await c.close();
 });

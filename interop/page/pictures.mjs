@@ -15,9 +15,11 @@ async function shoot(name, hash, { width = 1200, height = 760, scheme = "light",
     await context.close();
 }
 
-/* A while of load, so that the lines have a shape. */
-const traffic = (page) => page.waitForFunction(() => Number(document.querySelector(".chart:last-child path.line")?.getAttribute("d").split("L").length) > 8 &&
-    /^Published[1-9]/.test(document.querySelector(".chart:last-child .legend li").textContent), null, { timeout: 120000 });
+/* A minute of load, so that the lines have a shape: as soon as there is no sample left from before it. */
+const traffic = (page) => page.waitForFunction(() => {
+    const line = document.querySelector(".chart:last-child path.line");
+    return line && !line.getAttribute("d").split(/[ML]/).some((p) => p.endsWith(" 159.0"));
+}, null, { timeout: 180000 });
 
 async function open(page, name) {
     const summary = page.locator("details.fold > summary", { hasText: name }).first();
@@ -39,10 +41,10 @@ async function explain(page) {
     await page.locator(".explained h3").waitFor();
 }
 
-await shoot("overview", "#/?range=10+min", { before: traffic });
-await shoot("overview-dark", "#/?range=10+min", { scheme: "dark", before: traffic });
+await shoot("overview", "#/", { before: traffic });
+await shoot("overview-dark", "#/", { scheme: "dark", before: traffic });
 await shoot("queues", "#/queues?sort=messages&sort_reverse=true", { height: 560 });
-await shoot("queue", "#/queues/%2F/payments?range=10+min", { before: traffic });
+await shoot("queue", "#/queues/%2F/payments", { before: traffic });
 await shoot("consumer", "#/queues/%2F/orders.new", { height: 860 });
 await shoot("messages", "#/queues/%2F/orders.new", { before: look });
 await shoot("exchange", "#/exchanges/%2F/orders", { height: 1000, before: explain });

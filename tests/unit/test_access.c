@@ -466,6 +466,45 @@ TEST(who_may_not_read_any_more_loses_consumers_and_nothing_else)
     world_fini(&w);
 }
 
+static uint32_t cancel(struct world *w, const char *user, uint16_t channel, const char *tag)
+{
+    struct spec *which = spec_create(&(struct spec){.source = bytes_of_string(user), .key = bytes_of_string(tag)});
+    struct event *e = say(w, (struct command){.verb = CANCEL, .prefetch = {.spec = which, .channel = channel}});
+    assert_int_equal(e->what, DONE);
+    return e->done.messages;
+}
+
+TEST(a_consumer_that_is_cancelled_keeps_what_it_has_and_gets_no_more)
+{
+    struct world w;
+    world_init(&w);
+    add_user(&w, "ann");
+    permit(&w, "ann", ".*", ".*", ".*");
+    enter(&w, 1, "ann", NULL);
+    world_queue(&w, 0, "q", NULL);
+    struct spec *s = spec_create(&(struct spec){.name = BYTES("q"), .key = BYTES("tag")});
+    world_do(&w, (struct command){.verb = SUBSCRIBE, .subscribe = {.spec = s, .consumer = 3, .limit = 1}}, 1, 0);
+    world_forget(&w);
+    world_publish(&w, "", "q", "held");
+    ticket held = world_expect_delivery(&w, 3, "held", false);
+    assert_int_equal(cancel(&w, "guest", 0, "tag"), 0);
+    assert_int_equal(cancel(&w, "ann", 7, "tag"), 0);
+    assert_int_equal(cancel(&w, "ann", 0, "ta"), 0);
+    assert_int_equal(find(&w, CANCELLED).what, DONE);
+    assert_int_equal(cancel(&w, "ann", 0, "tag"), 1);
+    assert_int_equal(find(&w, CANCELLED).cancelled.consumer, 3);
+    assert_int_equal(cancel(&w, "ann", 0, "tag"), 0);
+    assert_int_equal(broker_totals(w.broker).consumers, 0);
+    world_forget(&w);
+    assert_int_equal(broker_totals(w.broker).messages_out, 1);
+    world_publish(&w, "", "q", "next");
+    assert_int_equal(broker_totals(w.broker).messages_ready, 1);
+    world_settle(&w, 1, held, ACCEPTED);
+    assert_int_equal(broker_totals(w.broker).messages_out, 0);
+    assert_int_equal(broker_totals(w.broker).messages_ready, 1);
+    world_fini(&w);
+}
+
 TEST(a_permission_that_is_cleared_ends_the_connections_of_that_virtual_host)
 {
     struct world w;
@@ -729,6 +768,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_topic_permission_names_what_may_be_an_exchange),
         cmocka_unit_test(an_impersonator_publishes_in_other_names),
         cmocka_unit_test(who_may_not_read_any_more_loses_consumers_and_nothing_else),
+        cmocka_unit_test(a_consumer_that_is_cancelled_keeps_what_it_has_and_gets_no_more),
         cmocka_unit_test(a_permission_that_is_cleared_ends_the_connections_of_that_virtual_host),
         cmocka_unit_test(a_user_that_is_deleted_goes_at_once),
         cmocka_unit_test(a_virtual_host_that_is_deleted_takes_everything_along),

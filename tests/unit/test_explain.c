@@ -547,6 +547,40 @@ TEST(a_fan_of_many_queues_is_bounded)
     world_fini(&w);
 }
 
+TEST(misses_along_a_chain_are_bounded)
+{
+    enum { CHAIN = 30 };
+    struct world w;
+    struct bytes row;
+    char name[16], next[16], key[16];
+    size_t rows = 0;
+    world_init(&w);
+    world_queue(&w, 0, "q", NULL);
+    for (unsigned i = 0; i < CHAIN; i++) {
+        snprintf(name, sizeof name, "c%u", i);
+        world_exchange(&w, name, "direct");
+    }
+    for (unsigned i = 0; i < CHAIN; i++) {
+        snprintf(name, sizeof name, "c%u", i);
+        snprintf(next, sizeof next, "c%u", i + 1);
+        struct spec s = {.source = bytes_of_string(name), .name = bytes_of_string(next), .to_exchange = true};
+        if (i + 1 < CHAIN)
+            world_do(&w, (struct command){.verb = BIND, .spec = spec_create(&s)}, 0, 0);
+        for (unsigned j = 1; j < EXPLAIN_MISSES_MAX; j++) {
+            snprintf(key, sizeof key, "k%u", j);
+            bind(&w, "q", name, key, (struct bytes){0});
+        }
+    }
+    struct inspection *i = ask(&w, &(struct draft){.exchange = "c0", .key = ""});
+    for (size_t at = 0; inspection_next(i, &at, &row);)
+        rows += is_sort(row, "binding");
+    assert_int_equal(rows, EXPLAIN_ALL_MISSES_MAX + CHAIN - 1);
+    assert_true(find_row(i, "end", NULL, NULL, &row));
+    assert_int_equal(number(row, "left_off"), CHAIN * (EXPLAIN_MISSES_MAX - 1) - EXPLAIN_ALL_MISSES_MAX);
+    inspection_destroy(i);
+    world_fini(&w);
+}
+
 TEST(who_would_get_it_is_told)
 {
     struct world w;
@@ -581,6 +615,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_dead_letter_that_goes_nowhere_is_told),
         cmocka_unit_test(a_letter_goes_where_it_was_told),
         cmocka_unit_test(a_fan_of_many_queues_is_bounded),
+        cmocka_unit_test(misses_along_a_chain_are_bounded),
         cmocka_unit_test(who_would_get_it_is_told),
     };
     return unit_main("explain", tests, argc, argv);

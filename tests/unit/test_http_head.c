@@ -210,7 +210,7 @@ static void what_is_small_is_left_as_it_is(void **state)
     evbuffer_free(b);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_is_its_line_and_its_fields),
@@ -223,5 +223,5 @@ int main(void)
         cmocka_unit_test(gzip_is_for_those_who_accept_it),
         cmocka_unit_test(what_is_small_is_left_as_it_is),
     };
-    return cmocka_run_group_tests_name("http_head", tests, NULL, NULL);
+    return unit_main("admin/http_head", tests, argc, argv);
 }

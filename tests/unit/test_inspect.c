@@ -193,6 +193,59 @@ TEST(what_is_out_has_its_bytes)
     world_fini(&w);
 }
 
+TEST(a_connection_with_more_channels_than_a_page_is_told_in_pages)
+{
+    enum { CHANNELS = 2 * INSPECTION_ROWS_MAX + 9 };
+    struct world w;
+    world_init(&w);
+    world_attach(&w, 1);
+    for (unsigned client = 0; client < 2; client++)
+        for (unsigned i = 0; i < CHANNELS; i++)
+            world_do(&w, (struct command){.verb = OPEN}, client, i);
+    unsigned seen = 0;
+    struct inspection *i = inspection_create(INSPECT_CHANNELS, NULL, NULL);
+    do {
+        inspection_clear(i);
+        i = ask(&w, i);
+        assert_true(i->n <= INSPECTION_ROWS_MAX);
+        seen += (unsigned)i->n;
+    } while (i->cursor != 0);
+    assert_in_range(seen, 2 * CHANNELS, 2 * CHANNELS + 2);
+    inspection_destroy(i);
+    world_fini(&w);
+}
+
+TEST(a_page_of_large_rows_ends_early)
+{
+    enum { QUEUES = 60, LARGE = 100000 };
+    static uint8_t room[LARGE + 64], text[LARGE];
+    struct world w;
+    struct pen p = pen_over(room, sizeof room);
+    memset(text, 'x', sizeof text);
+    table_put_string(&p, BYTES("x-note"), bytes_of(text, sizeof text));
+    world_with_queues(&w, 0);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        char name[NAME_ROOM];
+        snprintf(name, sizeof name, "q%u", i);
+        struct spec s = {.name = BYTES("q"), .key = bytes_of_string(name), .source = BYTES("amq.headers")};
+        s.arguments = pen_written(&p);
+        if (i == 0)
+            world_queue(&w, 1, "q", NULL);
+        world_do(&w, (struct command){.verb = BIND, .spec = spec_create(&s)}, 1, 0);
+    }
+    unsigned seen = 0;
+    struct inspection *i = of_vhost(INSPECT_BINDINGS, NULL);
+    do {
+        inspection_clear(i);
+        i = ask(&w, i);
+        assert_true(i->size < 2 * INSPECTION_BYTES_MAX);
+        seen += (unsigned)i->n;
+    } while (i->cursor != 0);
+    assert_int_equal(seen, QUEUES);
+    inspection_destroy(i);
+    world_fini(&w);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +255,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(many_names_take_more_than_a_page),
         cmocka_unit_test(a_queue_with_more_consumers_than_a_page_is_told_in_pages),
         cmocka_unit_test(what_is_out_has_its_bytes),
+        cmocka_unit_test(a_connection_with_more_channels_than_a_page_is_told_in_pages),
+        cmocka_unit_test(a_page_of_large_rows_ends_early),
     };
     return unit_main("model/inspect", tests, argc, argv);
 }

@@ -92,6 +92,9 @@ TEST(attempts_are_counted_by_protocol_and_outcome)
     login_judge(&rules, &l, 0, &delay_ms);
     expect_attempts(&attempts, LOGIN_AMQP, 1, 2);
     expect_attempts(&attempts, LOGIN_HTTP, 0, 1);
+    login_forget_attempts(&attempts);
+    expect_attempts(&attempts, LOGIN_AMQP, 0, 0);
+    expect_attempts(&attempts, LOGIN_HTTP, 0, 0);
 }
 
 static struct address address_of(int family, const char *text)

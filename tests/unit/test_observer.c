@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/str.h"
 #include "broker/model/observer.h"
 #include "broker/port/message.h"
 #include "broker/port/queue_options.h"
@@ -241,6 +242,43 @@ TEST(there_are_only_so_many)
     world_fini(&w);
 }
 
+static struct inspection *call_as(struct world *w, const char *user, uint64_t id)
+{
+    const struct bytes vhost = BYTES("/"), named = BYTES("q");
+    struct inspection *i = inspection_create(INSPECT_TRACE, &vhost, &named);
+    i->cursor = id;
+    i->user = str_copy(bytes_of_string(user));
+    return asker_inspect(w, i);
+}
+
+TEST(who_may_read_no_more_reads_no_more)
+{
+    struct world w;
+    uint8_t room[128];
+    struct pen p = pen_over(room, sizeof room);
+    world_init(&w);
+    world_queue(&w, 0, "q", NULL);
+    table_put_string(&p, BYTES("configure"), BYTES(""));
+    table_put_string(&p, BYTES("write"), BYTES(""));
+    table_put_string(&p, BYTES("read"), BYTES("q"));
+    struct spec eve = {.name = BYTES("eve")};
+    asker_alter(&w, CHANGE_PUT, DEFINE_USER, &eve);
+    eve.arguments = pen_written(&p);
+    asker_alter(&w, CHANGE_PUT, DEFINE_PERMISSION, &eve);
+    struct inspection *i = call_as(&w, "eve", 0);
+    assert_non_null(i);
+    uint64_t id = i->cursor;
+    inspection_destroy(i);
+    i = call_as(&w, "eve", id);
+    assert_non_null(i);
+    inspection_destroy(i);
+    world_publish(&w, "", "q", "a secret");
+    asker_alter(&w, CHANGE_REMOVE, DEFINE_PERMISSION, &eve);
+    assert_null(call_as(&w, "eve", id));
+    assert_null(call(&w, "q", false, id, false)); /* it has ended */
+    world_fini(&w);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +291,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(who_does_not_read_misses_what_finds_no_room),
         cmocka_unit_test(a_trace_ends_when_it_is_told_to_or_nobody_reads),
         cmocka_unit_test(there_are_only_so_many),
+        cmocka_unit_test(who_may_read_no_more_reads_no_more),
     };
     return unit_main("observer", tests, argc, argv);
 }

@@ -207,6 +207,22 @@ static void a_connection_that_reports_late_keeps_its_rate(void **state)
     world_destroy(&w);
 }
 
+static void a_connection_has_a_history_from_its_first_traffic_on(void **state)
+{
+    (void)state;
+    struct world w = world_create();
+    for (unsigned i = 0; i < 10; i++) { /* a handshake, and heartbeats */
+        for (uint64_t id = 1; id <= 100; id++)
+            add(&w, SAMPLE_CONNECTION, id)->counts[COUNT_RECV_OCT] = 5000 + i * 8;
+        pass(&w, INTERVAL);
+    }
+    assert_int_equal(rates_size(w.r).histories, 0);
+    add(&w, SAMPLE_CONNECTION, 7)->counts[COUNT_RECV_OCT] = 100000;
+    pass(&w, INTERVAL);
+    assert_int_equal(rates_size(w.r).histories, 1);
+    world_destroy(&w);
+}
+
 /* ---- Histories. */
 
 static struct rates_samples *history(const struct world *w, unsigned kind, uint64_t id, uint64_t columns,
@@ -480,6 +496,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_level_may_fall_and_a_counter_may_not),
         cmocka_unit_test(columns_add_up),
         cmocka_unit_test(a_connection_that_reports_late_keeps_its_rate),
+        cmocka_unit_test(a_connection_has_a_history_from_its_first_traffic_on),
         cmocka_unit_test(a_history_says_what_was_newest_first),
         cmocka_unit_test(rings_keep_what_they_promise),
         cmocka_unit_test(before_a_ring_begins_the_oldest_counts),

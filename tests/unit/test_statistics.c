@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/str.h"
 #include "broker/port/change.h"
 #include "broker/port/inspection.h"
 #include "broker/port/message.h"
@@ -441,6 +442,47 @@ TEST(what_a_session_reports_is_in_the_rows)
     world_fini(&w);
 }
 
+TEST(the_totals_are_the_sums_of_what_clients_and_queues_are_listed_with)
+{
+    struct world w;
+    struct queue_options quorum = QUEUE_OPTIONS_NONE;
+    quorum.type = QUEUE_QUORUM;
+    world_init(&w);
+    world_attach(&w, 1);
+    world_queue(&w, 0, "q", NULL);
+    declare_with(&w, "quorum", quorum);
+    publish(&w, (struct publish){.key = "q", .exchange = "", .size = 7}, 3);
+    publish(&w, (struct publish){.key = "quorum", .exchange = "", .size = 100}, 2);
+    get(&w, "quorum", false);
+    assert_int_equal(in_total(&w, "message_bytes_ready"), 121);
+    assert_int_equal(in_total(&w, "message_bytes_unacknowledged"), 100);
+    for (unsigned client = 0; client < 2; client++)
+        for (unsigned n = 1; n <= 2; n++) {
+            struct report *r = alloc_zeroed(sizeof *r);
+            *r = (struct report){.recv_oct = 100 * n, .recv_cnt = n, .send_oct = 7 * n, .send_cnt = n, .send_pend = 5};
+            r->n_channels = 1;
+            r->channels[0] = (struct report_channel){.unconfirmed = 3, .uncommitted = 4, .acks_uncommitted = 5};
+            world_do(&w, (struct command){.verb = CREDIT, .credit = {.limit = 10 * n}}, client, 0);
+            world_do(&w, (struct command){.verb = REPORT, .report = r}, client, 0);
+        }
+    static const struct {
+        const char *key;
+        uint64_t of_both, of_one;
+    } sums[] = {{"received_octets", 400, 400},  {"received_reads", 4, 4},    {"sent_octets", 28, 28},
+                {"sent_writes", 4, 4},          {"send_pend", 10, 5},        {"messages_unconfirmed", 6, 3},
+                {"messages_uncommitted", 8, 4}, {"acks_uncommitted", 10, 5}, {"global_prefetch_count", 40, 20}};
+    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++)
+        assert_int_equal(in_total(&w, sums[i].key), sums[i].of_both);
+    world_detach(&w, 1);
+    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++)
+        assert_int_equal(in_total(&w, sums[i].key), sums[i].of_one);
+    world_detach(&w, 0);
+    assert_int_equal(in_total(&w, "global_prefetch_count") + in_total(&w, "send_pend"), 0);
+    assert_int_equal(in_total(&w, "message_bytes_unacknowledged"), 0);
+    assert_int_equal(in_total(&w, "message_bytes_ready"), 221);
+    world_fini(&w);
+}
+
 TEST(records_and_loads_are_disk_writes_and_reads)
 {
     enum { N = 40 };
@@ -618,6 +660,13 @@ TEST(what_is_out_is_listed_with_who_has_it)
     assert_true(bytes_equal(table_find_string(row, "routing_key"), BYTES("q")));
     e = ask(&w, (struct command){.verb = INSPECT, .inspection = inspection_create(INSPECT_UNACKED, &vhost, NULL)});
     assert_int_equal(e->done.inspection->n, 2);
+    i = inspection_create(INSPECT_UNACKED, &vhost, &name);
+    i->user = str_copy(BYTES("nobody"));
+    world_forget(&w);
+    world_do(&w, (struct command){.verb = INSPECT, .inspection = i}, DESK_GENERATION, 0);
+    e = world_next(&w);
+    assert_int_equal(e->what, FAILED);
+    assert_int_equal(e->failed.reason, DENIED);
     world_fini(&w);
 }
 
@@ -784,21 +833,37 @@ TEST(what_goes_is_told_once_more_if_it_was_told)
     free(t);
 }
 
-/* What is thrown away with it is the first that it counts in its last round. */
-TEST(what_goes_with_all_that_is_in_it_is_told_that_it_has_gone)
+/* Also where its end, which drops what is in it, is the first that touches it since the round began. */
+TEST(what_goes_with_messages_in_it_is_told_once_more)
 {
+    enum { N = SAMPLES_MAX + 100 };
     struct world w;
     struct told *t = told_create();
+    char name[16];
     world_init(&w);
-    world_queue(&w, 0, "told", NULL);
-    publish(&w, (struct publish){.exchange = "", .key = "told"}, 1);
-    uint64_t id = id_of_queue(&w, "told");
+    for (unsigned i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "q%u", i);
+        world_queue(&w, 0, name, NULL);
+        publish(&w, (struct publish){.exchange = "", .key = name}, 1);
+    }
     sample_round(&w, t);
+    for (unsigned i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "q%u", i);
+        publish(&w, (struct publish){.exchange = "", .key = name}, 1);
+    }
+    struct event *e = ask(&w, (struct command){.verb = SAMPLE, .samples = samples_create()});
+    assert_false(e->done.samples->is_all); /* some of them are told by now, others are not */
+    for (unsigned i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "q%u", i);
+        delete_queue(&w, name);
+    }
     sample_round(&w, t);
-    delete_queue(&w, "told");
+    unsigned gone = 0;
+    for (unsigned i = 0; i < IDS; i++)
+        gone += t->times[i] == 1 && t->last[i].is_gone && t->last[i].counts[COUNT_PUBLISH] == 2;
+    assert_int_equal(gone, N);
     sample_round(&w, t);
-    assert_int_equal(t->times[id], 1);
-    assert_true(t->last[id].is_gone);
+    assert_int_equal(t->last[0].messages, 0);
     world_fini(&w);
     free(t);
 }
@@ -1001,6 +1066,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(dead_letters_are_publishes_of_their_queue_and_told_by_reason),
         cmocka_unit_test(sizes_are_counted_in_classes),
         cmocka_unit_test(what_a_session_reports_is_in_the_rows),
+        cmocka_unit_test(the_totals_are_the_sums_of_what_clients_and_queues_are_listed_with),
         cmocka_unit_test(records_and_loads_are_disk_writes_and_reads),
         cmocka_unit_test(churn),
         cmocka_unit_test(totals_stay_when_what_was_counted_goes),
@@ -1011,7 +1077,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_depth_that_changes_by_itself_is_a_change),
         cmocka_unit_test(a_round_has_as_many_answers_as_it_takes),
         cmocka_unit_test(what_goes_is_told_once_more_if_it_was_told),
-        cmocka_unit_test(what_goes_with_all_that_is_in_it_is_told_that_it_has_gone),
+        cmocka_unit_test(what_goes_with_messages_in_it_is_told_once_more),
         cmocka_unit_test(whatever_came_is_there_or_has_gone_in_a_way_that_is_counted),
         cmocka_unit_test(a_round_says_what_the_rows_say),
     };

@@ -20,10 +20,16 @@ function pointsOf(samples, isCounter) {
     return out;
 }
 
+/* The newest sample may be of a time that has only begun: then it adds nothing yet. */
+function settled(points, rate) {
+    if (rate > 0 && points.length > 1 && points[points.length - 1][1] === 0) points.pop();
+    return points;
+}
+
 /* {details: {rate, samples?}, value}: points; `seen` (a Map of the page's) remembers what had no samples. */
 export function series(seen, name, kind, details, value, isCounter) {
     if (details && Array.isArray(details.samples))
-        return { name, kind, now: isCounter ? details.rate : value, points: pointsOf(details.samples, isCounter) };
+        return { name, kind, now: isCounter ? details.rate : value, points: isCounter ? settled(pointsOf(details.samples, true), details.rate) : pointsOf(details.samples, false) };
     const now = isCounter ? details?.rate ?? 0 : value ?? 0;
     const points = seen.get(name) || [];
     if (points.length === 0 || Date.now() - points[points.length - 1][0] > 1000) points.push([Date.now(), now]);

@@ -46,7 +46,7 @@ const consumerColumns = [
     { label: "Queue", sort: "queue.name", cell: consumerLink },
     { label: "Virtual host", sort: "queue.vhost", cell: (c) => c.queue.vhost },
     { label: "Channel", cell: (c) => link(place("channels", c.channel_details.name), c.channel_details.name) },
-    { label: "Acks", sort: "ack_required", cell: (c) => (c.ack_required ? "by hand" : "automatic") },
+    { label: "Acks", sort: "ack_required", cell: (c) => (c.ack_required ? "manual" : "automatic") },
     { label: "Exclusive", sort: "exclusive", cell: (c) => (c.exclusive ? "●" : "") },
     { label: "Prefetch", sort: "prefetch_count", number: true, cell: (c) => (c.prefetch_count > 0 ? number(c.prefetch_count) : "no limit") },
     { label: "State", cell: (c) => state(c.activity_status || (c.active ? "up" : "waiting")) },

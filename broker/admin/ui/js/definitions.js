@@ -16,7 +16,7 @@ function where(vhost) {
 }
 
 function nameOf(thing) {
-    return typeof thing === "string" ? thing : [thing.type || thing.kind, thing.vhost, thing.name ?? thing.user ?? [thing.source, thing.destination, thing.routing_key].filter((x) => x !== undefined).join(" → "), thing.reason].filter((x) => x !== undefined && x !== "").join(" · ");
+    return typeof thing === "string" ? thing : [thing.object, thing.type || thing.kind, thing.vhost, thing.name ?? thing.user ?? [thing.source, thing.destination, thing.routing_key].filter((x) => x !== undefined).join(" → "), thing.reason].filter((x) => x !== undefined && x !== "").join(" · ");
 }
 
 /* {created, changed, conflicts, deleted, …}: each a number, a list, or an object of those by kind. */

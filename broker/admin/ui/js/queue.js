@@ -7,7 +7,7 @@ import { charts, rangeButtons } from "./overview.js";
 import { badges, bindingsTable, facts, field, fold, form, heading, pairs, publishForm, readPairs, section, state, sure, text, unbind, value } from "./parts.js";
 import { table } from "./table.js";
 
-const CONSUMERS_ASKED_MAX = 20, BINDINGS_MAX = 200;
+const CONSUMERS_ASKED_MAX = 20, BINDINGS_MAX = 200, HELD_MAX = 50;
 
 /* Channels of those consumers, who know how much is held. */
 async function channelsOf(context, consumers) {
@@ -23,7 +23,7 @@ function consumersTable(q, channels) {
     const held = (c) => c.messages_unacknowledged ?? (channelOf(c) ? channelOf(c).messages_unacknowledged : NaN);
     const columns = [
         { label: "Consumer", className: "name", cell: (c) => [el("code", {}, c.consumer_tag), el("small", { class: "block" }, link(place("channels", c.channel_details.name), c.channel_details.name))] },
-        { label: "Acks", cell: (c) => (c.ack_required ? "by hand" : "automatic") },
+        { label: "Acks", cell: (c) => (c.ack_required ? "manual" : "automatic") },
         { label: "Prefetch", number: true, cell: (c) => (c.prefetch_count > 0 ? number(c.prefetch_count) : "no limit") },
         { label: "Holds", number: true, cell: (c) => [number(held(c)), Number.isFinite(c.oldest_unacknowledged_ms) ? el("small", { class: "block" }, `for ${duration(c.oldest_unacknowledged_ms)}`) : null] },
         { label: "Why does it get nothing?", cell: (c) => {
@@ -33,6 +33,33 @@ function consumersTable(q, channels) {
     ];
     return table({ context: { query: {}, set() { } }, caption: "Consumers", columns, rows: q.consumer_details || [], keyOf: (c) => `${c.channel_details.name} ${c.consumer_tag}`,
         empty: q.messages_ready > 0 ? `Nobody consumes from this queue: ${plural(q.messages_ready, "message")} will wait until somebody does.` : "Nobody consumes from this queue." });
+}
+
+/* Who holds what, the oldest first. */
+function heldTable(held) {
+    const columns = [
+        { label: "For", number: true, cell: (m) => duration(m.unacked_for_seconds * 1000) },
+        { label: "Held by", className: "name", cell: (m) => [m.consumer_tag === null ? "fetched" : el("code", {}, m.consumer_tag), el("small", { class: "block" }, link(place("channels", m.channel_details.name), m.channel_details.name))] },
+        { label: "User", cell: (m) => m.user },
+        { label: "Delivered before", number: true, cell: (m) => number(m.delivery_count) },
+        { label: "Exchange", cell: (m) => m.exchange || "(default)" },
+        { label: "Routing key", cell: (m) => el("code", {}, m.routing_key) },
+        { label: "Size", number: true, cell: (m) => bytes(m.payload_bytes) },
+    ];
+    const more = held.total_count - held.items.length;
+    return [table({ context: { query: {}, set() { } }, caption: "Messages that are not acknowledged", columns, rows: held.items, keyOf: (m) => `${m.position}`, empty: "Nobody holds a message of this queue." }),
+        more > 0 && el("p", { class: "faint", key: "more" }, `These are the oldest; ${plural(more, "message")} more ${more === 1 ? "is" : "are"} out.`)];
+}
+
+/* Null: whoever asks may not read the queue. */
+async function heldOf(context, own, q) {
+    if (!q.messages_unacknowledged) return { items: [], total_count: 0 };
+    try {
+        return await get(`${own}/unacked${query({ page: 1, page_size: HELD_MAX, sort: "delivered_at" })}`, context.signal);
+    } catch (failure) {
+        if (failure.status === 401 || failure.status === 404) return null;
+        throw failure;
+    }
 }
 
 function actions(context, q, own) {
@@ -55,7 +82,7 @@ function details(q) {
     const policy = (name) => name && link(place("policies"), name);
     return facts([["State", state(q.state)], ["Ready", number(q.messages_ready)], ["Unacknowledged", number(q.messages_unacknowledged)], ["Total", number(q.messages)], ["Delayed", q.messages_delayed > 0 ? number(q.messages_delayed) : null],
         ["Bytes ready", bytes(q.message_bytes_ready)], ["Consumers", number(q.consumers)], ["In", rate(rateOf(q, "publish"))], ["Out", rate(rateOf(q, "deliver_get"))], ["Acknowledged", rate(rateOf(q, "ack"))],
-        ["Oldest message", Number.isFinite(q.head_message_age_seconds) ? duration(q.head_message_age_seconds * 1000) : null], ["Idle since", q.idle_since && moment(Date.parse(q.idle_since))],
+        ["Oldest message", q.head_message_age_seconds > 0 ? duration(q.head_message_age_seconds * 1000) : null], ["Idle since", q.idle_since && moment(Date.parse(q.idle_since))],
         ["Dead letters on their way", q.messages_dlx > 0 ? number(q.messages_dlx) : null], ["Owner", q.owner_pid_details?.name && link(place("connections", q.owner_pid_details.name), q.owner_pid_details.name)],
         ["Policy", policy(q.policy)], ["Operator policy", policy(q.operator_policy)], ["Arguments", Object.keys(q.arguments || {}).length ? value(q.arguments) : null],
         ["Policies amount to", Object.keys(q.effective_policy_definition || {}).length ? value(q.effective_policy_definition) : null]]);
@@ -65,6 +92,7 @@ export async function queue(context) {
     const [, vhost, name] = context.segments, own = path("queues", vhost, name);
     const [q, bound] = await Promise.all([get(`${own}${query(rangeQuery(context.query.range))}`, context.signal), get(`${own}/bindings?page=1&page_size=${BINDINGS_MAX}`, context.signal)]);
     const channels = await channelsOf(context, q.consumer_details || []);
+    const held = q.type === "stream" ? null : await heldOf(context, own, q);
     const rows = Array.isArray(bound) ? bound : bound.items, isStream = q.type === "stream";
     context.cache.depth = { ...context.cache.depth, [own]: q.messages_ready };
     const bind = (v, from) => context.act("The binding is there.", () => call("POST", path("bindings", vhost, "e", v.source, "q", name), { routing_key: v.routing_key, arguments: readPairs(from, "Arguments") }));
@@ -73,6 +101,7 @@ export async function queue(context) {
         q.state === "paused" && el("p", { class: "problem", key: "paused" }, "This queue is paused: it takes messages and gives none out until it is resumed."),
         charts(context, q, q.message_stats || {}), el("div", { key: "details" }, details(q)),
         section("Consumers", consumersTable(q, channels)),
+        held && section("Held by consumers", heldTable(held)),
         section("Bindings", bindingsTable(context, { caption: "Bindings to this queue", rows, vhost, side: "source", onremove: (b) => unbind(context, vhost, b), empty: "Nothing routes to it." })),
         fold("Bind to an exchange", form("Bind", bind, el("div", { class: "row" }, field("Exchange", text("source", { required: true })), field("Routing key", text("routing_key"))), pairs("Arguments"))),
         !isStream && fold("Look at messages", browser(context, vhost, name)),

@@ -3,7 +3,7 @@ import { place } from "./api.js";
 import { el, svg } from "./dom.js";
 import { plural, title } from "./format.js";
 
-const SHOWN_MAX = 24, ROW = 38, BOX_WIDTH = 160, BOX_HEIGHT = 28, GAP = 130, LETTERS_MAX = 21, KEY_MAX = 18;
+const SHOWN_MAX = 24, ROW = 38, BOX_WIDTH = 150, BOX_HEIGHT = 28, GAP = 110, LETTERS_MAX = 20, KEY_MAX = 15;
 
 function cut(text, most) {
     const letters = [...text];
