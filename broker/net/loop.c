@@ -85,11 +85,13 @@ void loop_destroy(struct loop *l)
     CHECK(l->conns.used == 0);
     for (struct parcel *p = lane_collect(&l->lane), *next; p != NULL; p = next) {
         next = p->next;
-        if (p->kind == PARCEL_MAIL)
+        if (p->kind == PARCEL_MAIL) {
             mail_destroy(mail_of(p));
-        else if (p->kind == PARCEL_STRANGER)
+            continue;
+        }
+        if (p->kind == PARCEL_STRANGER)
             stranger_fini((struct stranger *)(void *)p);
-        if (p->kind != PARCEL_MAIL && p->kind != PARCEL_NEWS)
+        if (p->kind != PARCEL_NEWS)
             free(p);
     }
     for (struct parcel *p = l->spare, *next; p != NULL; p = next) {
