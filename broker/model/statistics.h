@@ -117,18 +117,22 @@ static inline void queue_count_ready(struct broker *b, struct queue *q, uint64_t
 /* One goes out, or has come back. */
 static inline void queue_count_sent(struct queue *q, const struct message *m)
 {
+    struct tally *of = q->tally;
+    uint64_t bytes = m->body_size; /* read once: what is stored between might be the same, for all the compiler knows */
     q->out_count++;
-    q->out_bytes += m->body_size;
-    q->tally->out++;
-    q->tally->out_bytes += m->body_size;
+    q->out_bytes += bytes;
+    of->out++;
+    of->out_bytes += bytes;
 }
 
 static inline void queue_count_returned(struct queue *q, const struct message *m)
 {
+    struct tally *of = q->tally;
+    uint64_t bytes = m->body_size; /* read once: what is stored between might be the same, for all the compiler knows */
     q->out_count--;
-    q->out_bytes -= m->body_size;
-    q->tally->out--;
-    q->tally->out_bytes -= m->body_size;
+    q->out_bytes -= bytes;
+    of->out--;
+    of->out_bytes -= bytes;
 }
 
 /* --- publishes.  Over a remembered route: a run, which is added up when it ends, or somebody asks. */

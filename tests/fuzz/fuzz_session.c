@@ -447,6 +447,7 @@ static bool may_fail(enum verb verb)
     case EXPEL:
     case PREFETCH:
     case SAMPLE:
+    case CANCEL:
     case REPORT:
         break;
     }
@@ -463,6 +464,7 @@ static void carry_out(struct run *r, struct command *c)
     case EXPEL:
     case PREFETCH:
     case SAMPLE:
+    case CANCEL:
     case REPORT:
         CHECK(c->verb == LOGIN); /* no session says that */
         break;
