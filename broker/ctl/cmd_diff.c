@@ -52,6 +52,24 @@ static char *name_of(size_t kind, const json_t *object)
     return name;
 }
 
+/* Tags may be a list, or a text with commas. */
+static bool are_same_tags(const json_t *text, const json_t *list)
+{
+    size_t i;
+    json_t *tag;
+    char *joined = str_copy(BYTES(""));
+    if (json_is_array(list))
+        json_array_foreach(list, i, tag)
+        {
+            char *longer = str_format("%s%s%s", joined, i > 0 ? "," : "", json_string_value(tag));
+            free(joined);
+            joined = longer;
+        }
+    bool are_same = json_is_string(text) && json_is_array(list) && strcmp(json_string_value(text), joined) == 0;
+    free(joined);
+    return are_same;
+}
+
 /* Members of the file's object that are otherwise here; what it does not say does not count.  The caller frees it. */
 static char *differences(const json_t *wanted, const json_t *is)
 {
@@ -61,7 +79,8 @@ static char *differences(const json_t *wanted, const json_t *is)
     json_object_foreach((json_t *)(uintptr_t)wanted, key, value)
     {
         const json_t *here = json_object_get(is, key);
-        if (json_equal(value, here) || (here == NULL && json_is_null(value)))
+        if (json_equal(value, here) || (here == NULL && json_is_null(value)) ||
+            (strcmp(key, "tags") == 0 && are_same_tags(value, here)))
             continue;
         char *before = here != NULL ? output_cell(here, KIND_TEXT) : str_copy(BYTES("nothing"));
         char *after = output_cell(value, KIND_TEXT);

@@ -57,8 +57,8 @@ json_t *node_alarms(const struct node *n)
 static const char *purpose_of(const char *protocol)
 {
     static const char *const known[][2] = {
-        {"amqp", "AMQP 0-9-1 and AMQP 1.0"},
-        {"amqp/ssl", "AMQP 0-9-1 and AMQP 1.0 over TLS"},
+        {"amqp", "AMQP 0-9-1"},
+        {"amqp/ssl", "AMQP 0-9-1 over TLS"},
         {"http", "HTTP API"},
         {"https", "HTTP API (HTTPS)"},
         {"http/prometheus", "Prometheus exporter API over HTTP"},
