@@ -2,6 +2,7 @@
 #include "broker/control.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "broker/admin/admin.h"
 #include "broker/admin/credential.h"
 #include "broker/config.h"
+#include "broker/host.h"
 #include "broker/import.h"
 #include "broker/net/server.h"
 #include "broker/store/keeper.h"
@@ -28,9 +30,12 @@ struct control {
     unsigned n_origins;
     struct admin_label *labels; /* owned, and the names; likewise */
     unsigned n_labels;
-    bool is_reading_nodes;         /* labels */
-    struct credential *credential; /* owned */
+    bool is_reading_nodes;                          /* labels */
+    struct credential *credential;                  /* owned */
+    atomic_uint_least64_t memory_limit, disk_limit; /* that administrators have set; NOT_SET: none has */
 };
+
+#define NOT_SET UINT64_MAX
 
 /* Signals are how everybody asks for these, and the main thread knows what to do. */
 static void ask_to_stop(void *arg)
@@ -43,6 +48,34 @@ static void ask_to_reload(void *arg)
 {
     (void)arg;
     kill(getpid(), SIGHUP);
+}
+
+/* Until the next start; the main thread puts it into effect, as after SIGHUP. */
+static char *set_key(void *arg, const char *key, const char *value)
+{
+    struct control *k = arg;
+    struct config *c = config_create();
+    size_t n;
+    char *wrong = NULL;
+    config_set_from(c, "value", key, value);
+    const uint64_t memory =
+        config_is_set(k->config, KEY_TOTAL_MEMORY) ? config_number(k->config, KEY_TOTAL_MEMORY) : host_memory();
+    if (config_errors(c) > 0)
+        wrong = str_format("%s", config_complaints(c, &n)[0].text);
+    else if (config_is_set(c, KEY_WATERMARK_ABSOLUTE))
+        atomic_store(&k->memory_limit, config_number(c, KEY_WATERMARK_ABSOLUTE));
+    else if (config_is_set(c, KEY_WATERMARK_RELATIVE))
+        atomic_store(&k->memory_limit, (uint64_t)((double)memory * config_fraction(c, KEY_WATERMARK_RELATIVE)));
+    else if (config_is_set(c, KEY_DISK_LIMIT_ABSOLUTE))
+        atomic_store(&k->disk_limit, config_number(c, KEY_DISK_LIMIT_ABSOLUTE));
+    else if (config_is_set(c, KEY_DISK_LIMIT_RELATIVE))
+        atomic_store(&k->disk_limit, (uint64_t)((double)memory * config_fraction(c, KEY_DISK_LIMIT_RELATIVE)));
+    else
+        wrong = str_format("'%s' cannot be set while the broker runs", key);
+    config_destroy(c);
+    if (wrong == NULL)
+        ask_to_reload(k);
+    return wrong;
 }
 
 static void print_environment(void *arg, FILE *to)
@@ -171,6 +204,7 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .has_metrics_per_object = config_number(c, KEY_PROMETHEUS_PER_OBJECT) != 0,
         .measure = measure,
         .print_environment = print_environment,
+        .set_key = set_key,
         .reload = ask_to_reload,
         .rotate_logs = ask_to_reload,
         .stop = ask_to_stop,
@@ -201,6 +235,8 @@ struct control *control_start(const struct control_config *cc, char **error)
     if (!web_listen(cc->web, error))
         return NULL;
     struct control *k = alloc_zeroed(sizeof *k);
+    atomic_init(&k->memory_limit, NOT_SET);
+    atomic_init(&k->disk_limit, NOT_SET);
     k->config = cc->config;
     k->server = s;
     k->keeper = cc->keeper;
@@ -225,6 +261,18 @@ void control_reread(struct control *k)
 {
     if (k != NULL)
         admin_reload_certificates(k->admin);
+}
+
+void control_override(const struct control *k, uint64_t *memory, uint64_t *disk, bool *has_disk)
+{
+    if (k == NULL)
+        return;
+    if (atomic_load(&k->memory_limit) != NOT_SET)
+        *memory = atomic_load(&k->memory_limit);
+    if (atomic_load(&k->disk_limit) != NOT_SET) {
+        *disk = atomic_load(&k->disk_limit);
+        *has_disk = true;
+    }
 }
 
 void control_set_limits(struct control *k, const struct admin_limits *l)

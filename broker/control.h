@@ -2,6 +2,7 @@
 #ifndef BROKER_CONTROL_H
 #define BROKER_CONTROL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct config;
@@ -28,6 +29,9 @@ struct control *control_start(const struct control_config *config, char **error)
 
 /* SIGHUP: reads certificates again.  NULL is allowed. */
 void control_reread(struct control *k);
+
+/* Limits that administrators have set take the place of the configured ones.  Any thread; NULL is allowed. */
+void control_override(const struct control *k, uint64_t *memory, uint64_t *disk, bool *has_disk);
 
 /* What lists show as limits from now on. */
 void control_set_limits(struct control *k, const struct admin_limits *l); /* NULL is allowed */

@@ -244,7 +244,9 @@ static void apply_limits(void *arg, const struct config *c)
     const struct wiring *w = arg;
     bool has_disk_limit;
     uint64_t disk = disk_limit(c, &has_disk_limit);
-    const struct broker_tuning tuning = {.memory_high = memory_high_of(c),
+    uint64_t memory = memory_high_of(c);
+    control_override(w->control, &memory, &disk, &has_disk_limit);
+    const struct broker_tuning tuning = {.memory_high = memory,
                                          .connections_max = config_number(c, KEY_CONNECTION_MAX),
                                          .consumer_timeout_ms = config_number(c, KEY_CONSUMER_TIMEOUT)};
     hub_tell_tuning(server_hub(w->server), &tuning);

@@ -92,11 +92,12 @@ struct admin_config {
     bool is_without_rates;             /* nothing is sampled */
     bool has_metrics_per_object;       /* /metrics is /metrics/per-object */
     void (*measure)(void *arg, struct admin_measures *to);
-    void (*print_environment)(void *arg, FILE *to); /* the configuration in effect, without secrets */
-    void (*reload)(void *arg);                      /* reads again what can be read again */
-    void (*rotate_logs)(void *arg);                 /* opens log files anew */
-    void (*stop)(void *arg);                        /* asks for the broker's end */
-    int64_t (*certificate_expiry)(void *arg);       /* seconds since 1970 of the earliest one; INT64_MAX: none */
+    char *(*set_key)(void *arg, const char *key, const char *value); /* NULL, or what is wrong: on the heap */
+    void (*print_environment)(void *arg, FILE *to);                  /* the configuration in effect, without secrets */
+    void (*reload)(void *arg);                                       /* reads again what can be read again */
+    void (*rotate_logs)(void *arg);                                  /* opens log files anew */
+    void (*stop)(void *arg);                                         /* asks for the broker's end */
+    int64_t (*certificate_expiry)(void *arg); /* seconds since 1970 of the earliest one; INT64_MAX: none */
     void *arg;
 };
 

@@ -85,6 +85,28 @@ void control_stop(struct request *r)
     call(r, request_config(r)->stop, "stop", "broker.stop");
 }
 
+/* A limit, until the next start. */
+void control_put_environment(struct request *r)
+{
+    struct bytes value;
+    if (!request_need_text(r, "value", &value))
+        return;
+    const struct admin_config *config = request_config(r);
+    char *key = str_copy(r->param[0]);
+    char *wrong = config->set_key != NULL
+                      ? config->set_key(config->arg, key, json_string_value(request_member(r, "value")))
+                      : str_format("there is nothing to set");
+    if (wrong != NULL) {
+        request_refuse(r, "%s", wrong);
+    } else {
+        log_notice("admin", "%s sets %s to %.*s until the next start", r->actor, key, BYTES_ARG(value));
+        note_control(r, "broker.set", key);
+        request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+    }
+    free(wrong);
+    free(key);
+}
+
 void control_log_level(struct request *r)
 {
     struct bytes name;
