@@ -25,7 +25,7 @@ struct control_config {
 
 /* Listens and serves, until the server ends it; NULL with *error NULL: all of it is switched off, or it cannot be and
  * nobody asked for it by name, which the log says.  NULL with *error: the caller frees that.  Before server_run(). */
-struct control *control_start(const struct control_config *config, char **error);
+struct control *control_start(const struct control_config *cc, char **error);
 
 /* SIGHUP: reads certificates again.  NULL is allowed. */
 void control_reread(struct control *k);

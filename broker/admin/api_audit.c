@@ -66,14 +66,15 @@ static bool on_line(struct bytes text, void *arg)
 /* "INODE-OFFSET", as the last answer said; false: it is something else. */
 static bool read_place(const char *text, struct audit_place *place)
 {
-    unsigned long long inode, offset;
-    char end;
+    char *end;
     if (text == NULL)
         return true;
-    if (sscanf(text, "%20llu-%20llu%c", &inode, &offset, &end) != 2)
+    place->inode = strtoull(text, &end, 10);
+    if (end == text || *end != '-')
         return false;
-    *place = (struct audit_place){.inode = inode, .offset = offset};
-    return true;
+    text = end + 1;
+    place->offset = strtoull(text, &end, 10);
+    return end != text && *end == '\0';
 }
 
 void audit_get(struct request *r)

@@ -137,19 +137,25 @@ static bool has_null(const json_t *o)
     return false;
 }
 
+// NOLINTNEXTLINE(readability-function-size): some lines for each property
+static void read_each(struct reading *r, const json_t *properties)
+{
+    const json_t *value;
+#define PROPERTY(name, bit, wire)                                                                                      \
+    if ((value = json_object_get(properties, #name)) != NULL && !json_is_null(value) && r->why == NULL) {              \
+        r->to.flags |= PROPERTY_##name;                                                                                \
+        r->to.name = read_##wire(r, #name, value);                                                                     \
+    }
+#include "codec/properties.def"
+}
+
 void *envelope_read_properties(const json_t *properties, struct bytes *encoded, char **why)
 {
     struct reading r = {0};
-    const json_t *value;
     uint8_t *room = NULL;
     if (has_null(json_object_get(properties, "headers")))
         r.why = str_copy(BYTES("null_not_allowed"));
-#define PROPERTY(name, bit, wire)                                                                                      \
-    if ((value = json_object_get(properties, #name)) != NULL && !json_is_null(value) && r.why == NULL) {               \
-        r.to.flags |= PROPERTY_##name;                                                                                 \
-        r.to.name = read_##wire(&r, #name, value);                                                                     \
-    }
-#include "codec/properties.def"
+    read_each(&r, properties);
     if (r.why == NULL) {
         size_t size = properties_size(&r.to);
         room = alloc(size);

@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -36,11 +38,13 @@ static uint64_t count_entries(const char *path)
 static uint64_t read_bytes(void)
 {
     enum { LINE_MAX_BYTES = 80 };
-    unsigned long long n = 0;
+    static const char key[] = "read_bytes: ";
+    uint64_t n = 0;
     char line[LINE_MAX_BYTES];
     FILE *f = fopen("/proc/self/io", "re");
-    while (f != NULL && fgets(line, sizeof line, f) != NULL && sscanf(line, "read_bytes: %llu", &n) != 1)
-        ;
+    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+        if (strncmp(line, key, sizeof key - 1) == 0)
+            n = strtoull(line + sizeof key - 1, NULL, 10);
     if (f != NULL)
         fclose(f);
     return n;

@@ -91,7 +91,8 @@ static void add_node(struct request *r, json_t *facts)
     json_set(facts, "memory_alarm", json_boolean((alarms & ALARM_MEMORY) != 0));
     json_set(facts, "disk_alarm", json_boolean((alarms & ALARM_DISK) != 0));
     json_set(facts, "uptime_seconds", json_real((double)up_ms / THOUSAND));
-    json_set(facts, "start_time_seconds", json_real((double)((clock_wall_ms() - up_ms) / THOUSAND)));
+    const uint64_t start_s = (clock_wall_ms() - up_ms) / THOUSAND;
+    json_set(facts, "start_time_seconds", json_real((double)start_s));
     set_number(facts, "audit_lost", audit_lost());
 }
 

@@ -39,7 +39,7 @@ char *metrics_text_escape(char *to, struct bytes value)
         len = utf8_length(bytes_of(value.at + i, value.len - i));
         if (c == '\\' || c == '"' || c == '\n') {
             *to++ = '\\';
-            *to++ = c == '\n' ? 'n' : (char)c;
+            *to++ = (char)(c == '\n' ? 'n' : c);
         } else if (len == 0 || c < ' ' || c == DELETE) {
             len = 1;
             memcpy(to, "\\\\x", 3);

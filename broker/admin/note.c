@@ -126,9 +126,9 @@ static void note_changes(const struct request *r, const struct event *e)
             note_change(r, &all->at[all->failed], e->failed.text);
         return;
     }
-    for (size_t i = 0; i < e->done.changes->n; i++)
-        if (e->done.changes->at[i].outcome != CHANGE_NOTHING)
-            note_change(r, &e->done.changes->at[i], NULL);
+    for (size_t i = 0; changes != NULL && i < changes->n; i++)
+        if (changes->at[i].outcome != CHANGE_NOTHING)
+            note_change(r, &changes->at[i], NULL);
 }
 
 void note_answer(const struct request *r, const struct event *e)

@@ -248,7 +248,7 @@ static struct rates_object *find(const struct rates *r, unsigned kind, uint64_t 
 
 static size_t bytes_of_object(unsigned kind)
 {
-    return sizeof(struct rates_object) + 2 * width_of(kind) * sizeof(uint64_t);
+    return sizeof(struct rates_object) + sizeof(uint64_t) * 2 * width_of(kind);
 }
 
 static void forget(struct rates *r, struct rates_object *o)

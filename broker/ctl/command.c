@@ -1,5 +1,6 @@
 #include "broker/ctl/command.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -51,7 +52,8 @@ const char *command_suggest(const char *name)
 
 bool command_takes(const struct command *c, enum option id)
 {
-    return options_is_common(id) || (c->options >> (id - OPTION_LAST_COMMON - 1) & 1) != 0;
+    const unsigned bit = (unsigned)id - OPTION_LAST_COMMON - 1;
+    return options_is_common(id) || (bit < sizeof c->options * CHAR_BIT && (c->options >> bit & 1) != 0);
 }
 
 void command_print_usage(FILE *to, const char *tool, const struct command *c)

@@ -186,7 +186,7 @@ struct ack_run {
 
 static void ack_run_end(struct broker *b, struct ack_run *run)
 {
-    if (run->n > 0)
+    if (run->queue != NULL && run->n > 0)
         queue_count(b, run->queue, COUNT_ACK, run->n);
     run->all += run->n;
     run->n = 0;

@@ -16,7 +16,7 @@ void command_sample(struct broker *b, struct command *c)
 /* What has come since the last report is the virtual host's, too. */
 static void count_octets(struct broker *b, struct outlet *o, const struct report *r)
 {
-    const uint64_t now[] = {[COUNT_RECV_OCT - COUNT_RECV_OCT] = r->recv_oct,
+    const uint64_t now[] = {[0] = r->recv_oct,
                             [COUNT_RECV_CNT - COUNT_RECV_OCT] = r->recv_cnt,
                             [COUNT_SEND_OCT - COUNT_RECV_OCT] = r->send_oct,
                             [COUNT_SEND_CNT - COUNT_RECV_OCT] = r->send_cnt};

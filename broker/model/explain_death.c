@@ -114,7 +114,7 @@ static size_t names_room(const struct explain *e, size_t n)
     size_t room = 0;
     for (size_t i = 0; i < n; i++)
         room += e->b->route.queues[i]->name.len + 8;
-    return room < 512 * EXPLAIN_QUEUES_MAX ? room : 512 * EXPLAIN_QUEUES_MAX;
+    return room < (size_t)512 * EXPLAIN_QUEUES_MAX ? room : (size_t)512 * EXPLAIN_QUEUES_MAX;
 }
 
 static void say_where(struct pen *row, const struct job *j, const struct arrival *a)

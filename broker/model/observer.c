@@ -121,7 +121,7 @@ static void put_queues(struct pen *row, const struct occasion *e)
 {
     uint8_t *mark = table_open(row, BYTES("queues"), 'A');
     size_t told = 0;
-    for (size_t i = 0; i < e->n && i < 2 * OBSERVER_QUEUES_MAX && told < OBSERVER_QUEUES_MAX; i++) {
+    for (size_t i = 0; i < e->n && i < (size_t)2 * OBSERVER_QUEUES_MAX && told < OBSERVER_QUEUES_MAX; i++) {
         if (e->queues[i]->spec->hidden)
             continue;
         table_put_string_in_array(row, e->queues[i]->name);
@@ -160,7 +160,7 @@ static size_t room_of(const struct occasion *e, size_t payload)
         room += e->queue->name.len;
     for (size_t i = 0; i < e->n && i < OBSERVER_QUEUES_MAX; i++)
         room += e->queues[i]->name.len + 8;
-    for (size_t i = OBSERVER_QUEUES_MAX; i < e->n && i < 2 * OBSERVER_QUEUES_MAX; i++)
+    for (size_t i = OBSERVER_QUEUES_MAX; i < e->n && i < (size_t)2 * OBSERVER_QUEUES_MAX; i++)
         room += 264; /* hidden ones may have gone before */
     if (e->msg != NULL)
         room += (size_t)e->msg->exchange_len + e->msg->key_len + 256;

@@ -107,9 +107,7 @@ static void rehearse(struct rehearsal *r, struct change *c)
         return;
     }
     bool is_new = v == NULL || (c->what != DEFINE_BINDING && is_coming(r, c->what, s->vhost, s->name));
-    if (is_new && c->what != DEFINE_BINDING) {
-        c->outcome = CHANGE_MADE;
-    } else if (c->what == DEFINE_BINDING && has_coming_end(r, v, s)) {
+    if (c->what == DEFINE_BINDING ? has_coming_end(r, v, s) : is_new) {
         c->outcome = CHANGE_MADE;
     } else {
         c->text =
