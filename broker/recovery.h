@@ -28,9 +28,9 @@ struct recovery {
 };
 
 /* data_dir/store is the store's folder.  0; or an exit status (sysexits) after saying why on standard error, and then
- * nothing is left to destroy.  config->records is not looked at.  witness: NULL is allowed. */
+ * nothing is left to destroy.  config->records is not looked at.  told: of its progress; NULL is allowed. */
 int recovery_init(struct recovery *r, const char *data_dir, const struct broker_config *config,
-                  void (*random)(void *to, size_t n), const struct recovery_witness *witness);
+                  void (*random)(void *to, size_t n), const struct recovery_witness *told);
 
 /* After the store's end. */
 void recovery_fini(struct recovery *r);

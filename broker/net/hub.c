@@ -319,7 +319,7 @@ struct effects *hub_end(struct hub *h)
         atomic_store(&h->alarms_shown, e->alarms);
         e->alarms_changed = true;
     }
-    tempo_end(h->tempo, HUB_TURN_MS * 1000);
+    tempo_end(h->tempo, (uint64_t)HUB_TURN_MS * 1000);
     return e;
 }
 
