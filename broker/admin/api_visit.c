@@ -47,8 +47,8 @@ static void on_published(struct request *r, struct event *e)
 }
 
 /* Sends it; NULL: malformed properties. */
-static void publish(struct request *r, struct bytes exchange, struct bytes key, struct bytes properties,
-                    struct bytes payload, answer_fn *then)
+static void publish_it(struct request *r, struct bytes exchange, struct bytes key, struct bytes properties,
+                       struct bytes payload, answer_fn *then)
 {
     const struct message_spec names = {.exchange = exchange, .routing_key = key};
     char *user = r->visitor != NULL ? str_copy(r->visitor->name) : str_copy(BYTES("")), *objection;
@@ -104,7 +104,7 @@ static void publish_body(struct request *r)
     if (properties == NULL)
         visit_fail(r, HTTP_STATUS_BAD, "bad_request", why);
     else
-        publish(r, topology_exchange(r->param[1]), key, encoded, payload, on_published);
+        publish_it(r, topology_exchange(r->param[1]), key, encoded, payload, on_published);
     free(properties);
     free(why);
     free(made);
@@ -329,7 +329,7 @@ static void on_declared(struct request *r, struct event *e)
     if (e->what == FAILED)
         visit_refuse(r, e, METHOD_queue_declare, false);
     else
-        publish(r, BYTES(""), ALIVENESS, bytes_of("\0\0", 2), BYTES("test_message"), on_sent);
+        publish_it(r, BYTES(""), ALIVENESS, bytes_of("\0\0", 2), BYTES("test_message"), on_sent);
 }
 
 static void declare_test(struct request *r)

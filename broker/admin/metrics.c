@@ -138,9 +138,9 @@ static bool is_chosen(struct metrics *m, struct bytes row)
 {
     bool is_queue = m->at_object == METRICS_QUEUES;
     struct bytes vhost = table_find_string(row, m->at_object == METRICS_VHOSTS ? "name" : "vhost");
-    size_t i;
-    json_t *one;
     if (m->at_object >= METRICS_CONNECTIONS && m->registry == DETAILED) {
+        size_t i;
+        json_t *one;
         bool has = false;
         json_array_foreach(m->vhosts, i, one) has = has || bytes_equal(json_text(one), vhost);
         if (!has)

@@ -122,13 +122,13 @@ void stats_set_average(const struct request *r, json_t *to, const char *name, co
         return;
     }
     char key[NAME_MAX_BYTES];
-    struct rates_samples *us = alloc(2 * sizeof *us), *count = us + 1;
+    struct rates_samples *us = alloc(2 * sizeof *us), *counted = us + 1;
     json_t *details = json_object(), *samples = json_array();
     double sum = 0.0;
     rates_read(rates_for(r), o, a.us_column, a.us, range, clock_ms(), us);
-    rates_read(rates_for(r), o, a.count_column, a.count, range, clock_ms(), count);
+    rates_read(rates_for(r), o, a.count_column, a.count, range, clock_ms(), counted);
     for (unsigned i = 0; i < us->n; i++) {
-        double value = average(us->values[i], count->values[i]);
+        double value = average(us->values[i], counted->values[i]);
         json_add(samples, sample_of(us, i, range, json_real(value)));
         sum += value;
     }

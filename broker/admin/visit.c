@@ -93,7 +93,7 @@ void visit_settle_all(struct request *r, enum outcome outcome)
         c->settle.outcome = outcome;
         c->settle.more_count = (uint32_t)more;
         c->settle.more = NULL;
-        if (more > 0) {
+        if (more > 0) { // cppcheck-suppress knownConditionTrueFalse
             c->settle.more = alloc_array(NULL, more, sizeof(ticket));
             memcpy(c->settle.more, v->tickets + i + 1, more * sizeof(ticket));
         }

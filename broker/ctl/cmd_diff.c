@@ -126,7 +126,10 @@ static void compare_kind(struct diff *d, size_t kind, const json_t *file, const 
         free(more);
         free(its);
     }
-    json_object_foreach(here, name, object) add(d->only_here, name, "");
+    json_object_foreach(here, name, object)
+    {
+        add(d->only_here, name, "");
+    }
     json_decref(here);
 }
 
@@ -134,7 +137,10 @@ static void tell(const struct diff *d, const char *sign, const json_t *list)
 {
     size_t i;
     json_t *text;
-    json_array_foreach((json_t *)(uintptr_t)list, i, text) ctl_tell(d->c, "%s %s", sign, json_string_value(text));
+    json_array_foreach((json_t *)(uintptr_t)list, i, text)
+    {
+        ctl_tell(d->c, "%s %s", sign, json_string_value(text));
+    }
 }
 
 static int compare(struct ctl *c, const json_t *file, const json_t *broker)

@@ -94,8 +94,14 @@ static int tell_route(struct ctl *c, const json_t *answer)
         output_json(stdout, answer);
         return 0;
     }
-    json_array_foreach(json_object_get(answer, "exchanges"), i, o) tell_exchange(c, answer, o);
-    json_array_foreach(json_object_get(answer, "queues"), i, o) tell_queue(c, o);
+    json_array_foreach(json_object_get(answer, "exchanges"), i, o)
+    {
+        tell_exchange(c, answer, o);
+    }
+    json_array_foreach(json_object_get(answer, "queues"), i, o)
+    {
+        tell_queue(c, o);
+    }
     long long n = number_of(answer, "reached"), left = number_of(answer, "left_off");
     if (n == 0)
         ctl_tell(c, "no queue receives it: it is dropped, or returned if it is mandatory");

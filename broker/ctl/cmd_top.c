@@ -68,7 +68,10 @@ static int tell_queues(struct ctl *c)
     if (status == 0)
         status = ctl_refused(c, &a);
     struct table *t = table_create(stdout, c->format == FORMAT_TABLE ? FORMAT_PRETTY : c->format, true, shown, COLUMNS);
-    json_array_foreach(json_object_get(a.json, "items"), i, queue) table_row(t, queue);
+    json_array_foreach(json_object_get(a.json, "items"), i, queue)
+    {
+        table_row(t, queue);
+    }
     table_destroy(t);
     answer_fini(&a);
     return status;

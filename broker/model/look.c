@@ -116,9 +116,8 @@ static void look_at(struct look *l, struct routing *routing)
     s->is_duplicate = x->dedup != NULL && dedup_knows(l->b, x->dedup, l->msg);
     s->is_by_chance = look_is_by_chance(x) && !list_is_empty(&x->outgoing);
     l->key = routing->key;
-    bool has_matched = false;
     if (!s->is_duplicate && !s->is_by_chance) {
-        has_matched = is_by_key(x) ? match_by_keys(l, x, routing) : x->kind->route(l->b, x, routing, &l->b->route);
+        bool has_matched = is_by_key(x) ? match_by_keys(l, x, routing) : x->kind->route(l->b, x, routing, &l->b->route);
         note_reached(l, &beyond);
         if (!has_matched)
             look_at_alternate(l, x, beyond);

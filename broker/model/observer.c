@@ -278,14 +278,17 @@ void observer_letter(struct broker *b, const struct entry *e, const struct messa
     struct queue *all[OBSERVER_QUEUES_MAX + 1];
     size_t told = n < OBSERVER_QUEUES_MAX ? n : OBSERVER_QUEUES_MAX;
     bool is_due = e->death == DEATH_DUE;
+    struct bytes reason = {0};
+    if (!is_due)
+        reason = death_word(e->death);
     struct occasion to = {.what = is_due ? "due" : "dead_lettered",
                           .vhost = q->vhost,
                           .queues = all,
                           .n = told,
                           .msg = letter,
-                          .reason = is_due ? (struct bytes){0} : death_word(e->death),
+                          .reason = reason,
                           .is_walked = true};
-    for (size_t i = 0; i < told; i++)
+    for (size_t i = 0; i < told; i++) // cppcheck-suppress knownConditionTrueFalse
         all[i] = queues[i];
     end_idle(b);
     for (unsigned i = 0; i < b->observers.n; i++) {
