@@ -55,16 +55,12 @@ static char *name_of(size_t kind, const json_t *object)
 /* Tags may be a list, or a text with commas. */
 static bool are_same_tags(const json_t *text, const json_t *list)
 {
-    size_t i;
-    json_t *tag;
     char *joined = str_copy(BYTES(""));
-    if (json_is_array(list))
-        json_array_foreach(list, i, tag)
-        {
-            char *longer = str_format("%s%s%s", joined, i > 0 ? "," : "", json_string_value(tag));
-            free(joined);
-            joined = longer;
-        }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        char *longer = str_format("%s%s%s", joined, i > 0 ? "," : "", json_string_value(json_array_get(list, i)));
+        free(joined);
+        joined = longer;
+    }
     bool are_same = json_is_string(text) && json_is_array(list) && strcmp(json_string_value(text), joined) == 0;
     free(joined);
     return are_same;
