@@ -8,7 +8,8 @@
  *
  * A function gets a Scenario: names that are its own and are deleted afterwards by cleanup(queues, exchanges), and
  * what must be closed when it ends.  It fails by rejecting, by an uncaught error meanwhile, or by taking longer than
- * LIMIT_MS.  A name in scenarios.txt that is neither registered nor skipped fails, so nothing is left out silently.
+ * LIMIT_MS.  What suite.tolerated matches, when a scenario has set it, is no uncaught error.  A name in scenarios.txt
+ * that is neither registered nor skipped fails, so nothing is left out silently.
  */
 const assert = require('assert');
 const crypto = require('crypto');
@@ -188,7 +189,9 @@ class Suite {
         clearTimeout(timer);
         resolve(problem);
       };
-      this.onUncaught = (error) => done(`uncaught: ${describe(error)}`);
+      this.onUncaught = (error) => {
+        if (!this.tolerated || !this.tolerated.test(error && error.message)) done(`uncaught: ${describe(error)}`);
+      };
       Promise.resolve().then(step).then(() => done(), (error) => done(describe(error)));
     });
   }
