@@ -99,10 +99,11 @@ static void add(json_t *list, const char *name, const char *more)
 static void compare_kind(struct diff *d, size_t kind, const json_t *file, const json_t *broker)
 {
     size_t i;
-    json_t *object, *here = json_object(), *wanted = json_object_get(file, kinds[kind].list);
+    json_t *object, *wanted = json_object_get(file, kinds[kind].list);
     const char *name;
     if (wanted == NULL)
         return;
+    json_t *here = json_object();
     json_array_foreach(json_object_get(broker, kinds[kind].list), i, object)
     {
         char *its = name_of(kind, object);
