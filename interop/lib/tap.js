@@ -169,6 +169,7 @@ class Suite {
     const started = Date.now();
     const clean = () => (t.queues.length || t.exchanges.length) && this.cleanup(t.queues, t.exchanges);
     const problems = [];
+    this.tolerated = null;
     for (const step of [() => this.functions.get(name)(t), () => t.close(), clean]) {
       const problem = await this.attempt(step);
       if (problem) problems.push(problem);
