@@ -426,6 +426,7 @@ static unsigned ring_for(unsigned kind, uint64_t oldest_ms, uint64_t newest_ms)
     return i;
 }
 
+// NOLINTNEXTLINE(readability-function-size): a history, what is asked of it, and when
 void rates_read(const struct rates *r, const struct rates_object *o, uint64_t columns, uint64_t now,
                 struct rates_range range, uint64_t now_ms, struct rates_samples *to)
 {

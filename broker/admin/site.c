@@ -23,6 +23,7 @@ static const struct site sites[] = {
 #undef SITE_OPEN
 };
 
+// NOLINTNEXTLINE(readability-function-size): api_find() with the entrance
 const struct route *site_find(enum entrance entrance, enum evhttp_cmd_type method, const struct bytes *segments,
                               unsigned n, struct bytes *params, unsigned *n_params, unsigned *allowed)
 {

@@ -79,6 +79,7 @@ static json_t *details_of(const struct request *r, const struct rates_object *o,
     return details;
 }
 
+// NOLINTNEXTLINE(readability-function-size): a value, its history and where they go
 void stats_set_details(const struct request *r, json_t *to, const char *name, const struct rates_object *o,
                        uint64_t columns, uint64_t now, struct rates_range range)
 {
@@ -87,6 +88,7 @@ void stats_set_details(const struct request *r, json_t *to, const char *name, co
     json_set(to, key, details_of(r, o, columns, now, range));
 }
 
+// NOLINTNEXTLINE(readability-function-size): likewise
 void stats_set(const struct request *r, json_t *to, const char *name, const struct rates_object *o, uint64_t columns,
                uint64_t now, struct rates_range range)
 {
