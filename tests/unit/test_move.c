@@ -1,7 +1,5 @@
-#include "tests/unit/guest.h"
-#include "tests/unit/keepsake.h"
+#include "tests/unit/pair.h"
 #include "tests/unit/unit.h"
-#include "tests/unit/world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,65 +16,24 @@ enum { WINDOW_MESSAGES = 4, PLENTY = 1000 };
 
 static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
-struct pair {
-    struct world w;
-    struct keepsake k;
-};
-
 static const struct broker_config with_records = {.memory_high = UINT64_MAX,
                                                   .records = true,
                                                   .window_bytes = 1,
                                                   .window_messages = WINDOW_MESSAGES,
                                                   .window_queue_bytes = 1 << 20};
 
-static void pair_init(struct pair *p)
+static void begin(struct pair *p)
 {
-    world_init_with(&p->w, &with_records);
+    pair_init(p, &with_records);
     world_attach(&p->w, 1);
     world_forget(&p->w);
-    keepsake_init(&p->k);
-}
-
-static void take(struct pair *p)
-{
-    keepsake_take(&p->k, &p->w.effects.records);
-}
-
-static void serve(struct pair *p)
-{
-    take(p);
-    for (struct load *l; (l = keepsake_load(&p->k)) != NULL; take(p))
-        world_do(&p->w, (struct command){.verb = LOADED, .load = l}, 9, 0);
-}
-
-static void pair_fini(struct pair *p)
-{
-    serve(p);
-    world_fini(&p->w);
-    keepsake_fini(&p->k);
 }
 
 /* The broker ends without a warning, and another one begins with what was kept. */
 static void restart(struct pair *p)
 {
-    struct broker_config c = with_records;
-    take(p);
-    world_forget(&p->w);
-    broker_destroy(p->w.broker);
-    keepsake_restart(&p->k);
-    c.default_vhost = "/";
-    p->w.broker = broker_create(&c);
-    guest_let_in(p->w.broker);
-    keepsake_restore(&p->k, p->w.broker);
-    broker_check(p->w.broker);
+    pair_crash(p);
     world_attach(&p->w, 0);
-    world_forget(&p->w);
-}
-
-static void queue(struct pair *p, const char *name, struct queue_options o)
-{
-    world_queue(&p->w, 0, name, &(struct spec){.durable = true, .options = o});
-    take(p);
     world_forget(&p->w);
 }
 
@@ -91,17 +48,13 @@ static struct queue_options dying(const char *dead)
 
 static void publish_with(struct pair *p, const char *exchange, const char *key, unsigned number, uint8_t priority)
 {
-    char body[16];
-    snprintf(body, sizeof body, "%u", number);
-    struct message *m = message_create(&(struct message_spec){.exchange = bytes_of_string(exchange),
-                                                              .routing_key = bytes_of_string(key),
-                                                              .properties = bytes_of("\0\0", 2),
-                                                              .body_size = strlen(body),
-                                                              .flags = MESSAGE_PERSISTENT,
-                                                              .priority = priority,
-                                                              .expiration_ms = MESSAGE_NO_EXPIRATION});
-    message_fill(m, bytes_of_string(body));
-    world_do(&p->w, (struct command){.verb = PUBLISH, .publish = {.msg = m}}, 0, 0);
+    pair_publish_like(p,
+                      (struct message_spec){.exchange = bytes_of_string(exchange),
+                                            .routing_key = bytes_of_string(key),
+                                            .flags = MESSAGE_PERSISTENT,
+                                            .priority = priority,
+                                            .expiration_ms = MESSAGE_NO_EXPIRATION},
+                      number);
     world_forget(&p->w);
 }
 
@@ -158,7 +111,7 @@ static struct sum move_all(struct pair *p, struct move what)
         s.moved += m->moved;
         s.kept += m->kept;
         s.commands++;
-        serve(p);
+        pair_serve(p);
     } while (!m->is_over && s.commands < PLENTY);
     CHECK(m->is_over);
     s.stopped = m->stopped;
@@ -187,7 +140,7 @@ static void expect_numbers(struct pair *p, const char *name, unsigned from, unsi
         assert_memory_equal(message_body(m, 0).at, body, strlen(body));
         message_unref(m);
         world_forget(&p->w);
-        serve(p);
+        pair_serve(p);
     }
     assert_null(world_get(&p->w, name));
     world_forget(&p->w);
@@ -215,7 +168,7 @@ static void reject(struct pair *p, const char *name)
 {
     world_settle(&p->w, 0, fetch(p, name), REJECTED);
     world_forget(&p->w);
-    serve(p);
+    pair_serve(p);
 }
 
 /* --- moving to a queue */
@@ -223,9 +176,9 @@ static void reject(struct pair *p, const char *name)
 TEST(all_that_is_ready_moves_in_order)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
     publish(&p, "a", 0, 3);
     struct sum s = move_all(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")});
     assert_int_equal(s.moved, 3);
@@ -238,11 +191,11 @@ TEST(all_that_is_ready_moves_in_order)
 TEST(a_message_moves_by_one_record)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
     publish(&p, "a", 0, 2);
-    take(&p);
+    pair_take(&p);
     move_destroy(do_move(&p, ask((struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")})));
     char *text = keepsake_spell(&p.w.effects.records, 0);
     assert_string_equal(text, "publish 2:0 for 1:0, publish 2:1 for 1:1");
@@ -253,11 +206,11 @@ TEST(a_message_moves_by_one_record)
 TEST(the_answer_waits_until_it_is_durable)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
     publish(&p, "a", 0, 1);
-    take(&p);
+    pair_take(&p);
     const struct event *e =
         say_move(&p, ask((struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")}));
     assert_int_equal(e->what, DONE);
@@ -268,9 +221,9 @@ TEST(the_answer_waits_until_it_is_durable)
 TEST(a_command_moves_no_more_than_its_limit_and_goes_on_where_it_was)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
     publish(&p, "a", 0, 3);
     struct move *m =
         do_move(&p, ask((struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b"), .limit = 2}));
@@ -288,9 +241,9 @@ TEST(more_than_a_command_moves_takes_several)
 {
     enum { ALL = 2 * MOVES_MAX + 1 };
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
     publish(&p, "a", 0, ALL);
     struct sum s = move_all(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")});
     assert_int_equal(s.moved, ALL);
@@ -302,17 +255,17 @@ TEST(more_than_a_command_moves_takes_several)
 TEST(what_is_cold_is_waited_for)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
     publish(&p, "a", 0, 20);
-    take(&p);
+    pair_take(&p);
     struct move *m = do_move(&p, ask((struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")}));
     assert_int_equal(m->moved, WINDOW_MESSAGES);
     assert_true(m->is_waiting);
     assert_false(m->is_over);
     move_destroy(m);
-    serve(&p);
+    pair_serve(&p);
     struct sum s = move_all(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")});
     assert_int_equal(s.moved, 20 - WINDOW_MESSAGES);
     expect_numbers(&p, "b", 0, 20);
@@ -322,9 +275,9 @@ TEST(what_is_cold_is_waited_for)
 TEST(what_was_given_back_moves_in_its_place)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
     publish(&p, "a", 0, 4);
     ticket first = fetch(&p, "a"), second = fetch(&p, "a");
     world_settle(&p.w, 0, second, REQUEUED);
@@ -341,9 +294,9 @@ TEST(what_was_given_back_moves_in_its_place)
 TEST(what_is_out_stays)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
     publish(&p, "a", 0, 2);
     ticket t = fetch(&p, "a");
     world_forget(&p.w);
@@ -358,13 +311,13 @@ TEST(a_full_queue_stops_it_and_nothing_is_lost)
 {
     struct pair p;
     struct queue_options full = plain;
-    pair_init(&p);
+    begin(&p);
     full.max_length = 2;
     for (int overflow = OVERFLOW_DROP_HEAD; overflow <= OVERFLOW_REJECT_PUBLISH_DLX; overflow++) {
         static const char *const names[] = {"b", "c", "d"};
         full.overflow = (enum overflow)overflow;
-        queue(&p, "a", plain);
-        queue(&p, names[overflow], full);
+        pair_queue(&p, "a", plain);
+        pair_queue(&p, names[overflow], full);
         publish(&p, "a", 0, 3);
         struct sum s = move_all(
             &p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = bytes_of_string(names[overflow])});
@@ -382,10 +335,10 @@ TEST(what_is_overdue_dies_and_does_not_move)
     struct pair p;
     struct queue_options brief = dying("dead");
     brief.message_ttl_ms = 50;
-    pair_init(&p);
-    queue(&p, "a", brief);
-    queue(&p, "b", plain);
-    queue(&p, "dead", plain);
+    begin(&p);
+    pair_queue(&p, "a", brief);
+    pair_queue(&p, "b", plain);
+    pair_queue(&p, "dead", plain);
     publish(&p, "a", 0, 2);
     p.w.now.ms += 50; /* nothing has been done about it yet */
     struct sum s = move_all(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")});
@@ -397,9 +350,9 @@ TEST(what_is_overdue_dies_and_does_not_move)
 TEST(a_consumer_there_gets_it_at_once)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
     publish(&p, "a", 0, 2);
     world_consume(&p.w, 1, "b", 0, 1, false);
     world_forget(&p.w);
@@ -413,8 +366,8 @@ TEST(a_consumer_there_gets_it_at_once)
 TEST(what_cannot_be_is_refused)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
     world_queue(&p.w, 0, "mine", &(struct spec){.exclusive = true, .options = plain});
     expect_failure(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("none"), .key = BYTES("a")}, NO_SUCH_QUEUE);
     expect_failure(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("none")}, NO_SUCH_QUEUE);
@@ -429,11 +382,11 @@ TEST(of_a_priority_queue_they_go_in_the_order_in_which_they_came)
 {
     struct pair p;
     struct queue_options o = plain;
-    pair_init(&p);
+    begin(&p);
     o.max_priority = 3;
-    queue(&p, "a", o);
-    queue(&p, "b", plain);
-    queue(&p, "c", o);
+    pair_queue(&p, "a", o);
+    pair_queue(&p, "b", plain);
+    pair_queue(&p, "c", o);
     for (uint8_t i = 0; i < 3; i++)
         publish_with(&p, "", "a", i, i);
     publish(&p, "a", 3, 4);
@@ -451,10 +404,10 @@ TEST(into_a_stream_they_go_and_out_of_it_they_do_not)
 {
     struct pair p;
     struct queue_options o = plain;
-    pair_init(&p);
+    begin(&p);
     o.type = QUEUE_STREAM;
-    queue(&p, "a", plain);
-    queue(&p, "s", o);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "s", o);
     publish(&p, "a", 0, 3);
     assert_int_equal(move_all(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("s")}).moved, 3);
     assert_int_equal(count(&p, "s"), 3);
@@ -466,8 +419,8 @@ TEST(into_a_stream_they_go_and_out_of_it_they_do_not)
 TEST(one_message_is_deleted_by_its_position)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
     publish(&p, "a", 0, 10);
     for (uint64_t position = 8; position > 6; position--) { /* they are cold */
         struct sum s = move_all(
@@ -476,10 +429,10 @@ TEST(one_message_is_deleted_by_its_position)
         assert_int_equal(s.kept, 0);
     }
     restart(&p);
-    serve(&p);
+    pair_serve(&p);
     assert_int_equal(count(&p, "a"), 8);
     const unsigned left[] = {0, 1, 2, 3, 4, 5, 6, 9};
-    for (unsigned i = 0; i < 8; i++, serve(&p)) {
+    for (unsigned i = 0; i < 8; i++, pair_serve(&p)) {
         struct message *m = world_get(&p.w, "a");
         assert_int_equal(message_body(m, 0).at[0], '0' + left[i]);
         message_unref(m);
@@ -491,9 +444,9 @@ TEST(one_message_is_deleted_by_its_position)
 TEST(an_alarm_stops_it)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
     publish(&p, "a", 0, 2);
     broker_set_alarm(p.w.broker, ALARM_DISK, true);
     struct sum s = move_all(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")});
@@ -516,7 +469,7 @@ static uint64_t look(struct pair *p, uint64_t cursor, uint32_t limit, char *numb
     struct command c = {.verb = INSPECT, .inspection = i, .cookie = p->w.cookie++};
     c.from = (struct origin){.outlet = {.slot = 3, .generation = DESK_GENERATION}};
     broker_step(p->w.broker, &p->w.now, &c, 1, &p->w.effects);
-    serve(p);
+    pair_serve(p);
     const struct event *e = &p->w.effects.events[p->w.effects.n - 1];
     CHECK(e->what == DONE && e->verb == INSPECT);
     i = e->done.inspection;
@@ -534,10 +487,10 @@ TEST(who_looks_sees_all_and_leaves_no_trace)
 {
     struct pair p;
     char numbers[32], more[32];
-    pair_init(&p);
-    queue(&p, "a", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
     publish(&p, "a", 0, 10);
-    take(&p);
+    pair_take(&p);
     uint64_t next = look(&p, 0, 3, numbers);
     assert_string_equal(numbers, "012");
     for (size_t n = 3; next != 0; n += strlen(more)) {
@@ -548,7 +501,7 @@ TEST(who_looks_sees_all_and_leaves_no_trace)
     assert_string_equal(numbers, "0123456789");
     assert_int_equal(p.w.effects.records.n, 0);
     world_consume(&p.w, 1, "a", 0, 0, true);
-    serve(&p);
+    pair_serve(&p);
     for (unsigned i = 0; i < 10; i++)
         world_expect_delivery(&p.w, 0, (const char[]){(char)('0' + i), '\0'}, false);
     pair_fini(&p);
@@ -558,15 +511,15 @@ TEST(a_broker_may_end_while_somebody_looks)
 {
     struct pair p;
     struct bytes vhost = BYTES("/"), name = BYTES("a");
-    pair_init(&p);
-    queue(&p, "a", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
     publish(&p, "a", 0, 10);
     struct inspection *i = inspection_create(INSPECT_MESSAGES, &vhost, &name);
     i->cursor = 9;
     struct command c = {.verb = INSPECT, .inspection = i};
     c.from = (struct origin){.outlet = {.slot = 3, .generation = DESK_GENERATION}};
     broker_step(p.w.broker, &p.w.now, &c, 1, &p.w.effects);
-    take(&p);
+    pair_take(&p);
     world_fini(&p.w);
     keepsake_fini(&p.k);
 }
@@ -576,10 +529,10 @@ TEST(a_broker_may_end_while_somebody_looks)
 TEST(to_an_exchange_every_message_goes_with_its_own_key_or_with_that_one)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
-    queue(&p, "c", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
+    pair_queue(&p, "c", plain);
     world_bind(&p.w, "a", "amq.fanout", "");
     world_bind(&p.w, "b", "amq.direct", "one");
     world_bind(&p.w, "c", "amq.direct", "two");
@@ -599,8 +552,8 @@ TEST(to_an_exchange_every_message_goes_with_its_own_key_or_with_that_one)
 TEST(where_nothing_would_arrive_nothing_goes)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
     publish(&p, "a", 0, 2);
     struct sum s =
         move_all(&p, (struct move){.to = MOVE_TO_EXCHANGE, .queue = BYTES("a"), .exchange = BYTES("amq.direct")});
@@ -615,12 +568,12 @@ TEST(one_full_queue_of_several_keeps_the_message_out_of_all)
 {
     struct pair p;
     struct queue_options full = plain;
-    pair_init(&p);
+    begin(&p);
     full.max_length = 0;
     full.overflow = OVERFLOW_REJECT_PUBLISH;
-    queue(&p, "a", plain);
-    queue(&p, "b", plain);
-    queue(&p, "full", full);
+    pair_queue(&p, "a", plain);
+    pair_queue(&p, "b", plain);
+    pair_queue(&p, "full", full);
     world_bind(&p.w, "b", "amq.fanout", "");
     world_bind(&p.w, "full", "amq.fanout", "");
     publish(&p, "a", 0, 1);
@@ -636,8 +589,8 @@ TEST(one_full_queue_of_several_keeps_the_message_out_of_all)
 TEST(what_comes_back_at_once_is_moved_once)
 {
     struct pair p;
-    pair_init(&p);
-    queue(&p, "a", plain);
+    begin(&p);
+    pair_queue(&p, "a", plain);
     world_bind(&p.w, "a", "amq.fanout", "");
     publish(&p, "a", 0, 10);
     struct sum s =
@@ -659,9 +612,9 @@ TEST(what_comes_back_at_once_is_moved_once)
 /* Number i has died in the i-th of two queues. */
 static void bury_two(struct pair *p)
 {
-    queue(p, "dead", plain);
-    queue(p, "work", dying("dead"));
-    queue(p, "play", dying("dead"));
+    pair_queue(p, "dead", plain);
+    pair_queue(p, "work", dying("dead"));
+    pair_queue(p, "play", dying("dead"));
     world_bind(&p->w, "work", "amq.direct", "w");
     world_bind(&p->w, "play", "amq.direct", "p");
     publish_to(p, "amq.direct", "w", 0);
@@ -674,7 +627,7 @@ static void bury_two(struct pair *p)
 TEST(each_goes_back_to_the_queue_that_it_died_in_as_it_was)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     bury_two(&p);
     struct sum s = move_all(&p, REDRIVE);
     assert_int_equal(s.moved, 2);
@@ -698,7 +651,7 @@ static bool has_header(const struct message *m, const char *name)
 TEST(its_history_stays_or_goes)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     bury_two(&p);
     struct move once = REDRIVE;
     once.limit = 1;
@@ -717,7 +670,7 @@ TEST(its_history_stays_or_goes)
 TEST(what_has_no_history_or_no_such_queue_stays_and_is_counted)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     bury_two(&p);
     publish(&p, "dead", 7, 17); /* of unknown origin, some of them cold */
     world_do(&p.w, (struct command){.verb = DELETE_QUEUE, .spec = spec_create(&(struct spec){.name = BYTES("play")})},
@@ -736,9 +689,9 @@ TEST(what_has_no_history_or_no_such_queue_stays_and_is_counted)
 TEST(by_exchange_it_is_published_again_as_it_was)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     bury_two(&p);
-    queue(&p, "copy", plain);
+    pair_queue(&p, "copy", plain);
     world_bind(&p.w, "copy", "amq.direct", "w");
     struct move what = REDRIVE;
     what.to = MOVE_TO_ORIGIN_EXCHANGE;
@@ -756,9 +709,9 @@ TEST(what_was_moved_may_die_there_again)
     struct pair p;
     struct queue_options brief = dying("dead");
     brief.message_ttl_ms = 50;
-    pair_init(&p);
-    queue(&p, "dead", plain);
-    queue(&p, "work", brief);
+    begin(&p);
+    pair_queue(&p, "dead", plain);
+    pair_queue(&p, "work", brief);
     publish(&p, "work", 0, 1);
     for (unsigned i = 0; i < 3; i++) {
         world_wait(&p.w, 100);
@@ -776,12 +729,12 @@ TEST(after_a_crash_every_message_is_in_one_queue)
     enum { ALL = 3 * MOVES_MAX };
     for (unsigned commands = 0; commands < 5; commands++) {
         struct pair p;
-        pair_init(&p);
-        queue(&p, "a", plain);
-        queue(&p, "b", plain);
+        begin(&p);
+        pair_queue(&p, "a", plain);
+        pair_queue(&p, "b", plain);
         publish(&p, "a", 0, ALL);
         struct move *m = ask((struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")});
-        for (unsigned i = 0; i < commands; i++, serve(&p))
+        for (unsigned i = 0; i < commands; i++, pair_serve(&p))
             m = do_move(&p, m);
         move_destroy(m);
         restart(&p);

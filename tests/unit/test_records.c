@@ -1,7 +1,5 @@
-#include "broker/port/queue_options.h"
-#include "tests/unit/keepsake.h"
+#include "tests/unit/pair.h"
 #include "tests/unit/unit.h"
-#include "tests/unit/world.h"
 
 #include <stdlib.h>
 
@@ -12,36 +10,10 @@
 
 static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
-/* What was recorded since it was last asked. */
-static void expect_records_at(struct world *w, struct keepsake *k, const char *expected)
+static void begin(struct pair *p)
 {
-    char *text = keepsake_spell(&w->effects.records, 0);
-    assert_string_equal(text, expected);
-    free(text);
-    keepsake_take(k, &w->effects.records);
+    pair_init(p, &(struct broker_config){.memory_high = UINT64_MAX, .records = true});
 }
-
-/* A world and its store. */
-struct pair {
-    struct world w;
-    struct keepsake k;
-};
-
-static void pair_init(struct pair *p)
-{
-    world_init_with(&p->w, &(struct broker_config){.memory_high = UINT64_MAX, .records = true});
-    world_forget(&p->w);
-    keepsake_init(&p->k);
-}
-
-static void pair_fini(struct pair *p)
-{
-    keepsake_take(&p->k, &p->w.effects.records);
-    keepsake_fini(&p->k);
-    world_fini(&p->w);
-}
-
-#define EXPECT(p, expected) expect_records_at(&(p)->w, &(p)->k, expected)
 
 static void queue(struct pair *p, const char *name, struct queue_options o)
 {
@@ -54,7 +26,7 @@ static void queues(struct pair *p, const char *a, const char *b)
     queue(p, a, plain);
     if (b != NULL)
         queue(p, b, plain);
-    keepsake_take(&p->k, &p->w.effects.records);
+    pair_take(p);
     world_forget(&p->w);
 }
 
@@ -168,30 +140,30 @@ TEST(without_records_nothing_is_said_and_nothing_waits)
 TEST(what_is_durable_is_defined_and_nothing_else)
 {
     struct pair p;
-    pair_init(&p);
-    EXPECT(&p, "");
+    begin(&p);
+    pair_expect_records(&p, "");
     queue(&p, "a", plain);
-    EXPECT(&p, "define queue 1");
+    pair_expect_records(&p, "define queue 1");
     world_queue(&p.w, 0, "t", NULL);
     world_queue(&p.w, 0, "x", &(struct spec){.durable = true, .exclusive = true, .options = plain});
     world_exchange(&p.w, "transient", "fanout");
     world_bind(&p.w, "t", "amq.fanout", "");
     world_bind(&p.w, "a", "transient", "");
-    EXPECT(&p, "");
+    pair_expect_records(&p, "");
     world_bind(&p.w, "a", "amq.fanout", "k");
-    EXPECT(&p, "define binding");
+    pair_expect_records(&p, "define binding");
     world_bind(&p.w, "a", "amq.fanout", "k");
-    EXPECT(&p, "");
+    pair_expect_records(&p, "");
     say_spec(&p, DECLARE_EXCHANGE, 0, (struct spec){.name = BYTES("d"), .type = BYTES("topic"), .durable = true});
     say_spec(&p, BIND, 0, (struct spec){.name = BYTES("d"), .source = BYTES("amq.topic"), .to_exchange = true});
-    EXPECT(&p, "define exchange, define binding");
+    pair_expect_records(&p, "define exchange, define binding");
     pair_fini(&p);
 }
 
 TEST(answers_wait_for_what_they_changed)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     struct spec q = {.name = BYTES("q"), .durable = true, .options = plain};
     struct spec bd = {.name = BYTES("q"), .source = BYTES("amq.direct")};
     struct spec x = {.name = BYTES("x"), .type = BYTES("topic"), .durable = true};
@@ -208,7 +180,7 @@ TEST(answers_wait_for_what_they_changed)
 TEST(who_finds_it_there_waits_for_the_one_who_made_it)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     world_attach(&p.w, 1);
     struct spec q = {.name = BYTES("q"), .durable = true, .options = plain};
     struct spec x = {.name = BYTES("x"), .type = BYTES("topic"), .durable = true};
@@ -222,52 +194,52 @@ TEST(who_finds_it_there_waits_for_the_one_who_made_it)
     q.passive = true;
     assert_int_equal(say_spec(&p, DECLARE_QUEUE, 1, q)->after, 2);
     assert_int_equal(say_spec(&p, BIND, 1, bd)->after, 3);
-    EXPECT(&p, "define exchange, define queue 1, define binding, publish 1:0");
+    pair_expect_records(&p, "define exchange, define queue 1, define binding, publish 1:0");
     pair_fini(&p);
 }
 
 TEST(what_goes_is_undefined_after_what_hangs_on_it)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "a", "b");
     world_bind(&p.w, "a", "amq.fanout", "");
     world_bind(&p.w, "a", "amq.direct", "");
-    EXPECT(&p, "define binding, define binding");
+    pair_expect_records(&p, "define binding, define binding");
     say_spec(&p, DELETE_QUEUE, 0, (struct spec){.name = BYTES("a")});
-    EXPECT(&p, "undefine binding, undefine binding, undefine queue 1");
+    pair_expect_records(&p, "undefine binding, undefine binding, undefine queue 1");
     struct spec x = {.name = BYTES("x"), .type = BYTES("fanout"), .durable = true, .auto_delete = true};
     say_spec(&p, DECLARE_EXCHANGE, 0, x);
     world_bind(&p.w, "b", "x", "");
-    EXPECT(&p, "define exchange, define binding");
+    pair_expect_records(&p, "define exchange, define binding");
     struct event *e = say_spec(&p, UNBIND, 0, (struct spec){.name = BYTES("b"), .source = BYTES("x")});
     assert_int_equal(e->after, p.w.effects.records.last);
-    EXPECT(&p, "undefine binding, undefine exchange");
+    pair_expect_records(&p, "undefine binding, undefine exchange");
     pair_fini(&p);
 }
 
 TEST(queues_that_go_by_themselves_are_undefined)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     struct queue_options leased = plain;
     leased.expires_ms = 100;
     queue(&p, "leased", leased);
     world_queue(&p.w, 0, "auto", &(struct spec){.durable = true, .auto_delete = true, .options = plain});
-    EXPECT(&p, "define queue 1, define queue 2");
+    pair_expect_records(&p, "define queue 1, define queue 2");
     world_wait(&p.w, 100);
-    EXPECT(&p, "undefine queue 1");
+    pair_expect_records(&p, "undefine queue 1");
     world_consume(&p.w, 0, "auto", 3, 0, true);
     struct event *e = say(&p, (struct command){.verb = UNSUBSCRIBE, .subscribe = {.consumer = 3}}, 0);
     assert_int_equal(e->after, 4);
-    EXPECT(&p, "undefine queue 2");
+    pair_expect_records(&p, "undefine queue 2");
     pair_fini(&p);
 }
 
 TEST(a_shutdown_undefines_nothing)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     world_attach(&p.w, 1);
     world_queue(&p.w, 0, "auto", &(struct spec){.durable = true, .auto_delete = true, .options = plain});
     world_queue(&p.w, 1, "mine", &(struct spec){.exclusive = true, .options = plain});
@@ -276,13 +248,13 @@ TEST(a_shutdown_undefines_nothing)
     say_spec(&p, BIND, 1, (struct spec){.name = BYTES("mine"), .source = BYTES("x")});
     world_consume(&p.w, 1, "auto", 0, 0, false);
     publish(&p, "", "auto");
-    EXPECT(&p, "define queue 1, define exchange, publish 1:0, deliver 1:0");
+    pair_expect_records(&p, "define queue 1, define exchange, publish 1:0, deliver 1:0");
     broker_shut_down(p.w.broker);
     world_detach(&p.w, 1);
-    EXPECT(&p, "return 1:0");
+    pair_expect_records(&p, "return 1:0");
     assert_int_equal(broker_totals(p.w.broker).queues, 1);
     world_detach(&p.w, 0);
-    EXPECT(&p, "");
+    pair_expect_records(&p, "");
     world_attach(&p.w, 0);
     pair_fini(&p);
 }
@@ -292,7 +264,7 @@ TEST(a_shutdown_undefines_nothing)
 TEST(a_message_for_many_queues_is_one_record)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "a", "b");
     world_queue(&p.w, 0, "t", NULL);
     queue(&p, "c", plain);
@@ -301,18 +273,18 @@ TEST(a_message_for_many_queues_is_one_record)
         world_bind(&p.w, all[i], "amq.fanout", "");
     world_consume(&p.w, 0, "a", 0, 1, false); /* deliveries come between */
     world_consume(&p.w, 0, "b", 1, 0, true);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     publish(&p, "amq.fanout", "");
-    EXPECT(&p, "publish 1:0 4:0, deliver 1:0");
+    pair_expect_records(&p, "publish 1:0 4:0, deliver 1:0");
     publish(&p, "amq.fanout", "");
-    EXPECT(&p, "publish 1:1 4:1");
+    pair_expect_records(&p, "publish 1:1 4:1");
     pair_fini(&p);
 }
 
 TEST(what_need_not_survive_is_not_recorded)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "q", NULL);
     world_queue(&p.w, 0, "t", NULL);
     world_publish(&p.w, "", "q", "transient");
@@ -322,11 +294,11 @@ TEST(what_need_not_survive_is_not_recorded)
     world_settle(&p.w, 0, next_ticket(&p), REQUEUED);
     world_settle(&p.w, 0, next_ticket(&p), ACCEPTED);
     message_unref(world_get(&p.w, "t"));
-    EXPECT(&p, "");
+    pair_expect_records(&p, "");
     assert_int_equal(publish_confirmed(&p, "", "t")->after, 0);
     assert_int_equal(publish_confirmed(&p, "", "nowhere")->after, 0);
     world_detach(&p.w, 0);
-    EXPECT(&p, "");
+    pair_expect_records(&p, "");
     world_attach(&p.w, 0);
     message_unref(world_get(&p.w, "t"));
     pair_fini(&p);
@@ -335,34 +307,34 @@ TEST(what_need_not_survive_is_not_recorded)
 TEST(what_goes_through_to_a_no_ack_consumer_leaves_nothing)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "q", NULL);
     world_consume(&p.w, 0, "q", 0, 0, true);
     struct event *e = publish_confirmed(&p, "", "q");
     assert_int_equal(e->what, CONFIRMED);
     assert_int_equal(e->after, 0);
-    EXPECT(&p, "");
+    pair_expect_records(&p, "");
     pair_fini(&p);
 }
 
 TEST(the_ttl_is_what_is_left)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     struct queue_options o = plain;
     o.message_ttl_ms = 500;
     queue(&p, "q", o);
     publish(&p, "", "q");
-    EXPECT(&p, "define queue 1, publish 1:0 ttl 500");
+    pair_expect_records(&p, "define queue 1, publish 1:0 ttl 500");
     world_wait(&p.w, 500);
-    EXPECT(&p, "settle 1:0");
+    pair_expect_records(&p, "settle 1:0");
     pair_fini(&p);
 }
 
 TEST(a_confirm_waits_for_its_record_alone)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     struct queue_options one = plain;
     one.max_length = 1;
     queue(&p, "q", one);
@@ -370,7 +342,7 @@ TEST(a_confirm_waits_for_its_record_alone)
     struct event *e = publish_confirmed(&p, "", "q");
     assert_int_equal(e->after, 3);
     assert_int_equal(p.w.effects.records.last, 4);
-    EXPECT(&p, "define queue 1, publish 1:0, publish 1:1, settle 1:0");
+    pair_expect_records(&p, "define queue 1, publish 1:0, publish 1:1, settle 1:0");
     pair_fini(&p);
 }
 
@@ -417,7 +389,7 @@ static char *confirms_of(struct pair *p, const char *const *keys, const uint64_t
 TEST(publishes_that_follow_each_other_are_confirmed_together)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "q", NULL); /* record 1 */
     EXPECT_CONFIRMS(&p, ((const char *[]){"q", "q", "q"}), ((uint64_t[]){7, 8, 9}), "7+2 after 4, ");
     EXPECT_CONFIRMS(&p, ((const char *[]){"q", "q", "q"}), ((uint64_t[]){10, 12, 13}), "10+0 after 5, 12+1 after 7, ");
@@ -427,7 +399,7 @@ TEST(publishes_that_follow_each_other_are_confirmed_together)
 TEST(what_is_confirmed_together_is_of_one_step_and_one_kind)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "q", NULL);
     EXPECT_CONFIRMS(&p, ((const char *[]){"q"}), ((uint64_t[]){7}), "7+0 after 2, ");
     EXPECT_CONFIRMS(&p, ((const char *[]){"q", "nowhere", "q"}), ((uint64_t[]){8, 9, 10}),
@@ -436,7 +408,7 @@ TEST(what_is_confirmed_together_is_of_one_step_and_one_kind)
     o.max_length = 1;
     o.overflow = OVERFLOW_REJECT_PUBLISH;
     queue(&p, "full", o);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     EXPECT_CONFIRMS(&p, ((const char *[]){"full", "full", "full"}), ((uint64_t[]){11, 12, 13}),
                     "11+0 after 6, no 12+1 after 0, ");
     pair_fini(&p);
@@ -445,7 +417,7 @@ TEST(what_is_confirmed_together_is_of_one_step_and_one_kind)
 TEST(a_confirm_joins_none_that_is_before_its_return)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     EXPECT_CONFIRMS(&p, ((const char *[]){"nowhere", "?", "nowhere"}), ((uint64_t[]){7, 8, 9}),
                     "7+0 after 0, returned, 8+1 after 0, ");
     pair_fini(&p);
@@ -454,7 +426,7 @@ TEST(a_confirm_joins_none_that_is_before_its_return)
 TEST(a_refusal_waits_for_those_who_took_it)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     struct queue_options full = plain;
     full.max_length = 0;
     full.overflow = OVERFLOW_REJECT_PUBLISH;
@@ -462,15 +434,15 @@ TEST(a_refusal_waits_for_those_who_took_it)
     queue(&p, "q", plain);
     world_bind(&p.w, "full", "amq.fanout", "");
     world_bind(&p.w, "q", "amq.fanout", "");
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     struct event *e = publish_confirmed(&p, "amq.fanout", "");
     assert_int_equal(e->what, REFUSED);
     assert_int_equal(e->after, 5);
-    EXPECT(&p, "publish 2:0");
+    pair_expect_records(&p, "publish 2:0");
     e = publish_confirmed(&p, "", "full");
     assert_int_equal(e->what, REFUSED);
     assert_int_equal(e->after, 0);
-    EXPECT(&p, "");
+    pair_expect_records(&p, "");
     pair_fini(&p);
 }
 
@@ -479,35 +451,35 @@ TEST(a_refusal_waits_for_those_who_took_it)
 TEST(a_delivery_an_ack_and_what_comes_back)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "q", NULL);
     world_consume(&p.w, 0, "q", 0, 0, false);
     publish(&p, "", "q");
-    EXPECT(&p, "publish 1:0, deliver 1:0");
+    pair_expect_records(&p, "publish 1:0, deliver 1:0");
     world_settle(&p.w, 0, next_ticket(&p), REQUEUED);
-    EXPECT(&p, "return 1:0, deliver 1:0");
+    pair_expect_records(&p, "return 1:0, deliver 1:0");
     world_do(&p.w, (struct command){.verb = RECOVER}, 0, 0);
-    EXPECT(&p, "return 1:0, deliver 1:0");
+    pair_expect_records(&p, "return 1:0, deliver 1:0");
     world_do(&p.w, (struct command){.verb = RESET}, 0, 0);
-    EXPECT(&p, "return 1:0");
+    pair_expect_records(&p, "return 1:0");
     world_forget(&p.w);
     world_do(&p.w, (struct command){.verb = GET, .spec = spec_create(&(struct spec){.name = BYTES("q")})}, 0, 0);
-    EXPECT(&p, "deliver 1:0");
+    pair_expect_records(&p, "deliver 1:0");
     world_settle(&p.w, 0, next_ticket(&p), ACCEPTED);
-    EXPECT(&p, "settle 1:0");
+    pair_expect_records(&p, "settle 1:0");
     publish(&p, "", "q");
     message_unref(world_get(&p.w, "q"));
-    EXPECT(&p, "publish 1:1, settle 1:1");
+    pair_expect_records(&p, "publish 1:1, settle 1:1");
     publish(&p, "", "q");
     world_consume(&p.w, 0, "q", 0, 0, true);
-    EXPECT(&p, "publish 1:2, settle 1:2");
+    pair_expect_records(&p, "publish 1:2, settle 1:2");
     pair_fini(&p);
 }
 
 TEST(an_acknowledged_message_is_settled_for_good)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "q", NULL);
     world_consume(&p.w, 0, "q", 0, 0, false);
     assert_true(is_settled_when(&p, "", ACCEPTED));
@@ -519,7 +491,7 @@ TEST(an_acknowledged_message_is_settled_for_good)
 TEST(what_is_left_in_another_queue_is_not_settled_for_good)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "q", "other");
     world_bind(&p.w, "q", "amq.fanout", "");
     world_bind(&p.w, "other", "amq.fanout", "");
@@ -531,7 +503,7 @@ TEST(what_is_left_in_another_queue_is_not_settled_for_good)
 TEST(what_becomes_a_dead_letter_is_not_settled_for_good)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", dead_lettered("dlq"));
     queue(&p, "dlq", plain);
     world_consume(&p.w, 0, "q", 0, 0, false);
@@ -543,14 +515,14 @@ TEST(what_becomes_a_dead_letter_is_not_settled_for_good)
 TEST(what_a_transaction_settles_is_not_settled_for_good)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "q", NULL);
     world_consume(&p.w, 0, "q", 0, 0, false);
     struct message *m = message("", "q", "body", true);
     world_do(&p.w, (struct command){.verb = PUBLISH, .publish = {.msg = message_ref(m)}}, 0, 0);
     struct command c[] = {{.verb = SETTLE, .settle = {.ticket = next_ticket(&p), .outcome = ACCEPTED}}};
     assert_int_equal(say(&p, (struct command){.verb = COMMIT, .tx = tx_of(c, 1)}, 0)->what, DONE);
-    EXPECT(&p, "publish 1:0, deliver 1:0, tx settle 1:0, commit");
+    pair_expect_records(&p, "publish 1:0, deliver 1:0, tx settle 1:0, commit");
     assert_false(message_is_settled(m));
     message_unref(m);
     pair_fini(&p);
@@ -559,29 +531,29 @@ TEST(what_a_transaction_settles_is_not_settled_for_good)
 TEST(a_rejected_message_is_settled)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "q", NULL);
     publish(&p, "", "q");
     world_consume(&p.w, 0, "q", 0, 0, false);
     world_settle(&p.w, 0, next_ticket(&p), REJECTED);
-    EXPECT(&p, "publish 1:0, deliver 1:0, settle 1:0");
+    pair_expect_records(&p, "publish 1:0, deliver 1:0, settle 1:0");
     pair_fini(&p);
 }
 
 TEST(a_purge_settles_what_is_ready_and_leaves_what_is_out)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "q", NULL);
     world_consume(&p.w, 0, "q", 0, 1, false);
     for (unsigned i = 0; i < 3; i++)
         publish(&p, "", "q");
     world_publish(&p.w, "", "q", "transient");
-    EXPECT(&p, "publish 1:0, deliver 1:0, publish 1:1, publish 1:2");
+    pair_expect_records(&p, "publish 1:0, deliver 1:0, publish 1:1, publish 1:2");
     struct event *e = say_spec(&p, PURGE_QUEUE, 0, (struct spec){.name = BYTES("q")});
     assert_int_equal(e->done.messages, 3);
     assert_int_equal(e->after, 7);
-    EXPECT(&p, "settle 1:1, settle 1:2");
+    pair_expect_records(&p, "settle 1:1, settle 1:2");
     e = say_spec(&p, PURGE_QUEUE, 0, (struct spec){.name = BYTES("q")});
     assert_int_equal(e->done.messages, 0);
     assert_int_equal(keepsake_count(&p.k, 1), 1);
@@ -591,16 +563,16 @@ TEST(a_purge_settles_what_is_ready_and_leaves_what_is_out)
 TEST(a_queue_takes_its_messages_along)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queues(&p, "q", NULL);
     world_consume(&p.w, 0, "q", 0, 1, false);
     publish(&p, "", "q");
     publish(&p, "", "q");
-    EXPECT(&p, "publish 1:0, deliver 1:0, publish 1:1");
+    pair_expect_records(&p, "publish 1:0, deliver 1:0, publish 1:1");
     say_spec(&p, DELETE_QUEUE, 0, (struct spec){.name = BYTES("q")});
-    EXPECT(&p, "undefine queue 1");
+    pair_expect_records(&p, "undefine queue 1");
     queue(&p, "q", plain);
-    EXPECT(&p, "define queue 2"); /* another one */
+    pair_expect_records(&p, "define queue 2"); /* another one */
     pair_fini(&p);
 }
 
@@ -609,18 +581,18 @@ TEST(a_queue_takes_its_messages_along)
 TEST(a_dead_letter_is_one_record)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     struct queue_options o = dead_lettered("dlq");
     o.message_ttl_ms = 10;
     queue(&p, "q", o);
     queue(&p, "dlq", plain);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     publish(&p, "", "q");
     world_wait(&p.w, 10);
-    EXPECT(&p, "publish 1:0 ttl 10, publish 2:0 for 1:0");
+    pair_expect_records(&p, "publish 1:0 ttl 10, publish 2:0 for 1:0");
     world_publish(&p.w, "", "q", "transient");
     world_wait(&p.w, 10);
-    EXPECT(&p, "");
+    pair_expect_records(&p, "");
     assert_int_equal(world_count(&p.w, "dlq"), 2);
     pair_fini(&p);
 }
@@ -628,56 +600,56 @@ TEST(a_dead_letter_is_one_record)
 TEST(a_dead_letter_that_leaves_no_place_settles_its_source)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     struct queue_options o = dead_lettered("dlq");
     o.message_ttl_ms = 10;
     queue(&p, "q", o);
     queue(&p, "dlq", plain);
     world_consume(&p.w, 0, "dlq", 0, 0, true);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     publish(&p, "", "q");
     world_wait(&p.w, 10);
-    EXPECT(&p, "publish 1:0 ttl 10, settle 1:0");
+    pair_expect_records(&p, "publish 1:0 ttl 10, settle 1:0");
     say_spec(&p, DELETE_QUEUE, 0, (struct spec){.name = BYTES("dlq")});
-    EXPECT(&p, "undefine queue 2");
+    pair_expect_records(&p, "undefine queue 2");
     publish(&p, "", "q");
     world_wait(&p.w, 10);
-    EXPECT(&p, "publish 1:1 ttl 10, settle 1:1");
+    pair_expect_records(&p, "publish 1:1 ttl 10, settle 1:1");
     world_queue(&p.w, 0, "dlq", NULL); /* a transient one */
     publish(&p, "", "q");
     world_wait(&p.w, 10);
-    EXPECT(&p, "publish 1:2 ttl 10, settle 1:2");
+    pair_expect_records(&p, "publish 1:2 ttl 10, settle 1:2");
     pair_fini(&p);
 }
 
 TEST(a_dead_letter_for_a_consumer_replaces_its_source_and_is_out)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", dead_lettered("dlq"));
     queue(&p, "dlq", plain);
     world_consume(&p.w, 0, "dlq", 0, 0, false);
     world_consume(&p.w, 0, "q", 1, 0, false);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     world_forget(&p.w);
     publish(&p, "", "q");
     world_settle(&p.w, 0, next_ticket(&p), REJECTED);
-    EXPECT(&p, "publish 1:0, deliver 1:0, publish 2:0 for 1:0, deliver 2:0");
+    pair_expect_records(&p, "publish 1:0, deliver 1:0, publish 2:0 for 1:0, deliver 2:0");
     pair_fini(&p);
 }
 
 TEST(a_refused_message_is_dead_lettered_without_a_source)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     struct queue_options o = dead_lettered("dlq");
     o.max_length = 0;
     o.overflow = OVERFLOW_REJECT_PUBLISH_DLX;
     queue(&p, "q", o);
     queue(&p, "dlq", plain);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     publish(&p, "", "q");
-    EXPECT(&p, "publish 2:0");
+    pair_expect_records(&p, "publish 2:0");
     pair_fini(&p);
 }
 
@@ -693,51 +665,51 @@ static struct command held(struct pair *p, const char *key)
 TEST(a_transaction_is_one_run_with_all_that_follows_from_it)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", dead_lettered("dlq"));
     queue(&p, "dlq", plain);
     publish(&p, "", "q");
     world_consume(&p.w, 0, "q", 0, 1, false);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     ticket t = next_ticket(&p);
     struct command c[] = {
         held(&p, "q"), held(&p, "dlq"), {.verb = SETTLE, .settle = {.ticket = t, .outcome = REJECTED}}};
-    EXPECT(&p, "");
+    pair_expect_records(&p, "");
     struct event *e = say(&p, (struct command){.verb = COMMIT, .tx = tx_of(c, 3)}, 0);
     assert_int_equal(e->what, DONE);
     assert_int_equal(e->after, p.w.effects.records.last);
-    EXPECT(&p, "tx publish 1:1, tx publish 2:0, tx deliver 1:1, tx publish 2:1 for 1:0, commit");
+    pair_expect_records(&p, "tx publish 1:1, tx publish 2:0, tx deliver 1:1, tx publish 2:1 for 1:0, commit");
     publish(&p, "", "dlq");
-    EXPECT(&p, "publish 2:2"); /* no more */
+    pair_expect_records(&p, "publish 2:2"); /* no more */
     pair_fini(&p);
 }
 
 TEST(a_transaction_without_records_waits_for_nothing)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     world_queue(&p.w, 0, "t", NULL);
     struct command c[] = {held(&p, "t")};
     struct event *e = say(&p, (struct command){.verb = COMMIT, .tx = tx_of(c, 1)}, 0);
     assert_int_equal(e->after, 0);
-    EXPECT(&p, "");
+    pair_expect_records(&p, "");
     pair_fini(&p);
 }
 
 TEST(a_transaction_that_a_queue_refuses_is_ended_too)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     struct queue_options o = plain;
     o.max_length = 1;
     o.overflow = OVERFLOW_REJECT_PUBLISH;
     queue(&p, "q", o);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     struct command c[] = {held(&p, "q"), held(&p, "q")};
     struct event *e = say(&p, (struct command){.verb = COMMIT, .tx = tx_of(c, 2)}, 0);
     assert_int_equal(e->what, FAILED);
     assert_int_equal(e->after, 3);
-    EXPECT(&p, "tx publish 1:0, commit");
+    pair_expect_records(&p, "tx publish 1:0, commit");
     pair_fini(&p);
 }
 
@@ -746,7 +718,7 @@ TEST(a_transaction_that_a_queue_refuses_is_ended_too)
 TEST(nothing_overtakes_an_answer_of_its_stream)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     world_attach(&p.w, 1);
     queue(&p, "q", plain); /* 1 */
     world_forget(&p.w);
@@ -763,7 +735,7 @@ TEST(nothing_overtakes_an_answer_of_its_stream)
 TEST(a_client_and_a_stream_end_behind_all_that_they_were_told)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     world_attach(&p.w, 1);
     queues(&p, "q", NULL);
     assert_int_equal(publish_confirmed(&p, "", "q")->after, 2);
@@ -786,7 +758,7 @@ TEST(a_client_and_a_stream_end_behind_all_that_they_were_told)
 TEST(an_alarm_from_outside_is_told_with_the_next_step)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     broker_set_alarm(p.w.broker, ALARM_DISK, true);
     world_do(&p.w, (struct command){.verb = ECHO}, 0, 0);
     assert_true(p.w.effects.alarms_changed);
