@@ -4,8 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "tests/unit/guest.h"
 #include "tests/unit/unit.h"
+
+const struct broker_config pair_narrow = {.memory_high = UINT64_MAX,
+                                          .records = true,
+                                          .window_bytes = 1,
+                                          .window_messages = PAIR_WINDOW,
+                                          .window_queue_bytes = 1 << 20};
 
 void pair_init(struct pair *p, const struct broker_config *config)
 {
@@ -91,4 +98,78 @@ void pair_expect_records(struct pair *p, const char *expected)
     assert_string_equal(text, expected);
     free(text);
     pair_take(p);
+}
+
+/* ---- A queue q of numbered messages. */
+
+void pair_publish_as(struct pair *p, const char *exchange, const char *key, unsigned number, uint8_t flags)
+{
+    pair_publish_like(p,
+                      (struct message_spec){.exchange = bytes_of_string(exchange),
+                                            .routing_key = bytes_of_string(key),
+                                            .flags = flags,
+                                            .expiration_ms = MESSAGE_NO_EXPIRATION},
+                      number);
+}
+
+void pair_publish(struct pair *p, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        pair_publish_as(p, "", "q", i, MESSAGE_PERSISTENT);
+}
+
+uint32_t pair_count(struct pair *p)
+{
+    return world_count(&p->w, "q");
+}
+
+ticket pair_expect_number(struct pair *p, unsigned number, bool redelivered)
+{
+    struct event *e = world_next(&p->w);
+    CHECK(e != NULL && e->what == DELIVERED);
+    assert_int_equal(pair_number(e->delivered.msg), number);
+    assert_int_equal(e->delivered.redelivered, redelivered);
+    return e->delivered.ticket;
+}
+
+void pair_get(struct pair *p, unsigned client)
+{
+    struct spec *s = spec_create(&(struct spec){.name = BYTES("q"), .no_ack = true});
+    world_do(&p->w, (struct command){.verb = GET, .spec = s}, client, 0);
+}
+
+void pair_expect_got(struct pair *p, unsigned client, unsigned number)
+{
+    struct event *e = world_next(&p->w);
+    CHECK(e != NULL);
+    assert_int_equal(e->what, GOT);
+    assert_int_equal(e->to.outlet.slot, client);
+    assert_int_equal(pair_number(e->delivered.msg), number);
+}
+
+void pair_expect_what(struct pair *p, enum happening what)
+{
+    struct event *e = world_next(&p->w);
+    CHECK(e != NULL);
+    assert_int_equal(e->what, what);
+}
+
+void pair_purge(struct pair *p)
+{
+    world_do(&p->w, (struct command){.verb = PURGE_QUEUE, .spec = spec_create(&(struct spec){.name = BYTES("q")})}, 0,
+             0);
+}
+
+void pair_delete_queue(struct pair *p)
+{
+    world_do(&p->w, (struct command){.verb = DELETE_QUEUE, .spec = spec_create(&(struct spec){.name = BYTES("q")})}, 0,
+             0);
+}
+
+void pair_drain(struct pair *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        pair_get(p, 0);
+        pair_expect_got(p, 0, i);
+    }
 }

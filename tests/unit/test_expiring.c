@@ -11,17 +11,11 @@
 #include "broker/port/message.h"
 #include "broker/port/queue_options.h"
 
-enum { WINDOW_MESSAGES = 4 };
-
 /* A durable queue q with a window of few messages, and a naive store.  q is number 1. */
 static void begin(struct pair *p, bool has_letters, uint64_t ttl_ms)
 {
     struct spec spec = {.durable = true, .options = QUEUE_OPTIONS_NONE};
-    pair_init(p, &(struct broker_config){.memory_high = UINT64_MAX,
-                                         .records = true,
-                                         .window_bytes = 1,
-                                         .window_messages = WINDOW_MESSAGES,
-                                         .window_queue_bytes = 1 << 20});
+    pair_init(p, &pair_narrow);
     spec.options.message_ttl_ms = ttl_ms;
     if (has_letters) {
         spec.options.has_dead_letter_exchange = true;
@@ -68,7 +62,7 @@ static struct queue *queue(struct pair *p)
 static void fill(struct pair *p)
 {
     for (unsigned i = 0; i < 20; i++)
-        publish(p, i, i >= WINDOW_MESSAGES && i % 2 == 1 ? 100 : MESSAGE_NO_EXPIRATION);
+        publish(p, i, i >= PAIR_WINDOW && i % 2 == 1 ? 100 : MESSAGE_NO_EXPIRATION);
     serve(p);
 }
 
@@ -92,7 +86,7 @@ TEST(what_is_cold_and_only_to_be_dropped_is_dropped_unread)
     assert_int_equal(keepsake_count(&p.k, 1), 12);
     for (unsigned i = 0; i < 20; i++) {
         serve(&p);
-        if (i < WINDOW_MESSAGES || i % 2 == 0)
+        if (i < PAIR_WINDOW || i % 2 == 0)
             assert_int_equal(got(&p, "q"), i);
     }
     assert_null(world_get(&p.w, "q"));
@@ -114,7 +108,7 @@ TEST(what_is_cold_and_to_be_dead_lettered_is_loaded_for_that)
     }
     for (unsigned i = 0; i < 20; i++) {
         serve(&p);
-        if (i < WINDOW_MESSAGES || i % 2 == 0)
+        if (i < PAIR_WINDOW || i % 2 == 0)
             assert_int_equal(got(&p, "q"), i);
     }
     assert_int_equal(keepsake_count(&p.k, 1), 0);

@@ -15,17 +15,11 @@
 #include "broker/port/queue_options.h"
 #include "codec/table.h"
 
-enum { WINDOW_MESSAGES = 4, ARGUMENTS_ROOM = 256 };
-
-static const struct broker_config with_records = {.memory_high = UINT64_MAX,
-                                                  .records = true,
-                                                  .window_bytes = 1,
-                                                  .window_messages = WINDOW_MESSAGES,
-                                                  .window_queue_bytes = 1 << 20};
+enum { ARGUMENTS_ROOM = 256 };
 
 static void begin(struct pair *p)
 {
-    pair_init(p, &with_records);
+    pair_init(p, &pair_narrow);
 }
 
 static void restart(struct pair *p)

@@ -12,19 +12,13 @@
 #include "codec/properties.h"
 #include "codec/table.h"
 
-enum { WINDOW_MESSAGES = 4, PLENTY = 1000 };
+enum { PLENTY = 1000 };
 
 static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
-static const struct broker_config with_records = {.memory_high = UINT64_MAX,
-                                                  .records = true,
-                                                  .window_bytes = 1,
-                                                  .window_messages = WINDOW_MESSAGES,
-                                                  .window_queue_bytes = 1 << 20};
-
 static void begin(struct pair *p)
 {
-    pair_init(p, &with_records);
+    pair_init(p, &pair_narrow);
     world_attach(&p->w, 1);
     world_forget(&p->w);
 }
@@ -261,13 +255,13 @@ TEST(what_is_cold_is_waited_for)
     publish(&p, "a", 0, 20);
     pair_take(&p);
     struct move *m = do_move(&p, ask((struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")}));
-    assert_int_equal(m->moved, WINDOW_MESSAGES);
+    assert_int_equal(m->moved, PAIR_WINDOW);
     assert_true(m->is_waiting);
     assert_false(m->is_over);
     move_destroy(m);
     pair_serve(&p);
     struct sum s = move_all(&p, (struct move){.to = MOVE_TO_QUEUE, .queue = BYTES("a"), .key = BYTES("b")});
-    assert_int_equal(s.moved, 20 - WINDOW_MESSAGES);
+    assert_int_equal(s.moved, 20 - PAIR_WINDOW);
     expect_numbers(&p, "b", 0, 20);
     pair_fini(&p);
 }
