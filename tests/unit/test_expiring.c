@@ -2,7 +2,6 @@
 #include "tests/unit/pair.h"
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"

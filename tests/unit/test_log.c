@@ -2,7 +2,6 @@
 #include "tests/unit/logbook.h"
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -11,7 +10,6 @@
 #include "broker/model/queue.h"
 #include "broker/model/replay.h"
 #include "broker/port/message.h"
-#include "codec/properties.h"
 #include "codec/table.h"
 
 /* --- reading */

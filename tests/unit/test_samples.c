@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "codec/table.h"
 
 /* What the rounds have said so far, by id. */
 enum { IDS = 4096 };

@@ -4,11 +4,7 @@
 #include "tests/unit/tally.h"
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/alloc.h"
-#include "base/check.h"
 #include "base/str.h"
 #include "broker/port/change.h"
 #include "broker/port/message.h"
