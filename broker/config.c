@@ -26,7 +26,9 @@ struct config {
     size_t n, capacity;
     struct config_complaint *complaints; /* owned */
     size_t n_complaints, complaints_capacity;
-    unsigned includes; /* files read so far */
+    unsigned includes;  /* files read so far */
+    const char **files; /* owned, and the names */
+    size_t n_files;
     struct setting defaults[CONFIG_IDS];
 };
 
@@ -61,6 +63,9 @@ void config_destroy(struct config *c)
         setting_fini(&c->settings[i]);
     for (size_t i = 0; i < c->n_complaints; i++)
         free(c->complaints[i].text);
+    for (size_t i = 0; i < c->n_files; i++)
+        free((char *)(uintptr_t)c->files[i]);
+    free((void *)c->files);
     free(c->settings);
     free(c->complaints);
     free(c);
@@ -276,6 +281,20 @@ void config_read_text(struct config *c, const char *name, struct bytes text)
     config_parse(name, text, &sink);
 }
 
+static void note_file(struct config *c, const char *path)
+{
+    char *full = realpath(path, NULL);
+    c->files = alloc_array((void *)c->files, c->n_files + 1, sizeof *c->files);
+    c->files[c->n_files++] = str_copy(bytes_of_string(full != NULL ? full : path));
+    free(full);
+}
+
+const char *const *config_files(const struct config *c, size_t *n)
+{
+    *n = c->n_files;
+    return c->files;
+}
+
 void config_read_file(struct config *c, const char *path)
 {
     errno = 0;
@@ -289,8 +308,10 @@ void config_read_file(struct config *c, const char *path)
                  str_format("cannot be read: %s (as user id %u)", strerrordesc_np(errno), (unsigned)geteuid()));
     else if (n > CONFIG_FILE_BYTES_MAX)
         complain(c, path, true, str_format("is larger than %d bytes", CONFIG_FILE_BYTES_MAX));
-    else
+    else {
+        note_file(c, path);
         config_read_text(c, path, bytes_of(text, n));
+    }
     if (f != NULL)
         fclose(f);
     explicit_bzero(text, n);
