@@ -186,6 +186,16 @@ static void take_working(struct config *c, const struct config_key *key, const c
     }
 }
 
+/* One of the words with | between them. */
+static bool is_harmless(const struct config_key *key, const char *value)
+{
+    size_t len = strlen(value);
+    for (const char *at = key->fallback; at != NULL; at = strchr(at, '|') != NULL ? strchr(at, '|') + 1 : NULL)
+        if (len > 0 && strcspn(at, "|") == len && strncmp(at, value, len) == 0)
+            return true;
+    return false;
+}
+
 static void on_setting(void *arg, const char *origin, const char *name, const char *value)
 {
     struct config *c = arg;
@@ -202,7 +212,7 @@ static void on_setting(void *arg, const char *origin, const char *name, const ch
         take_working(c, key, origin, name, value);
         return;
     case CONFIG_REFUSED:
-        if (key->fallback == NULL || strcmp(value, key->fallback) != 0)
+        if (!is_harmless(key, value))
             complain(c, origin, true, str_format("%s: %s", name, key->what));
         return;
     case CONFIG_LATER:
