@@ -474,6 +474,7 @@ void broker_shut_down(struct broker *b)
 void broker_step(struct broker *b, const struct instant *now, struct command *commands, size_t n, struct effects *out)
 {
     b->deaths_left = DEATHS_PER_STEP;
+    b->removals_left = EXPIRED_PER_STEP;
     b->now = *now;
     b->effects = out;
     b->confirming = SIZE_MAX;

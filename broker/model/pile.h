@@ -1,6 +1,7 @@
 /* A pile: what waits in a queue far behind its head, in as little memory as that takes: 8 bytes a message.
  *
- * It is for messages about which there is nothing to know but their place: no deadline, no priority, no group, no key.
+ * It is for messages about which there is nothing to know but their place: no priority, no group, no key, and no
+ * deadline but the one that all messages of their queue have.
  * They become entries again, a few at a time, when those before them have gone (queue_ordinary.c).  Their positions
  * mostly follow one another, so one is kept for many.
  */

@@ -28,7 +28,8 @@ static void ready_count_add(struct broker *b, struct queue *q, const struct entr
         groups_add(b, q, (struct entry *)(uintptr_t)e);
 }
 
-/* Up to n of the pile are entries from now on; they are counted already. */
+/* Up to n of the pile are entries from now on; they are counted already.  A TTL may have come since: it is the same for
+ * all of them, so they are overdue in the order in which they lie, and none before the head. */
 static void thaw(struct broker *b, struct queue *q, uint64_t n)
 {
     struct pile *pile = &q->ready.pile;
@@ -38,6 +39,7 @@ static void thaw(struct broker *b, struct queue *q, uint64_t n)
         piled.msg->entries--;
         b->totals.message_bytes -= PILED_COST;
         e->position = piled.position;
+        e->expires_at = queue_deadline(q, piled.msg);
         e->stored = piled.stored;
         ready_append(&q->ready, e);
         expiring_append(b, q, e);
@@ -56,10 +58,13 @@ void queue_thaw_all(struct broker *b, struct queue *q)
     thaw(b, q, UINT64_MAX);
 }
 
-/* Is there nothing to know about the message but its place, and enough before it? */
-static bool pile_takes(const struct broker *b, const struct queue *q, uint64_t deadline)
+/* Is there nothing to know about the message but its place, and enough before it?  Where there is a pile the queue may
+ * have become something else since (queue_change_options()). */
+static bool pile_takes(const struct broker *b, const struct queue *q, const struct message *msg, uint64_t deadline)
 {
-    return q->ready_count >= PILE_FROM && q->is_plain && deadline == ENTRY_NEVER && q->ready.levels == NULL &&
+    bool has_pile = q->ready.pile.count > 0;
+    bool is_alike = deadline == ENTRY_NEVER || (has_pile && message_expiration_ms(msg) == MESSAGE_NO_EXPIRATION);
+    return q->ready_count >= PILE_FROM && (q->is_plain || has_pile) && is_alike && q->ready.levels == NULL &&
            q->cold.count == 0 && !list_is_empty(&q->ready.list) && !b->takes_detours;
 }
 
@@ -141,14 +146,23 @@ void queue_expire_cold(struct broker *b, struct queue *q, struct entry *e)
     queue_die(b, e, DEATH_EXPIRED);
 }
 
+/* Has the step removed as many messages as it may?  Then the next one goes on here. */
+static bool queue_must_pause(struct broker *b, struct queue *q)
+{
+    if (b->removals_left == 0) {
+        wakeup_set(b, &q->expiry, b->now.ms);
+        return true;
+    }
+    b->removals_left--;
+    return false;
+}
+
 void queue_expire(struct broker *b, struct queue *q)
 {
     struct entry *next;
-    for (unsigned n = 0; (next = expiring_first(b, q)) != NULL && next->expires_at <= b->now.ms; n++) {
-        if (n == EXPIRED_PER_STEP) {
-            wakeup_set(b, &q->expiry, b->now.ms);
+    while ((next = expiring_first(b, q)) != NULL && next->expires_at <= b->now.ms) {
+        if (queue_must_pause(b, q))
             return;
-        }
         queue_take_out(b, q, next);
         queue_die(b, next, DEATH_EXPIRED);
         q->cold.is_expiring = true;
@@ -158,12 +172,18 @@ void queue_expire(struct broker *b, struct queue *q)
     expiring_clean_cold(b, q);
 }
 
+bool queue_is_clearing(const struct broker *b, const struct queue *q)
+{
+    const struct entry *head = queue_head(q);
+    return head != NULL && (q->is_shrinking || head->expires_at <= b->now.ms);
+}
+
 bool queue_has_head(struct broker *b, struct queue *q)
 {
-    struct entry *head;
-    while ((head = queue_head(q)) != NULL && head->expires_at <= b->now.ms)
-        queue_expire(b, q); /* more may be overdue than is expired at once */
-    return head != NULL;
+    const struct entry *head = queue_head(q);
+    if (head != NULL && head->expires_at <= b->now.ms)
+        queue_expire(b, q);
+    return queue_head(q) != NULL && !queue_is_clearing(b, q);
 }
 
 /* Whoever GETs takes what is in nobody's group. */
@@ -202,21 +222,31 @@ bool queue_is_over(const struct queue *q)
            (q->spec->is_reply && q->cold.warm_cost > REPLY_BACKLOG_COST_MAX);
 }
 
+static bool queue_drops_head(const struct queue *q)
+{
+    return q->options->overflow == OVERFLOW_DROP_HEAD && queue_is_over(q);
+}
+
 static void queue_drop_head(struct broker *b, struct queue *q)
 {
-    if (q->options->overflow != OVERFLOW_DROP_HEAD)
-        return;
     struct entry *head;
-    while (queue_is_over(q) && (head = queue_head(q)) != NULL) { /* without a head all is cold: when it has come */
+    while (queue_drops_head(q) && (head = queue_head(q)) != NULL) { /* without a head all is cold: when it has come */
+        if (queue_must_pause(b, q)) {
+            q->is_shrinking = true;
+            return;
+        }
         queue_take_out(b, q, head);
         queue_die(b, head, DEATH_MAXLEN);
     }
+    if (q->is_shrinking)
+        queue_mark_dirty(b, q); /* consumers have waited */
+    q->is_shrinking = false;
 }
 
 /* Publishers must not be faster than what has to go comes from disk to be dropped. */
 static void queue_judge_behind(struct broker *b, struct queue *q)
 {
-    bool must_go = q->cold.is_expiring || (q->options->overflow == OVERFLOW_DROP_HEAD && queue_is_over(q));
+    bool must_go = q->cold.is_expiring || queue_drops_head(q);
     bool is_behind = must_go && q->cold.count > 0 && queue_head(q) == NULL;
     if (is_behind != q->cold.is_behind)
         cold_set_behind(b, q, is_behind);
@@ -245,7 +275,7 @@ static void queue_dispatch_groups(struct broker *b, struct queue *q)
 static void queue_dispatch(struct broker *b, struct queue *q)
 {
     struct consumer *c;
-    if (q->is_paused)
+    if (q->is_paused || q->is_shrinking)
         return;
     if (q->groups != NULL) {
         queue_dispatch_groups(b, q);
@@ -340,7 +370,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         remember_place(b, q, position, queue_ttl_left(b, deadline));
         queue_count_stored(q, msg);
     }
-    if (c == NULL && pile_takes(b, q, deadline)) {
+    if (c == NULL && pile_takes(b, q, msg, deadline)) {
         queue_pile(b, q, (struct piled){.msg = msg, .position = position, .stored = is_stored});
         if (!link_is_linked(&q->dirty))
             queue_drop_head(b, q);

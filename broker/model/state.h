@@ -26,7 +26,7 @@ struct user;
 
 enum {
     DEATHS_PER_STEP = 1024,  /* dead letters that one step moves; the rest waits for the next */
-    EXPIRED_PER_STEP = 8192, /* messages of one queue that one step expires */
+    EXPIRED_PER_STEP = 8192, /* messages that one step expires, or drops for a queue's limit */
     ALARM_GAP = 16,          /* the memory alarm clears this part of its limit below it … */
     ALARM_MS = 1000,         /* … and not sooner */
 };
@@ -99,6 +99,7 @@ struct broker {
 
     size_t confirming;          /* of this step: which event was the last to answer for publishes; or none */
     unsigned deaths_left;       /* dead letters that this step may still move */
+    unsigned removals_left;     /* messages that it may still expire or drop */
     unsigned alarms;            /* ALARM_MEMORY alone */
     unsigned alarms_outside;    /* what broker_set_alarm() said */
     uint64_t bytes_outside;     /* of messages, that others hold */
