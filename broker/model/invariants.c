@@ -4,6 +4,7 @@
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
 #include "broker/model/delayed.h"
+#include "broker/model/discard.h"
 #include "broker/model/exchange.h"
 #include "broker/model/groups.h"
 #include "broker/model/log.h"
@@ -240,6 +241,6 @@ void broker_check(const struct broker *b)
     CHECK(waiting == b->totals.messages_waiting);
     check_tallies(b);
     check_sums(b);
-    CHECK(ready + out + waiting + b->totals.messages_delayed > 0 || deadletter_is_due(b) ||
+    CHECK(ready + out + waiting + b->totals.messages_delayed > 0 || deadletter_is_due(b) || discard_is_due(b) ||
           b->totals.message_bytes == 0);
 }

@@ -36,6 +36,8 @@ struct pile_chunk {
 struct pile {
     struct pile_chunk *first, *last; /* owned */
     uint64_t count;
+    uint64_t stored_count,
+        stored_bytes; /* of those that there are records of, and of their bodies: its owner's to keep */
 };
 
 void pile_init(struct pile *p);
@@ -46,6 +48,9 @@ void pile_add(struct pile *p, struct piled piled);
 
 /* The first; there must be one. */
 struct piled pile_take(struct pile *p);
+
+/* All that is in the other one lies behind what is in this one.  Nothing more may be added: positions begin anew. */
+void pile_take_all(struct pile *p, struct pile *from);
 
 /* What lies at c->at[i]. */
 static inline struct piled pile_at(const struct pile_chunk *c, uint32_t i)

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
+#include "broker/model/discard.h"
 #include "broker/model/groups.h"
 #include "broker/model/letters.h"
 #include "broker/model/parked.h"
@@ -38,6 +39,8 @@ static void thaw(struct broker *b, struct queue *q, uint64_t n)
         struct entry *e = entry_create(b, q, piled.msg);
         piled.msg->entries--;
         b->totals.message_bytes -= PILED_COST;
+        pile->stored_count -= piled.stored;
+        pile->stored_bytes -= piled.stored ? piled.msg->body_size : 0;
         e->position = piled.position;
         e->expires_at = queue_deadline(q, piled.msg);
         e->stored = piled.stored;
@@ -70,7 +73,10 @@ static bool pile_takes(const struct broker *b, const struct queue *q, const stru
 
 static void queue_pile(struct broker *b, struct queue *q, struct piled piled)
 {
-    pile_add(&q->ready.pile, piled);
+    struct pile *pile = &q->ready.pile;
+    pile_add(pile, piled);
+    pile->stored_count += piled.stored;
+    pile->stored_bytes += piled.stored ? piled.msg->body_size : 0;
     entry_hold(b, piled.msg);
     b->totals.message_bytes += PILED_COST;
     queue_count_ready_touched(b, q, 1);
@@ -397,21 +403,20 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
 /* --- the kind
  * -------------------------------------------------------------------------------------------------------*/
 
-/* What was in the queue's pile, and is still counted. */
+/* What was in the queue's pile, and is still counted: of all that is in memory, it is what is left.  Nothing that stays
+ * has a position behind its first. */
 static void drop_pile(struct broker *b, struct queue *q, struct pile *pile)
 {
-    while (pile->count > 0) {
-        struct piled piled = pile_take(pile);
-        if (piled.stored && !q->gone && b->records)
-            remember_settle(b, q, piled.position, piled.msg->body_size);
-        if (piled.stored)
-            queue_uncount_stored(q, piled.msg);
-        queue_count_ready(b, q, UINT64_MAX);
-        queue_take_bytes(q, piled.msg->body_size);
-        q->cold.warm_cost -= message_cost(piled.msg);
-        b->totals.message_bytes -= PILED_COST;
-        entry_release(b, piled.msg);
-    }
+    if (pile->count == 0)
+        return;
+    if (pile->stored_count > 0 && !q->gone)
+        remember_purge(b, q, pile->first->position + pile->first->from);
+    q->stored_count -= pile->stored_count;
+    q->stored_bytes -= pile->stored_bytes;
+    queue_count_ready(b, q, -pile->count);
+    queue_take_bytes(q, q->ready_bytes - q->cold.bytes);
+    q->cold.warm_cost = 0;
+    discard_take(b, pile);
 }
 
 static uint64_t ordinary_purge(struct broker *b, struct queue *q)

@@ -16,6 +16,7 @@
 #include "broker/model/log_state.h"
 #include "broker/model/observer.h"
 #include "broker/model/peek.h"
+#include "broker/model/pile.h"
 #include "broker/model/route.h"
 #include "broker/model/statistics_state.h"
 #include "broker/model/wakeup.h"
@@ -81,6 +82,7 @@ struct broker {
     size_t outlet_count;     /* slots in outlets[] */
     struct slots tickets;    /* of entries that are out */
     struct entry_pool entries;
+    struct pile discarded; /* dropped, and not given back yet (discard.h) */
     struct heap wakeups;
 
     struct list deaths;  /* entries on their way to a dead-letter exchange, the next first */
