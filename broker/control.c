@@ -20,7 +20,7 @@
 #include "broker/web.h"
 
 struct control {
-    const struct server *server; /* borrowed */
+    struct server *server;       /* borrowed */
     const struct config *config; /* borrowed */
     struct keeper *keeper;       /* borrowed */
     struct admin *admin;         /* owned */
@@ -48,6 +48,20 @@ static void ask_to_reload(void *arg)
 {
     (void)arg;
     kill(getpid(), SIGHUP);
+}
+
+static int suspend(void *arg, bool is_suspended)
+{
+    struct control *k = arg;
+    if (!is_suspended)
+        return server_resume(k->server);
+    server_suspend(k->server);
+    return 0;
+}
+
+static bool is_suspended(void *arg)
+{
+    return server_is_suspended(((struct control *)arg)->server);
 }
 
 /* Until the next start; the main thread puts it into effect, as after SIGHUP. */
@@ -208,6 +222,8 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .reload = ask_to_reload,
         .rotate_logs = ask_to_reload,
         .stop = ask_to_stop,
+        .suspend = suspend,
+        .is_suspended = is_suspended,
         .certificate_expiry = certificate_expiry,
         .arg = k,
     };

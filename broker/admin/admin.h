@@ -97,6 +97,8 @@ struct admin_config {
     void (*reload)(void *arg);                                       /* reads again what can be read again */
     void (*rotate_logs)(void *arg);                                  /* opens log files anew */
     void (*stop)(void *arg);                                         /* asks for the broker's end */
+    int (*suspend)(void *arg, bool is_suspended); /* whether clients can connect for AMQP; 0 or -errno */
+    bool (*is_suspended)(void *arg);
     int64_t (*certificate_expiry)(void *arg); /* seconds since 1970 of the earliest one; INT64_MAX: none */
     void *arg;
 };

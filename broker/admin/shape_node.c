@@ -119,6 +119,7 @@ json_t *shape_node(struct request *r)
     json_set(node, "contexts", shape_contexts(r, listeners, true));
     json_decref(listeners);
     json_set(node, "applications", applications(config));
+    json_set(node, "being_drained", json_boolean(config->is_suspended != NULL && config->is_suspended(config->arg)));
     json_set(node, "db_dir", json_of_text(bytes_of_string(config->data_dir)));
     json_set(node, "exchange_types",
              json_incref(json_object_get(r->admin->templates[TEMPLATE_OVERVIEW], "exchange_types")));

@@ -66,7 +66,8 @@ void server_unbind(struct server_sockets *sockets); /* NULL is allowed */
 unsigned server_threads_for(unsigned cores);
 
 /* Listens, and takes over the signals, but does not accept yet.  Takes over the broker and the sockets.  NULL: *error
- * says why, and the caller frees it.  SIGHUP reads the certificates again. */
+ * says why, and the caller frees it.  SIGHUP reads the certificates again, SIGUSR1 opens the log files anew, SIGUSR2
+ * logs how it is. */
 struct server *server_create(const struct server_config *config, struct server_sockets *sockets, struct broker *broker,
                              char **error);
 
@@ -80,6 +81,13 @@ struct lane *server_seat(struct server *s, struct lane *desk, void (*end)(void *
 
 /* From now on; 0: no limit.  In on_hangup. */
 void server_set_connections_max(struct server *s, unsigned max);
+
+/* Nobody can connect for AMQP until they are resumed; connections that there are go on.  Any thread. */
+void server_suspend(struct server *s);
+
+/* 0 or -errno: one of them could not be had again.  Any thread. */
+int server_resume(struct server *s);
+bool server_is_suspended(struct server *s);
 
 /* When its certificate ends, in seconds since 1970; INT64_MAX: it has none.  Any thread. */
 int64_t server_certificate_expiry(const struct server *s);
