@@ -26,10 +26,11 @@ struct stream;
 struct user;
 
 enum {
-    DEATHS_PER_STEP = 1024,  /* dead letters that one step moves; the rest waits for the next */
-    EXPIRED_PER_STEP = 8192, /* messages that one step expires, or drops for a queue's limit */
-    ALARM_GAP = 16,          /* the memory alarm clears this part of its limit below it … */
-    ALARM_MS = 1000,         /* … and not sooner */
+    DEATHS_PER_STEP = 1024,    /* dead letters that one step moves; the rest waits for the next */
+    EXPIRED_PER_STEP = 8192,   /* messages that one step expires, or drops for a queue's limit */
+    REFRESHES_PER_STEP = 1024, /* exchanges and queues that one step holds to policies that have changed, about */
+    ALARM_GAP = 16,            /* the memory alarm clears this part of its limit below it … */
+    ALARM_MS = 1000,           /* … and not sooner */
 };
 
 /* The message that is being put into queues: its record, if it gets one (remember.h). */
@@ -102,6 +103,7 @@ struct broker {
     size_t confirming;          /* of this step: which event was the last to answer for publishes; or none */
     unsigned deaths_left;       /* dead letters that this step may still move */
     unsigned removals_left;     /* messages that it may still expire or drop */
+    unsigned refreshes_left;    /* objects, or buckets of them, that it may still hold to changed policies */
     unsigned alarms;            /* ALARM_MEMORY alone */
     unsigned alarms_outside;    /* what broker_set_alarm() said */
     uint64_t bytes_outside;     /* of messages, that others hold */
