@@ -15,6 +15,7 @@
 #include "broker/config.h"
 #include "broker/host.h"
 #include "broker/import.h"
+#include "broker/logging.h"
 #include "broker/net/server.h"
 #include "broker/store/keeper.h"
 #include "broker/web.h"
@@ -102,6 +103,11 @@ static int64_t certificate_expiry(void *arg)
     const struct control *k = arg;
     int64_t amqp = server_certificate_expiry(k->server), web = admin_certificate_expiry(k->admin);
     return amqp < web ? amqp : web;
+}
+
+static bool certificate(void *arg, struct tls_facts *to)
+{
+    return server_describe_certificate(((const struct control *)arg)->server, to);
 }
 
 static void measure(void *arg, struct admin_measures *to)
@@ -207,6 +213,8 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .product_version = PACKAGE_VERSION,
         .version = config_text(c, KEY_VERSION),
         .data_dir = config_text(c, KEY_DATA_DIR),
+        .log_file = logging_file(),
+        .has_log_console = config_number(c, KEY_LOG_CONSOLE) != 0,
         .listeners = k->addresses,
         .hashing_algorithm = config_text(c, KEY_PASSWORD_HASHING_MODULE),
         .credential = k->credential,
@@ -225,6 +233,7 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .suspend = suspend,
         .is_suspended = is_suspended,
         .certificate_expiry = certificate_expiry,
+        .certificate = certificate,
         .arg = k,
     };
 }
@@ -234,6 +243,7 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
 static struct admin *create_admin(struct control *k, const struct control_config *cc, char **error)
 {
     struct admin_config ac = admin_config_of(k, cc);
+    ac.config_files = config_files(cc->config, &ac.n_config_files);
     struct admin *a = ac.socket != NULL ? admin_create(&ac, error) : NULL;
     if (a == NULL && *error != NULL && config_text(cc->config, KEY_CONTROL_SOCKET) == NULL) {
         log_warning("main", "%s: the broker goes on without", *error);

@@ -162,17 +162,27 @@ static uint64_t identity_of(json_t *row)
 
 /* ---- Taking rows. */
 
-static bool is_wanted(const struct listing *l, json_t *row)
+static bool fits(const struct listing *l, struct bytes name)
 {
-    if (l->filter == NULL)
-        return true;
-    struct bytes name = json_text_in(row, "name");
     if (l->pattern != NULL)
         return pattern_match(l->pattern, name) == PATTERN_MATCHES;
     char *text = str_copy(name);
     bool has = strcasestr(text, l->filter) != NULL;
     free(text);
     return has;
+}
+
+/* A connection fits by the name that its client gave it, too; a consumer by its tag and its queue. */
+static bool is_wanted(const struct listing *l, json_t *row)
+{
+    if (l->filter == NULL || fits(l, json_text_in(row, "name")))
+        return true;
+    const struct bytes others[] = {json_text_in(row, "user_provided_name"), json_text_in(row, "consumer_tag"),
+                                   json_text_in(json_object_get(row, "queue"), "name")};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (others[i].len > 0 && fits(l, others[i]))
+            return true;
+    return false;
 }
 
 static struct row *row_create(const struct listing *l, json_t *shown, uint64_t identity)

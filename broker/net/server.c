@@ -378,6 +378,11 @@ bool server_is_suspended(struct server *s)
     return is_suspended;
 }
 
+bool server_describe_certificate(const struct server *s, struct tls_facts *to)
+{
+    return s->greeter != NULL && greeter_describe(s->greeter, to);
+}
+
 struct hub *server_hub(struct server *s)
 {
     return s->hub;

@@ -19,6 +19,7 @@ enum {
 };
 
 struct tls;
+struct tls_facts;
 
 /* Where to listen, and what is spoken there. */
 struct server_listener {
@@ -91,6 +92,9 @@ bool server_is_suspended(struct server *s);
 
 /* When its certificate ends, in seconds since 1970; INT64_MAX: it has none.  Any thread. */
 int64_t server_certificate_expiry(const struct server *s);
+
+/* What it says of that certificate; false: it has none.  Any thread. */
+bool server_describe_certificate(const struct server *s, struct tls_facts *to);
 
 /* Where it listens: "amqp 127.0.0.1:5672, unix:/run/millrace/amqp.sock, amqps [::1]:5671"; lives as long as the
  * server. */
