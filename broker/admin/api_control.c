@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 /* What RabbitMQ's API does not have, for millracectl: under /api/millrace/. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,30 @@ void control_rotate_logs(struct request *r)
 void control_stop(struct request *r)
 {
     call(r, request_config(r)->stop, "stop", "broker.stop");
+}
+
+/* Doors for clients; it is done when the answer goes out. */
+static void switch_listeners(struct request *r, bool is_suspended, const char *action)
+{
+    const struct admin_config *config = request_config(r);
+    int status = config->suspend != NULL ? config->suspend(config->arg, is_suspended) : -ENOTSUP;
+    if (status != 0) {
+        request_fail(r, HTTP_STATUS_UNAVAILABLE, "not_available", "%s", strerrordesc_np(-status));
+        return;
+    }
+    log_notice("admin", "%s has %s the listeners", r->actor, is_suspended ? "suspended" : "resumed");
+    note_control(r, action, NULL);
+    request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+}
+
+void control_suspend(struct request *r)
+{
+    switch_listeners(r, true, "broker.suspend-listeners");
+}
+
+void control_resume(struct request *r)
+{
+    switch_listeners(r, false, "broker.resume-listeners");
 }
 
 /* A limit, until the next start. */

@@ -76,6 +76,21 @@ struct piled pile_take(struct pile *p)
     return piled;
 }
 
+void pile_take_all(struct pile *p, struct pile *from)
+{
+    if (from->count == 0)
+        return;
+    if (p->last != NULL)
+        p->last->next = from->first;
+    else
+        p->first = from->first;
+    p->last = from->last;
+    p->count += from->count;
+    p->stored_count += from->stored_count;
+    p->stored_bytes += from->stored_bytes;
+    pile_init(from);
+}
+
 void pile_each(const struct pile *p, void (*each)(void *arg, const struct piled *piled), void *arg)
 {
     for (const struct pile_chunk *c = p->first; c != NULL; c = c->next)

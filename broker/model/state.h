@@ -19,6 +19,7 @@
 #include "broker/model/log_state.h"
 #include "broker/model/observer.h"
 #include "broker/model/peek.h"
+#include "broker/model/pile.h"
 #include "broker/model/route.h"
 #include "broker/model/statistics_state.h"
 #include "broker/model/wakeup.h"
@@ -29,7 +30,7 @@ struct user;
 
 enum {
     DEATHS_PER_STEP = 1024,  /* dead letters that one step moves; the rest waits for the next */
-    EXPIRED_PER_STEP = 8192, /* messages of one queue that one step expires */
+    EXPIRED_PER_STEP = 8192, /* messages that one step expires, or drops for a queue's limit */
     ALARM_GAP = 16,          /* the memory alarm clears this part of its limit below it … */
     ALARM_MS = 1000,         /* … and not sooner */
 };
@@ -84,6 +85,7 @@ struct broker {
     size_t outlet_count;     /* slots in outlets[] */
     struct slots tickets;    /* of entries that are out */
     struct entry_pool entries;
+    struct pile discarded; /* dropped, and not given back yet (discard.h) */
     struct heap wakeups;
 
     struct list deaths;  /* entries on their way to a dead-letter exchange, the next first */
@@ -102,6 +104,7 @@ struct broker {
 
     size_t confirming;          /* of this step: which event was the last to answer for publishes; or none */
     unsigned deaths_left;       /* dead letters that this step may still move */
+    unsigned removals_left;     /* messages that it may still expire or drop */
     unsigned alarms;            /* ALARM_MEMORY alone */
     unsigned alarms_outside;    /* what broker_set_alarm() said */
     uint64_t bytes_outside;     /* of messages, that others hold */

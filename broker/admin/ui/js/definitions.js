@@ -43,6 +43,10 @@ async function importFile(context, v) {
             throw new Error(`The file is not JSON: ${error.message}`);
         });
     }
+    if (typeof document !== "object" || !document || Array.isArray(document))
+        return context.act(null, async () => {
+            throw new Error("The file is JSON, but has no definitions: they are an object with users, queues, bindings and so on.");
+        });
     const tried = await context.act(null, () => call("POST", `${where(v.vhost)}?dry_run=true`, content));
     if (tried === null) return false;
     const yes = await ask({ title: `Import “${v.file.name}”?`, action: "Import", body: el("div", { class: "preview" }, preview(tried === true ? null : tried, document), el("p", { class: "hint" }, "Nothing that is there already is deleted.")) });

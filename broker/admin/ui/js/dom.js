@@ -20,7 +20,7 @@ function fill(node, attributes, children) {
     const handlers = {};
     for (const [name, value] of Object.entries(attributes || {})) {
         if (value === null || value === undefined || value === false) continue;
-        if (name === "key" || name === "keep") node[name] = value;
+        if (["key", "keep", "follow"].includes(name)) node[name] = value;
         else if (typeof value === "function") handlers[name.slice(2)] = value;
         else node.setAttribute(name, value === true ? "" : String(value));
     }
@@ -37,7 +37,7 @@ function append(node, children) {
 }
 
 /* el("a", { href: "#/", onclick: f }, "text", node, [more]); `key` tells it from its brothers, `keep` leaves what is
- * inside to whoever made it. */
+ * inside to whoever made it, `follow` has a field show what it should even if somebody has typed, who has left it. */
 export function el(tag, attributes, ...children) {
     return fill(document.createElement(tag), attributes, children);
 }
@@ -62,6 +62,8 @@ function becomes(from, to) {
     for (const { name, value } of [...to.attributes])
         if (from.getAttribute(name) !== value && name !== "open") from.setAttribute(name, value);
     if (!(from.keep && to.keep)) childrenBecome(from, to);
+    if (to.follow && from !== document.activeElement)
+        for (const what of ["value", "checked"]) if (from[what] !== to[what]) from[what] = to[what];
 }
 
 function childrenBecome(from, to) {

@@ -32,8 +32,8 @@ const PAGES = [
     ["nodes", "Node", "monitoring", nodes],
 ];
 
-const cache = {};
-let seen = new Map(), here = null, running = null, again = false, timer = null, main = null, status = "";
+const cache = {}, scrolls = new Map();
+let places = 0, seen = new Map(), here = null, running = null, again = false, timer = null, main = null, status = "";
 
 /* #/queues/%2F/name?page=2 */
 function whereWeAre() {
@@ -57,9 +57,11 @@ function contextOf(place, signal) {
         ...place, signal, seen, cache,
         refresh: () => look(),
         go(hash) { location.hash = hash; },
+        /* What was typed makes no step to go back to; what was clicked does. */
         set(changes) {
-            const now = whereWeAre();
-            history.replaceState(null, "", hashOf(now.way, { ...now.query, ...changes }));
+            const now = whereWeAre(), hash = hashOf(now.way, { ...now.query, ...changes });
+            if (changes.name) history.replaceState(history.state, "", hash);
+            else history.pushState({ at: newPlace() }, "", hash);
             look(true);
         },
         /* Does something and says so; the API's reason, word for word, if it may not be.  `leave`: where to go when it
@@ -79,6 +81,16 @@ function contextOf(place, signal) {
             }
         },
     };
+}
+
+/* Each step of the history has a number, by which it is known how far down it was. */
+function newPlace() {
+    places += 1;
+    return `${performance.timeOrigin} ${places}`;
+}
+
+function keepPlace() {
+    if (!history.state?.at) history.replaceState({ at: newPlace() }, "");
 }
 
 /* The look under way comes to nothing. */
@@ -160,7 +172,8 @@ async function whoAmI(signal) {
 }
 
 async function lookAtAlarms(signal) {
-    const found = session.may("monitoring") ? alarms(await get("nodes", signal)) : [];
+    const found = session.may("monitoring") ? alarms(await get("nodes", signal)) : await get("health/checks/alarms", signal).then(() => [], (failure) =>
+        (failure.status === 503 ? ["The broker is short of memory or of disk. Publishers wait until that is over; consumers go on."] : []));
     const place = document.getElementById("alarm");
     if (place) show(place, found.map((text) => el("p", {}, el("strong", {}, "Alarm. "), text)));
 }
@@ -214,11 +227,16 @@ async function look(isNew = false) {
         }
         show(main, page.body);
         if (isElsewhere && was !== null) {
-            window.scrollTo(0, 0);
+            window.scrollTo(0, scrolls.get(history.state?.at) || 0);
             main.focus({ preventScroll: true });
         }
+        keepPlace();
         sayStale(null);
         performance.mark("millrace-shown");
+        if (!cache.cluster) {
+            cache.cluster = (await get("cluster-name", mine.signal)).name;
+            if (!mine.signal.aborted) frame(place.segments[0] || "");
+        }
         await lookAtAlarms(mine.signal);
     } catch (error) {
         if (mine.signal.aborted) return undefined;
@@ -244,6 +262,8 @@ async function look(isNew = false) {
     return undefined;
 }
 
+history.scrollRestoration = "manual";
+window.addEventListener("scroll", () => history.state?.at && scrolls.set(history.state.at, window.scrollY), { passive: true });
 window.addEventListener("hashchange", () => {
     closeMenu();
     look(true);

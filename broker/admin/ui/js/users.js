@@ -15,7 +15,7 @@ const columns = (context) => [
     { label: "Name", sort: "name", fixed: true, className: "name", cell: (u) => link(place("users", u.name), u.name) },
     { label: "Tags", cell: (u) => u.tags.join(", ") },
     { label: "Virtual hosts", cell: (u) => context.access.get(u.name)?.join(", ") || el("span", { class: "faint" }, "no access") },
-    { label: "Password", cell: (u) => (u.password_hash ? "●" : el("span", { class: "faint" }, "none")) },
+    { label: "Password", cell: (u) => (u.password_hash ? "set" : el("span", { class: "faint" }, "none")) },
 ];
 
 async function remove(context, names) {
@@ -51,7 +51,10 @@ export function permissionColumns(context, of) {
 }
 
 function topicColumns(context) {
-    const drop = (p) => context.act("The topic permissions are gone.", () => call("DELETE", path("topic-permissions", p.vhost, p.user, p.exchange)));
+    const drop = async (p) => {
+        if (await sure({ title: "Take away these topic permissions?", text: `In virtual host “${p.vhost}”, its permissions alone say then what user “${p.user}” may do with the topics of ${p.exchange ? `exchange “${p.exchange}”` : "all exchanges"}.`, action: "Take away" }))
+            context.act("The topic permissions are gone.", () => call("DELETE", path("topic-permissions", p.vhost, p.user, p.exchange)));
+    };
     return [{ label: "Virtual host", cell: (p) => p.vhost }, { label: "Exchange", cell: (p) => p.exchange || "all" }, { label: "Write", cell: (p) => el("code", {}, p.write) }, { label: "Read", cell: (p) => el("code", {}, p.read) },
         { label: "", cell: (p) => el("button", { type: "button", class: "small", onclick: () => drop(p) }, "Take away") }];
 }
@@ -59,7 +62,10 @@ function topicColumns(context) {
 /* Limits of a user or a virtual host. */
 export function limits(context, where, name, known, now) {
     const set = (v) => context.act("The limit is set.", () => call("PUT", path(where, name, v.limit), { value: Number(v.value) }));
-    const drop = (limit) => context.act("The limit is gone.", () => call("DELETE", path(where, name, limit)));
+    const drop = async (limit) => {
+        if (await sure({ title: `Remove the limit ${limit} of “${name}”?`, text: "There is no limit then.", action: "Remove" }))
+            context.act("The limit is gone.", () => call("DELETE", path(where, name, limit)));
+    };
     const rows = Object.entries(now);
     return [table({ context: plain, caption: "Limits", rows, keyOf: ([k]) => k, empty: "No limits.", columns: [{ label: "Limit", cell: ([k]) => k }, { label: "Value", number: true, cell: ([, v]) => (v < 0 ? "no limit" : String(v)) },
         { label: "", cell: ([k]) => el("button", { type: "button", class: "small", onclick: () => drop(k) }, "Remove") }] }),
