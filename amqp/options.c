@@ -35,8 +35,9 @@ struct option {
 static const char *const types[] = {"classic", "quorum", "stream", "undefined", "", NULL};
 static const char *const locators[] = {"client-local", "balanced", "random", "least-leaders", NULL};
 
-/* In the order that they are checked: first all values, then whether they are of this type of queue.  What means
- * nothing there, and whose silence would lose data, is refused (queue-features 0.3-a). */
+/* In the order that they are checked: first the values of those that this type of queue has, then that there are no
+ * others, whatever their values are.  What means nothing there, and whose silence would lose data, is refused
+ * (queue-features 0.3-a). */
 static const struct option queue_table[] = {
     {.key = "x-queue-type", .rule = WORD, .types = C | Q | S, .words = types},
     {.key = "x-expires", .rule = INTEGER, .types = C | Q, .low = 1, .high = OPTIONS_EXPIRY_MAX_MS},
@@ -112,7 +113,7 @@ static char *check_integer(const struct option *o, const struct field *f)
     long long v = (long long)f->integer;
     if (!field_is_integer(f))
         return str_format("\"expected integer, got %s\"", field_type_name(f->type));
-    if (o->rule == VERSION && (v < o->low || v > o->high))
+    if (o->rule == VERSION && v >= 0 && (v < o->low || v > o->high))
         return str_format("\"unsupported queue version '%lld'\"", v);
     if (o->rule == RANGE && v >= 0 && (v < o->low || v > o->high))
         return str_copy(bytes_of_string(o->wrong));
@@ -206,12 +207,19 @@ struct error *options_check_count(struct bytes arguments)
     return error_create(AMQP_PRECONDITION_FAILED, "more than %d arguments", SPEC_ARGUMENTS_MAX);
 }
 
-/* Checks the values of the arguments that a table knows.  NULL, or what is wrong. */
+static bool is_of(const struct option *o, const struct spec *spec)
+{
+    return o->types == 0 || (o->types & 1 << spec->options.type) != 0;
+}
+
+/* Checks the values of the arguments that a table knows for this type of queue.  NULL, or what is wrong. */
 static char *check_values(const struct option *table, size_t n, const struct spec *spec, struct bytes vhost)
 {
     struct field f;
     for (const struct option *o = table; o < table + n; o++) {
-        char *why = table_find(spec->arguments, bytes_of_string(o->key), &f) ? check(o, &f, spec->arguments) : NULL;
+        char *why = is_of(o, spec) && table_find(spec->arguments, bytes_of_string(o->key), &f)
+                        ? check(o, &f, spec->arguments)
+                        : NULL;
         if (why == NULL)
             continue;
         char *text = o->rule == RANGE && field_is_integer(&f) && f.integer >= 0
@@ -229,8 +237,7 @@ static char *check_types(const struct spec *spec, struct bytes vhost)
 {
     struct field f;
     for (size_t i = 0; i < sizeof queue_table / sizeof queue_table[0]; i++)
-        if ((queue_table[i].types & 1 << spec->options.type) == 0 &&
-            table_find(spec->arguments, bytes_of_string(queue_table[i].key), &f))
+        if (!is_of(&queue_table[i], spec) && table_find(spec->arguments, bytes_of_string(queue_table[i].key), &f))
             return str_format("invalid arg '%s' for queue '%.*s' in vhost '%.*s' of queue type %s", queue_table[i].key,
                               BYTES_ARG(spec->name), BYTES_ARG(vhost), queue_type_module(spec->options.type));
     return NULL;
@@ -262,10 +269,10 @@ char *options_read_queue(struct spec *spec, struct bytes vhost)
     if (table_find(spec->arguments, BYTES("x-dead-letter-exchange"), &f) && f.type != 'S')
         return str_format("invalid type '%s' for arg 'x-dead-letter-exchange' in queue '%.*s' in vhost '%.*s'",
                           field_type_name(f.type), BYTES_ARG(spec->name), BYTES_ARG(vhost));
+    queue_options_of_arguments(spec->arguments, &spec->options); /* also of wrong ones, for the type */
     char *wrong = check_values(queue_table, sizeof queue_table / sizeof queue_table[0], spec, vhost);
     if (wrong != NULL)
         return wrong;
-    queue_options_of_arguments(spec->arguments, &spec->options);
     wrong = check_types(spec, vhost);
     return wrong != NULL ? wrong : check_properties(spec, vhost);
 }
