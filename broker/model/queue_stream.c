@@ -61,8 +61,6 @@ static char *refuse_consumer(const struct queue *q, const struct spec *spec, uin
     struct offset from;
     struct field f;
     *reason = BAD_ARGUMENT;
-    if (table_find(spec->arguments, BYTES("x-priority"), &f))
-        return refuse_argument(q, "x-priority", " of queue type ", queue_type_module(QUEUE_STREAM));
     char *why = offset_read(spec->arguments, 0, &from);
     const char *key = "x-stream-offset";
     if (why == NULL) {
@@ -78,6 +76,8 @@ static char *refuse_consumer(const struct queue *q, const struct spec *spec, uin
         free(why);
         return text;
     }
+    if (table_find(spec->arguments, BYTES("x-priority"), &f))
+        return refuse_argument(q, "x-priority", " of queue type ", queue_type_module(QUEUE_STREAM));
     if (spec->no_ack) { /* which has no limit */
         *reason = NOT_SUPPORTED;
         return refuse_with(q, "automatic acknowledgement not supported by");

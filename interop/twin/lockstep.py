@@ -230,8 +230,8 @@ class Side:
 class Lockstep:
     """The same sequence for both sides."""
 
-    def __init__(self, sides):
-        self.sides = sides
+    def __init__(self, sides, patience_s=PATIENCE_S):
+        self.sides, self.patience_s, self.types = sides, patience_s, set()
         self.open, self.done, self.pending, self.transactional, self.without_ack = {}, {}, {}, set(), set()
 
     def tags(self, step):
@@ -277,7 +277,7 @@ class Lockstep:
                 s.forget()
 
     def settle(self, number):
-        for seconds in PATIENCE_S:
+        for seconds in self.patience_s:
             time.sleep(seconds)
             for s in self.sides:
                 s.ask_to_sync()
@@ -327,7 +327,7 @@ class Lockstep:
     def learn(self, step, tags, view, delivered):
         """What is open on each channel now."""
         place, op, a = step[:2], step[2], step[3]
-        answers = view.get((*place, "answers"), [])
+        answers = view.get((*place, "answers"), ())
         self.learn_sent(step, tags)
         if op == "consume":
             tag = next((f[0] for n, f in answers if n == "basic.consume-ok"), a["tag"])

@@ -28,7 +28,7 @@ PLANS = {
     "dead": {"queue_declare": 8, "exchange_declare": 2, "queue_bind": 4, "publish": 14, "get": 8, "consume": 3,
              "cancel": 2, "nack": 6, "reject": 5, "ack": 2, "qos": 1, "purge": 1, "queue_delete": 1, "wait": 1,
              "channel_close": 1},
-    "tx": {"queue_declare": 4, "queue_bind": 1, "tx_select": 4, "tx_commit": 7, "tx_rollback": 4, "publish": 12, "get": 5,
+    "tx": {"queue_bind": 1, "tx_select": 4, "tx_commit": 7, "tx_rollback": 4, "publish": 12, "get": 5,
            "consume": 2, "cancel": 1, "ack": 6, "nack": 4, "reject": 3, "recover": 1, "channel_close": 1,
            "confirm_select": 1, "queue_delete": 1, "qos": 1},
     "confirm": {"queue_declare": 5, "exchange_declare": 1, "queue_bind": 3, "confirm_select": 5, "publish": 16, "get": 3,
@@ -60,6 +60,7 @@ class Maker:
         self.is_bad = self.plan == "errors"
         # Where RabbitMQ looks for overdue messages depends on their priorities.
         self.has_priorities = self.chance(0.4)
+        self.soon = ["0", str(FOREVER)] if self.plan == "burst" else ["0", "1", "1", str(FOREVER)]
 
     def one(self, *values):
         return self.r.choice(values)
@@ -192,7 +193,7 @@ class Maker:
         if self.chance(0.7 if dead else 0.15):
             out += self.dead_letters()
         if self.chance(0.25 if dead else 0.06):
-            out.append(("x-message-ttl", self.number(FOREVER if self.has_priorities else self.one(0, 1, 1, FOREVER))))
+            out.append(("x-message-ttl", self.number(FOREVER if self.has_priorities else int(self.r.choice(self.soon)))))
         if self.chance(0.3) and self.has_priorities:
             out.append(("x-max-priority", self.number(self.one(1, 2, 5, 10))))
         if self.chance(0.1):
@@ -295,7 +296,7 @@ class Maker:
         if self.chance(0.25):
             out["priority"] = self.one(0, 1, 2, 3, 9, 255)
         if self.chance(0.2 if self.plan == "dead" else 0.05):
-            out["expiration"] = str(FOREVER) if self.has_priorities else self.one("0", "1", "1", str(FOREVER))
+            out["expiration"] = str(FOREVER) if self.has_priorities else self.r.choice(self.soon)
         if self.chance(0.3 if self.is_bad else 0.02):
             out["expiration"] = self.one("", "abc", "-1", "1.5", " 10", "10 ", "+600000", "0600000", "99999999999999999999",
                                          "315360000001", "-0", "1e3", "0x10", "+", "--1", "+-1")
