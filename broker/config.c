@@ -26,7 +26,9 @@ struct config {
     size_t n, capacity;
     struct config_complaint *complaints; /* owned */
     size_t n_complaints, complaints_capacity;
-    unsigned includes; /* files read so far */
+    unsigned includes;  /* files read so far */
+    const char **files; /* owned, and the names */
+    size_t n_files;
     struct setting defaults[CONFIG_IDS];
 };
 
@@ -61,6 +63,9 @@ void config_destroy(struct config *c)
         setting_fini(&c->settings[i]);
     for (size_t i = 0; i < c->n_complaints; i++)
         free(c->complaints[i].text);
+    for (size_t i = 0; i < c->n_files; i++)
+        free((char *)(uintptr_t)c->files[i]);
+    free((void *)c->files);
     free(c->settings);
     free(c->complaints);
     free(c);
@@ -181,6 +186,16 @@ static void take_working(struct config *c, const struct config_key *key, const c
     }
 }
 
+/* One of the words with | between them. */
+static bool is_harmless(const struct config_key *key, const char *value)
+{
+    size_t len = strlen(value);
+    for (const char *at = key->fallback; at != NULL; at = strchr(at, '|') != NULL ? strchr(at, '|') + 1 : NULL)
+        if (len > 0 && strcspn(at, "|") == len && strncmp(at, value, len) == 0)
+            return true;
+    return false;
+}
+
 static void on_setting(void *arg, const char *origin, const char *name, const char *value)
 {
     struct config *c = arg;
@@ -197,7 +212,7 @@ static void on_setting(void *arg, const char *origin, const char *name, const ch
         take_working(c, key, origin, name, value);
         return;
     case CONFIG_REFUSED:
-        if (key->fallback == NULL || strcmp(value, key->fallback) != 0)
+        if (!is_harmless(key, value))
             complain(c, origin, true, str_format("%s: %s", name, key->what));
         return;
     case CONFIG_LATER:
@@ -276,6 +291,20 @@ void config_read_text(struct config *c, const char *name, struct bytes text)
     config_parse(name, text, &sink);
 }
 
+static void note_file(struct config *c, const char *path)
+{
+    char *full = realpath(path, NULL);
+    c->files = alloc_array((void *)c->files, c->n_files + 1, sizeof *c->files);
+    c->files[c->n_files++] = str_copy(bytes_of_string(full != NULL ? full : path));
+    free(full);
+}
+
+const char *const *config_files(const struct config *c, size_t *n)
+{
+    *n = c->n_files;
+    return c->files;
+}
+
 void config_read_file(struct config *c, const char *path)
 {
     errno = 0;
@@ -289,8 +318,10 @@ void config_read_file(struct config *c, const char *path)
                  str_format("cannot be read: %s (as user id %u)", strerrordesc_np(errno), (unsigned)geteuid()));
     else if (n > CONFIG_FILE_BYTES_MAX)
         complain(c, path, true, str_format("is larger than %d bytes", CONFIG_FILE_BYTES_MAX));
-    else
+    else {
+        note_file(c, path);
         config_read_text(c, path, bytes_of(text, n));
+    }
     if (f != NULL)
         fclose(f);
     explicit_bzero(text, n);

@@ -66,6 +66,9 @@ void config_each(const struct config *c, enum config_id id, config_each_fn *each
 typedef void config_change_fn(void *arg, const struct config_key *key, const char *name);
 void config_each_change(const struct config *before, const struct config *after, config_change_fn *each, void *arg);
 
+/* The files that were read, in that order, by their full names where these are known. */
+const char *const *config_files(const struct config *c, size_t *n);
+
 /* The whole table: "key = value  # origin". */
 void config_print(const struct config *c, FILE *to);
 #endif

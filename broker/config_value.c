@@ -4,13 +4,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/log.h"
+#include "base/real.h"
 
 static bool integer_parse(const char *text, uint64_t *n)
 {
@@ -48,7 +48,7 @@ static double unit_of(const char *unit, bool is_binary)
         base = 1024;
     else if (unit[1] != '\0' && strcasecmp(unit + 1, "b") != 0)
         return 0;
-    return pow(base, (double)(letter - letters + 1));
+    return real_power(base, (unsigned)(letter - letters + 1));
 }
 
 static bool size_parse(const char *text, bool is_binary, uint64_t *n)

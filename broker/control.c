@@ -15,12 +15,13 @@
 #include "broker/config.h"
 #include "broker/host.h"
 #include "broker/import.h"
+#include "broker/logging.h"
 #include "broker/net/server.h"
 #include "broker/store/keeper.h"
 #include "broker/web.h"
 
 struct control {
-    const struct server *server; /* borrowed */
+    struct server *server;       /* borrowed */
     const struct config *config; /* borrowed */
     struct keeper *keeper;       /* borrowed */
     struct admin *admin;         /* owned */
@@ -48,6 +49,20 @@ static void ask_to_reload(void *arg)
 {
     (void)arg;
     kill(getpid(), SIGHUP);
+}
+
+static int suspend(void *arg, bool is_suspended)
+{
+    struct control *k = arg;
+    if (!is_suspended)
+        return server_resume(k->server);
+    server_suspend(k->server);
+    return 0;
+}
+
+static bool is_suspended(void *arg)
+{
+    return server_is_suspended(((struct control *)arg)->server);
 }
 
 /* Until the next start; the main thread puts it into effect, as after SIGHUP. */
@@ -88,6 +103,11 @@ static int64_t certificate_expiry(void *arg)
     const struct control *k = arg;
     int64_t amqp = server_certificate_expiry(k->server), web = admin_certificate_expiry(k->admin);
     return amqp < web ? amqp : web;
+}
+
+static bool certificate(void *arg, struct tls_facts *to)
+{
+    return server_describe_certificate(((const struct control *)arg)->server, to);
 }
 
 static void measure(void *arg, struct admin_measures *to)
@@ -193,6 +213,8 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .product_version = PACKAGE_VERSION,
         .version = config_text(c, KEY_VERSION),
         .data_dir = config_text(c, KEY_DATA_DIR),
+        .log_file = logging_file(),
+        .has_log_console = config_number(c, KEY_LOG_CONSOLE) != 0,
         .listeners = k->addresses,
         .hashing_algorithm = config_text(c, KEY_PASSWORD_HASHING_MODULE),
         .credential = k->credential,
@@ -208,7 +230,10 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
         .reload = ask_to_reload,
         .rotate_logs = ask_to_reload,
         .stop = ask_to_stop,
+        .suspend = suspend,
+        .is_suspended = is_suspended,
         .certificate_expiry = certificate_expiry,
+        .certificate = certificate,
         .arg = k,
     };
 }
@@ -218,6 +243,7 @@ static struct admin_config admin_config_of(struct control *k, const struct contr
 static struct admin *create_admin(struct control *k, const struct control_config *cc, char **error)
 {
     struct admin_config ac = admin_config_of(k, cc);
+    ac.config_files = config_files(cc->config, &ac.n_config_files);
     struct admin *a = ac.socket != NULL ? admin_create(&ac, error) : NULL;
     if (a == NULL && *error != NULL && config_text(cc->config, KEY_CONTROL_SOCKET) == NULL) {
         log_warning("main", "%s: the broker goes on without", *error);

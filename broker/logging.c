@@ -17,6 +17,7 @@
 #define DEFAULT_FILE "millrace.log"
 
 static struct log_file *open_file; /* owned: the log is the program's, as base/log.h is */
+static char *open_path;            /* owned: its full name */
 
 /* Standard error is the journal's socket, which wants a priority before each line. */
 static bool is_journal(void)
@@ -117,6 +118,7 @@ int logging_open(const struct config *c)
         log_set_file(open_file);
         logging_set_levels(c);
         log_info("main", "this log goes to %s, too", path);
+        open_path = realpath(path, NULL);
     }
     free(path);
     return status;
@@ -128,4 +130,11 @@ void logging_close(void)
     log_set_file(NULL);
     log_file_destroy(open_file);
     open_file = NULL;
+    free(open_path);
+    open_path = NULL;
+}
+
+const char *logging_file(void)
+{
+    return open_path;
 }

@@ -20,4 +20,7 @@ bool logging_is_level(enum config_id id);
  * error. */
 int logging_open(const struct config *c);
 void logging_close(void); /* safe without a file */
+
+/* The file's full name, or NULL: there is none. */
+const char *logging_file(void);
 #endif

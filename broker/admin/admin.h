@@ -20,6 +20,7 @@ struct credential;
 struct hub;
 struct login_rules;
 struct tls;
+struct tls_facts;
 
 enum {
     ADMIN_BODY_BYTES_MAX = 64 << 10,   /* of most requests … */
@@ -83,6 +84,10 @@ struct admin_config {
     const char *node, *cluster_name;
     const char *product_version, *version; /* ours, and whose behaviour it is */
     const char *data_dir;
+    const char *const *config_files; /* that were read */
+    size_t n_config_files;
+    const char *log_file; /* NULL: there is none */
+    bool has_log_console;
     const char *listeners; /* "amqp 127.0.0.1:5672, unix:/run/a.sock, amqps [::1]:5671, http 127.0.0.1:15672" */
     const char *hashing_algorithm;
     struct credential *credential;     /* what passwords must be like; this thread's alone */
@@ -97,7 +102,10 @@ struct admin_config {
     void (*reload)(void *arg);                                       /* reads again what can be read again */
     void (*rotate_logs)(void *arg);                                  /* opens log files anew */
     void (*stop)(void *arg);                                         /* asks for the broker's end */
-    int64_t (*certificate_expiry)(void *arg); /* seconds since 1970 of the earliest one; INT64_MAX: none */
+    int (*suspend)(void *arg, bool is_suspended); /* whether clients can connect for AMQP; 0 or -errno */
+    bool (*is_suspended)(void *arg);
+    int64_t (*certificate_expiry)(void *arg);             /* seconds since 1970 of the earliest one; INT64_MAX: none */
+    bool (*certificate)(void *arg, struct tls_facts *to); /* what AMQP is spoken with; false: there is none */
     void *arg;
 };
 

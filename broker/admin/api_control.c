@@ -1,10 +1,12 @@
 #define _GNU_SOURCE
 /* What RabbitMQ's API does not have, for millracectl: under /api/millrace/. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/log_ring.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
 #include "broker/admin/fetch.h"
@@ -58,6 +60,33 @@ void control_hash_password(struct request *r)
 
 /* ---- The program. */
 
+/* The newest lines of the log, as they were written; ?from=N: those from that number on. */
+void control_log(struct request *r)
+{
+    const char *text = request_query(r, "from");
+    char *end = NULL;
+    uint64_t from = text != NULL ? strtoull(text, &end, 10) : 0, next;
+    size_t length;
+    if (text != NULL && (*end != '\0' || text[0] < '0' || text[0] > '9')) {
+        request_refuse(r, "from is the number of a line");
+        return;
+    }
+    json_t *items = json_array(), *o = json_object();
+    char *lines = log_ring_read(&from, &next, &length);
+    for (const char *at = lines, *stop; at < lines + length; at = stop + 1, from++) {
+        stop = memchr(at, '\n', (size_t)(lines + length - at));
+        json_t *line = json_loadb(at, (size_t)(stop - at), 0, NULL);
+        if (line == NULL)
+            continue;
+        json_set(line, "id", json_integer((json_int_t)from));
+        json_add(items, line);
+    }
+    free(lines);
+    json_set(o, "items", items);
+    json_set(o, "next", json_integer((json_int_t)next));
+    request_reply(r, HTTP_STATUS_OK, o);
+}
+
 static void call(struct request *r, void (*function)(void *arg), const char *what, const char *action)
 {
     if (function == NULL) {
@@ -83,6 +112,30 @@ void control_rotate_logs(struct request *r)
 void control_stop(struct request *r)
 {
     call(r, request_config(r)->stop, "stop", "broker.stop");
+}
+
+/* Doors for clients; it is done when the answer goes out. */
+static void switch_listeners(struct request *r, bool is_suspended, const char *action)
+{
+    const struct admin_config *config = request_config(r);
+    int status = config->suspend != NULL ? config->suspend(config->arg, is_suspended) : -ENOTSUP;
+    if (status != 0) {
+        request_fail(r, HTTP_STATUS_UNAVAILABLE, "not_available", "%s", strerrordesc_np(-status));
+        return;
+    }
+    log_notice("admin", "%s has %s the listeners", r->actor, is_suspended ? "suspended" : "resumed");
+    note_control(r, action, NULL);
+    request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
+}
+
+void control_suspend(struct request *r)
+{
+    switch_listeners(r, true, "broker.suspend-listeners");
+}
+
+void control_resume(struct request *r)
+{
+    switch_listeners(r, false, "broker.resume-listeners");
 }
 
 /* A limit, until the next start. */

@@ -26,16 +26,16 @@ void permissions_get(struct request *r)
 }
 
 /* The members that must be there; NULL: it was answered. */
-static json_t *read_rights(struct request *r, const char *const *names, size_t n)
+static json_t *read_rights(struct request *r, const char *const *names)
 {
     json_t *rights = json_object();
-    for (size_t i = 0; i < n; i++) {
+    for (; *names != NULL; names++) {
         struct bytes text;
-        if (!request_need_text(r, names[i], &text)) {
+        if (!request_need_text(r, *names, &text)) {
             json_decref(rights);
             return NULL;
         }
-        json_set(rights, names[i], json_of_text(text));
+        json_set(rights, *names, json_of_text(text));
     }
     return rights;
 }
@@ -65,8 +65,8 @@ static void on_put(struct request *r, struct event *e)
 
 static void put(struct request *r)
 {
-    static const char *const names[] = {"configure", "write", "read"};
-    json_t *rights = read_rights(r, names, sizeof names / sizeof names[0]);
+    static const char *const names[] = {"configure", "write", "read", NULL};
+    json_t *rights = request_has_all(r, names) ? read_rights(r, names) : NULL;
     if (rights == NULL)
         return;
     struct changes *c = changes_create();
@@ -159,11 +159,11 @@ static void on_topic_put(struct request *r, struct event *e)
 
 void topic_permissions_put(struct request *r)
 {
-    static const char *const names[] = {"write", "read"};
+    static const char *const names[] = {"exchange", "write", "read", NULL};
     struct bytes exchange;
-    if (!request_need_text(r, "exchange", &exchange))
+    if (!request_has_all(r, names) || !request_need_text(r, "exchange", &exchange))
         return;
-    json_t *rights = read_rights(r, names, sizeof names / sizeof names[0]);
+    json_t *rights = read_rights(r, names + 1);
     if (rights == NULL)
         return;
     struct changes *c = changes_create();

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/str.h"
 #include "broker/admin/api.h"
 #include "broker/admin/fetch.h"
 #include "broker/admin/identify.h"
@@ -58,11 +59,11 @@ static void on_policy(struct request *r, struct event *e)
 /* What a policy says, in the members that are kept; NULL: it was answered. */
 static json_t *read_policy(struct request *r)
 {
+    static const char *const names[] = {"pattern", "definition", NULL};
     struct bytes pattern, apply_to;
-    int64_t priority = 0;
-    json_t *definition = request_member(r, "definition");
-    if (!request_need_text(r, "pattern", &pattern) || !request_text(r, "apply-to", &apply_to) ||
-        !request_integer(r, "priority", &priority))
+    json_t *definition = request_member(r, "definition"), *priority = request_member(r, "priority");
+    if (!request_has_all(r, names) || !request_need_text(r, "pattern", &pattern) ||
+        !request_text(r, "apply-to", &apply_to))
         return NULL;
     if (definition == NULL) {
         request_refuse(r, "[{key_missing,definition}]");
@@ -71,7 +72,7 @@ static json_t *read_policy(struct request *r)
     json_t *value = json_object();
     json_set(value, "pattern", json_of_text(pattern));
     json_set(value, "definition", json_incref(definition));
-    json_set(value, "priority", json_integer(priority));
+    json_set(value, "priority", priority != NULL ? json_incref(priority) : json_integer(0));
     json_set(value, "apply-to", apply_to.at != NULL ? json_of_text(apply_to) : json_string("all"));
     char *wrong = policy_check(value, r->more != 0);
     if (wrong == NULL)
@@ -209,23 +210,31 @@ void parameters_get(struct request *r)
                                             .done = listing_answer_one});
 }
 
-/* NULL, or why there is no such component; a policy's value is checked here, too. */
-static bool check_component(struct request *r, const json_t *value)
+/* Why that is no parameter of this component, in RabbitMQ's words; NULL: it is one. */
+static char *judge_parameter(const struct request *r, json_t *value)
 {
-    bool is_limits = bytes_equal(r->param[0], BYTES("vhost-limits"));
-    r->more = bytes_equal(r->param[0], BYTES("operator_policy"));
-    if (r->more == 0 && !is_limits && !bytes_equal(r->param[0], BYTES("policy"))) {
-        request_refuse(r, "Validation failed\n\ncomponent %.*s not found\n", BYTES_ARG(r->param[0]));
+    if (bytes_equal(r->param[0], BYTES("operator_policy")))
+        return policy_check(value, true);
+    if (!bytes_equal(r->param[0], BYTES("vhost-limits")))
+        return str_format("component %.*s not found", BYTES_ARG(r->param[0]));
+    if (!bytes_equal(r->param[2], BYTES("limits")))
+        return str_format("limits of a virtual host have the name 'limits', not '%.*s'", BYTES_ARG(r->param[2]));
+    char *unknown = policy_find_unknown_limit(value);
+    return unknown != NULL ? unknown : policy_check_limits(value);
+}
+
+/* False: it was answered. */
+static bool check_parameter(struct request *r, json_t *value)
+{
+    if (bytes_equal(r->param[0], BYTES("policy"))) {
+        request_refuse(r, "policies may not be set using this method");
         return false;
     }
-    if (is_limits)
-        return true;
-    char *wrong = policy_check(value, r->more != 0);
-    if (wrong == NULL)
-        return true;
-    request_refuse(r, "Validation failed\n\n%s\n", wrong);
+    char *wrong = judge_parameter(r, value);
+    if (wrong != NULL)
+        request_refuse(r, "Validation failed\n\n%s\n", wrong);
     free(wrong);
-    return false;
+    return wrong == NULL;
 }
 
 /* What bounds those who make policies is not theirs: it is set where administrators set it (operator-policies,
@@ -252,9 +261,13 @@ void parameters_put(struct request *r)
     const struct spec spec = {.vhost = r->param[1], .type = r->param[0], .name = r->param[2]};
     if (!may_change(r))
         return;
+    if (json_is_array(value) && json_array_size(value) == 0) { /* as RabbitMQ shows a table with nothing in it */
+        json_set(r->body, "value", json_object());
+        value = json_object_get(r->body, "value");
+    }
     if (value == NULL)
         request_refuse(r, "[{key_missing,value}]");
-    else if (may_change_parameter(r) && check_component(r, value))
+    else if (may_change_parameter(r) && check_parameter(r, value))
         put_parameter(r, &spec, json_incref(value), request_answer_change);
 }
 

@@ -20,7 +20,8 @@ json_t *topology_arguments(struct request *r)
 {
     json_t *arguments = request_member(r, "arguments"), *value;
     const char *key;
-    if (arguments == NULL)
+    bool is_nothing = json_is_array(arguments) && json_array_size(arguments) == 0;
+    if (arguments == NULL || is_nothing) /* [] is how PHP writes an empty object */
         return json_object();
     if (!json_is_object(arguments)) {
         request_refuse(r, "arguments are no object");

@@ -92,7 +92,7 @@ static bool set_password(struct request *r, json_t *arguments)
         !request_text(r, "hashing_algorithm", &algorithm))
         return false;
     if (password.at != NULL && hash.at != NULL) {
-        request_refuse(r, "both a password and a password_hash are given");
+        request_refuse(r, "both_password_and_password_hash_are_provided");
         return false;
     }
     struct bytes ours = bytes_of_string(request_config(r)->hashing_algorithm);
@@ -247,10 +247,10 @@ static json_t *shape_limits(struct request *r, json_t *row)
 {
     (void)r;
     json_t *value = json_object_get(row, "limits"), *shown = NULL;
-    if (json_object_size(value) > 0 || r->n_params > 0) {
+    if (json_object_size(value) > 0) {
         shown = json_object();
         json_set(shown, "user", json_incref(json_object_get(row, "name")));
-        json_set(shown, "value", value != NULL ? json_incref(value) : json_object());
+        json_set(shown, "value", json_incref(value));
     }
     json_decref(row);
     return shown;

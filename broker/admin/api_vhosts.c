@@ -88,7 +88,9 @@ static json_t *read_vhost(struct request *r)
 {
     struct bytes description, type;
     const json_t *tags = request_member(r, "tags");
-    if (!request_text(r, "description", &description) || !request_text(r, "default_queue_type", &type))
+    bool is_traced = json_is_true(json_object_get(r->before, "tracing"));
+    if (!request_text(r, "description", &description) || !request_text(r, "default_queue_type", &type) ||
+        !request_flag(r, "tracing", &is_traced))
         return NULL;
     if (!is_queue_type(type)) {
         request_refuse(r, "Unsupported default queue type '%.*s'", BYTES_ARG(type));
@@ -106,8 +108,7 @@ static json_t *read_vhost(struct request *r)
         json_set(arguments, "default_queue_type", json_of_text(type));
     else if (type.at == NULL && old != NULL)
         json_set(arguments, "default_queue_type", json_incref(old));
-    const json_t *tracing = request_member(r, "tracing");
-    if (tracing != NULL ? json_is_true(tracing) : json_is_true(json_object_get(r->before, "tracing")))
+    if (is_traced)
         json_set(arguments, "tracing", json_true());
     if (json_is_true(json_object_get(r->before, PROTECTED)))
         json_set(arguments, PROTECTED, json_true());

@@ -41,8 +41,12 @@ static void on_published(struct request *r, struct event *e)
         visit_refuse(r, e, METHOD_basic_publish, true);
         return;
     }
+    if (e->what == REFUSED) {
+        visit_fail(r, HTTP_STATUS_BAD, "bad_request", "rejected Unable to publish message. Check queue limits.");
+        return;
+    }
     json_t *o = json_object();
-    json_set(o, "routed", json_boolean(e->what == CONFIRMED && !r->visit->was_returned));
+    json_set(o, "routed", json_boolean(!r->visit->was_returned));
     visit_leave(r, HTTP_STATUS_OK, o);
 }
 
@@ -110,32 +114,13 @@ static void publish_body(struct request *r)
     free(made);
 }
 
-/* All that are missing are named, as RabbitMQ does. */
-static bool has_all(struct request *r, const char *const *names)
-{
-    char *missing = NULL;
-    for (; *names != NULL; names++) {
-        if (r->body != NULL && json_object_get(r->body, *names) != NULL)
-            continue;
-        char *more =
-            str_format("%s%s{key_missing,%s}", missing != NULL ? missing : "", missing != NULL ? "," : "", *names);
-        free(missing);
-        missing = more;
-    }
-    if (missing == NULL)
-        return true;
-    request_refuse(r, "[%s]", missing);
-    free(missing);
-    return false;
-}
-
 void exchanges_publish(struct request *r)
 {
     static const char *const names[] = {"routing_key", "properties", "payload", "payload_encoding", NULL};
     enum { NAME_MAX_BYTES = 255 };
     struct bytes key;
     const json_t *properties;
-    if (!has_all(r, names) || !request_text(r, "routing_key", &key))
+    if (!request_has_all(r, names) || !request_text(r, "routing_key", &key))
         return;
     properties = request_member(r, "properties");
     bool is_empty = json_is_array(properties) && json_array_size(properties) == 0;
@@ -166,7 +151,7 @@ static bool read_mode(struct request *r)
     if (!request_text(r, "ackmode", &text) || !request_flag(r, "requeue", &requeues))
         return false;
     if (text.at == NULL && request_member(r, "requeue") == NULL) {
-        request_refuse(r, "[{key_missing,ackmode}]");
+        request_refuse(r, "[{key_missing,ackmode}]"); /* it is null */
         return false;
     }
     r->more = requeues ? ACK_REQUEUE_TRUE : ACK_REQUEUE_FALSE;
@@ -183,10 +168,14 @@ static bool read_mode(struct request *r)
 
 static bool read_get(struct request *r)
 {
+    static const char *const names[] = {"ackmode", "count", "encoding", NULL};
+    bool is_old = r->body != NULL && json_object_get(r->body, "requeue") != NULL;
     struct bytes encoding;
     int64_t truncate = INT64_MAX;
+    if (!request_has_all(r, is_old ? names + 1 : names))
+        return false;
     if (request_member(r, "count") == NULL) {
-        request_refuse(r, "[{key_missing,count}]");
+        request_refuse(r, "[not_int,count]");
         return false;
     }
     if (!request_integer(r, "count", &r->number) || !request_integer(r, "truncate", &truncate) || !read_mode(r) ||

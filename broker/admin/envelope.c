@@ -147,6 +147,9 @@ static void read_each(struct reading *r, const json_t *properties)
         r->to.name = read_##wire(r, #name, value);                                                                     \
     }
 #include "codec/properties.def"
+    if (r->why == NULL && (r->to.flags & PROPERTY_delivery_mode) != 0 && r->to.delivery_mode - 1U > 1)
+        r->why = str_format("406 PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,%u}",
+                            (unsigned)r->to.delivery_mode);
 }
 
 void *envelope_read_properties(const json_t *properties, struct bytes *encoded, char **why)

@@ -1,9 +1,13 @@
 #include "broker/admin/fetch.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+#include "broker/admin/api.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
+#include "broker/admin/policy.h"
 #include "broker/admin/shape.h"
 
 static void on_before(struct request *r)
@@ -85,19 +89,39 @@ json_t *fetch_rest(json_t *row)
     return rest;
 }
 
+static bool is_among(struct bytes name, const char *const *names)
+{
+    while (*names != NULL && !bytes_equal(name, bytes_of_string(*names)))
+        names++;
+    return *names != NULL;
+}
+
+/* Why it is no limit, in RabbitMQ's words; the caller frees it. */
+static char *refuse_limit(struct bytes name, const char *const *names, const json_t *value, const char *where)
+{
+    char *shown = policy_print(value), *why;
+    if (!is_among(name, names))
+        why = str_format("Unrecognised terms [{<<\"%.*s\">>,%s}] in %s", BYTES_ARG(name), shown, where);
+    else
+        why = str_format("%.*s should be a number, actually was %s", BYTES_ARG(name), shown);
+    free(shown);
+    return why;
+}
+
 bool fetch_limit(struct request *r, struct bytes name, const char *const *names, int64_t *value)
 {
-    bool is_known = false;
-    for (; *names != NULL && !is_known; names++)
-        is_known = bytes_equal(name, bytes_of_string(*names));
-    const json_t *given = request_member(r, "value");
+    const json_t *given = r->body != NULL ? json_object_get(r->body, "value") : NULL;
     if (given == NULL) {
         request_refuse(r, "[{key_missing,value}]");
         return false;
     }
-    if (!request_integer(r, "value", value))
-        return false;
-    if (!is_known)
-        request_refuse(r, "Unrecognised terms [{<<\"%.*s\">>,%lld}] in limits", BYTES_ARG(name), (long long)*value);
-    return is_known;
+    if (is_among(name, names) && json_is_integer(given)) {
+        *value = json_integer_value(given);
+        return true;
+    }
+    bool is_of_user = strncmp(r->route->path, "user", strlen("user")) == 0;
+    char *why = refuse_limit(name, names, given, is_of_user ? "user-limits" : "limits");
+    request_refuse(r, is_of_user ? "%s" : "Validation failed\n\n%s\n", why);
+    free(why);
+    return false;
 }

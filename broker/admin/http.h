@@ -1,4 +1,4 @@
-/* HTTP/1.1 for the administration: connections, their limits, and one request of each at a time.
+/* HTTP/1.1 for the administration: requests and answers, one of each connection at a time (caller.h).
  *
  * A request is told in two steps, so that nobody's body is kept in memory before it is known who that is:
  *
@@ -10,11 +10,8 @@
  * a request that is answered is skipped, if it is little, or the connection ends, after a while in which the client
  * can read its answer.
  *
- * Every connection has a time for each thing that it does, in all, however many bytes it sends meanwhile.  When there
- * are as many as there may be, one that is idle or still reads its head goes for whoever comes next: one from the place
- * (net/address.h) that has most, and of these the one that has waited longest.  So who holds many connections pushes
- * out their own.  What all bodies and all answers take together is bounded, too: for another large one, one that takes
- * long goes, or it is not read (503).  All of this is on one thread.
+ * Every connection has a time for each thing that it does, in all, however many bytes it sends meanwhile; who goes when
+ * there is no room for all is said in caller.h.  All of this is on one thread.
  */
 #ifndef BROKER_ADMIN_HTTP_H
 #define BROKER_ADMIN_HTTP_H
@@ -31,7 +28,6 @@ struct event_base;
 
 /* Reliability C21. */
 enum {
-    HTTP_LINKS_MAX = 256,         /* over TCP; and as many over the control socket */
     HTTP_HEAD_MS = 10000,         /* from the first byte of a head to its last; a TLS handshake is part of the first */
     HTTP_IDLE_MS = 60000,         /* for the first byte of the next one */
     HTTP_BODY_MS = 30000,         /* for all of a body */
@@ -41,12 +37,6 @@ enum {
     HTTP_LINGER_BYTES = 32 << 20, /* which it may go on to say */
     HTTP_SKIP_BYTES = 64 << 10,   /* of a body that nobody wants, for the sake of the connection */
     HTTP_READ_BYTES = 16 << 10,   /* read ahead of what is asked for */
-    HTTP_LARGE_BYTES = 64 << 10,  /* bodies and answers beyond that are counted … */
-    HTTP_BODIES_MAX = 128 << 20, /* … bytes of all bodies that are not answered yet, which take up to twice as much … */
-    HTTP_ANSWERS_MAX = 512 << 20, /* … and of all answers that are not taken */
-    HTTP_RETRY_MS = 100,          /* without a descriptor for whoever comes */
-    HTTP_GRACE_MS = 5000,         /* who takes longer over a body or an answer goes, if there is no room */
-    HTTP_PLACES = 256,            /* that are told from one another, by a hash */
 };
 
 struct http;
@@ -86,7 +76,7 @@ void http_set_owner(struct http_call *c, void *owner);
 void http_let_go(struct http_call *c, bool may_go);
 
 /* Reads the body, if it has one and at most max bytes, and calls `body`, perhaps at once; where it turns out to be
- * longer, that is answered 413, and `gone` called. */
+ * longer, that is answered 413, and 503 where all bodies together leave no room for it; then `gone` is called. */
 void http_accept_body(struct http_call *c, uint64_t max);
 
 /* What was read, which the caller takes: empties it and wipes it, for it may hold a password. */

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/real.h"
 #include "base/str.h"
 
 void json_set(json_t *object, const char *key, json_t *value)
@@ -100,7 +101,7 @@ static json_t *scalar_of(const struct field *f)
     case 'T':
         return json_integer((json_int_t)f->timestamp);
     case 'D':
-        return real_of(f->decimal.digits / pow(10, f->decimal.scale));
+        return real_of(f->decimal.digits / real_power(10, f->decimal.scale));
     case 'f':
     case 'd':
         return real_of(f->real);

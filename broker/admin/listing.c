@@ -162,17 +162,27 @@ static uint64_t identity_of(json_t *row)
 
 /* ---- Taking rows. */
 
-static bool is_wanted(const struct listing *l, json_t *row)
+static bool fits(const struct listing *l, struct bytes name)
 {
-    if (l->filter == NULL)
-        return true;
-    struct bytes name = json_text_in(row, "name");
     if (l->pattern != NULL)
         return pattern_match(l->pattern, name) == PATTERN_MATCHES;
     char *text = str_copy(name);
     bool has = strcasestr(text, l->filter) != NULL;
     free(text);
     return has;
+}
+
+/* A connection fits by the name that its client gave it, too; a consumer by its tag and its queue. */
+static bool is_wanted(const struct listing *l, json_t *row)
+{
+    if (l->filter == NULL || fits(l, json_text_in(row, "name")))
+        return true;
+    const struct bytes others[] = {json_text_in(row, "user_provided_name"), json_text_in(row, "consumer_tag"),
+                                   json_text_in(json_object_get(row, "queue"), "name")};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (others[i].len > 0 && fits(l, others[i]))
+            return true;
+    return false;
 }
 
 static struct row *row_create(const struct listing *l, json_t *shown, uint64_t identity)
@@ -419,8 +429,7 @@ static void on_page(struct request *r, struct event *e)
     }
     if (e->done.inspection->is_brief) {
         if (!listing_keys_take(l->keys, e->done.inspection, l->filter, l->pattern, clock_ms())) {
-            request_fail(r, HTTP_STATUS_BAD, "invalid_pagination_parameters",
-                         "Pagination parameters are invalid: the pattern takes too long");
+            request_refuse(r, "Pagination parameters are invalid: the pattern takes too long");
             return;
         }
     } else if (!take_rows(r, e->done.inspection)) {
@@ -459,43 +468,62 @@ static void listing_step(struct request *r)
 
 /* ---- What the query asks for.  False: it was answered. */
 
-static bool read_number(struct request *r, const char *name, int64_t max, int64_t *value)
+static bool refuse_paging(struct request *r)
+{
+    request_refuse(r, "Pagination parameters are invalid");
+    return false;
+}
+
+/* What is beyond any number there could be is the largest. */
+static bool read_number(struct request *r, const char *name, int64_t *value)
 {
     enum { DECIMAL = 10 };
     const char *text = request_query(r, name);
     if (text == NULL || *text == '\0')
         return true;
     char *end;
-    errno = 0;
-    *value = strtoll(text, &end, DECIMAL);
-    if (errno == 0 && *end == '\0' && *value >= 1 && *value <= max)
-        return true;
-    request_fail(r, HTTP_STATUS_BAD, "invalid_pagination_parameters", "Pagination parameters are invalid: %s", name);
+    long long n = strtoll(text, &end, DECIMAL);
+    *value = n > INT32_MAX ? INT32_MAX : n < INT32_MIN ? INT32_MIN : n;
+    return *end == '\0' || refuse_paging(r);
+}
+
+/* RabbitMQ's words, too. */
+static bool refuse_numbers(struct request *r, const struct listing *l)
+{
+    const char *size = request_query(r, "page_size");
+    char *text = size != NULL ? str_format("%lld", (long long)l->page_size) : str_copy(BYTES("undefined"));
+    request_fail(r, HTTP_STATUS_BAD, "invalid_pagination_parameters",
+                 "Invalid pagination parameters: page number %lld, page size %s", (long long)l->page, text);
+    free(text);
     return false;
+}
+
+/* Letters are the same in either case, as in RabbitMQ, with a pattern and without. */
+static bool read_pattern(struct request *r, struct listing *l)
+{
+    char *text = str_format("(?i)%s", l->filter), *error = NULL;
+    l->pattern = pattern_create(bytes_of_string(text), &error);
+    free(text);
+    free(error);
+    return l->pattern != NULL || refuse_paging(r);
 }
 
 static bool read_paging(struct request *r, struct listing *l)
 {
-    char *error = NULL;
     l->page = 1;
     l->page_size = LISTING_PAGE_SIZE;
     l->is_paged = request_query(r, "page") != NULL;
     if (!l->is_paged)
         return true;
-    if (!read_number(r, "page", INT32_MAX, &l->page) ||
-        !read_number(r, "page_size", LISTING_PAGE_SIZE_MAX, &l->page_size))
+    if (!read_number(r, "page", &l->page) || !read_number(r, "page_size", &l->page_size))
         return false;
+    if (l->page < 1 || l->page_size < 1 || l->page_size > LISTING_PAGE_SIZE_MAX)
+        return refuse_numbers(r, l);
     const char *name = request_query(r, "name");
     l->filter = name != NULL && *name != '\0' ? name : NULL;
     if (l->filter == NULL || !request_query_flag(r, "use_regex"))
         return true;
-    l->pattern = pattern_create(bytes_of_string(l->filter), &error);
-    bool is_fine = l->pattern != NULL;
-    if (!is_fine)
-        request_fail(r, HTTP_STATUS_BAD, "invalid_pagination_parameters", "Pagination parameters are invalid: %s",
-                     error);
-    free(error);
-    return is_fine;
+    return read_pattern(r, l);
 }
 
 /* Without statistics there is nothing to sort by: only whole rows tell. */

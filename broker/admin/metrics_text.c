@@ -62,7 +62,7 @@ void metrics_text_series(struct evbuffer *to, const char *name, const char *labe
     char text[ROOM];
     if (isnan(value))
         snprintf(text, sizeof text, "NaN");
-    else if (value == floor(value) && fabs(value) < exact)
+    else if (fabs(value) < exact && value == (double)(int64_t)value)
         snprintf(text, sizeof text, "%.0f", value);
     else
         snprintf(text, sizeof text, "%.9g", value);

@@ -17,6 +17,7 @@ enum rule {
     KEY,  /* a text that can be a routing key */
     WORD, /* one of the words */
     BOOLEAN,
+    AGE, /* "7D" */
     ANY, /* means nothing here: whatever */
 };
 
@@ -59,7 +60,7 @@ static const struct key keys[] = {
     {.name = "cache-ttl", .what = "cache TTL", .rule = INTEGER},
     {.name = "message-group-header", .what = "message group header", .rule = TEXT},
     {.name = "max-publish-rate", .what = "publish rate", .rule = INTEGER, .is_operators = true},
-    {.name = "max-age", .what = "max age", .rule = TEXT},
+    {.name = "max-age", .what = "max age", .rule = AGE},
     {.name = "stream-max-segment-size-bytes", .what = "segment size", .rule = INTEGER},
     {.name = "stream-filter-size-bytes", .what = "filter size", .rule = INTEGER},
     {.name = "queue-leader-locator", .what = "queue leader locator value", .rule = WORD, .words = locators},
@@ -76,12 +77,12 @@ static const struct key keys[] = {
     {.name = "federation-upstream-pattern", .what = "federation upstream pattern", .rule = TEXT},
     {.name = "delayed-message", .what = "delayed-message value", .rule = BOOLEAN},
     /* Mirrored queues: accepted, because files have them. */
-    {.name = "ha-mode", .rule = ANY, .is_operators = true},
-    {.name = "ha-params", .rule = ANY, .is_operators = true},
-    {.name = "ha-sync-mode", .rule = ANY, .is_operators = true},
-    {.name = "ha-sync-batch-size", .rule = ANY, .is_operators = true},
-    {.name = "ha-promote-on-shutdown", .rule = ANY, .is_operators = true},
-    {.name = "ha-promote-on-failure", .rule = ANY, .is_operators = true},
+    {.name = "ha-mode", .rule = ANY},
+    {.name = "ha-params", .rule = ANY},
+    {.name = "ha-sync-mode", .rule = ANY},
+    {.name = "ha-sync-batch-size", .rule = ANY},
+    {.name = "ha-promote-on-shutdown", .rule = ANY},
+    {.name = "ha-promote-on-failure", .rule = ANY},
     {.name = "queue-master-locator", .rule = ANY},
 };
 
@@ -93,8 +94,7 @@ static const struct key *key_find(const char *name, bool is_operator)
     return NULL;
 }
 
-/* A value as RabbitMQ's texts show it: 1, <<"text">>, true; the caller frees it. */
-static char *print(const json_t *value)
+char *policy_print(const json_t *value)
 {
     if (value == NULL)
         return str_copy(BYTES("undefined"));
@@ -119,6 +119,7 @@ static bool is_among(struct bytes word, const char *const *words)
 
 static bool fits(const struct key *k, const json_t *value)
 {
+    uint64_t ms;
     switch (k->rule) {
     case INTEGER:
         return json_is_integer(value) && json_integer_value(value) >= k->low;
@@ -130,6 +131,8 @@ static bool fits(const struct key *k, const json_t *value)
         return json_is_string(value) && is_among(json_text(value), k->words);
     case BOOLEAN:
         return json_is_boolean(value);
+    case AGE:
+        return json_is_string(value) && duration_read(json_text(value), &ms);
     case ANY:
         break;
     }
@@ -149,7 +152,7 @@ static char *check_definition(json_t *definition, bool is_operator)
     const char *name;
     json_t *value;
     if (!json_is_object(definition))
-        return said("definition should be an object, actually was ", print(definition), "");
+        return said("definition should be an object, actually was ", policy_print(definition), "");
     if (json_object_size(definition) == 0)
         return str_copy(BYTES("no policy provided"));
     json_object_foreach(definition, name, value)
@@ -157,7 +160,7 @@ static char *check_definition(json_t *definition, bool is_operator)
         if (key_find(name, is_operator) != NULL)
             continue;
         char *before = str_format("[{<<\"%s\">>,", name);
-        char *text = said(before, print(value), "}] are not recognised policy settings");
+        char *text = said(before, policy_print(value), "}] are not recognised policy settings");
         free(before);
         return text;
     }
@@ -167,7 +170,7 @@ static char *check_definition(json_t *definition, bool is_operator)
         if (k == NULL || fits(k, value))
             continue;
         char *after = str_format(" is not a valid %s", k->what);
-        char *text = said("", print(value), after);
+        char *text = said("", policy_print(value), after);
         free(after);
         return text;
     }
@@ -177,7 +180,7 @@ static char *check_definition(json_t *definition, bool is_operator)
 static char *check_pattern(const json_t *pattern)
 {
     if (!json_is_string(pattern))
-        return said("pattern should be text, actually was ", print(pattern), "");
+        return said("pattern should be text, actually was ", policy_print(pattern), "");
     char *why = NULL;
     struct pattern *p = pattern_create(json_text(pattern), &why);
     pattern_destroy(p);
@@ -191,7 +194,7 @@ static char *check_apply_to(const json_t *word)
     if (word == NULL)
         return NULL;
     if (!json_is_string(word))
-        return said("apply-to should be text, actually was ", print(word), "");
+        return said("apply-to should be text, actually was ", policy_print(word), "");
     if (is_among(json_text(word), words))
         return NULL;
     return str_format("apply-to '%.*s' unrecognised; should be 'queues', 'exchanges' or 'all'",
@@ -201,29 +204,52 @@ static char *check_apply_to(const json_t *word)
 char *policy_check(const json_t *value, bool is_operator)
 {
     if (!json_is_object(value))
-        return said("a policy should be an object, actually was ", print(value), "");
+        return said("a policy should be an object, actually was ", policy_print(value), "");
     const json_t *priority = json_object_get(value, "priority");
     char *wrong = check_pattern(json_object_get(value, "pattern"));
     if (wrong == NULL)
         wrong = check_apply_to(json_object_get(value, "apply-to"));
     if (wrong == NULL && priority != NULL && !json_is_integer(priority))
-        wrong = said("priority should be a number, actually was ", print(priority), "");
+        wrong = said("priority should be a number, actually was ", policy_print(priority), "");
     return wrong != NULL ? wrong : check_definition(json_object_get(value, "definition"), is_operator);
 }
 
+static const char *const limits[] = {"max-connections",
+                                     "max-queues",
+                                     "max-channels",
+                                     "max-exchanges",
+                                     "max-bindings",
+                                     "max-queue-bytes",
+                                     "max-publish-rate",
+                                     "max-publish-bytes-rate",
+                                     NULL};
+
 char *policy_check_limits(const json_t *value)
 {
-    static const char *const names[] = {
-        "max-connections", "max-queues",      "max-channels",     "max-exchanges",
-        "max-bindings",    "max-queue-bytes", "max-publish-rate", "max-publish-bytes-rate"};
     if (!json_is_object(value))
-        return said("limits should be an object, actually was ", print(value), "");
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const json_t *limit = json_object_get(value, names[i]);
+        return said("limits should be an object, actually was ", policy_print(value), "");
+    for (const char *const *name = limits; *name != NULL; name++) {
+        const json_t *limit = json_object_get(value, *name);
         if (limit == NULL || json_is_integer(limit))
             continue;
-        char *before = str_format("%s should be a number, actually was ", names[i]);
-        char *text = said(before, print(limit), "");
+        char *before = str_format("%s should be a number, actually was ", *name);
+        char *text = said(before, policy_print(limit), "");
+        free(before);
+        return text;
+    }
+    return NULL;
+}
+
+char *policy_find_unknown_limit(json_t *value)
+{
+    const char *name;
+    json_t *limit;
+    json_object_foreach(value, name, limit)
+    {
+        if (is_among(bytes_of_string(name), limits))
+            continue;
+        char *before = str_format("Unrecognised terms [{<<\"%s\">>,", name);
+        char *text = said(before, policy_print(limit), "}] in limits");
         free(before);
         return text;
     }

@@ -58,6 +58,24 @@ bool request_need_text(struct request *r, const char *name, struct bytes *text)
     return text->at != NULL;
 }
 
+bool request_has_all(struct request *r, const char *const *names)
+{
+    char *missing = NULL;
+    for (; *names != NULL; names++) {
+        if (r->body != NULL && json_object_get(r->body, *names) != NULL)
+            continue;
+        char *more =
+            str_format("%s%s{key_missing,%s}", missing != NULL ? missing : "", missing != NULL ? "," : "", *names);
+        free(missing);
+        missing = more;
+    }
+    if (missing == NULL)
+        return true;
+    request_refuse(r, "[%s]", missing);
+    free(missing);
+    return false;
+}
+
 bool request_flag(struct request *r, const char *name, bool *value)
 {
     const json_t *member = request_member(r, name);

@@ -101,6 +101,10 @@ bool request_text(struct request *r, const char *name, struct bytes *text);
 /* Text that must be there. */
 bool request_need_text(struct request *r, const char *name, struct bytes *text);
 
+/* Members that must be there, up to NULL.  False: it was answered 400 with the names of all that are not, as RabbitMQ
+ * does. */
+bool request_has_all(struct request *r, const char *const *names);
+
 /* Booleans may be texts, "true" and "false"; numbers may be digits.  *value stays what it is if there is none. */
 bool request_flag(struct request *r, const char *name, bool *value);
 bool request_integer(struct request *r, const char *name, int64_t *value);

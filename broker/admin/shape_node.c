@@ -100,6 +100,19 @@ static void set_averages(const struct request *r, json_t *node, const uint64_t *
                       range);
 }
 
+static void set_files(json_t *node, const struct admin_config *config)
+{
+    json_t *logs = json_array(), *read = json_array();
+    if (config->log_file != NULL)
+        json_add(logs, json_of_text(bytes_of_string(config->log_file)));
+    if (config->has_log_console)
+        json_add(logs, json_string("<stderr>"));
+    for (size_t i = 0; i < config->n_config_files; i++)
+        json_add(read, json_of_text(bytes_of_string(config->config_files[i])));
+    json_set(node, "log_files", logs);
+    json_set(node, "config_files", read);
+}
+
 json_t *shape_node(struct request *r)
 {
     static const char *const in_short[] = {"name", "type", "running", NULL};
@@ -119,7 +132,9 @@ json_t *shape_node(struct request *r)
     json_set(node, "contexts", shape_contexts(r, listeners, true));
     json_decref(listeners);
     json_set(node, "applications", applications(config));
+    json_set(node, "being_drained", json_boolean(config->is_suspended != NULL && config->is_suspended(config->arg)));
     json_set(node, "db_dir", json_of_text(bytes_of_string(config->data_dir)));
+    set_files(node, config);
     json_set(node, "exchange_types",
              json_incref(json_object_get(r->admin->templates[TEMPLATE_OVERVIEW], "exchange_types")));
     json_object_update_missing(node, r->admin->templates[TEMPLATE_NODE]);

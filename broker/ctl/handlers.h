@@ -75,6 +75,14 @@ int node_listeners(struct ctl *c);
 int node_log_location(struct ctl *c);
 int node_log_tail(struct ctl *c);
 
+int process_environment(struct ctl *c);
+int process_command_line(struct ctl *c);
+int process_suites(struct ctl *c);
+int process_tls_versions(struct ctl *c);
+int process_certificates(struct ctl *c);
+int process_logins(struct ctl *c);
+int process_forget_logins(struct ctl *c);
+
 int wait_ping(struct ctl *c);
 int wait_startup(struct ctl *c);
 int wait_pid_file(struct ctl *c);

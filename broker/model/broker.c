@@ -9,6 +9,7 @@
 #include "broker/model/commands.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
+#include "broker/model/discard.h"
 #include "broker/model/exchange.h"
 #include "broker/model/notice.h"
 #include "broker/model/outlet.h"
@@ -67,6 +68,7 @@ struct broker *broker_create(const struct broker_config *config)
     dedup_state_init(&b->dedup);
     slots_init(&b->tickets);
     entry_pool_init(&b->entries);
+    pile_init(&b->discarded);
     heap_init(&b->wakeups);
     list_init(&b->deaths);
     list_init(&b->fresh);
@@ -108,6 +110,7 @@ void broker_destroy(struct broker *b)
     while ((n = map_walk(&b->parameters, NULL)) != NULL)
         parameter_free(b, item_of(n, struct parameter, in_broker));
     vhost_forget_defaults(b);
+    discard_all(b);
     dedup_state_fini(b);
     effects_fini(&last);
     map_fini(&b->vhosts);
@@ -166,7 +169,7 @@ static void fire_due(struct broker *b)
 uint64_t broker_deadline(const struct broker *b)
 {
     if ((deadletter_is_due(b) && b->dedup.learners == 0) || cold_is_due(b) || replay_is_due(b) || dedup_is_due(b) ||
-        dedup_is_to_begin(b))
+        dedup_is_to_begin(b) || discard_is_due(b) || !list_is_empty(&b->stale))
         return b->now.ms;
     struct heap_node *n = heap_top(&b->wakeups);
     uint64_t letters = letters_deadline(b), next = n != NULL ? n->key : UINT64_MAX;
@@ -179,7 +182,7 @@ uint64_t broker_deadline(const struct broker *b)
 void broker_finish(struct broker *b)
 {
     for (;;) {
-        if (!list_is_empty(&b->stale)) {
+        if (policy_must_refresh(b)) {
             policy_refresh(b);
         } else if (!list_is_empty(&b->doomed)) {
             exchange_delete_doomed(b);
@@ -397,7 +400,7 @@ static inline bool broker_settle(struct broker *b, struct command *c)
 static inline bool is_finished(const struct broker *b)
 {
     return list_is_empty(&b->dirty) && list_is_empty(&b->fresh) && list_is_empty(&b->deaths) &&
-           list_is_empty(&b->stale) && list_is_empty(&b->doomed) && list_is_empty(&b->posts) &&
+           !policy_must_refresh(b) && list_is_empty(&b->doomed) && list_is_empty(&b->posts) &&
            list_is_empty(&b->resumed) && list_is_empty(&b->letters.boxes) && list_is_empty(&b->dedup.held);
 }
 
@@ -474,6 +477,8 @@ void broker_shut_down(struct broker *b)
 void broker_step(struct broker *b, const struct instant *now, struct command *commands, size_t n, struct effects *out)
 {
     b->deaths_left = DEATHS_PER_STEP;
+    b->removals_left = EXPIRED_PER_STEP;
+    b->refreshes_left = REFRESHES_PER_STEP;
     b->now = *now;
     b->effects = out;
     b->confirming = SIZE_MAX;
@@ -501,6 +506,7 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
         if (!list_is_empty(&b->dedup.held))
             broker_let_in(b);
     }
+    discard_some(b);
     check_alarms(b);
     cold_ask(b);
     dedup_ask(b);

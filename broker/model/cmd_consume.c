@@ -141,7 +141,7 @@ void command_get(struct broker *b, struct command *c, struct stream *s)
     queue_touch(b, q);
     struct entry *e = !q->is_paused && queue_has_head(b, q) ? queue_take(b, q) : NULL;
     /* All that is there is in others' groups; or nobody gets anything. */
-    bool is_busy = e == NULL && (q->is_paused || queue_head(q) != NULL);
+    bool is_busy = e == NULL && (q->is_paused || (queue_head(q) != NULL && !queue_is_clearing(b, q)));
     if (e == NULL && q->ready_count > 0 && !is_busy) {
         parked_get(q, s, c);
         cold_look_again(b, q);

@@ -105,7 +105,7 @@ void cold_purge(struct broker *b, struct queue *q)
     if (c->count == 0)
         return;
     if (!q->gone)
-        remember_purge(b, q);
+        remember_purge(b, q, c->from);
     if (q->dedup != NULL)
         dedup_forget_from(b, q, c->from);
     uncount(b, q);

@@ -194,13 +194,16 @@ void expiring_clean_cold(struct broker *b, struct queue *q)
     struct due *due;
     if (q->expiring.cold == NULL || q->cold.is_loading || q->cold.is_held)
         return;
-    for (unsigned n = 0; n < EXPIRED_PER_STEP && (due = first_cold(q)) != NULL; n++) {
-        if (due->due_ms > (int64_t)b->now.ms)
-            return;
+    while ((due = first_cold(q)) != NULL && due->due_ms <= (int64_t)b->now.ms) {
         if (is_to_be_read(q)) {
             cold_want(b, q);
             return;
         }
+        if (b->removals_left == 0) {
+            wakeup_set(b, &q->expiry, b->now.ms);
+            return;
+        }
+        b->removals_left--;
         remember_settle(b, q, due->position, due->bytes);
         cold_drop(b, q, 1, due->bytes);
         schedule_remove(q->expiring.cold, due);

@@ -266,6 +266,7 @@ void explain(struct broker *b, struct inspection *to, struct exchange *x)
     e->to = to;
     e->msg = to->msg;
     to->cursor = 0;
+    e->looked_before = b->route.looked;
     look_init(&e->look, b);
     e->look.on_match = on_match;
     e->look.on_step = on_step;

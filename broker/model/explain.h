@@ -38,7 +38,8 @@ enum {
     EXPLAIN_CONSUMERS_MAX = 8,    /* of one queue */
     EXPLAIN_DEPTH_MAX = 4,        /* dead letters of dead letters */
     EXPLAIN_WALKS_MAX = 64,       /* that are made for dead letters … */
-    EXPLAIN_MATCHES_MAX = 8192,   /* … as long as they have not found so many bindings */
+    EXPLAIN_MATCHES_MAX = 8192,   /* … as long as they have not found so many bindings … */
+    EXPLAIN_LOOKS_MAX = 32768,    /* … nor all walks looked at so many, one by one */
 };
 
 /* Answers the inspection, whose msg is published to x. */

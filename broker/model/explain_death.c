@@ -202,7 +202,8 @@ static void take(struct explain *e, struct jobs *jobs, const struct job *j)
         tell_missing(e, j, name);
         return;
     }
-    if (e->walks == EXPLAIN_WALKS_MAX || e->found > EXPLAIN_MATCHES_MAX) {
+    if (e->walks == EXPLAIN_WALKS_MAX || e->found > EXPLAIN_MATCHES_MAX ||
+        e->b->route.looked - e->looked_before > EXPLAIN_LOOKS_MAX) {
         e->left_off++;
         return;
     }

@@ -19,6 +19,7 @@ struct explain {
     uint64_t left_off;
     unsigned walks;                                    /* that were made for dead letters … */
     uint64_t found;                                    /* … and bindings that matched in them */
+    uint64_t looked_before;                            /* the route's `looked`, as it began */
     const struct binding *matched[EXPLAIN_MISSES_MAX]; /* borrowed: of the exchange that is being looked at */
     size_t n_matched;                                  /* it may be more than there is room for */
 };

@@ -4,6 +4,7 @@
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
 #include "broker/model/delayed.h"
+#include "broker/model/discard.h"
 #include "broker/model/exchange.h"
 #include "broker/model/groups.h"
 #include "broker/model/log.h"
@@ -43,7 +44,7 @@ static void count_piled(void *arg, const struct piled *piled)
     const struct queue *q = n->queue;
     CHECK(q->groups == NULL && q->dedup == NULL && piled->position < q->next_position);
     CHECK(!piled->stored || q->was_stored);
-    CHECK(queue_deadline(q, piled->msg) == ENTRY_NEVER);
+    CHECK(message_expiration_ms(piled->msg) == MESSAGE_NO_EXPIRATION);
     n->stored += piled->stored;
     n->messages++;
     n->bytes += piled->msg->body_size;
@@ -89,10 +90,12 @@ void queue_check(const struct broker *b, const struct queue *q)
     }
     retry_check(b, q);
     expiring_check(b, q);
-    CHECK(list_is_empty(&q->parked) || (queue_head(q) == NULL && q->cold.count > 0));
+    CHECK(list_is_empty(&q->parked) || (queue_head(q) == NULL && q->cold.count > 0) ||
+          (queue_is_clearing(b, q) && heap_has(&q->expiry.node)));
     CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
-    CHECK(q->log != NULL || !queue_is_over(q) || q->options->overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL);
+    CHECK(q->log != NULL || !queue_is_over(q) || q->options->overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL ||
+          (q->is_shrinking && heap_has(&q->expiry.node)));
     CHECK(out_bytes == q->out_bytes);
     for (size_t i = 0; i < q->waiting.count; i++)
         ready.stored += item_of(q->waiting.nodes[i], struct entry, in_returned)->stored;
@@ -238,6 +241,6 @@ void broker_check(const struct broker *b)
     CHECK(waiting == b->totals.messages_waiting);
     check_tallies(b);
     check_sums(b);
-    CHECK(ready + out + waiting + b->totals.messages_delayed > 0 || deadletter_is_due(b) ||
+    CHECK(ready + out + waiting + b->totals.messages_delayed > 0 || deadletter_is_due(b) || discard_is_due(b) ||
           b->totals.message_bytes == 0);
 }

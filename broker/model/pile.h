@@ -1,6 +1,7 @@
 /* A pile: what waits in a queue far behind its head, in as little memory as that takes: 8 bytes a message.
  *
- * It is for messages about which there is nothing to know but their place: no deadline, no priority, no group, no key.
+ * It is for messages about which there is nothing to know but their place: no priority, no group, no key, and no
+ * deadline but the one that all messages of their queue have.
  * They become entries again, a few at a time, when those before them have gone (queue_ordinary.c).  Their positions
  * mostly follow one another, so one is kept for many.
  */
@@ -35,6 +36,8 @@ struct pile_chunk {
 struct pile {
     struct pile_chunk *first, *last; /* owned */
     uint64_t count;
+    uint64_t stored_count,
+        stored_bytes; /* of those that there are records of, and of their bodies: its owner's to keep */
 };
 
 void pile_init(struct pile *p);
@@ -45,6 +48,9 @@ void pile_add(struct pile *p, struct piled piled);
 
 /* The first; there must be one. */
 struct piled pile_take(struct pile *p);
+
+/* All that is in the other one lies behind what is in this one.  Nothing more may be added: positions begin anew. */
+void pile_take_all(struct pile *p, struct pile *from);
 
 /* What lies at c->at[i]. */
 static inline struct piled pile_at(const struct pile_chunk *c, uint32_t i)

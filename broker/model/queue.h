@@ -58,6 +58,7 @@ struct queue {
     bool gone;             /* deleted; there only for what is dying */
     bool is_awaited;       /* it has refused a letter that waits for room here */
     bool was_stored;       /* there were records of messages in it */
+    bool is_shrinking;     /* more of its head has to go than went in a step: nobody is given that */
     uint8_t letters_looks; /* of a box: how many are tried next that cannot go */
     uint32_t consumer_count;
     uint64_t ready_count; /* in ready, and cold */
@@ -205,8 +206,11 @@ bool queue_has_room(const struct queue *q, const struct message *msg);
 /* Is it longer than it may be? */
 bool queue_is_over(const struct queue *q);
 
-/* Dead-letters all that is overdue at the head.  Is there a head? */
+/* Dead-letters what is overdue, as far as the step may.  Is there a head that somebody may have? */
 bool queue_has_head(struct broker *b, struct queue *q);
+
+/* There is a head, but it has to go: a later step goes on with that. */
+bool queue_is_clearing(const struct broker *b, const struct queue *q);
 
 /* Takes the head out of the queue, what is overdue dead-lettered first; NULL if there is none.  The entry is on no
  * list. */
@@ -215,7 +219,7 @@ struct entry *queue_take(struct broker *b, struct queue *q);
 /* Takes one that is ready out of the queue, wherever it stands.  The entry is on no list. */
 void queue_take_out(struct broker *b, struct queue *q, struct entry *e);
 
-/* Dead-letters what is overdue at the head, up to EXPIRED_PER_STEP. */
+/* Dead-letters what is overdue, up to EXPIRED_PER_STEP in all queues together. */
 void queue_expire(struct broker *b, struct queue *q);
 
 /* An entry that is on no list is to be dead-lettered; without a dead-letter exchange it is dropped. */

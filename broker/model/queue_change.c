@@ -43,7 +43,8 @@ static void redate(void *arg, struct entry *e)
     e->expires_at = queue_deadline(e->queue, e->msg);
 }
 
-/* A TTL is of all that is there (reference queue-features 2.2): of what is cold when it comes. */
+/* A TTL is of all that is there (reference queue-features 2.2): of what is cold when it comes, of what is in the pile
+ * when it thaws. */
 static void queue_redate(struct broker *b, struct queue *q)
 {
     struct entry *e;
@@ -55,7 +56,8 @@ static void queue_redate(struct broker *b, struct queue *q)
 
 void queue_change_options(struct broker *b, struct queue *q, const struct queue_options *options)
 {
-    queue_thaw_all(b, q); /* for what is there may be more to know from now on */
+    if (options->deduplicates || options->group_header.len > 0)
+        queue_thaw_all(b, q); /* for what is there is more to know from now on */
     bool has_other_ttl = options->message_ttl_ms != q->options->message_ttl_ms;
     queue_set_options(b, q, options);
     if (has_other_ttl) {

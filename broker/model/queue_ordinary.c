@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "broker/model/consumer.h"
 #include "broker/model/deadletter.h"
+#include "broker/model/discard.h"
 #include "broker/model/groups.h"
 #include "broker/model/letters.h"
 #include "broker/model/parked.h"
@@ -28,7 +29,8 @@ static void ready_count_add(struct broker *b, struct queue *q, const struct entr
         groups_add(b, q, (struct entry *)(uintptr_t)e);
 }
 
-/* Up to n of the pile are entries from now on; they are counted already. */
+/* Up to n of the pile are entries from now on; they are counted already.  A TTL may have come since: it is the same for
+ * all of them, so they are overdue in the order in which they lie, and none before the head. */
 static void thaw(struct broker *b, struct queue *q, uint64_t n)
 {
     struct pile *pile = &q->ready.pile;
@@ -37,7 +39,10 @@ static void thaw(struct broker *b, struct queue *q, uint64_t n)
         struct entry *e = entry_create(b, q, piled.msg);
         piled.msg->entries--;
         b->totals.message_bytes -= PILED_COST;
+        pile->stored_count -= piled.stored;
+        pile->stored_bytes -= piled.stored ? piled.msg->body_size : 0;
         e->position = piled.position;
+        e->expires_at = queue_deadline(q, piled.msg);
         e->stored = piled.stored;
         ready_append(&q->ready, e);
         expiring_append(b, q, e);
@@ -56,16 +61,22 @@ void queue_thaw_all(struct broker *b, struct queue *q)
     thaw(b, q, UINT64_MAX);
 }
 
-/* Is there nothing to know about the message but its place, and enough before it? */
-static bool pile_takes(const struct broker *b, const struct queue *q, uint64_t deadline)
+/* Is there nothing to know about the message but its place, and enough before it?  Where there is a pile the queue may
+ * have become something else since (queue_change_options()). */
+static bool pile_takes(const struct broker *b, const struct queue *q, const struct message *msg, uint64_t deadline)
 {
-    return q->ready_count >= PILE_FROM && q->is_plain && deadline == ENTRY_NEVER && q->ready.levels == NULL &&
+    bool has_pile = q->ready.pile.count > 0;
+    bool is_alike = deadline == ENTRY_NEVER || (has_pile && message_expiration_ms(msg) == MESSAGE_NO_EXPIRATION);
+    return q->ready_count >= PILE_FROM && (q->is_plain || has_pile) && is_alike && q->ready.levels == NULL &&
            q->cold.count == 0 && !list_is_empty(&q->ready.list) && !b->takes_detours;
 }
 
 static void queue_pile(struct broker *b, struct queue *q, struct piled piled)
 {
-    pile_add(&q->ready.pile, piled);
+    struct pile *pile = &q->ready.pile;
+    pile_add(pile, piled);
+    pile->stored_count += piled.stored;
+    pile->stored_bytes += piled.stored ? piled.msg->body_size : 0;
     entry_hold(b, piled.msg);
     b->totals.message_bytes += PILED_COST;
     queue_count_ready_touched(b, q, 1);
@@ -141,14 +152,23 @@ void queue_expire_cold(struct broker *b, struct queue *q, struct entry *e)
     queue_die(b, e, DEATH_EXPIRED);
 }
 
+/* Has the step removed as many messages as it may?  Then the next one goes on here. */
+static bool queue_must_pause(struct broker *b, struct queue *q)
+{
+    if (b->removals_left == 0) {
+        wakeup_set(b, &q->expiry, b->now.ms);
+        return true;
+    }
+    b->removals_left--;
+    return false;
+}
+
 void queue_expire(struct broker *b, struct queue *q)
 {
     struct entry *next;
-    for (unsigned n = 0; (next = expiring_first(b, q)) != NULL && next->expires_at <= b->now.ms; n++) {
-        if (n == EXPIRED_PER_STEP) {
-            wakeup_set(b, &q->expiry, b->now.ms);
+    while ((next = expiring_first(b, q)) != NULL && next->expires_at <= b->now.ms) {
+        if (queue_must_pause(b, q))
             return;
-        }
         queue_take_out(b, q, next);
         queue_die(b, next, DEATH_EXPIRED);
         q->cold.is_expiring = true;
@@ -158,12 +178,18 @@ void queue_expire(struct broker *b, struct queue *q)
     expiring_clean_cold(b, q);
 }
 
+bool queue_is_clearing(const struct broker *b, const struct queue *q)
+{
+    const struct entry *head = queue_head(q);
+    return head != NULL && (q->is_shrinking || head->expires_at <= b->now.ms);
+}
+
 bool queue_has_head(struct broker *b, struct queue *q)
 {
-    struct entry *head;
-    while ((head = queue_head(q)) != NULL && head->expires_at <= b->now.ms)
-        queue_expire(b, q); /* more may be overdue than is expired at once */
-    return head != NULL;
+    const struct entry *head = queue_head(q);
+    if (head != NULL && head->expires_at <= b->now.ms)
+        queue_expire(b, q);
+    return queue_head(q) != NULL && !queue_is_clearing(b, q);
 }
 
 /* Whoever GETs takes what is in nobody's group. */
@@ -202,21 +228,31 @@ bool queue_is_over(const struct queue *q)
            (q->spec->is_reply && q->cold.warm_cost > REPLY_BACKLOG_COST_MAX);
 }
 
+static bool queue_drops_head(const struct queue *q)
+{
+    return q->options->overflow == OVERFLOW_DROP_HEAD && queue_is_over(q);
+}
+
 static void queue_drop_head(struct broker *b, struct queue *q)
 {
-    if (q->options->overflow != OVERFLOW_DROP_HEAD)
-        return;
     struct entry *head;
-    while (queue_is_over(q) && (head = queue_head(q)) != NULL) { /* without a head all is cold: when it has come */
+    while (queue_drops_head(q) && (head = queue_head(q)) != NULL) { /* without a head all is cold: when it has come */
+        if (queue_must_pause(b, q)) {
+            q->is_shrinking = true;
+            return;
+        }
         queue_take_out(b, q, head);
         queue_die(b, head, DEATH_MAXLEN);
     }
+    if (q->is_shrinking)
+        queue_mark_dirty(b, q); /* consumers have waited */
+    q->is_shrinking = false;
 }
 
 /* Publishers must not be faster than what has to go comes from disk to be dropped. */
 static void queue_judge_behind(struct broker *b, struct queue *q)
 {
-    bool must_go = q->cold.is_expiring || (q->options->overflow == OVERFLOW_DROP_HEAD && queue_is_over(q));
+    bool must_go = q->cold.is_expiring || queue_drops_head(q);
     bool is_behind = must_go && q->cold.count > 0 && queue_head(q) == NULL;
     if (is_behind != q->cold.is_behind)
         cold_set_behind(b, q, is_behind);
@@ -245,7 +281,7 @@ static void queue_dispatch_groups(struct broker *b, struct queue *q)
 static void queue_dispatch(struct broker *b, struct queue *q)
 {
     struct consumer *c;
-    if (q->is_paused)
+    if (q->is_paused || q->is_shrinking)
         return;
     if (q->groups != NULL) {
         queue_dispatch_groups(b, q);
@@ -340,7 +376,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         remember_place(b, q, position, queue_ttl_left(b, deadline));
         queue_count_stored(q, msg);
     }
-    if (c == NULL && pile_takes(b, q, deadline)) {
+    if (c == NULL && pile_takes(b, q, msg, deadline)) {
         queue_pile(b, q, (struct piled){.msg = msg, .position = position, .stored = is_stored});
         if (!link_is_linked(&q->dirty))
             queue_drop_head(b, q);
@@ -367,21 +403,20 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
 /* --- the kind
  * -------------------------------------------------------------------------------------------------------*/
 
-/* What was in the queue's pile, and is still counted. */
+/* What was in the queue's pile, and is still counted: of all that is in memory, it is what is left.  Nothing that stays
+ * has a position behind its first. */
 static void drop_pile(struct broker *b, struct queue *q, struct pile *pile)
 {
-    while (pile->count > 0) {
-        struct piled piled = pile_take(pile);
-        if (piled.stored && !q->gone && b->records)
-            remember_settle(b, q, piled.position, piled.msg->body_size);
-        if (piled.stored)
-            queue_uncount_stored(q, piled.msg);
-        queue_count_ready(b, q, UINT64_MAX);
-        queue_take_bytes(q, piled.msg->body_size);
-        q->cold.warm_cost -= message_cost(piled.msg);
-        b->totals.message_bytes -= PILED_COST;
-        entry_release(b, piled.msg);
-    }
+    if (pile->count == 0)
+        return;
+    if (pile->stored_count > 0 && !q->gone)
+        remember_purge(b, q, pile->first->position + pile->first->from);
+    q->stored_count -= pile->stored_count;
+    q->stored_bytes -= pile->stored_bytes;
+    queue_count_ready(b, q, -pile->count);
+    queue_take_bytes(q, q->ready_bytes - q->cold.bytes);
+    q->cold.warm_cost = 0;
+    discard_take(b, pile);
 }
 
 static uint64_t ordinary_purge(struct broker *b, struct queue *q)

@@ -168,9 +168,10 @@ void remember_settle(struct broker *b, const struct queue *q, uint64_t position,
     remember(b, RECORD_SETTLE)->at = (struct place){.queue = q->id, .position = position, .bytes = bytes};
 }
 
-void remember_purge(struct broker *b, const struct queue *q)
+void remember_purge(struct broker *b, const struct queue *q, uint64_t from)
 {
-    remember(b, RECORD_PURGE)->at = (struct place){.queue = q->id, .position = q->cold.from};
+    if (b->records)
+        remember(b, RECORD_PURGE)->at = (struct place){.queue = q->id, .position = from};
 }
 
 void remember_store(struct broker *b, enum record_kind kind, struct bytes vhost, uint64_t id, const struct spec *spec)

@@ -60,8 +60,8 @@ static inline void remember_entry(struct broker *b, enum record_kind kind, const
         remember_fate(b, kind, e);
 }
 
-/* What is cold in the queue is done with. */
-void remember_purge(struct broker *b, const struct queue *q);
+/* All that the queue has from a position on is done with. */
+void remember_purge(struct broker *b, const struct queue *q, uint64_t from);
 
 /* Keys of messages (dedup.h): their stores, which are queues to the journal alone; a key's record, whose message is
  * taken over; and that it is done with. */

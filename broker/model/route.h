@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 
@@ -30,6 +31,7 @@ struct route {
     bool is_fleeting; /* more than names and keys had a say: the same ones may go elsewhere next time */
 
     struct route_watch *watch; /* borrowed; NULL: a message is routed */
+    uint64_t looked;           /* bindings that were looked at one by one, of all walks */
 
     /* Scratch of the walk. */
     struct exchange **walk; /* owned */

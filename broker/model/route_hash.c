@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/real.h"
 #include "base/str.h"
 #include "broker/model/exchange.h"
 #include "broker/model/queue.h"
@@ -201,7 +202,7 @@ static bool consistent_route(struct broker *b, struct exchange *x, struct routin
     for (size_t i = 0; i < r->n; i++) {
         const struct seat *s = &r->seats[i];
         uint64_t bits = hash_mix(hash_mix(hash, s->hash), VALUE_SEED) >> 11;
-        double bid = -log((double)(bits + 1) * 0x1p-53) / s->weight;
+        double bid = -real_log((double)(bits + 1) * 0x1p-53) / s->weight;
         if (best == NULL || bid < lowest) {
             best = s;
             lowest = bid;

@@ -110,13 +110,16 @@ static bool headers_route(struct broker *b, struct exchange *x, struct routing *
 {
     bool found = false;
     struct binding *bd;
+    uint64_t looked = 0;
     to->is_fleeting = true;
     list_each (bd, &x->outgoing, struct binding, in_source) {
+        looked++;
         if (binding_matches(bd, to, message)) {
             route_add_binding(b, to, bd);
             found = true;
         }
     }
+    to->looked += looked;
     return found;
 }
 

@@ -204,6 +204,7 @@ void waiting_put(struct pen *row, const struct broker *b, const struct consumer 
 {
     struct waiting w;
     waiting_explain(b, c, &w);
+    table_put_i64(row, BYTES("messages_unacknowledged"), c->out);
     table_put_string(row, BYTES("waiting_for"), bytes_of_string(w.word));
     table_put_string(row, BYTES("explanation"), bytes_of_string(w.text));
 }

@@ -60,7 +60,8 @@ struct arrival {
 
 struct greeter {
     struct greeter_config config;
-    struct tls *tls; /* owned: for the next handshake */
+    struct tls *tls;          /* owned: for the next handshake */
+    pthread_mutex_t tls_lock; /* who exchanges it, and who looks at it from elsewhere */
     pthread_t thread;
     bool is_running;
 
@@ -413,7 +414,9 @@ static void greeter_collect(struct greeter *g)
         if (p->kind == PARCEL_STOP) {
             g->is_stopping = true;
         } else if (g->tls != NULL) {
+            pthread_mutex_lock(&g->tls_lock);
             g->tls = tls_reload(g->tls);
+            pthread_mutex_unlock(&g->tls_lock);
             atomic_store(&g->expiry, (long long)tls_expiry(g->tls));
             g->told_expiry = 0;
             g->expiry_check_ms = 0;
@@ -495,6 +498,7 @@ struct greeter *greeter_create(const struct greeter_config *config)
     struct greeter *g = alloc_zeroed(sizeof *g);
     g->config = *config;
     g->tls = config->tls;
+    pthread_mutex_init(&g->tls_lock, NULL);
     atomic_init(&g->expiry, config->tls != NULL ? (long long)tls_expiry(config->tls) : LLONG_MAX);
     if (g->config.tls_handshake_ms > g->config.handshake_ms)
         g->config.tls_handshake_ms = g->config.handshake_ms;
@@ -548,6 +552,7 @@ void greeter_destroy(struct greeter *g)
     poller_destroy(g->poller);
     greeter_bury(g);
     tls_unref(g->tls);
+    pthread_mutex_destroy(&g->tls_lock);
     free(g);
 }
 
@@ -577,6 +582,16 @@ bool greeter_has_room(const struct greeter *g)
 int64_t greeter_expiry(const struct greeter *g)
 {
     return atomic_load(&g->expiry);
+}
+
+bool greeter_describe(struct greeter *g, struct tls_facts *to)
+{
+    pthread_mutex_lock(&g->tls_lock);
+    bool has_tls = g->tls != NULL;
+    if (has_tls)
+        tls_describe(g->tls, to);
+    pthread_mutex_unlock(&g->tls_lock);
+    return has_tls;
 }
 
 void greeter_reload(struct greeter *g)

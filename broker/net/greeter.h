@@ -17,6 +17,7 @@
 
 struct greeter;
 struct tls;
+struct tls_facts;
 
 enum {
     GREETER_LINGER_MS = 1000,    /* a peer that was refused may still read why */
@@ -61,4 +62,7 @@ void greeter_reload(struct greeter *g);
 
 /* When the certificate in use ends, in seconds since 1970; INT64_MAX: there is none.  Any thread. */
 int64_t greeter_expiry(const struct greeter *g);
+
+/* What it says of that certificate (tls.h); false: there is none.  Any thread. */
+bool greeter_describe(struct greeter *g, struct tls_facts *to);
 #endif

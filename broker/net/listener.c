@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct listener {
     struct watch *watch;  /* owned */
     struct timer *resume; /* owned */
     struct listener_host host;
+    atomic_bool is_suspended; /* set by any thread */
     bool has_complained;
     uint64_t complained_ms;
 };
@@ -228,6 +230,34 @@ int listener_listen(struct listener *l)
     return listen(l->fd, l->backlog) == 0 ? 0 : -errno;
 }
 
+/* A TCP socket that is shut down listens no more, and who comes is refused by the system; its epoll says so again and
+ * again, so its watch sleeps (on_connections).  A UNIX socket would never listen again: it goes on, and turns away. */
+void listener_suspend(struct listener *l)
+{
+    atomic_store(&l->is_suspended, true);
+    if (!address_is_unix(&l->at) && shutdown(l->fd, SHUT_RD) != 0 && errno != ENOTCONN)
+        log_warning("net", "a listener cannot be shut: %s; who connects is turned away", strerrordesc_np(errno));
+}
+
+int listener_resume(struct listener *l)
+{
+    if (!atomic_load(&l->is_suspended))
+        return 0;
+    atomic_store(&l->is_suspended, false);
+    if (address_is_unix(&l->at))
+        return 0;
+    /* The system took the port back if it had chosen it; otherwise this fails, and need not be done. */
+    if (bind(l->fd, (const struct sockaddr *)&l->at.storage, l->at.len) != 0 && errno != EINVAL) {
+        int error = -errno;
+        atomic_store(&l->is_suspended, true);
+        return error;
+    }
+    int status = listener_listen(l);
+    if (status != 0)
+        atomic_store(&l->is_suspended, true);
+    return status;
+}
+
 void listener_destroy(struct listener *l)
 {
     if (l == NULL)
@@ -287,10 +317,25 @@ static void listener_turn_away(struct listener *l, int error)
     listener_pause(l, LISTENER_PAUSE_MS);
 }
 
+/* Who had come before it was suspended, or comes to a socket that cannot be shut. */
+static void turn_all_away(struct listener *l)
+{
+    for (int i = 0, fd = 0; i < LISTENER_BATCH && fd >= 0; i++) {
+        fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
 static void on_connections(void *arg, unsigned what)
 {
     (void)what;
     struct listener *l = arg;
+    if (atomic_load(&l->is_suspended)) {
+        turn_all_away(l);
+        listener_pause(l, LISTENER_PAUSE_MS);
+        return;
+    }
     for (int i = 0; i < LISTENER_BATCH; i++) {
         if (!l->host.has_room(l->host.arg)) {
             listener_pause(l, LISTENER_CROWD_MS);

@@ -49,6 +49,13 @@ int listener_take_socket(struct listener *l);
 /* Lets clients connect; they wait.  0 or -errno. */
 int listener_listen(struct listener *l);
 
+/* Nobody can connect any more, and who waits is turned away; the place stays taken.  Connections that there are go on.
+ * Any thread, as long as nobody destroys it. */
+void listener_suspend(struct listener *l);
+
+/* Clients can connect again; 0 or -errno, and then it stays as it is.  Any thread, likewise. */
+int listener_resume(struct listener *l);
+
 /* From now on gives every connection to the host, on p's thread. */
 void listener_start(struct listener *l, struct poller *p, const struct listener_host *host);
 void listener_destroy(struct listener *l); /* NULL is allowed */

@@ -1,8 +1,6 @@
 #include "broker/net/login.h"
 
-#include <openssl/rand.h>
-
-#include "base/check.h"
+#include "base/random.h"
 #include "broker/net/password.h"
 #include "broker/net/throttle.h"
 #include "codec/table.h"
@@ -67,5 +65,5 @@ bool login_may_log(void *login_rules, struct bytes place, uint64_t now_ms, unsig
 void login_random(void *unused, void *to, size_t n)
 {
     (void)unused;
-    CHECK(RAND_bytes(to, (int)n) == 1);
+    random_fill(to, n);
 }

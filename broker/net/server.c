@@ -43,7 +43,9 @@ struct server {
     unsigned signals;            /* that asked for an end */
     void (*end_desk)(void *arg); /* NULL: nobody sits there */
     void *desk;
-    struct timer *look; /* owned; NULL: nobody looks */
+    struct timer *look;    /* owned; NULL: nobody looks */
+    pthread_mutex_t doors; /* who suspends listeners, and who closes them */
+    bool is_suspended;     /* under doors */
 };
 
 /* ---- Where it listens. */
@@ -140,6 +142,7 @@ void server_destroy(struct server *s)
     if (s == NULL)
         return;
     server_unbind(s->sockets);
+    pthread_mutex_destroy(&s->doors);
     if (s->greeter == NULL)
         tls_unref(s->config.tls);
     greeter_destroy(s->greeter);
@@ -255,7 +258,9 @@ static void on_stop(void *arg, int number)
     struct server *s = arg;
     log_notice("main", "%s received - shutting down%s", number == SIGTERM ? "SIGTERM" : "SIGINT",
                s->signals == 0 ? "" : " at once");
+    pthread_mutex_lock(&s->doors);
     close_sockets(s->sockets);
+    pthread_mutex_unlock(&s->doors);
     if (s->greeter != NULL)
         greeter_stop(s->greeter); /* whom it has passed on comes before what the loops are told now */
     if (s->signals == 0 && s->config.watch.stopping != NULL)
@@ -283,18 +288,40 @@ static void on_look(void *arg)
     timer_set(s->look, s->config.watch.look_ms);
 }
 
-static void on_hangup(void *arg, int number)
+static void reopen_files(void)
 {
-    struct server *s = arg;
-    (void)number;
-    server_tell_reload(s, false);
-    log_notice("main", "SIGHUP received - reopening files%s", s->config.tls != NULL ? ", reloading certificates" : "");
     int status = log_reopen();
     if (status != 0)
         log_error("main", "the log cannot be opened anew: %s", strerrordesc_np(-status));
     status = audit_is_on() ? audit_reopen() : 0;
     if (status != 0)
         log_error("main", "the audit log cannot be opened anew: %s", strerrordesc_np(-status));
+}
+
+/* What rotates logs by SIGUSR1 must not end the broker. */
+static void on_user_signal(void *arg, int number)
+{
+    struct server *s = arg;
+    if (number == SIGUSR1) {
+        log_notice("main", "SIGUSR1 received - reopening files");
+        reopen_files();
+        return;
+    }
+    unsigned guests = s->greeter != NULL ? greeter_guests(s->greeter) : 0;
+    for (unsigned i = 0; i < s->shared.n_loops; i++)
+        guests += atomic_load(&s->shared.guests[i]);
+    log_notice("main", "SIGUSR2 received - %u connections, %u of them not logged in yet, on %u threads; %s%s",
+               atomic_load(&s->shared.connections), guests, s->shared.n_loops, server_addresses(s),
+               server_is_suspended(s) ? " (suspended)" : "");
+}
+
+static void on_hangup(void *arg, int number)
+{
+    struct server *s = arg;
+    (void)number;
+    server_tell_reload(s, false);
+    log_notice("main", "SIGHUP received - reopening files%s", s->config.tls != NULL ? ", reloading certificates" : "");
+    reopen_files();
     if (s->config.tls != NULL)
         greeter_reload(s->greeter);
     if (s->config.on_hangup != NULL)
@@ -314,6 +341,46 @@ unsigned server_threads_for(unsigned cores)
 int64_t server_certificate_expiry(const struct server *s)
 {
     return s->greeter != NULL ? greeter_expiry(s->greeter) : INT64_MAX;
+}
+
+void server_suspend(struct server *s)
+{
+    pthread_mutex_lock(&s->doors);
+    for (unsigned i = 0; i < s->sockets->n && !s->is_suspended; i++)
+        listener_suspend(s->sockets->at[i].listener);
+    s->is_suspended = true;
+    pthread_mutex_unlock(&s->doors);
+    log_warning("main", "Suspended all listeners and will no longer accept client connections");
+}
+
+int server_resume(struct server *s)
+{
+    int status = 0;
+    pthread_mutex_lock(&s->doors);
+    for (unsigned i = 0; i < s->sockets->n; i++) {
+        int error = listener_resume(s->sockets->at[i].listener);
+        status = status != 0 ? status : error;
+    }
+    s->is_suspended = status != 0;
+    pthread_mutex_unlock(&s->doors);
+    if (status == 0)
+        log_notice("main", "Resumed all listeners and will accept client connections again");
+    else
+        log_error("main", "not all listeners could be resumed: %s", strerrordesc_np(-status));
+    return status;
+}
+
+bool server_is_suspended(struct server *s)
+{
+    pthread_mutex_lock(&s->doors);
+    bool is_suspended = s->is_suspended;
+    pthread_mutex_unlock(&s->doors);
+    return is_suspended;
+}
+
+bool server_describe_certificate(const struct server *s, struct tls_facts *to)
+{
+    return s->greeter != NULL && greeter_describe(s->greeter, to);
 }
 
 struct hub *server_hub(struct server *s)
@@ -361,6 +428,7 @@ struct server *server_create(const struct server_config *config, struct server_s
     struct server *s = alloc_zeroed(sizeof *s);
     s->config = *config;
     s->sockets = sockets;
+    pthread_mutex_init(&s->doors, NULL);
     s->hub = hub_create(broker, config->keeper, config->io_threads);
     if (!server_listen(s, error)) {
         server_destroy(s);
@@ -391,6 +459,8 @@ struct server *server_create(const struct server_config *config, struct server_s
     poller_signal(p, SIGTERM, on_stop, s);
     poller_signal(p, SIGINT, on_stop, s);
     poller_signal(p, SIGHUP, on_hangup, s);
+    poller_signal(p, SIGUSR1, on_user_signal, s);
+    poller_signal(p, SIGUSR2, on_user_signal, s);
     return s;
 }
 

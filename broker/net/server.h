@@ -19,6 +19,7 @@ enum {
 };
 
 struct tls;
+struct tls_facts;
 
 /* Where to listen, and what is spoken there. */
 struct server_listener {
@@ -66,7 +67,8 @@ void server_unbind(struct server_sockets *sockets); /* NULL is allowed */
 unsigned server_threads_for(unsigned cores);
 
 /* Listens, and takes over the signals, but does not accept yet.  Takes over the broker and the sockets.  NULL: *error
- * says why, and the caller frees it.  SIGHUP reads the certificates again. */
+ * says why, and the caller frees it.  SIGHUP reads the certificates again, SIGUSR1 opens the log files anew, SIGUSR2
+ * logs how it is. */
 struct server *server_create(const struct server_config *config, struct server_sockets *sockets, struct broker *broker,
                              char **error);
 
@@ -81,8 +83,18 @@ struct lane *server_seat(struct server *s, struct lane *desk, void (*end)(void *
 /* From now on; 0: no limit.  In on_hangup. */
 void server_set_connections_max(struct server *s, unsigned max);
 
+/* Nobody can connect for AMQP until they are resumed; connections that there are go on.  Any thread. */
+void server_suspend(struct server *s);
+
+/* 0 or -errno: one of them could not be had again.  Any thread. */
+int server_resume(struct server *s);
+bool server_is_suspended(struct server *s);
+
 /* When its certificate ends, in seconds since 1970; INT64_MAX: it has none.  Any thread. */
 int64_t server_certificate_expiry(const struct server *s);
+
+/* What it says of that certificate; false: it has none.  Any thread. */
+bool server_describe_certificate(const struct server *s, struct tls_facts *to);
 
 /* Where it listens: "amqp 127.0.0.1:5672, unix:/run/millrace/amqp.sock, amqps [::1]:5671"; lives as long as the
  * server. */

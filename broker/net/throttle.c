@@ -1,12 +1,12 @@
 #include "broker/net/throttle.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/real.h"
 
 /* A place, a user, or a pair. */
 struct suspect {
@@ -105,7 +105,7 @@ static struct suspect *find(const struct shelf *s, struct identity who)
 
 static double decayed(double score, uint64_t since_ms, uint64_t now_ms)
 {
-    return now_ms <= since_ms ? score : score * exp2(-(double)(now_ms - since_ms) / THROTTLE_HALF_LIFE_MS);
+    return now_ms <= since_ms ? score : score * real_exp2(-(double)(now_ms - since_ms) / THROTTLE_HALF_LIFE_MS);
 }
 
 static double score_at(const struct suspect *p, uint64_t now_ms)
@@ -115,7 +115,7 @@ static double score_at(const struct suspect *p, uint64_t now_ms)
 
 static unsigned failures_at(const struct suspect *p, uint64_t now_ms)
 {
-    return (unsigned)lround(score_at(p, now_ms));
+    return (unsigned)(score_at(p, now_ms) + 0.5); /* never negative */
 }
 
 static bool is_suspect(const struct suspect *p, uint64_t now_ms)
@@ -180,7 +180,7 @@ static uint64_t turn_ms(const struct suspect *p, uint64_t now_ms)
 
 static void add_score(struct suspect *p, double score, uint64_t now_ms)
 {
-    p->score = fmin(fmax(score_at(p, now_ms) + score, 0), THROTTLE_SCORE_MAX);
+    p->score = real_min(real_max(score_at(p, now_ms) + score, 0), THROTTLE_SCORE_MAX);
     p->since_ms = now_ms > p->since_ms ? now_ms : p->since_ms;
 }
 
@@ -195,7 +195,7 @@ static void stand_in_line(struct suspect *p, uint64_t turn_ms)
 static void add_share(struct suspect *place, struct suspect *pair, uint64_t now_ms)
 {
     double share = decayed(pair->share, pair->share_at_ms, now_ms);
-    double more = fmin(1, THROTTLE_PAIR_SHARE - share);
+    double more = real_min(1, THROTTLE_PAIR_SHARE - share);
     add_score(place, more, now_ms);
     pair->share = share + more;
     pair->share_at_ms = now_ms;

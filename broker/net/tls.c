@@ -509,6 +509,34 @@ bool tls_warn_expiry(const struct tls *t, time_t now, unsigned *told)
     return true;
 }
 
+/* ---- What it says of itself. */
+
+void tls_describe(const struct tls *t, struct tls_facts *to)
+{
+    const X509 *x = SSL_CTX_get0_certificate(t->context);
+    *to = (struct tls_facts){.certfile = t->config->certfile,
+                             .subject = certificate_subject(x),
+                             .issuer = certificate_issuer(x),
+                             .validity = certificate_validity(x)};
+}
+
+void tls_each_suite(bool are_all, tls_suite_fn *each, void *arg)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    CHECK(context != NULL);
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(context, are_all ? "ALL" : GOOD_CIPHERS);
+    if (!are_all)
+        SSL_CTX_set_ciphersuites(context, GOOD_SUITES);
+    const STACK_OF(SSL_CIPHER) *suites = SSL_CTX_get_ciphers(context);
+    for (int i = 0; i < sk_SSL_CIPHER_num(suites); i++) {
+        const SSL_CIPHER *c = sk_SSL_CIPHER_value(suites, i);
+        const char *standard = SSL_CIPHER_standard_name(c);
+        each(arg, SSL_CIPHER_get_name(c), standard != NULL ? standard : "", SSL_CIPHER_get_version(c));
+    }
+    SSL_CTX_free(context);
+}
+
 /* ---- Connections. */
 
 SSL *tls_open(struct tls *t, int fd)

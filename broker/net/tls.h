@@ -68,6 +68,18 @@ struct tls *tls_reload(struct tls *old);
 bool tls_warn_expiry(const struct tls *t, time_t now, unsigned *told);
 time_t tls_expiry(const struct tls *t);
 
+/* The certificate in use, in certificate.h's words: texts for the caller to free, but the file's, which is borrowed. */
+struct tls_facts {
+    const char *certfile;
+    char *subject, *issuer, *validity;
+};
+void tls_describe(const struct tls *t, struct tls_facts *to);
+
+/* Cipher suites: those that are agreed to where none are configured, or all that OpenSSL has for us; by OpenSSL's name,
+ * the standard's, and the version of TLS that they came with. */
+typedef void tls_suite_fn(void *arg, const char *name, const char *standard_name, const char *version);
+void tls_each_suite(bool are_all, tls_suite_fn *each, void *arg);
+
 /* A server's side of a connection over fd, which it does not own; t must live until its handshake is over. */
 struct ssl_st *tls_open(struct tls *t, int fd);
 

@@ -58,8 +58,9 @@ enum inspection_kind {
     INSPECT_BINDINGS,  /* source vhost destination destination_type routing_key arguments; those of the default exchange
                           are implied and not listed */
     INSPECT_CONSUMERS, /* queue_name vhost consumer_tag ack_required exclusive prefetch_count active priority arguments,
-                          channel: its number, connection: its name, user; waiting_for: a word of model/waiting.h, why
-                          it is given nothing, and explanation: a sentence; activity_status */
+                          channel: its number, connection: its name, user; messages_unacknowledged: what it holds;
+                          waiting_for: a word of model/waiting.h, why it is given nothing, and explanation: a sentence;
+                          activity_status */
     INSPECT_CONNECTIONS, /* vhost user channels connected_at state, and the facts that ATTACH said */
     INSPECT_CHANNELS,    /* connection: its name, number user vhost consumer_count messages_unacknowledged
                             prefetch_count global_prefetch_count confirm transactional (as soon as it has published so) */

@@ -64,7 +64,7 @@ enum item_type {
     ITEM_BATCH = 10,   /* meta: struct batch_meta; ends a group */
     ITEM_CHUNK = 11,   /* meta: struct chunk_meta; in a pack: heads a chunk; in the journal: it is in force */
     ITEM_QUEUE = 12,   /* checkpoint: meta: struct queue_meta */
-    ITEM_PLACES = 13,  /* checkpoint: meta: struct run with locations; see image.c */
+    ITEM_PLACES = 13,  /* checkpoint: meta: struct run with locations; see checkpoint.c */
     ITEM_STATE = 14,   /* checkpoint: meta: number of state, see checkpoint.c */
     ITEM_END = 15,     /* checkpoint: it is whole; journal segment: it is sealed */
     ITEM_RESTART = 16, /* no meta: the broker began anew: what was out was given back, undefined queues are gone */

@@ -1,5 +1,5 @@
 /* The image: what recovery would find, had it to begin now.  Definitions, and for each queue where its live messages
- * are: in the journal by segment and offset (a spot each), or in packs (a chunk for thousands).
+ * are (image_queue.h): in the journal, or in packs.
  *
  * The store changes it with every record that it writes, recovery with every item that it reads: the same functions.
  * It does no I/O.  Queues, positions and counts come from the disk at recovery: nonsense is ignored, never trusted.
@@ -15,41 +15,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "broker/port/record.h"
-
-enum {
-    CHUNK_SPAN_MAX = 1 << 16, /* positions from a chunk's first to its last */
-    DELIVERIES_MAX = 8191,    /* counted; more are as many */
-};
-
-/* What became of a message, beside its place. */
-enum {
-    FATE_DEAD = 1 << 15,
-    FATE_OUT = 1 << 14,         /* with somebody who may give it back */
-    FATE_REDELIVERED = 1 << 13, /* was out before */
-    FATE_DELIVERIES = (1 << 13) - 1,
-};
-
-/* A live message in the journal. */
-struct spot {
-    uint64_t position;
-    uint32_t segment; /* its number's low half */
-    uint32_t offset;  /* of its item, in FORMAT_ALIGN bytes */
-    uint32_t bytes;   /* of its body */
-    uint16_t fate;
-};
-
-struct chunk {
-    struct link in_pack;
-    struct image_queue *queue; /* borrowed */
-    struct pack *pack;         /* borrowed */
-    uint64_t number;
-    uint64_t offset, first, last;
-    uint64_t bytes; /* of the bodies of those that live */
-    uint32_t size;  /* on disk */
-    uint32_t count, live;
-    uint16_t *fates; /* owned: by position - first; NULL: all live, and have never been out */
-    bool is_moving;  /* a copy is under way */
-};
+#include "broker/store/image_queue.h"
 
 struct image_definition {
     struct map_node in_image;
@@ -58,24 +24,6 @@ struct image_definition {
     uint64_t queue;
     struct bytes key, value; /* in data */
     uint8_t data[];
-};
-
-struct image_queue {
-    struct map_node by_id;
-    uint64_t id;
-    struct image_definition *definition; /* borrowed; NULL: there is none (yet) */
-    uint64_t next_position;
-    uint64_t messages, bytes; /* that live */
-
-    struct spot *spots;                    /* owned: a ring, by position; the first is alive, if there is one */
-    size_t first_spot, n_spots, spot_room; /* room is a power of two */
-    size_t dead_spots;
-    uint64_t moved_to;       /* spots before this position are being copied */
-    uint64_t suspect_before; /* messages before this position may have been out when the broker crashed */
-
-    struct chunk **chunks; /* owned: by position, and before all spots */
-    size_t n_chunks, chunk_room;
-    uint32_t last_segment; /* the one it has told of itself last */
 };
 
 /* A file of the journal. */
@@ -130,6 +78,7 @@ void image_fini(struct image *im);
 
 /* NULL: it is not known. */
 struct image_queue *image_queue_find(struct image *im, uint64_t id);
+struct image_queue *image_queue_make(struct image *im, uint64_t id); /* if it is not known yet */
 struct segment *image_segment(struct image *im, uint64_t number);
 struct segment *image_spot_segment(struct image *im, const struct spot *s);
 struct pack *image_pack(struct image *im, uint64_t number);
@@ -142,39 +91,8 @@ void image_drop_pack(struct image *im, struct pack *p); /* frees it; it has no c
 void image_define(struct image *im, enum definition_class what, uint64_t queue, struct bytes key, struct bytes value);
 void image_undefine(struct image *im, enum definition_class what, uint64_t queue, struct bytes key);
 
-/* A message comes to the end of its queue. */
-void image_publish(struct image *im, uint64_t queue, const struct spot *spot);
-/* What becomes of it.  False: it does not live, and nothing has changed. */
-bool image_settle(struct image *im, uint64_t queue, uint64_t position);
-bool image_deliver(struct image *im, uint64_t queue, uint64_t position);
-bool image_return(struct image *im, uint64_t queue, uint64_t position);
-void image_purge(struct image *im, uint64_t queue, uint64_t from);
-void image_trim(struct image *im, uint64_t queue, uint64_t before);
-
-/* A chunk is in force: it holds, of the positions from first to last, those that live now.  NULL: nothing lives any
- * more, or it makes no sense, and its messages stay where they are. */
-struct chunk_meta;
-struct chunk *image_move(struct image *im, const struct chunk_meta *m, struct pack *p);
-
-/* From a checkpoint: a chunk with the fates that it had (NULL: none known). */
-struct chunk *image_add_chunk(struct image *im, const struct chunk_meta *m, struct pack *p);
-/* Two bytes a position, little-endian; bytes: of the bodies of those that live. */
-void image_load_fates(struct image *im, struct chunk *c, struct bytes fates, uint64_t bytes);
-void image_restore_spot(struct image *im, uint64_t queue, const struct spot *spot);
+/* From a checkpoint: how far a queue was (struct image_queue). */
 void image_restore_queue(struct image *im, uint64_t queue, uint64_t next_position, uint64_t suspect_before);
-uint16_t chunk_fate(const struct chunk *c, uint64_t position);
-void image_drop_chunk(struct image *im, struct chunk *c); /* with all that lives in it */
-
-/* The i-th spot, dead or alive. */
-static inline struct spot *queue_spot(const struct image_queue *q, size_t i)
-{
-    return &q->spots[(q->first_spot + i) & (q->spot_room - 1)];
-}
-
-/* Index of the first spot at or behind a position; n_spots: none. */
-size_t queue_find_spot(const struct image_queue *q, uint64_t position);
-/* Index of the first chunk whose last position is at or behind this one; n_chunks: none. */
-size_t queue_find_chunk(const struct image_queue *q, uint64_t position);
 
 /* What was out when the broker crashed is not known for certain: it may have been given out a moment before. */
 void image_suspect_all(struct image *im);

@@ -472,7 +472,7 @@ static void measure_readers(struct trial *t)
 /* ---- All of them */
 
 static struct trial trials[] = {
-    {.name = "empty", .what = "empty broker", .run = measure_empty, .bound = {.total = 8 << 20}},
+    {.name = "empty", .what = "empty broker", .run = measure_empty, .bound = {.total = 7 << 20}},
     {.name = "connection",
      .what = "idle connection with a channel",
      .run = measure_connections,

@@ -155,7 +155,10 @@ TEST(what_would_open_the_broker_stops_it)
     assert_complaint("auth_backends.1.authn = ldap", true,
                      "f:1: auth_backends.1.authn: an authentication backend but 'internal' is not supported");
     assert_complaint("auth_ldap.servers.1 = x", true, "f:1: auth_ldap.servers.1: LDAP is not supported");
-    struct config *c = read_text("auth_backends.1 = internal\nlisteners.ssl = none\nssl_options.crl_check = false");
+    assert_complaint("auth_backends.1 = rabbit", true,
+                     "f:1: auth_backends.1: an authentication backend but 'internal' is not supported");
+    struct config *c = read_text("auth_backends.1 = internal\nauth_backends.2 = "
+                                 "rabbit_auth_backend_internal\nlisteners.ssl = none\nssl_options.crl_check = false");
     assert_silent(c);
     config_destroy(c);
 }

@@ -1,7 +1,6 @@
 #include "tests/unit/guest.h"
-#include "tests/unit/keepsake.h"
+#include "tests/unit/pair.h"
 #include "tests/unit/unit.h"
-#include "tests/unit/world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,59 +12,20 @@
 #include "codec/properties.h"
 #include "codec/table.h"
 
-struct pair {
-    struct world w;
-    struct keepsake k;
-};
-
 static const struct broker_config with_records = {
     .memory_high = UINT64_MAX, .records = true, .window_bytes = 1, .window_messages = 4};
 
-static void pair_init(struct pair *p)
+static void begin(struct pair *p)
 {
-    world_init_with(&p->w, &with_records);
-    world_forget(&p->w);
-    keepsake_init(&p->k);
-}
-
-static bool serve_one(struct pair *p)
-{
-    keepsake_take(&p->k, &p->w.effects.records);
-    struct load *l = keepsake_load(&p->k);
-    if (l != NULL)
-        world_do(&p->w, (struct command){.verb = LOADED, .load = l}, 9, 0);
-    return l != NULL;
-}
-
-static void serve(struct pair *p)
-{
-    while (serve_one(p))
-        continue;
-    keepsake_take(&p->k, &p->w.effects.records);
-}
-
-static void pair_fini(struct pair *p)
-{
-    serve(p);
-    world_fini(&p->w);
-    keepsake_fini(&p->k);
+    pair_init(p, &with_records);
 }
 
 /* The broker ends without a warning, and another one begins with what was kept, a minute later; another secret is
  * drawn.  Nobody is there yet. */
 static void crash(struct pair *p)
 {
-    struct broker_config c = with_records;
-    keepsake_take(&p->k, &p->w.effects.records);
-    world_forget(&p->w);
-    broker_destroy(p->w.broker);
-    keepsake_restart(&p->k);
-    c.default_vhost = "/";
-    c.hash_seed = 1234567;
-    p->w.broker = broker_create(&c);
-    guest_let_in(p->w.broker);
-    keepsake_restore(&p->k, p->w.broker);
-    broker_check(p->w.broker);
+    p->config.hash_seed = 1234567;
+    pair_crash(p);
     p->w.now.ms += 50;
     p->w.now.wall_ms += 60000;
 }
@@ -74,7 +34,7 @@ static void restart(struct pair *p)
 {
     crash(p);
     world_do(&p->w, (struct command){.verb = ECHO}, 9, 0);
-    serve(p);
+    pair_serve(p);
     world_attach(&p->w, 0);
     world_forget(&p->w);
 }
@@ -160,16 +120,16 @@ static char *spell(struct pair *p)
 TEST(a_key_and_its_message_are_one_transaction)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     topology(&p, 10, 0, NULL);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     uint64_t before = p.k.position;
     uint64_t after = publish(&p, "x", "", "a");
     char *words = spell(&p);
     assert_string_equal(words, "tx publish 1:0, tx define queue 2, tx publish 2:0, commit");
     free(words);
     assert_int_equal(after, before + 4);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     /* Its confirm waits as long as the first one's. */
     assert_int_equal(publish(&p, "x", "", "a"), after);
     assert_int_equal(p.w.effects.records.n, 0);
@@ -183,7 +143,7 @@ TEST(a_key_and_its_message_are_one_transaction)
 TEST(an_exchange_knows_after_a_crash_what_it_has_confirmed)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     topology(&p, 10, 0, NULL);
     publish(&p, "x", "", "a");
     publish(&p, "x", "", "b");
@@ -205,20 +165,20 @@ TEST(the_size_holds_in_the_journal_too)
 {
     struct pair p;
     char key[8];
-    pair_init(&p);
+    begin(&p);
     topology(&p, 3, 0, NULL);
     for (unsigned i = 0; i < 20; i++) {
         snprintf(key, sizeof key, "%u", i);
         publish(&p, "x", "", key);
     }
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     assert_int_equal(keepsake_count(&p.k, 2), 3);
     restart(&p);
     publish(&p, "x", "", "19");
     assert_int_equal(count(&p), 20);
     publish(&p, "x", "", "16");
     assert_int_equal(count(&p), 21);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     assert_int_equal(keepsake_count(&p.k, 2), 3);
     pair_fini(&p);
 }
@@ -226,7 +186,7 @@ TEST(the_size_holds_in_the_journal_too)
 TEST(a_key_has_its_time_whatever_happens_meanwhile)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     topology(&p, 10, 60010, NULL);
     publish(&p, "x", "", "a");
     restart(&p); /* it took 60 s */
@@ -236,7 +196,7 @@ TEST(a_key_has_its_time_whatever_happens_meanwhile)
     world_wait(&p.w, 1);
     publish(&p, "x", "", "a");
     assert_int_equal(count(&p), 2);
-    serve(&p);
+    pair_serve(&p);
     assert_int_equal(keepsake_count(&p.k, 2), 1);
     restart(&p);
     restart(&p); /* more than its time: nothing is left of it */
@@ -250,7 +210,7 @@ TEST(a_key_has_its_time_whatever_happens_meanwhile)
 TEST(what_is_kept_in_memory_or_came_with_a_transient_message_is_not_recorded)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     topology(&p, 10, 0, "memory");
     publish(&p, "x", "", "a");
     publish(&p, "x", "", "a");
@@ -261,7 +221,7 @@ TEST(what_is_kept_in_memory_or_came_with_a_transient_message_is_not_recorded)
     assert_int_equal(keepsake_definitions(&p.k, DEFINE_QUEUE), 1);
     pair_fini(&p);
 
-    pair_init(&p);
+    begin(&p);
     topology(&p, 10, 0, "disk");
     struct message *m = make("x", "", "a", false);
     world_do(&p.w, (struct command){.verb = PUBLISH, .publish = {.msg = message_ref(m)}}, 0, 0);
@@ -276,16 +236,16 @@ TEST(what_is_kept_in_memory_or_came_with_a_transient_message_is_not_recorded)
 TEST(the_store_goes_with_its_exchange)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     topology(&p, 10, 0, NULL);
     publish(&p, "x", "", "a");
-    serve(&p);
+    pair_serve(&p);
     assert_int_equal(keepsake_definitions(&p.k, DEFINE_QUEUE), 2);
     assert_int_equal(broker_totals(p.w.broker).queues, 1);
     restart(&p);
     struct spec x = {.name = BYTES("x")};
     world_do(&p.w, (struct command){.verb = DELETE_EXCHANGE, .spec = spec_create(&x)}, 0, 0);
-    serve(&p);
+    pair_serve(&p);
     assert_int_equal(keepsake_definitions(&p.k, DEFINE_QUEUE), 1);
     topology(&p, 10, 0, NULL);
     publish(&p, "x", "", "a");
@@ -316,7 +276,7 @@ static void publish_many(struct pair *p, unsigned from, unsigned to)
 TEST(a_queue_knows_what_it_holds_though_it_is_cold)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     deduplicating_queue(&p, 0);
     publish_many(&p, 0, 50);
     publish_many(&p, 0, 50);
@@ -328,7 +288,7 @@ TEST(a_queue_knows_what_it_holds_though_it_is_cold)
         struct message *m = world_get(&p.w, "q");
         assert_non_null(m);
         message_unref(m);
-        serve(&p);
+        pair_serve(&p);
     }
     publish_many(&p, 0, 31);
     assert_int_equal(count(&p), 60);
@@ -343,7 +303,7 @@ TEST(a_queue_knows_what_it_holds_though_it_is_cold)
 TEST(what_is_out_when_all_is_purged_stays_known)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     deduplicating_queue(&p, 0);
     publish_many(&p, 0, 20);
     world_consume(&p.w, 0, "q", 0, 2, false);
@@ -357,14 +317,14 @@ TEST(what_is_out_when_all_is_purged_stays_known)
 TEST(keys_of_messages_that_cannot_be_read_are_forgotten)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     deduplicating_queue(&p, 0);
     publish_many(&p, 0, 20);
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     keepsake_lose(&p.k, 1, 10);
     for (unsigned i = 0; i < 8; i++) {
         message_unref(world_get(&p.w, "q"));
-        serve(&p);
+        pair_serve(&p);
     }
     publish_many(&p, 8, 20);
     assert_int_equal(count(&p), 12);
@@ -375,7 +335,7 @@ TEST(keys_of_messages_that_cannot_be_read_are_forgotten)
 TEST(a_queue_with_a_ttl_keeps_keys_of_its_own)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     deduplicating_queue(&p, 60010);
     publish(&p, "", "q", "a");
     char *words = spell(&p);
@@ -394,12 +354,12 @@ TEST(a_queue_with_a_ttl_keeps_keys_of_its_own)
 TEST(a_queue_with_a_ttl_loads_its_messages_and_its_keys)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     deduplicating_queue(&p, 1000000);
     publish_many(&p, 0, 100);
     crash(&p);
     world_do(&p.w, (struct command){.verb = ECHO}, 9, 0); /* both are asked for at once */
-    serve(&p);
+    pair_serve(&p);
     world_attach(&p.w, 0);
     publish_many(&p, 0, 100);
     assert_int_equal(count(&p), 100);
@@ -407,7 +367,7 @@ TEST(a_queue_with_a_ttl_loads_its_messages_and_its_keys)
         struct message *m = world_get(&p.w, "q");
         assert_non_null(m);
         message_unref(m);
-        serve(&p);
+        pair_serve(&p);
     }
     assert_int_equal(count(&p), 0);
     pair_fini(&p);
@@ -416,19 +376,19 @@ TEST(a_queue_with_a_ttl_loads_its_messages_and_its_keys)
 TEST(nobody_is_let_in_before_all_is_learned)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     deduplicating_queue(&p, 0);
     publish_many(&p, 0, 5000);
     crash(&p);
     world_do(&p.w, (struct command){.verb = ATTACH, .spec = guest_attach()}, 0, 0);
     world_do(&p.w, (struct command){.verb = ATTACH, .spec = guest_attach()}, 1, 0);
     assert_int_equal(p.w.effects.n, 0);
-    assert_true(serve_one(&p));
+    assert_true(pair_serve_one(&p));
     assert_int_equal(p.w.effects.n, 0); /* there is more */
     world_do(&p.w, (struct command){.verb = DETACH}, 1, 0);
     struct event *e = world_next(&p.w);
     assert_int_equal(e->what, DETACHED);
-    serve(&p);
+    pair_serve(&p);
     e = world_next(&p.w);
     assert_int_equal(e->what, DONE);
     assert_int_equal(e->to.outlet.slot, 0);
@@ -441,7 +401,7 @@ TEST(nobody_is_let_in_before_all_is_learned)
 TEST(a_queue_that_goes_while_it_learns_is_no_trouble)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     deduplicating_queue(&p, 0);
     publish_many(&p, 0, 100);
     topology(&p, 100, 0, NULL); /* the same q */
@@ -457,7 +417,7 @@ TEST(a_queue_that_goes_while_it_learns_is_no_trouble)
     changes_add(all, CHANGE_REMOVE, DEFINE_EXCHANGE,
                 spec_create(&(struct spec){.vhost = BYTES("/"), .name = BYTES("x")}));
     world_do(&p.w, (struct command){.verb = ALTER, .changes = all}, 9, 0);
-    serve(&p);
+    pair_serve(&p);
     assert_int_equal(broker_totals(p.w.broker).outlets, 1);
     assert_int_equal(keepsake_definitions(&p.k, DEFINE_QUEUE), 0);
     world_forget(&p.w);

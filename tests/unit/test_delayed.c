@@ -1,11 +1,8 @@
 #include "broker/model/delayed.h"
-#include "tests/unit/guest.h"
-#include "tests/unit/keepsake.h"
+#include "tests/unit/pair.h"
 #include "tests/unit/unit.h"
-#include "tests/unit/world.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/check.h"
 #include "broker/port/change.h"
@@ -14,14 +11,6 @@
 #include "broker/port/queue_options.h"
 #include "codec/properties.h"
 #include "codec/table.h"
-
-/* An exchange d that delays and is a fanout, durable, with a queue q, and a naive store.  q is number 1; what waits at
- * d is in number 2, as soon as there is anything. */
-struct pair {
-    struct world w;
-    struct keepsake k;
-    struct broker_config config;
-};
 
 static void declare(struct pair *p)
 {
@@ -33,60 +22,35 @@ static void declare(struct pair *p)
     world_do(&p->w, (struct command){.verb = DECLARE_EXCHANGE, .spec = s}, 0, 0);
 }
 
-/* window_messages: of the hidden queue, too; 0: nothing stays in memory. */
-static void pair_init(struct pair *p, uint32_t window_messages)
+/* An exchange d that delays and is a fanout, durable, with a queue q, and a naive store.  q is number 1; what waits at
+ * d is in number 2, as soon as there is anything.  window_messages: of the hidden queue, too; 0: nothing stays in
+ * memory. */
+static void begin(struct pair *p, uint32_t window_messages)
 {
-    p->config = (struct broker_config){.memory_high = UINT64_MAX,
-                                       .records = true,
-                                       .window_bytes = window_messages > 0 ? 0 : 1,
-                                       .window_messages = window_messages > 0 ? window_messages : 1024};
-    world_init_with(&p->w, &p->config);
-    keepsake_init(&p->k);
+    const struct broker_config config = {.memory_high = UINT64_MAX,
+                                         .records = true,
+                                         .window_bytes = window_messages > 0 ? 0 : 1,
+                                         .window_messages = window_messages > 0 ? window_messages : 1024};
+    pair_init(p, &config);
     world_queue(&p->w, 0, "q", &(struct spec){.durable = true, .options = QUEUE_OPTIONS_NONE});
     declare(p);
     world_bind(&p->w, "q", "d", "");
-    keepsake_take(&p->k, &p->w.effects.records);
+    pair_take(p);
     world_forget(&p->w);
-}
-
-static void take(struct pair *p)
-{
-    keepsake_take(&p->k, &p->w.effects.records);
 }
 
 /* The store answers all loads; answers how many. */
 static unsigned serve(struct pair *p)
 {
-    struct load *l;
     unsigned n = 0;
-    take(p);
-    for (; (l = keepsake_load(&p->k)) != NULL; n++) {
-        world_do(&p->w, (struct command){.verb = LOADED, .load = l}, 9, 0);
+    for (; pair_serve_one(p); n++)
         world_wait(&p->w, 0);
-        take(p);
-    }
     return n;
-}
-
-static void pair_fini(struct pair *p)
-{
-    serve(p);
-    world_fini(&p->w);
-    keepsake_fini(&p->k);
 }
 
 static void restart(struct pair *p, uint64_t down_ms)
 {
-    struct broker_config c = p->config;
-    take(p);
-    world_forget(&p->w);
-    broker_destroy(p->w.broker);
-    keepsake_restart(&p->k);
-    c.default_vhost = "/";
-    p->w.broker = broker_create(&c);
-    guest_let_in(p->w.broker);
-    keepsake_restore(&p->k, p->w.broker);
-    broker_check(p->w.broker);
+    pair_crash(p);
     p->w.now.ms = 5; /* a clock that has begun anew */
     p->w.now.wall_ms += down_ms;
     world_attach(&p->w, 0);
@@ -119,22 +83,11 @@ static void publish(struct pair *p, unsigned number, int64_t delay_ms)
 
 static unsigned got(struct pair *p)
 {
-    unsigned number = 0;
     struct message *m = world_get(&p->w, "q");
     CHECK(m != NULL);
-    struct bytes b = message_body(m, 0);
-    for (size_t i = 0; i < b.len; i++)
-        number = number * 10 + (b.at[i] - '0');
+    unsigned number = pair_number(m);
     message_unref(m);
     return number;
-}
-
-static void expect_records(struct pair *p, const char *expected)
-{
-    char *text = keepsake_spell(&p->w.effects.records, 0);
-    assert_string_equal(text, expected);
-    free(text);
-    take(p);
 }
 
 static uint64_t delayed(const struct pair *p)
@@ -147,20 +100,20 @@ static uint64_t delayed(const struct pair *p)
 TEST(what_waits_is_recorded_and_when_it_is_due_it_moves_in_one_record)
 {
     struct pair p;
-    pair_init(&p, 4);
+    begin(&p, 4);
     publish(&p, 1, 100);
-    expect_records(&p, "define queue 2, publish 2:0 ttl 100");
+    pair_expect_records(&p, "define queue 2, publish 2:0 ttl 100");
     publish(&p, 2, 100);
     assert_int_equal(p.w.effects.events[p.w.effects.n - 1].what, CONFIRMED);
     assert_int_equal(p.w.effects.events[p.w.effects.n - 1].after, 6); /* transient as it is, it waits for its record */
-    expect_records(&p, "publish 2:1 ttl 100");
+    pair_expect_records(&p, "publish 2:1 ttl 100");
     assert_int_equal(delayed(&p), 2);
     assert_int_equal(broker_totals(p.w.broker).queues, 1);
     world_wait(&p.w, 99);
-    expect_records(&p, "");
+    pair_expect_records(&p, "");
     world_wait(&p.w, 1);
     /* q does not keep what is transient. */
-    expect_records(&p, "settle 2:0, settle 2:1");
+    pair_expect_records(&p, "settle 2:0, settle 2:1");
     assert_int_equal(delayed(&p), 0);
     assert_int_equal(got(&p), 1);
     assert_int_equal(got(&p), 2);
@@ -170,7 +123,7 @@ TEST(what_waits_is_recorded_and_when_it_is_due_it_moves_in_one_record)
 TEST(what_is_not_in_memory_is_loaded_when_it_is_due)
 {
     struct pair p;
-    pair_init(&p, 0);
+    begin(&p, 0);
     publish(&p, 0, 1);
     uint64_t before = broker_totals(p.w.broker).message_bytes;
     for (unsigned i = 1; i < 100; i++)
@@ -193,10 +146,10 @@ TEST(order_is_by_time_though_loads_are_by_position)
     enum { ALL = 60 };
     for (uint32_t bytes = 1; bytes < 1024; bytes *= 4) {
         struct pair p;
-        pair_init(&p, 0);
+        begin(&p, 0);
         world_fini(&p.w);
         keepsake_fini(&p.k);
-        pair_init(&p, 0);
+        begin(&p, 0);
         p.config.window_queue_bytes = bytes;
         restart(&p, 0);
         for (unsigned i = 0; i < ALL; i++)
@@ -215,10 +168,10 @@ TEST(order_is_by_time_though_loads_are_by_position)
 TEST(a_message_that_cannot_be_read_does_not_hold_up_others)
 {
     struct pair p;
-    pair_init(&p, 0);
+    begin(&p, 0);
     for (unsigned i = 0; i < 3; i++)
         publish(&p, i, 100);
-    take(&p);
+    pair_take(&p);
     keepsake_lose(&p.k, 2, 1);
     world_wait(&p.w, 100);
     serve(&p);
@@ -234,7 +187,7 @@ TEST(a_message_that_cannot_be_read_does_not_hold_up_others)
 TEST(after_a_restart_what_is_overdue_comes_at_once_and_the_rest_in_its_time)
 {
     struct pair p;
-    pair_init(&p, 4);
+    begin(&p, 4);
     publish(&p, 1, 61000);
     publish(&p, 2, 50000);
     publish(&p, 3, 40000);
@@ -255,7 +208,7 @@ TEST(after_a_restart_what_is_overdue_comes_at_once_and_the_rest_in_its_time)
 TEST(what_is_published_while_the_queue_is_swept_keeps_its_place)
 {
     struct pair p;
-    pair_init(&p, 0);
+    begin(&p, 0);
     p.config.window_messages = 8;
     for (unsigned i = 0; i < 50; i++)
         publish(&p, i, 1000 + i);
@@ -286,7 +239,7 @@ TEST(what_is_published_while_the_queue_is_swept_keeps_its_place)
 TEST(what_was_settled_does_not_come_again_after_a_restart)
 {
     struct pair p;
-    pair_init(&p, 4);
+    begin(&p, 4);
     publish(&p, 1, 100);
     publish(&p, 2, 200);
     world_wait(&p.w, 100);
@@ -308,10 +261,10 @@ TEST(what_was_settled_does_not_come_again_after_a_restart)
 TEST(an_exchange_that_is_deleted_leaves_nothing)
 {
     struct pair p;
-    pair_init(&p, 2);
+    begin(&p, 2);
     for (unsigned i = 0; i < 5; i++)
         publish(&p, i, 100);
-    take(&p);
+    pair_take(&p);
     world_wait(&p.w, 100); /* what is not in memory is asked for */
     struct spec *s = spec_create(&(struct spec){.name = BYTES("d")});
     world_do(&p.w, (struct command){.verb = DELETE_EXCHANGE, .spec = s}, 0, 0);
@@ -352,7 +305,7 @@ static void lists_all(uint32_t window_messages)
     struct pair p;
     struct bytes row;
     unsigned n = 0;
-    pair_init(&p, window_messages);
+    begin(&p, window_messages);
     for (unsigned i = 0; i < ALL; i++)
         publish(&p, i, 5000 - i);
     struct inspection *i = NULL;
@@ -394,12 +347,12 @@ TEST(what_is_cancelled_does_not_come)
 {
     for (uint32_t window = 0; window <= 8; window += 8) {
         struct pair p;
-        pair_init(&p, window);
+        begin(&p, window);
         for (unsigned i = 0; i < 4; i++)
             publish(&p, i, 100);
-        take(&p);
+        pair_take(&p);
         assert_int_equal(cancel(&p, 1), CHANGE_REMOVED);
-        expect_records(&p, "tx settle 2:1, commit");
+        pair_expect_records(&p, "tx settle 2:1, commit");
         assert_int_equal(cancel(&p, 1), CHANGE_NOTHING);
         assert_int_equal(cancel(&p, 4), CHANGE_NOTHING);
         assert_int_equal(delayed(&p), 3);
@@ -424,7 +377,7 @@ TEST(what_is_cancelled_does_not_come)
 TEST(what_is_not_known_yet_cannot_be_cancelled)
 {
     struct pair p;
-    pair_init(&p, 0);
+    begin(&p, 0);
     publish(&p, 1, 1000);
     publish(&p, 2, 1000);
     restart(&p, 0);
@@ -444,9 +397,9 @@ TEST(what_is_not_known_yet_cannot_be_cancelled)
 TEST(a_list_under_way_is_answered_when_its_exchange_goes)
 {
     struct pair p;
-    pair_init(&p, 0);
+    begin(&p, 0);
     publish(&p, 1, 1000);
-    take(&p);
+    pair_take(&p);
     world_forget(&p.w);
     struct inspection *i = inspection_create(INSPECT_DELAYED, &BYTES("/"), &BYTES("d"));
     world_do(&p.w, (struct command){.verb = INSPECT, .inspection = i}, 0, 0);
@@ -463,7 +416,7 @@ TEST(a_list_under_way_is_answered_when_its_exchange_goes)
 TEST(ten_years_are_not_too_long)
 {
     struct pair p;
-    pair_init(&p, 4);
+    begin(&p, 4);
     publish(&p, 1, (int64_t)DELAYED_MAX_MS);
     publish(&p, 2, (int64_t)DELAYED_MAX_MS + 1);
     assert_int_equal(got(&p), 2);
@@ -522,7 +475,7 @@ static void run(uint64_t random, uint32_t window_messages, uint32_t window_bytes
 {
     struct pair p;
     struct account a = {0};
-    pair_init(&p, window_messages);
+    begin(&p, window_messages);
     p.config.window_queue_bytes = window_bytes;
     restart(&p, 0);
     for (unsigned step = 0; step < 3 * ALL; step++) {
@@ -540,7 +493,7 @@ static void run(uint64_t random, uint32_t window_messages, uint32_t window_bytes
         } else if (what < 27) {
             serve(&p);
         }
-        take(&p); /* records of one instant at a time */
+        pair_take(&p); /* records of one instant at a time */
     }
     world_forget(&p.w);
     world_wait(&p.w, 1000);

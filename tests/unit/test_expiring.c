@@ -1,9 +1,7 @@
 #include "broker/model/expiring.h"
-#include "tests/unit/keepsake.h"
+#include "tests/unit/pair.h"
 #include "tests/unit/unit.h"
-#include "tests/unit/world.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -12,28 +10,11 @@
 #include "broker/port/message.h"
 #include "broker/port/queue_options.h"
 
-enum { WINDOW_MESSAGES = 4 };
-
 /* A durable queue q with a window of few messages, and a naive store.  q is number 1. */
-struct pair {
-    struct world w;
-    struct keepsake k;
-};
-
-static void take(struct pair *p)
-{
-    keepsake_take(&p->k, &p->w.effects.records);
-}
-
-static void pair_init(struct pair *p, bool has_letters, uint64_t ttl_ms)
+static void begin(struct pair *p, bool has_letters, uint64_t ttl_ms)
 {
     struct spec spec = {.durable = true, .options = QUEUE_OPTIONS_NONE};
-    world_init_with(&p->w, &(struct broker_config){.memory_high = UINT64_MAX,
-                                                   .records = true,
-                                                   .window_bytes = 1,
-                                                   .window_messages = WINDOW_MESSAGES,
-                                                   .window_queue_bytes = 1 << 20});
-    keepsake_init(&p->k);
+    pair_init(p, &pair_narrow);
     spec.options.message_ttl_ms = ttl_ms;
     if (has_letters) {
         spec.options.has_dead_letter_exchange = true;
@@ -42,51 +23,29 @@ static void pair_init(struct pair *p, bool has_letters, uint64_t ttl_ms)
     world_queue(&p->w, 0, "q", &spec);
     world_queue(&p->w, 0, "dead", &(struct spec){.durable = true, .options = QUEUE_OPTIONS_NONE});
     world_bind(&p->w, "dead", "amq.fanout", "");
-    take(p);
+    pair_take(p);
     world_forget(&p->w);
 }
 
 static unsigned serve(struct pair *p)
 {
-    struct load *l;
     unsigned n = 0;
-    take(p);
-    for (; (l = keepsake_load(&p->k)) != NULL; n++) {
-        world_do(&p->w, (struct command){.verb = LOADED, .load = l}, 9, 0);
+    for (; pair_serve_one(p); n++)
         world_wait(&p->w, 0);
-        take(p);
-    }
     return n;
-}
-
-static void pair_fini(struct pair *p)
-{
-    serve(p);
-    world_fini(&p->w);
-    keepsake_fini(&p->k);
 }
 
 static void publish(struct pair *p, unsigned number, uint64_t expiration_ms)
 {
-    char body[16];
-    snprintf(body, sizeof body, "%u", number);
-    struct message *m = message_create(&(struct message_spec){.routing_key = BYTES("q"),
-                                                              .properties = bytes_of("\0\0", 2),
-                                                              .body_size = strlen(body),
-                                                              .flags = MESSAGE_PERSISTENT,
-                                                              .expiration_ms = expiration_ms});
-    message_fill(m, bytes_of_string(body));
-    world_do(&p->w, (struct command){.verb = PUBLISH, .publish = {.msg = m}}, 0, 0);
+    struct message_spec like = {.routing_key = BYTES("q"), .flags = MESSAGE_PERSISTENT, .expiration_ms = expiration_ms};
+    pair_publish_like(p, like, number);
 }
 
 static unsigned got(struct pair *p, const char *queue)
 {
-    unsigned number = 0;
     struct message *m = world_get(&p->w, queue);
     CHECK(m != NULL);
-    struct bytes b = message_body(m, 0);
-    for (size_t i = 0; i < b.len; i++)
-        number = number * 10 + (b.at[i] - '0');
+    unsigned number = pair_number(m);
     message_unref(m);
     return number;
 }
@@ -102,14 +61,14 @@ static struct queue *queue(struct pair *p)
 static void fill(struct pair *p)
 {
     for (unsigned i = 0; i < 20; i++)
-        publish(p, i, i >= WINDOW_MESSAGES && i % 2 == 1 ? 100 : MESSAGE_NO_EXPIRATION);
+        publish(p, i, i >= PAIR_WINDOW && i % 2 == 1 ? 100 : MESSAGE_NO_EXPIRATION);
     serve(p);
 }
 
 TEST(what_is_cold_and_only_to_be_dropped_is_dropped_unread)
 {
     struct pair p;
-    pair_init(&p, false, SPEC_NONE);
+    begin(&p, false, SPEC_NONE);
     fill(&p);
     assert_int_equal(world_count(&p.w, "q"), 20);
     world_forget(&p.w);
@@ -126,7 +85,7 @@ TEST(what_is_cold_and_only_to_be_dropped_is_dropped_unread)
     assert_int_equal(keepsake_count(&p.k, 1), 12);
     for (unsigned i = 0; i < 20; i++) {
         serve(&p);
-        if (i < WINDOW_MESSAGES || i % 2 == 0)
+        if (i < PAIR_WINDOW || i % 2 == 0)
             assert_int_equal(got(&p, "q"), i);
     }
     assert_null(world_get(&p.w, "q"));
@@ -136,7 +95,7 @@ TEST(what_is_cold_and_only_to_be_dropped_is_dropped_unread)
 TEST(what_is_cold_and_to_be_dead_lettered_is_loaded_for_that)
 {
     struct pair p;
-    pair_init(&p, true, SPEC_NONE);
+    begin(&p, true, SPEC_NONE);
     fill(&p);
     world_wait(&p.w, 100);
     assert_int_equal(world_count(&p.w, "q"), 20); /* until it has come */
@@ -148,7 +107,7 @@ TEST(what_is_cold_and_to_be_dead_lettered_is_loaded_for_that)
     }
     for (unsigned i = 0; i < 20; i++) {
         serve(&p);
-        if (i < WINDOW_MESSAGES || i % 2 == 0)
+        if (i < PAIR_WINDOW || i % 2 == 0)
             assert_int_equal(got(&p, "q"), i);
     }
     assert_int_equal(keepsake_count(&p.k, 1), 0);
@@ -158,7 +117,7 @@ TEST(what_is_cold_and_to_be_dead_lettered_is_loaded_for_that)
 TEST(a_cold_message_that_cannot_be_read_is_gone)
 {
     struct pair p;
-    pair_init(&p, true, SPEC_NONE);
+    begin(&p, true, SPEC_NONE);
     fill(&p);
     keepsake_lose(&p.k, 1, 7);
     world_wait(&p.w, 100);
@@ -171,7 +130,7 @@ TEST(a_cold_message_that_cannot_be_read_is_gone)
 TEST(a_purge_while_they_are_loaded_leaves_nothing)
 {
     struct pair p;
-    pair_init(&p, true, SPEC_NONE);
+    begin(&p, true, SPEC_NONE);
     fill(&p);
     world_wait(&p.w, 100);
     world_do(&p.w, (struct command){.verb = PURGE_QUEUE, .spec = spec_create(&(struct spec){.name = BYTES("q")})}, 0,
@@ -189,7 +148,7 @@ TEST(a_purge_while_they_are_loaded_leaves_nothing)
 TEST(a_queue_whose_messages_live_equally_long_pays_nothing)
 {
     struct pair p;
-    pair_init(&p, false, 1000);
+    begin(&p, false, 1000);
     for (unsigned i = 0; i < 50; i++) {
         publish(&p, i, MESSAGE_NO_EXPIRATION);
         world_wait(&p.w, 1);
@@ -212,7 +171,7 @@ static void run(bool has_letters, uint64_t seed)
     static uint64_t dies[ALL];
     struct pair p;
     uint64_t random = seed;
-    pair_init(&p, has_letters, SPEC_NONE);
+    begin(&p, has_letters, SPEC_NONE);
     for (unsigned n = 0; n < ALL; n++) {
         random = random * 6364136223846793005U + 1442695040888963407U;
         uint64_t ttl = (random >> 40) % 3 == 0 ? MESSAGE_NO_EXPIRATION : (random >> 33) % 500;

@@ -547,6 +547,39 @@ TEST(a_fan_of_many_queues_is_bounded)
     world_fini(&w);
 }
 
+/* Each of the letters would walk over them all again. */
+TEST(letters_through_many_bindings_by_headers_are_not_followed)
+{
+    enum { BOUND = EXPLAIN_LOOKS_MAX / 2, DYING = 4 };
+    struct world w;
+    struct bytes row;
+    uint8_t room[64];
+    char name[16];
+    size_t letters = 0;
+    world_init(&w);
+    world_queue(&w, 0, "q", NULL);
+    world_exchange(&w, "x", "headers");
+    for (unsigned i = 0; i < DYING; i++) {
+        snprintf(name, sizeof name, "d%u", i);
+        make_dying(&w, name, "x", NULL, SPEC_NONE);
+        bind(&w, name, "x", "", (struct bytes){0});
+    }
+    for (unsigned i = DYING; i < BOUND; i++) {
+        struct pen p = pen_over(room, sizeof room);
+        table_put_i64(&p, BYTES("h"), i);
+        bind(&w, "q", "x", "", pen_written(&p));
+    }
+    struct inspection *i = ask(&w, &(struct draft){.exchange = "x", .key = ""});
+    for (size_t at = 0; inspection_next(i, &at, &row);)
+        letters += is_sort(row, "dead_letter");
+    assert_int_equal(letters, 2); /* with the walk of the message, three times all bindings */
+    assert_true(find_row(i, "end", NULL, NULL, &row));
+    assert_int_equal(number(row, "reached"), DYING);
+    assert_int_equal(number(row, "left_off"), DYING - 2);
+    inspection_destroy(i);
+    world_fini(&w);
+}
+
 TEST(misses_along_a_chain_are_bounded)
 {
     enum { CHAIN = 30 };
@@ -615,6 +648,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_dead_letter_that_goes_nowhere_is_told),
         cmocka_unit_test(a_letter_goes_where_it_was_told),
         cmocka_unit_test(a_fan_of_many_queues_is_bounded),
+        cmocka_unit_test(letters_through_many_bindings_by_headers_are_not_followed),
         cmocka_unit_test(misses_along_a_chain_are_bounded),
         cmocka_unit_test(who_would_get_it_is_told),
     };

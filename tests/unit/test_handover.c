@@ -43,7 +43,7 @@ struct pair {
     ticket tickets[TICKETS];
     struct origin holders[TICKETS];
     unsigned n_tickets;
-    bool was_piled;
+    bool was_piled, has_records;
 };
 
 /* A command that each side is given in a copy of its own. */
@@ -361,7 +361,9 @@ static struct wish pick_wish(struct pair *p)
     } else if (w.command.verb == CREDIT) {
         w.command.credit.limit = pick(p, 3);
     } else if (w.command.verb != RECOVER) {
-        struct spec s = {.name = bytes_of_string(queues[pick(p, QUEUES)]), .no_ack = pick(p, 2) == 0};
+        /* A pile is purged in one record, and only the short way has piles. */
+        unsigned first = w.command.verb == PURGE_QUEUE && p->has_records ? 1 : 0;
+        struct spec s = {.name = bytes_of_string(queues[first + pick(p, QUEUES - first)]), .no_ack = pick(p, 2) == 0};
         w.spec = spec_create(&s);
     }
     return w;
@@ -388,6 +390,7 @@ static bool play(uint64_t seed, bool records, bool is_cold)
     struct wish wishes[BATCH];
     struct pair p;
     start(&p, seed, records, is_cold);
+    p.has_records = records;
     for (unsigned i = 0; i < CLIENTS; i++) /* windows are soon used up */
         for (unsigned k = 0; k < 2; k++)
             p.sides[k].broker->outlets[i]->window = 2000;

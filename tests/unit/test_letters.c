@@ -1,7 +1,5 @@
-#include "tests/unit/guest.h"
-#include "tests/unit/keepsake.h"
+#include "tests/unit/pair.h"
 #include "tests/unit/unit.h"
-#include "tests/unit/world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,55 +15,19 @@
 #include "broker/port/queue_options.h"
 #include "codec/table.h"
 
-enum { WINDOW_MESSAGES = 4, ARGUMENTS_ROOM = 256 };
+enum { ARGUMENTS_ROOM = 256 };
 
-struct pair {
-    struct world w;
-    struct keepsake k;
-};
-
-static const struct broker_config with_records = {.memory_high = UINT64_MAX,
-                                                  .records = true,
-                                                  .window_bytes = 1,
-                                                  .window_messages = WINDOW_MESSAGES,
-                                                  .window_queue_bytes = 1 << 20};
-
-static void pair_init(struct pair *p)
+static void begin(struct pair *p)
 {
-    world_init_with(&p->w, &with_records);
-    world_forget(&p->w);
-    keepsake_init(&p->k);
-}
-
-static void serve(struct pair *p)
-{
-    keepsake_take(&p->k, &p->w.effects.records);
-    for (struct load *l; (l = keepsake_load(&p->k)) != NULL; keepsake_take(&p->k, &p->w.effects.records))
-        world_do(&p->w, (struct command){.verb = LOADED, .load = l}, 9, 0);
-}
-
-static void pair_fini(struct pair *p)
-{
-    serve(p);
-    world_fini(&p->w);
-    keepsake_fini(&p->k);
+    pair_init(p, &pair_narrow);
 }
 
 static void restart(struct pair *p)
 {
-    struct broker_config c = with_records;
-    keepsake_take(&p->k, &p->w.effects.records);
-    world_forget(&p->w);
-    broker_destroy(p->w.broker);
-    keepsake_restart(&p->k);
-    c.default_vhost = "/";
-    p->w.broker = broker_create(&c);
-    guest_let_in(p->w.broker);
-    keepsake_restore(&p->k, p->w.broker);
-    broker_check(p->w.broker);
+    pair_crash(p);
     world_attach(&p->w, 0);
     world_forget(&p->w);
-    serve(p);
+    pair_serve(p);
 }
 
 static void queue(struct pair *p, const char *name, struct queue_options o, struct bytes arguments)
@@ -90,15 +52,9 @@ static void dying_queue(struct pair *p, const char *name)
 static void publish(struct pair *p, const char *key, unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++) {
-        char body[16];
-        snprintf(body, sizeof body, "%u", i);
-        struct message *m = message_create(&(struct message_spec){.routing_key = bytes_of_string(key),
-                                                                  .properties = bytes_of("\0\0", 2),
-                                                                  .body_size = strlen(body),
-                                                                  .flags = MESSAGE_PERSISTENT,
-                                                                  .expiration_ms = MESSAGE_NO_EXPIRATION});
-        message_fill(m, bytes_of_string(body));
-        world_do(&p->w, (struct command){.verb = PUBLISH, .publish = {.msg = m}}, 0, 0);
+        struct message_spec like = {
+            .routing_key = bytes_of_string(key), .flags = MESSAGE_PERSISTENT, .expiration_ms = MESSAGE_NO_EXPIRATION};
+        pair_publish_like(p, like, i);
         world_forget(&p->w);
     }
 }
@@ -110,7 +66,7 @@ static void reject(struct pair *p, const char *name, unsigned n)
         world_do(&p->w,
                  (struct command){.verb = GET, .spec = spec_create(&(struct spec){.name = bytes_of_string(name)})}, 0,
                  0);
-        serve(p);
+        pair_serve(p);
         const struct event *e = world_next(&p->w);
         CHECK(e != NULL && e->what == GOT);
         world_settle(&p->w, 0, e->delivered.ticket, REJECTED);
@@ -145,7 +101,7 @@ static void bind(struct pair *p, const char *name)
     world_bind(&p->w, name, "later", "");
     world_wait(&p->w, LETTERS_SWEEP_MS);
     world_forget(&p->w);
-    serve(p);
+    pair_serve(p);
 }
 
 static void expect_numbers(struct pair *p, const char *name, unsigned from, unsigned to)
@@ -160,7 +116,7 @@ static void expect_numbers(struct pair *p, const char *name, unsigned from, unsi
         assert_memory_equal(message_body(m, 0).at, body, strlen(body));
         message_unref(m);
         world_forget(&p->w);
-        serve(p);
+        pair_serve(p);
     }
     assert_null(world_get(&p->w, name));
     world_forget(&p->w);
@@ -169,11 +125,11 @@ static void expect_numbers(struct pair *p, const char *name, unsigned from, unsi
 TEST(a_letter_that_waits_has_settled_its_message_by_one_record)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     dying_queue(&p, "q");
     publish(&p, "q", 0, 2);
     reject(&p, "q", 1); /* this makes the box */
-    serve(&p);
+    pair_serve(&p);
     reject(&p, "q", 1);
     char *text = keepsake_spell(&p.w.effects.records, 0);
     assert_non_null(strstr(text, "publish 2:1 for 1:1"));
@@ -185,12 +141,12 @@ TEST(a_letter_that_waits_has_settled_its_message_by_one_record)
 TEST(what_waits_is_there_after_a_restart_and_not_delivered_again)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     dying_queue(&p, "q");
     queue(&p, "dead", queue_options_none, BYTES(""));
     publish(&p, "q", 0, 10);
     reject(&p, "q", 10);
-    serve(&p);
+    pair_serve(&p);
     restart(&p);
     assert_int_equal(world_count(&p.w, "q"), 0);
     world_forget(&p.w);
@@ -198,7 +154,7 @@ TEST(what_waits_is_there_after_a_restart_and_not_delivered_again)
     world_wait(&p.w, 1);
     make_later(&p);
     bind(&p, "dead");
-    for (unsigned i = 0; i < 10; i++, serve(&p))
+    for (unsigned i = 0; i < 10; i++, pair_serve(&p))
         world_wait(&p.w, 1);
     assert_int_equal(letters_count(find(&p, "q")), 0);
     expect_numbers(&p, "dead", 0, 10);
@@ -208,7 +164,7 @@ TEST(what_waits_is_there_after_a_restart_and_not_delivered_again)
 TEST(after_a_restart_it_is_tried_at_once)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     dying_queue(&p, "q");
     publish(&p, "q", 0, 1);
     reject(&p, "q", 1);
@@ -227,7 +183,7 @@ TEST(after_a_restart_it_is_tried_at_once)
 TEST(it_is_tried_again_after_a_time)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     dying_queue(&p, "q");
     queue(&p, "dead", queue_options_none, BYTES(""));
     make_later(&p);
@@ -246,18 +202,18 @@ TEST(it_is_tried_again_after_a_time)
 TEST(where_it_need_not_arrive_any_more_it_is_dropped)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     dying_queue(&p, "q");
     publish(&p, "q", 0, 10);
     reject(&p, "q", 10);
-    serve(&p);
+    pair_serve(&p);
     struct queue_options o = *find(&p, "q")->options;
     o.at_least_once = false;
     p.w.broker->effects = &p.w.effects; /* as in a step */
     queue_change_options(p.w.broker, find(&p, "q"), &o);
     broker_step(p.w.broker, &p.w.now, NULL, 0, &p.w.effects);
     assert_int_equal(letters_count(find(&p, "q")), 0);
-    serve(&p);
+    pair_serve(&p);
     restart(&p);
     assert_int_equal(broker_totals(p.w.broker).messages_ready, 0);
     pair_fini(&p);
@@ -266,16 +222,16 @@ TEST(where_it_need_not_arrive_any_more_it_is_dropped)
 TEST(a_queue_takes_its_letters_along)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     dying_queue(&p, "q");
     publish(&p, "q", 0, 10);
     reject(&p, "q", 10);
-    serve(&p);
+    pair_serve(&p);
     assert_int_equal(keepsake_definitions(&p.k, DEFINE_QUEUE), 2);
     world_do(&p.w, (struct command){.verb = DELETE_QUEUE, .spec = spec_create(&(struct spec){.name = BYTES("q")})}, 0,
              0);
     world_forget(&p.w);
-    serve(&p);
+    pair_serve(&p);
     assert_int_equal(keepsake_definitions(&p.k, DEFINE_QUEUE), 0);
     assert_int_equal(broker_totals(p.w.broker).messages_ready, 0);
     pair_fini(&p);
@@ -285,7 +241,7 @@ TEST(all_of_several_queues_or_none)
 {
     struct pair p;
     struct queue_options full = queue_options_none;
-    pair_init(&p);
+    begin(&p);
     full.max_length = 1;
     full.overflow = OVERFLOW_REJECT_PUBLISH;
     dying_queue(&p, "q");
@@ -300,7 +256,7 @@ TEST(all_of_several_queues_or_none)
     for (unsigned i = 0; i < 3; i++) {
         struct message *m = world_get(&p.w, "full");
         message_unref(m);
-        serve(&p);
+        pair_serve(&p);
     }
     expect_numbers(&p, "dead", 1, 3);
     pair_fini(&p);
@@ -311,23 +267,23 @@ TEST(however_many_wait_a_step_does_little)
 {
     enum { MANY = 3 * DEATHS_PER_STEP };
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     dying_queue(&p, "q");
     queue(&p, "dead", queue_options_none, BYTES(""));
     p.w.broker->cold.window_bytes = UINT64_MAX; /* all in memory: the worst case */
     publish(&p, "q", 0, MANY);
     options_of(&p, "q")->message_ttl_ms = 0;
     publish(&p, "q", MANY, MANY + 1);
-    serve(&p);
+    pair_serve(&p);
     reject(&p, "q", MANY);
     assert_int_equal(letters_count(find(&p, "q")), MANY + 1);
     make_later(&p);
-    serve(&p);
+    pair_serve(&p);
     world_bind(&p.w, "dead", "later", "");
     p.w.now.ms += LETTERS_SWEEP_MS;
     uint64_t before = letters_count(find(&p, "q"));
     unsigned steps = 0;
-    for (; letters_count(find(&p, "q")) > 0 && steps < MANY; steps++, serve(&p)) {
+    for (; letters_count(find(&p, "q")) > 0 && steps < MANY; steps++, pair_serve(&p)) {
         broker_step(p.w.broker, &p.w.now, NULL, 0, &p.w.effects);
         uint64_t after = letters_count(find(&p, "q"));
         assert_in_range(before - after, 0, DEATHS_PER_STEP);

@@ -162,6 +162,35 @@ TEST(nobody_can_connect_before_it_listens)
     listener_destroy(opened[0]);
 }
 
+TEST(a_listener_that_is_suspended_refuses_until_it_is_resumed)
+{
+    struct host h = {.has_room = true};
+    struct poller *p = poller_create();
+    struct listener *l = open_one();
+    const struct address *at = listener_address(l);
+    listener_start(l, p, &(struct listener_host){.has_room = has_room, .take = take, .arg = &h});
+    for (int round = 0; round < 2; round++) {
+        listener_suspend(l);
+        listener_suspend(l);
+        poller_turn(p, UINT64_MAX); /* the socket says that it has ended */
+        poller_turn(p, 0);
+        assert_int_equal(h.n, 0);
+        int fd = socket(at->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fd, (const struct sockaddr *)&at->storage, at->len), -1);
+        assert_int_equal(errno, ECONNREFUSED);
+        close(fd);
+        assert_int_equal(listener_resume(l), 0);
+        assert_int_equal(listener_resume(l), 0);
+        fd = knock(l); /* at the same port */
+        while (h.n == 0)
+            poller_turn(p, UINT64_MAX);
+        close(fd);
+        close_all(&h);
+    }
+    listener_destroy(l);
+    poller_destroy(p);
+}
+
 /* ---- UNIX sockets. */
 
 static char folder[] = "/tmp/test_listener-XXXXXX";
@@ -269,6 +298,29 @@ TEST(no_other_file_is_touched)
     assert_int_equal(lstat(socket_path, &st), 0);
 }
 
+TEST(a_unix_socket_that_is_suspended_turns_away_until_it_is_resumed)
+{
+    struct host h = {.has_room = true};
+    struct poller *p = poller_create();
+    struct listener *l = open_unix();
+    char c;
+    listener_start(l, p, &(struct listener_host){.has_room = has_room, .take = take, .arg = &h});
+    listener_suspend(l);
+    int fd = knock(l);
+    poller_turn(p, UINT64_MAX);
+    assert_int_equal(recv(fd, &c, 1, 0), 0);
+    assert_int_equal(h.n, 0);
+    close(fd);
+    assert_int_equal(listener_resume(l), 0);
+    fd = knock(l);
+    while (h.n == 0)
+        poller_turn(p, UINT64_MAX);
+    close(fd);
+    close_all(&h);
+    listener_destroy(l);
+    poller_destroy(p);
+}
+
 TEST(a_path_must_be_one)
 {
     char text[200], expect[300];
@@ -290,10 +342,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(without_descriptors_clients_are_turned_away),
         cmocka_unit_test(what_cannot_be_listened_at_is_said),
         cmocka_unit_test(nobody_can_connect_before_it_listens),
+        cmocka_unit_test(a_listener_that_is_suspended_refuses_until_it_is_resumed),
         IN_FOLDER(a_unix_socket_has_its_mode_and_goes_with_its_listener),
         IN_FOLDER(a_unix_socket_where_somebody_answers_is_left_alone),
         IN_FOLDER(a_unix_socket_that_was_left_behind_is_replaced),
         IN_FOLDER(no_other_file_is_touched),
+        IN_FOLDER(a_unix_socket_that_is_suspended_turns_away_until_it_is_resumed),
         IN_FOLDER(a_path_must_be_one),
     };
     return unit_main("net/listener", tests, argc, argv);

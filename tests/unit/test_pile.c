@@ -216,26 +216,116 @@ TEST(a_purge_drops_the_pile_and_the_queue_goes_on)
     world_fini(&w);
 }
 
-/* A policy that says how long messages may stay is about those in the pile too. */
-TEST(a_policy_finds_what_is_in_the_pile)
+static void put_policy(struct world *w, const char *key, int64_t limit)
 {
-    struct world w;
     uint8_t room[128];
     struct pen p = pen_over(room, sizeof room);
-    deep(&w);
     uint8_t *value = table_open(&p, BYTES("value"), 'F');
     table_put_string(&p, BYTES("pattern"), BYTES("q"));
     uint8_t *definition = table_open(&p, BYTES("definition"), 'F');
-    table_put_i64(&p, BYTES("message-ttl"), 10);
+    table_put_i64(&p, bytes_of_string(key), limit);
     table_close(&p, definition);
     table_close(&p, value);
     struct changes *c = changes_create();
     const struct spec policy = {
         .vhost = BYTES("/"), .type = BYTES("policy"), .name = BYTES("brief"), .arguments = pen_written(&p)};
     changes_add(c, CHANGE_PUT, DEFINE_PARAMETER, spec_create(&policy));
-    world_do(&w, (struct command){.verb = ALTER, .changes = c}, 0, 0);
-    world_wait(&w, 11);
+    world_do(w, (struct command){.verb = ALTER, .changes = c}, 0, 0);
+}
+
+/* A policy that says how long messages may stay is about those in the pile too, and leaves them there. */
+TEST(a_policy_finds_what_is_in_the_pile)
+{
+    struct world w;
+    deep(&w);
+    put_policy(&w, "message-ttl", 10);
+    assert_int_equal(queue_of(&w)->ready.pile.count, MANY - PILE_FROM);
+    publish(&w, MANY);
+    assert_int_equal(queue_of(&w)->ready.pile.count, MANY - PILE_FROM + 1);
+    world_wait(&w, 9);
+    assert_int_equal(broker_totals(w.broker).messages_ready, MANY + 1);
+    world_wait(&w, 2);
     assert_int_equal(broker_totals(w.broker).messages_ready, 0);
+    world_fini(&w);
+}
+
+TEST(a_ttl_that_goes_again_takes_nothing_along)
+{
+    struct world w;
+    deep(&w);
+    put_policy(&w, "message-ttl", 10);
+    for (unsigned i = 0; i < PILE_FROM; i++)
+        expect_get(&w, i); /* those behind have thawed */
+    put_policy(&w, "max-length", MANY);
+    world_wait(&w, 11);
+    for (unsigned i = PILE_FROM; i < MANY; i++)
+        expect_get(&w, i);
+    world_fini(&w);
+}
+
+/* Publishes so many, and looks at the broker once. */
+static void pour(struct world *w, unsigned n)
+{
+    char body[16];
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(body, sizeof body, "%u", i);
+        const struct message_spec s = {
+            .routing_key = BYTES("q"), .properties = bytes_of("\0\0", 2), .expiration_ms = MESSAGE_NO_EXPIRATION};
+        struct command c = {.verb = PUBLISH,
+                            .from = {.outlet = {.generation = 1}},
+                            .publish = {.msg = message_create_whole(&s, bytes_of_string(body))}};
+        broker_step(w->broker, &w->now, &c, 1, &w->effects);
+    }
+    world_forget(w);
+}
+
+TEST(a_limit_that_comes_late_is_kept_a_step_at_a_time)
+{
+    enum { POURED = 3 * EXPIRED_PER_STEP, LEFT = 3 };
+    struct world w;
+    world_init(&w);
+    world_queue(&w, 0, "q", NULL);
+    pour(&w, POURED);
+    put_policy(&w, "max-length", LEFT);
+    assert_int_equal(broker_totals(w.broker).messages_ready, POURED - EXPIRED_PER_STEP);
+    world_forget(&w);
+    world_consume(&w, 0, "q", 0, 0, true);
+    assert_int_equal(broker_totals(w.broker).messages_ready, POURED - 2 * EXPIRED_PER_STEP);
+    world_expect_nothing(&w); /* it has to go, so it goes to nobody */
+    world_wait(&w, 0);
+    for (unsigned i = POURED - LEFT; i < POURED; i++) {
+        char body[16];
+        snprintf(body, sizeof body, "%u", i);
+        world_expect_delivery(&w, 0, body, false);
+    }
+    world_expect_nothing(&w);
+    world_fini(&w);
+}
+
+TEST(a_get_waits_until_what_is_overdue_has_gone)
+{
+    enum { POURED = 3 * EXPIRED_PER_STEP };
+    struct world w;
+    world_init(&w);
+    world_queue(&w, 0, "q", NULL);
+    pour(&w, POURED);
+    put_policy(&w, "message-ttl", 10);
+    world_forget(&w);
+    w.now.ms += 11;
+    struct spec *s = spec_create(&(struct spec){.name = BYTES("q"), .no_ack = true});
+    world_do(&w, (struct command){.verb = GET, .spec = s}, 0, 1);
+    world_expect_nothing(&w);
+    assert_true(broker_totals(w.broker).messages_ready > 0);
+    publish(&w, POURED);
+    world_expect_nothing(&w);
+    world_wait(&w, 0);
+    const struct event *e = world_next(&w);
+    assert_true(e != NULL && e->what == GOT);
+    char body[16];
+    snprintf(body, sizeof body, "%u", POURED);
+    assert_true(bytes_equal(message_body(e->delivered.msg, 0), bytes_of_string(body)));
+    assert_int_equal(e->delivered.messages, 0);
+    world_expect_nothing(&w);
     world_fini(&w);
 }
 
@@ -262,6 +352,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_in_the_pile_can_be_moved),
         cmocka_unit_test(a_purge_drops_the_pile_and_the_queue_goes_on),
         cmocka_unit_test(a_policy_finds_what_is_in_the_pile),
+        cmocka_unit_test(a_ttl_that_goes_again_takes_nothing_along),
+        cmocka_unit_test(a_limit_that_comes_late_is_kept_a_step_at_a_time),
+        cmocka_unit_test(a_get_waits_until_what_is_overdue_has_gone),
         cmocka_unit_test(a_place_in_the_pile_is_small),
     };
     return unit_main("broker/model/pile", tests, argc, argv);

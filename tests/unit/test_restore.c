@@ -1,8 +1,6 @@
 #include "broker/port/queue_options.h"
-#include "tests/unit/guest.h"
-#include "tests/unit/keepsake.h"
+#include "tests/unit/pair.h"
 #include "tests/unit/unit.h"
-#include "tests/unit/world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,51 +13,18 @@
 
 static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
-struct pair {
-    struct world w;
-    struct keepsake k;
-};
-
 static const struct broker_config with_records = {
     .memory_high = UINT64_MAX, .records = true, .window_bytes = 1, .window_messages = 4};
 
-static void pair_init(struct pair *p)
+static void begin(struct pair *p)
 {
-    world_init_with(&p->w, &with_records);
-    world_forget(&p->w);
-    keepsake_init(&p->k);
-}
-
-static void serve(struct pair *p)
-{
-    struct load *l;
-    keepsake_take(&p->k, &p->w.effects.records);
-    while ((l = keepsake_load(&p->k)) != NULL) {
-        world_do(&p->w, (struct command){.verb = LOADED, .load = l}, 9, 0);
-        keepsake_take(&p->k, &p->w.effects.records);
-    }
-}
-
-static void pair_fini(struct pair *p)
-{
-    serve(p);
-    world_fini(&p->w);
-    keepsake_fini(&p->k);
+    pair_init(p, &with_records);
 }
 
 /* The broker ends without a warning, and another one begins with what was kept, a minute later. */
 static void restart(struct pair *p)
 {
-    struct broker_config c = with_records;
-    keepsake_take(&p->k, &p->w.effects.records);
-    world_forget(&p->w);
-    broker_destroy(p->w.broker);
-    keepsake_restart(&p->k);
-    c.default_vhost = "/";
-    p->w.broker = broker_create(&c);
-    guest_let_in(p->w.broker);
-    keepsake_restore(&p->k, p->w.broker);
-    broker_check(p->w.broker);
+    pair_crash(p);
     p->w.now.ms += 50;
     p->w.now.wall_ms += 60000;
     world_attach(&p->w, 0);
@@ -73,17 +38,13 @@ static void queue(struct pair *p, const char *name, struct queue_options o, stru
 
 static void publish_with(struct pair *p, const char *exchange, const char *key, unsigned number, unsigned priority)
 {
-    char body[16];
-    snprintf(body, sizeof body, "%u", number);
-    struct message *m = message_create(&(struct message_spec){.exchange = bytes_of_string(exchange),
-                                                              .routing_key = bytes_of_string(key),
-                                                              .properties = bytes_of("\0\0", 2),
-                                                              .body_size = strlen(body),
-                                                              .flags = MESSAGE_PERSISTENT,
-                                                              .priority = (uint8_t)priority,
-                                                              .expiration_ms = MESSAGE_NO_EXPIRATION});
-    message_fill(m, bytes_of_string(body));
-    world_do(&p->w, (struct command){.verb = PUBLISH, .publish = {.msg = m}}, 0, 0);
+    pair_publish_like(p,
+                      (struct message_spec){.exchange = bytes_of_string(exchange),
+                                            .routing_key = bytes_of_string(key),
+                                            .flags = MESSAGE_PERSISTENT,
+                                            .priority = (uint8_t)priority,
+                                            .expiration_ms = MESSAGE_NO_EXPIRATION},
+                      number);
 }
 
 static void publish(struct pair *p, const char *exchange, const char *key, unsigned from, unsigned to)
@@ -103,7 +64,7 @@ TEST(what_is_durable_is_back_and_routes_as_before)
     uint8_t buf[64];
     struct pen pen = pen_over(buf, sizeof buf);
     table_put_string(&pen, BYTES("x-match"), BYTES("any"));
-    pair_init(&p);
+    begin(&p);
     uint64_t exchanges = totals(&p).exchanges;
     queue(&p, "q", plain, BYTES(""));
     world_queue(&p.w, 0, "transient", NULL);
@@ -125,10 +86,10 @@ TEST(what_is_durable_is_back_and_routes_as_before)
     publish(&p, "amq.fanout", "a.b", 0, 1);
     assert_int_equal(world_count(&p.w, "q"), 1);
     world_queue(&p.w, 0, "new", &(struct spec){.durable = true, .options = plain});
-    keepsake_take(&p.k, &p.w.effects.records);
+    pair_take(&p);
     assert_int_equal(keepsake_queue(&p.k, "new"), 4); /* no number is used again */
     world_do(&p.w, (struct command){.verb = UNBIND, .spec = spec_create(&bd)}, 0, 0);
-    keepsake_take(&p.k, &p.w.effects.records); /* its key is the same as before */
+    pair_take(&p); /* its key is the same as before */
     assert_int_equal(keepsake_definitions(&p.k, DEFINE_BINDING), 2);
     pair_fini(&p);
 }
@@ -136,7 +97,7 @@ TEST(what_is_durable_is_back_and_routes_as_before)
 TEST(a_redeclaration_after_a_restart_waits_for_nothing)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", plain, BYTES(""));
     restart(&p);
     queue(&p, "q", plain, BYTES(""));
@@ -148,7 +109,7 @@ TEST(a_redeclaration_after_a_restart_waits_for_nothing)
 TEST(messages_are_back_in_order_and_know_whether_they_were_out)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", plain, BYTES(""));
     publish(&p, "", "q", 0, 12);
     world_publish(&p.w, "", "q", "transient");
@@ -160,7 +121,7 @@ TEST(messages_are_back_in_order_and_know_whether_they_were_out)
     assert_int_equal(totals(&p).messages_ready, 11);
     assert_int_equal(world_count(&p.w, "q"), 11);
     world_consume(&p.w, 0, "q", 0, 0, false);
-    serve(&p);
+    pair_serve(&p);
     for (unsigned i = 1; i < 12; i++) {
         char body[8];
         snprintf(body, sizeof body, "%u", i);
@@ -180,7 +141,7 @@ TEST(priorities_are_in_order_after_a_restart_also_with_what_came_meanwhile)
     struct queue_options o = plain;
     o.max_priority = 3;
     table_put_i32(&pen, BYTES("x-max-priority"), 3);
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", o, pen_written(&pen));
     for (unsigned i = 0; i < 12; i++)
         publish_with(&p, "", "q", i, i % 4);
@@ -190,7 +151,7 @@ TEST(priorities_are_in_order_after_a_restart_also_with_what_came_meanwhile)
     publish_with(&p, "", "q", 13, 0);
     world_consume(&p.w, 0, "q", 0, 0, true);
     world_expect_nothing(&p.w);
-    serve(&p);
+    pair_serve(&p);
     static const char *const order[] = {"3", "7", "11", "12", "2", "6", "10", "1", "5", "9", "0", "4", "8", "13"};
     for (unsigned i = 0; i < 14; i++)
         world_expect_delivery(&p.w, 0, order[i], false);
@@ -201,11 +162,11 @@ TEST(priorities_are_in_order_after_a_restart_also_with_what_came_meanwhile)
 TEST(a_restart_in_the_middle_of_a_long_queue_loses_nothing)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", plain, BYTES(""));
     for (unsigned round = 0; round < 5; round++) {
         publish(&p, "", "q", round * 10, round * 10 + 10);
-        serve(&p);
+        pair_serve(&p);
         for (unsigned i = 0; i < 5; i++) {
             struct message *m = world_get(&p.w, "q");
             assert_non_null(m);
@@ -213,10 +174,10 @@ TEST(a_restart_in_the_middle_of_a_long_queue_loses_nothing)
             snprintf(body, sizeof body, "%u", round * 5 + i);
             assert_true(bytes_equal(message_body(m, 0), bytes_of_string(body)));
             message_unref(m);
-            serve(&p);
+            pair_serve(&p);
         }
         restart(&p);
-        serve(&p);
+        pair_serve(&p);
     }
     assert_int_equal(totals(&p).messages_ready, 25);
     pair_fini(&p);
@@ -233,14 +194,14 @@ TEST(options_and_dead_letters_work_after_a_restart)
     o.max_length = 2;
     o.has_dead_letter_exchange = o.has_dead_letter_routing_key = true;
     o.dead_letter_routing_key = BYTES("dlq");
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", o, pen_written(&pen));
     queue(&p, "dlq", plain, BYTES(""));
     publish(&p, "", "q", 0, 2);
     restart(&p);
-    serve(&p);
+    pair_serve(&p);
     publish(&p, "", "q", 2, 4);
-    serve(&p);
+    pair_serve(&p);
     assert_int_equal(world_count(&p.w, "q"), 2);
     assert_int_equal(world_count(&p.w, "dlq"), 2);
     pair_fini(&p);
@@ -284,15 +245,15 @@ TEST(the_higher_priority_comes_first_after_a_restart_too)
     struct queue_options o = plain;
     o.max_priority = PRIORITIES - 1;
     for (unsigned restarts = 0; restarts < 2; restarts++) {
-        pair_init(&p);
+        begin(&p);
         queue(&p, "q", o, pen_written(&pen));
         for (unsigned i = 0; i < PRIOR_MESSAGES; i++)
             publish_prior(&p, i, (uint8_t)(i % PRIORITIES));
         if (restarts > 0)
             restart(&p);
-        serve(&p);
+        pair_serve(&p);
         world_consume(&p.w, 0, "q", 0, 0, false);
-        serve(&p);
+        pair_serve(&p);
         expect_by_priority(&p, false);
         pair_fini(&p);
     }
@@ -307,7 +268,7 @@ TEST(priorities_hold_for_what_comes_while_a_queue_is_loaded)
     table_put_i32(&pen, BYTES("x-max-priority"), PRIORITIES - 1);
     struct queue_options o = plain;
     o.max_priority = PRIORITIES - 1;
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", o, pen_written(&pen));
     for (unsigned i = 0; i < PRIOR_MESSAGES / 2; i++)
         publish_prior(&p, i, (uint8_t)(i % PRIORITIES));
@@ -316,7 +277,7 @@ TEST(priorities_hold_for_what_comes_while_a_queue_is_loaded)
     for (unsigned i = PRIOR_MESSAGES / 2; i < PRIOR_MESSAGES; i++)
         publish_prior(&p, i, (uint8_t)(i % PRIORITIES));
     world_expect_nothing(&p.w);
-    serve(&p);
+    pair_serve(&p);
     expect_by_priority(&p, false);
     pair_fini(&p);
 }
@@ -329,7 +290,7 @@ TEST(a_purge_takes_priorities_that_are_not_loaded_too)
     table_put_i32(&pen, BYTES("x-max-priority"), PRIORITIES - 1);
     struct queue_options o = plain;
     o.max_priority = PRIORITIES - 1;
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", o, pen_written(&pen));
     for (unsigned i = 0; i < PRIOR_MESSAGES; i++)
         publish_prior(&p, i, (uint8_t)(i % PRIORITIES));
@@ -338,11 +299,11 @@ TEST(a_purge_takes_priorities_that_are_not_loaded_too)
     struct spec purge = {.name = BYTES("q")};
     world_do(&p.w, (struct command){.verb = PURGE_QUEUE, .spec = spec_create(&purge)}, 0, 0);
     publish_prior(&p, 101, 1);
-    serve(&p);
+    pair_serve(&p);
     assert_int_equal(world_count(&p.w, "q"), 1);
     restart(&p);
     world_consume(&p.w, 0, "q", 0, 0, false);
-    serve(&p);
+    pair_serve(&p);
     world_expect_delivery(&p.w, 0, "101", false);
     world_expect_nothing(&p.w);
     pair_fini(&p);
@@ -358,7 +319,7 @@ TEST(how_often_a_message_came_back_is_known_after_a_restart)
         table_put_i32(&pen, BYTES("x-delivery-limit"), (int32_t)limit);
         struct queue_options o = plain;
         o.delivery_limit = limit;
-        pair_init(&p);
+        begin(&p);
         queue(&p, "q", o, pen_written(&pen));
         publish(&p, "", "q", 0, 1);
         world_consume(&p.w, 0, "q", 0, 1, false);
@@ -367,7 +328,7 @@ TEST(how_often_a_message_came_back_is_known_after_a_restart)
         world_detach(&p.w, 0);
         restart(&p);
         world_consume(&p.w, 0, "q", 0, 1, false);
-        serve(&p);
+        pair_serve(&p);
         world_settle(&p.w, 0, world_expect_delivery(&p.w, 0, "0", true), REQUEUED);
         if (limit == 3)
             world_expect_delivery(&p.w, 0, "0", true);
@@ -381,11 +342,11 @@ TEST(a_ttl_goes_on_by_the_wall_clock)
     struct pair p;
     struct queue_options o = plain;
     o.message_ttl_ms = 60010;
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", o, BYTES(""));
     publish(&p, "", "q", 0, 1);
     restart(&p); /* it took 60 s */
-    serve(&p);
+    pair_serve(&p);
     world_wait(&p.w, 9);
     assert_int_equal(world_count(&p.w, "q"), 1);
     world_wait(&p.w, 1);
@@ -398,7 +359,7 @@ TEST(a_lease_begins_anew)
     struct pair p;
     struct queue_options o = plain;
     o.expires_ms = 40; /* less than the clock says at the first step */
-    pair_init(&p);
+    begin(&p);
     queue(&p, "q", o, BYTES(""));
     restart(&p);
     world_wait(&p.w, 39);
@@ -411,7 +372,7 @@ TEST(a_lease_begins_anew)
 TEST(many_queues_ask_for_their_messages_in_turn)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     for (unsigned i = 0; i < 100; i++) {
         char name[8];
         snprintf(name, sizeof name, "q%u", i);
@@ -423,7 +384,7 @@ TEST(many_queues_ask_for_their_messages_in_turn)
     for (size_t i = 0; i < 64; i++)
         assert_int_equal(p.w.effects.records.records[i].kind, RECORD_LOAD);
     assert_int_equal(totals(&p).messages_ready, 100);
-    serve(&p);
+    pair_serve(&p);
     assert_int_equal(p.k.position, 100);
     assert_int_equal(broker_deadline(p.w.broker), UINT64_MAX);
     pair_fini(&p);
@@ -484,7 +445,7 @@ static struct changes *everything(void)
 TEST(users_rights_and_parameters_are_there_again)
 {
     struct pair p;
-    pair_init(&p);
+    begin(&p);
     assert_int_equal(alter(&p, everything()), 6);
     restart(&p);
     assert_int_equal(broker_totals(p.w.broker).users, 2); /* guest is one */

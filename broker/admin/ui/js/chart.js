@@ -1,5 +1,5 @@
 /* Lines over time, from the samples that the API gives; where it gives none, from what this page has seen itself. */
-import { el, svg } from "./dom.js";
+import { el, show as become, svg } from "./dom.js";
 
 const WIDTH = 600, HEIGHT = 160, SEEN_MAX = 200;
 
@@ -48,6 +48,14 @@ function clock(ms, isLong) {
     return new Date(ms).toTimeString().slice(0, isLong ? 5 : 8);
 }
 
+/* Where the pointer is in which chart, from 0 to 1. */
+const pointed = new Map();
+
+function nearest(points, t) {
+    return points.reduce((best, p) => (Math.abs(p[0] - t) < Math.abs(best[0] - t) ? p : best), [Infinity, 0]);
+}
+
+/* Below a pointer the legend has the values of that time. */
 export function chart(title, lines, show) {
     const all = lines.flatMap((line) => line.points);
     const first = Math.min(...all.map((p) => p[0])), last = Math.max(...all.map((p) => p[0]));
@@ -57,15 +65,27 @@ export function chart(title, lines, show) {
     const y = (v) => HEIGHT - 1 - (v / top) * (HEIGHT - 6);
     const path = (points) => points.map((p, i) => `${i ? "L" : "M"}${x(p[0]).toFixed(1)} ${y(p[1]).toFixed(1)}`).join("");
     const summary = `${title}: ${lines.map((l) => `${l.name} ${show(l.now)}`).join(", ")}; at most ${show(most)} in this time`;
-    return el("figure", { class: "chart" }, el("figcaption", {}, title),
-        el("div", { class: "plot" },
-            el("div", { class: "scale", "aria-hidden": "true" }, [top, top / 2, 0].map((v) => el("span", {}, show(v)))),
-            svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": summary },
-                [0, 0.5, 1].map((part) => svg("line", { class: "grid", x1: 0, x2: WIDTH, y1: y(top * part), y2: y(top * part) })),
-                lines.map((l) => l.points.length > 1 && svg("path", { class: `line ${l.kind}`, d: path(l.points) }))),
-            el("div", { class: "times", "aria-hidden": "true" }, last > first
-                ? [first, first + span / 2, last].map((t) => el("span", {}, clock(t, span > 7200000)))
-                : el("span", {}, "The line begins with the next look, in a few seconds."))),
-        el("ul", { class: "legend" }, lines.map((l) =>
-            el("li", {}, el("i", { class: `swatch ${l.kind}` }), l.name, el("b", {}, show(l.now))))));
+    const drawn = (part) => {
+        const isAt = part !== undefined && last > first, t = isAt ? nearest(all, first + part * span)[0] : last;
+        return [el("figcaption", {}, title, isAt && el("small", {}, ` at ${clock(t, span > 7200000)}`)),
+            el("div", { class: "plot" },
+                el("div", { class: "scale", "aria-hidden": "true" }, [top, top / 2, 0].map((v) => el("span", {}, show(v)))),
+                svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": summary },
+                    [0, 0.5, 1].map((p) => svg("line", { class: "grid", x1: 0, x2: WIDTH, y1: y(top * p), y2: y(top * p) })),
+                    isAt && svg("line", { class: "grid now", x1: x(t), x2: x(t), y1: 0, y2: HEIGHT }),
+                    lines.map((l) => l.points.length > 1 && svg("path", { class: `line ${l.kind}`, d: path(l.points) }))),
+                el("div", { class: "times", "aria-hidden": "true" }, last > first
+                    ? [first, first + span / 2, last].map((v) => el("span", {}, clock(v, span > 7200000)))
+                    : el("span", {}, "The line begins with the next look, in a few seconds."))),
+            el("ul", { class: "legend" }, lines.map((l) =>
+                el("li", {}, el("i", { class: `swatch ${l.kind}` }), l.name, el("b", {}, show(isAt ? nearest(l.points, t)[1] : l.now)))))];
+    };
+    return el("figure", { class: "chart", onpointermove(event) {
+        const box = this.querySelector("svg").getBoundingClientRect();
+        pointed.set(title, Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
+        become(this, drawn(pointed.get(title)));
+    }, onpointerleave() {
+        pointed.delete(title);
+        become(this, drawn());
+    } }, drawn(pointed.get(title)));
 }

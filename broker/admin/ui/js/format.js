@@ -37,8 +37,11 @@ export function duration(ms) {
     return `${Math.floor(seconds / size)} ${unit}${rest ? ` ${rest} ${next[0]}` : ""}`;
 }
 
+/* Where the reader is, as the charts' times are. */
 export function moment(ms) {
-    return Number.isFinite(ms) ? new Date(ms).toISOString().replace("T", " ").slice(0, 19) : "–";
+    if (!Number.isFinite(ms)) return "–";
+    const t = new Date(ms);
+    return `${t.getFullYear()}-${[t.getMonth() + 1, t.getDate()].map((n) => String(n).padStart(2, "0")).join("-")} ${t.toTimeString().slice(0, 8)}`;
 }
 
 export function plural(n, one, many = `${one}s`) {
@@ -78,31 +81,23 @@ export function features(row) {
     return out;
 }
 
-/* Why this consumer gets nothing just now, or that it does: [kind, text].  The broker knows best; without its word it
- * is worked out from what is on show. */
-export function whyNothing(consumer, queue, channel) {
-    if (consumer.explanation) return [["nothing", "queue_empty", "lower_priority", "loading"].includes(consumer.waiting_for) ? "fine" : "waits", consumer.explanation];
-    const held = consumer.messages_unacknowledged ?? (channel?.consumer_count === 1 ? channel.messages_unacknowledged : undefined);
-    const limit = consumer.prefetch_count;
-    const all = channel?.global_prefetch_count;
-    if (queue.state === "paused") return ["waits", "The queue is paused: nobody gets anything until it is resumed."];
-    if (consumer.active === false || consumer.activity_status === "waiting")
-        return ["waits", "Stands by: the queue serves a single active consumer, and that is another one."];
-    if (limit > 0 && held >= limit)
-        return ["waits", `Holds ${number(held)} unacknowledged of the ${number(limit)} that its prefetch allows: it gets more when it acknowledges.`];
-    if (all > 0 && channel.messages_unacknowledged >= all)
-        return ["waits", `Its channel holds ${number(channel.messages_unacknowledged)} of the ${number(all)} that its global prefetch allows.`];
-    if ((queue.messages_ready || 0) === 0) return ["fine", "Nothing is waiting in the queue: it gets the next message."];
-    const above = (queue.consumer_details || []).filter((c) => priority(c) > priority(consumer));
-    if (above.length > 0)
-        return ["fine", `${plural(above.length, "consumer")} with a higher priority ${above.length === 1 ? "comes" : "come"} first.`];
-    if (held === undefined && limit > 0) return ["fine", `Gets messages until it holds ${number(limit)} unacknowledged.`];
-    return ["fine", "Is being served."];
-}
-
-function priority(consumer) {
-    return Number(consumer.arguments?.["x-priority"] ?? 0);
-}
+/* What a policy can say; with x- before it, a queue's arguments, too. */
+export const OPTIONS = {
+    "message-ttl": "Milliseconds that a message may wait before it is a dead letter.",
+    expires: "Milliseconds without use after which a queue deletes itself.",
+    "max-length": "How many messages may wait in a queue.",
+    "max-length-bytes": "How many bytes may wait in a queue.",
+    overflow: "What happens when a queue is full: drop-head, reject-publish or reject-publish-dlx.",
+    "delivery-limit": "How often a message is given out before it is a dead letter.",
+    "max-publish-rate": "Messages a second that publishers may put into a queue.",
+    "dead-letter-exchange": "Where rejected, expired and dropped messages go.",
+    "dead-letter-routing-key": "Their routing key, instead of the one they had.",
+    "dead-letter-strategy": "at-most-once or at-least-once.",
+    "consumer-timeout": "Milliseconds that a consumer may hold a message.",
+    "alternate-exchange": "Of exchanges: where messages go that match no binding.",
+    "max-age": "Of streams: how long messages are kept, like 7D or 12h.",
+    "stream-max-segment-size-bytes": "Of streams: how large a piece on disk is.",
+};
 
 /* What an alarm means to those who publish. */
 export function alarms(nodes) {

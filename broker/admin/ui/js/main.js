@@ -5,6 +5,7 @@ import { alarms } from "./format.js";
 import { brokerClients } from "./clients.js";
 import { definitions } from "./definitions.js";
 import { exchange, exchanges } from "./exchanges.js";
+import { logs } from "./logs.js";
 import { nodes } from "./nodes.js";
 import { overview } from "./overview.js";
 import { policies } from "./policies.js";
@@ -30,10 +31,11 @@ const PAGES = [
     ["users", "Users", "administrator", users, user],
     ["definitions", "Definitions", "administrator", definitions],
     ["nodes", "Node", "monitoring", nodes],
+    ["logs", "Log", "administrator", logs],
 ];
 
-const cache = {};
-let seen = new Map(), here = null, running = null, again = false, timer = null, main = null, status = "";
+const cache = {}, scrolls = new Map();
+let places = 0, seen = new Map(), here = null, running = null, again = false, timer = null, main = null;
 
 /* #/queues/%2F/name?page=2 */
 function whereWeAre() {
@@ -56,10 +58,11 @@ function contextOf(place, signal) {
     return {
         ...place, signal, seen, cache,
         refresh: () => look(),
-        go(hash) { location.hash = hash; },
+        /* What was typed makes no step to go back to; what was clicked does. */
         set(changes) {
-            const now = whereWeAre();
-            history.replaceState(null, "", hashOf(now.way, { ...now.query, ...changes }));
+            const now = whereWeAre(), hash = hashOf(now.way, { ...now.query, ...changes });
+            if (changes.name) history.replaceState(history.state, "", hash);
+            else history.pushState({ at: newPlace() }, "", hash);
             look(true);
         },
         /* Does something and says so; the API's reason, word for word, if it may not be.  `leave`: where to go when it
@@ -79,6 +82,16 @@ function contextOf(place, signal) {
             }
         },
     };
+}
+
+/* Each step of the history has a number, by which it is known how far down it was. */
+function newPlace() {
+    places += 1;
+    return `${performance.timeOrigin} ${places}`;
+}
+
+function keepPlace() {
+    if (!history.state?.at) history.replaceState({ at: newPlace() }, "");
 }
 
 /* The look under way comes to nothing. */
@@ -101,7 +114,7 @@ function menu(name) {
         el("span", { class: "who" }, session.user.name, el("small", {}, session.user.tags.join(", "))),
         el("button", { type: "button", onclick: logout }, "Log out"),
         el("button", { type: "button", class: "burger", "aria-expanded": "false", "aria-controls": "menu", onclick: open }, "Menu")),
-    el("nav", { id: "menu", "aria-label": "Pages" }, el("ul", {}, items), el("p", { class: "live" }, status))];
+    el("nav", { id: "menu", "aria-label": "Pages" }, el("ul", {}, items))];
 }
 
 function closeMenu() {
@@ -160,7 +173,8 @@ async function whoAmI(signal) {
 }
 
 async function lookAtAlarms(signal) {
-    const found = session.may("monitoring") ? alarms(await get("nodes", signal)) : [];
+    const found = session.may("monitoring") ? alarms(await get("nodes", signal)) : await get("health/checks/alarms", signal).then(() => [], (failure) =>
+        (failure.status === 503 ? ["The broker is short of memory or of disk. Publishers wait until that is over; consumers go on."] : []));
     const place = document.getElementById("alarm");
     if (place) show(place, found.map((text) => el("p", {}, el("strong", {}, "Alarm. "), text)));
 }
@@ -214,11 +228,16 @@ async function look(isNew = false) {
         }
         show(main, page.body);
         if (isElsewhere && was !== null) {
-            window.scrollTo(0, 0);
+            window.scrollTo(0, scrolls.get(history.state?.at) || 0);
             main.focus({ preventScroll: true });
         }
+        keepPlace();
         sayStale(null);
         performance.mark("millrace-shown");
+        if (!cache.cluster) {
+            cache.cluster = (await get("cluster-name", mine.signal)).name;
+            if (!mine.signal.aborted) frame(place.segments[0] || "");
+        }
         await lookAtAlarms(mine.signal);
     } catch (error) {
         if (mine.signal.aborted) return undefined;
@@ -244,6 +263,8 @@ async function look(isNew = false) {
     return undefined;
 }
 
+history.scrollRestoration = "manual";
+window.addEventListener("scroll", () => history.state?.at && scrolls.set(history.state.at, window.scrollY), { passive: true });
 window.addEventListener("hashchange", () => {
     closeMenu();
     look(true);

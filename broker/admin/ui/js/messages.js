@@ -1,10 +1,11 @@
 /* Messages of a queue: looked at without touching them, taken, moved. */
 import { call, get, path, query } from "./api.js";
 import { download, el, notify } from "./dom.js";
-import { bytes, duration, number, plural, title } from "./format.js";
+import { bytes, duration, moment, number, plural, title } from "./format.js";
 import { choice, facts, field, form, sure, text, value } from "./parts.js";
 
-const PAGE = 20, SHOWN_MAX = 4000, MOVED_AT_ONCE = 1000;
+const PAGE = 20, SHOWN_MAX = 4000, MOVED_AT_ONCE = 1000, FETCHED_MAX = 50000;
+const UNPRINTABLE = /[\0-\x08\x0e-\x1f]/;
 
 function bytesOf(message) {
     if (message.payload_encoding !== "base64") return new TextEncoder().encode(message.payload);
@@ -20,18 +21,30 @@ function hex(all) {
     return lines.join("\n");
 }
 
+/* JSON, indented; each number and text is as it came. */
 function pretty(written) {
     if (!/^\s*[[{]/.test(written)) return written;
     try {
-        return JSON.stringify(JSON.parse(written), null, 2);
+        JSON.parse(written);
     } catch {
         return written;
     }
+    const opens = (token) => token === "{" || token === "[";
+    let out = "", deep = 0, last = "";
+    for (const [token] of written.matchAll(/"(?:[^"\\]|\\.)*"|[^\s"{}[\],:]+|[{}[\],:]/g)) {
+        const closes = token === "}" || token === "]";
+        deep -= closes;
+        if (closes ? !opens(last) : opens(last) || last === ",") out += `\n${"  ".repeat(deep)}`;
+        out += token === ":" ? ": " : token;
+        deep += opens(token);
+        last = token;
+    }
+    return out;
 }
 
 /* One message, as a card. */
 export function message(m, ...actions) {
-    const all = bytesOf(m), isText = m.payload_encoding !== "base64";
+    const all = bytesOf(m), isUtf8 = m.payload_encoding !== "base64", isText = isUtf8 && !UNPRINTABLE.test(m.payload);
     const shown = isText ? pretty(m.payload).slice(0, SHOWN_MAX) : hex(all);
     const isCut = m.payload_bytes > all.length || (isText && m.payload.length > SHOWN_MAX) || (!isText && all.length > 512);
     const { headers, ...properties } = m.properties || {};
@@ -44,13 +57,13 @@ export function message(m, ...actions) {
     return el("article", { class: "card message" },
         facts([["Position", m.position], ["Exchange", title(m.exchange ?? "")], ["Routing key", el("code", {}, m.routing_key)], ["Size", bytes(m.payload_bytes)], ["Redelivered", m.redelivered ? "yes" : "no"],
             ["Given out", m.delivery_count > 0 ? plural(m.delivery_count, "time") : null], ["Expires in", m.expires_in >= 0 ? duration(m.expires_in) : null],
-            ...Object.entries(properties).map(([k, v]) => [k, value(v)]), ["headers", headers && Object.keys(headers).length ? value(headers) : null]]),
+            ...Object.entries(properties).map(([k, v]) => [k, k === "timestamp" ? `${v} (${moment(v * 1000)})` : value(v)]), ["headers", headers && Object.keys(headers).length ? value(headers) : null, true]]),
         pre, isCut && el("p", { class: "hint" }, `Not all of it: the message has ${bytes(m.payload_bytes)}.`),
         el("div", { class: "row" }, swap, el("button", { type: "button", class: "small", onclick: () => download(`message-${m.position ?? "got"}.bin`, all) }, isCut && m.payload_bytes > all.length ? "Download this part" : "Download"), actions));
 }
 
 /* Looks, and takes nothing: no message is marked, moved or held. */
-export function browser(context, vhost, name) {
+export function browser(context, vhost, name, isStream) {
     const out = el("div", { class: "messages", "aria-live": "polite" });
     let last = 0;
     const drop = async (m, card) => {
@@ -58,14 +71,14 @@ export function browser(context, vhost, name) {
         if (await context.act("The message is deleted.", () => call("DELETE", path("queues", vhost, name, "messages", String(m.position))))) card.remove();
     };
     const look = async (offset, wanted) => {
-        const page = await context.act(null, () => get(`${path("queues", vhost, name, "messages")}${query({ offset, limit: wanted ? 256 : PAGE })}`));
+        const page = await context.act(null, () => get(`${path("queues", vhost, name, "messages")}${query({ offset, limit: wanted ? 256 : PAGE, truncate: FETCHED_MAX })}`));
         if (!page) return;
         const fits = page.items.filter((m) => !wanted || JSON.stringify([m.routing_key, m.properties, m.payload_encoding === "base64" ? "" : m.payload]).toLowerCase().includes(wanted.toLowerCase()));
         last = page.next;
         const more = out.querySelector(".more");
         if (more) more.remove();
         out.append(...fits.slice(0, PAGE * 4).map((m) => {
-            const card = message(m, m.position !== undefined && el("button", { type: "button", class: "small", onclick: () => drop(m, card) }, "Delete this one"));
+            const card = message(m, m.position !== undefined && !isStream && el("button", { type: "button", class: "small", onclick: () => drop(m, card) }, "Delete this one"));
             return card;
         }));
         if (!out.querySelector(".message") && !last) out.append(el("p", { class: "empty" }, wanted ? `No waiting message has “${wanted}” in its key, properties or text.` : "Nothing is waiting in this queue."));
@@ -73,10 +86,11 @@ export function browser(context, vhost, name) {
     };
     const start = (v) => {
         out.replaceChildren();
-        look(0, v.wanted);
+        look(v.from || 0, v.wanted);
     };
     return el("div", { keep: true }, el("p", { class: "hint" }, "Messages stay where they are and as they are: none is taken, marked as redelivered or held back from consumers."),
-        form("Look", start, field("With this in key, properties or text", text("wanted", { placeholder: "all" }))), out);
+        form("Look", start, el("div", { class: "row" }, field("With this in key, properties or text", text("wanted", { placeholder: "all" })),
+            field("From position", text("from", { type: "number", min: 0, placeholder: "the first" })))), out);
 }
 
 export function getForm(context, vhost, name) {
@@ -84,7 +98,7 @@ export function getForm(context, vhost, name) {
     const take = async (v) => {
         const gone = !v.ackmode.endsWith("true");
         if (gone && !await sure({ title: "Take messages out of the queue?", text: `Up to ${plural(Number(v.count), "message")} will leave queue “${name}” ${v.ackmode.startsWith("ack") ? "for good" : "as dead letters"}.`, action: "Take them", name, count: Number(v.count) })) return false;
-        const got = await context.act(null, () => call("POST", `${path("queues", vhost, name)}/get`, { count: Number(v.count), ackmode: v.ackmode, encoding: v.encoding, truncate: 50000 }));
+        const got = await context.act(null, () => call("POST", `${path("queues", vhost, name)}/get`, { count: Number(v.count), ackmode: v.ackmode, encoding: v.encoding, truncate: FETCHED_MAX }));
         if (Array.isArray(got)) out.replaceChildren(...(got.length ? got.map((m) => message(m)) : [el("p", { class: "empty" }, "The queue is empty.")]));
         return false;
     };

@@ -3,6 +3,7 @@ import { chart, RANGES, rangeQuery, series } from "./chart.js";
 import { el, link } from "./dom.js";
 import { bytes, compact, duration, number, rate } from "./format.js";
 import { bar, field, fold, form, heading, section, text, tiles } from "./parts.js";
+import { table } from "./table.js";
 
 /* Buttons for how far back. */
 export function rangeButtons(context) {
@@ -22,10 +23,13 @@ export function charts(context, totals, stats) {
         rates.length ? chart("Messages a second", rates, (n) => compact(n)) : el("figure", { class: "chart" }, el("figcaption", {}, "Messages a second"), el("p", { class: "empty" }, "No traffic yet.")));
 }
 
+export function nodeLimits(node) {
+    return el("div", { class: "meters" }, bar("Memory", node.mem_used, node.mem_limit, bytes), bar("File descriptors", node.fd_used, node.fd_total, number),
+        bar("Sockets", node.sockets_used, node.sockets_total, number));
+}
+
 function nodeBars(node) {
-    return el("div", { class: "card", key: node.name }, el("h3", {}, link("#/nodes", node.name)),
-        bar("Memory", node.mem_used, node.mem_limit, bytes), bar("File descriptors", node.fd_used, node.fd_total, number),
-        bar("Sockets", node.sockets_used, node.sockets_total, number),
+    return el("div", { class: "card", key: node.name }, el("h3", {}, link("#/nodes", node.name)), nodeLimits(node),
         el("p", { class: "hint" }, `Disk: ${bytes(node.disk_free)} free, alarm below ${bytes(node.disk_free_limit)}. Up for ${duration(node.uptime)}.`));
 }
 
@@ -39,8 +43,8 @@ export async function overview(context) {
     const all = session.may("monitoring") ? await get("nodes", context.signal) : [];
     context.cache.cluster = it.cluster_name;
     const o = it.object_totals || {}, q = it.queue_totals || {}, stats = it.message_stats || {}, churn = it.churn_rates || {};
-    const churned = [["connection_created", "Connections opened"], ["connection_closed", "closed"], ["channel_created", "Channels opened"],
-        ["channel_closed", "closed"], ["queue_declared", "Queues declared"], ["queue_created", "created"], ["queue_deleted", "deleted"]];
+    const churned = [["connection_created", "Connections opened"], ["connection_closed", "Connections closed"], ["channel_created", "Channels opened"],
+        ["channel_closed", "Channels closed"], ["queue_declared", "Queues declared"], ["queue_created", "Queues created"], ["queue_deleted", "Queues deleted"]];
     return { title: "Overview", body: [
         heading(null, "Overview", null, rangeButtons(context)),
         tiles([["Ready", number(q.messages_ready ?? 0), "#/queues?sort=messages_ready&sort_reverse=true"], ["Unacknowledged", number(q.messages_unacknowledged ?? 0), "#/queues?sort=messages_unacknowledged&sort_reverse=true"],
@@ -51,8 +55,8 @@ export async function overview(context) {
             `Going nowhere: ${rate(stats.drop_unroutable_details?.rate)} dropped, ${rate(stats.return_unroutable_details?.rate)} returned, because no queue takes them.`),
         el("div", { class: "columns", key: "columns" },
             all.length > 0 && section("Node", all.map(nodeBars)),
-            section("Coming and going", el("dl", { class: "facts" }, churned.map(([name, label]) => el("div", { key: name }, el("dt", {}, label),
-                el("dd", {}, rate(churn[`${name}_details`]?.rate), el("small", { class: "faint" }, ` ${number(churn[name])} in all`)))))),
+            section("Coming and going", table({ caption: "Coming and going", rows: churned, keyOf: ([name]) => name, columns: [{ label: "What", cell: ([, label]) => label },
+                { label: "Now", number: true, cell: ([name]) => rate(churn[`${name}_details`]?.rate) }, { label: "In all", number: true, cell: ([name]) => number(churn[name]) }] })),
             it.listeners && section("Listeners", listeners(it.listeners))),
         session.may("administrator") && fold("Cluster name", form("Rename",
             (v) => context.act("The cluster has a new name.", () => call("PUT", "cluster-name", { name: v.name })), field("Name", text("name", { value: it.cluster_name, required: true })))),

@@ -2,7 +2,7 @@
 import { call, path, place, query } from "./api.js";
 import { ask, el, link, values } from "./dom.js";
 import { features, plural, title } from "./format.js";
-import { table } from "./table.js";
+import { table, turner } from "./table.js";
 
 const TYPING_FROM = 10000;
 
@@ -27,13 +27,19 @@ export function badges(row) {
 
 export function state(word) {
     const kind = ["running", "idle", "up", "single_active"].includes(word) ? "good" : ["paused", "flow", "blocked", "blocking", "waiting"].includes(word) ? "warn" : "";
-    return el("span", { class: `state ${kind}` }, word || "–");
+    return el("span", { class: `state ${kind}` }, (word || "–").replaceAll("_", " "));
 }
 
-/* [[label, value], …] as a list of facts; what is null is left out. */
+/* Why this consumer gets nothing just now, or that it does, as the broker has it. */
+export function why(consumer) {
+    const isFine = ["nothing", "queue_empty", "lower_priority", "loading"].includes(consumer.waiting_for);
+    return el("span", { class: isFine ? "why" : "why waits" }, consumer.explanation);
+}
+
+/* [[label, value, isWide], …] as a list of facts; what is null is left out. */
 export function facts(pairs) {
-    return el("dl", { class: "facts" }, pairs.filter((p) => p && p[1] !== null && p[1] !== undefined && p[1] !== "").map(([name, value]) =>
-        el("div", { key: name }, el("dt", {}, name), el("dd", {}, value))));
+    return el("dl", { class: "facts" }, pairs.filter((p) => p && p[1] !== null && p[1] !== undefined && p[1] !== "").map(([name, value, isWide]) =>
+        el("div", { key: name, class: isWide ? "wide" : null }, el("dt", {}, name), el("dd", {}, value))));
 }
 
 export function tiles(pairs) {
@@ -149,16 +155,17 @@ export async function sure({ title: question, text: what, action, name, count = 
 
 /* ---- Bindings. */
 
-export function bindingsTable(context, { caption, rows, vhost, side, onremove, empty }) {
+/* page: of the API's list; key: where its number is in the address. */
+export function bindingsTable(context, { caption, page, key, vhost, side, onremove, empty }) {
     const end = (type, name) => (name === "" ? title("") : link(place(type === "queue" ? "queues" : "exchanges", vhost, name), name));
-    return table({ context: { query: {}, set() { } }, caption, rows, empty, keyOf: (b) => JSON.stringify([b.source, b.destination_type, b.destination, b.properties_key]),
+    return [turner(context, page, "binding", key), table({ caption, rows: page.items, empty, keyOf: (b) => JSON.stringify([b.source, b.destination_type, b.destination, b.properties_key]),
         columns: [
             side === "source" && { label: "From", cell: (b) => end("exchange", b.source) },
             side === "destination" && { label: "To", cell: (b) => [el("small", { class: "faint" }, `${b.destination_type} `), end(b.destination_type, b.destination)] },
             { label: "Routing key", cell: (b) => el("code", {}, b.routing_key) },
             { label: "Arguments", cell: (b) => value(b.arguments) },
             onremove && { label: "", cell: (b) => b.source !== "" && el("button", { type: "button", class: "small", onclick: () => onremove(b) }, "Unbind") },
-        ].filter(Boolean) });
+        ].filter(Boolean) })];
 }
 
 export async function unbind(context, vhost, b) {

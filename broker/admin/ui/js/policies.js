@@ -1,24 +1,9 @@
 import { call, get, path, session } from "./api.js";
 import { ask, el } from "./dom.js";
+import { OPTIONS } from "./format.js";
 import { choice, field, fold, form, heading, pairs, readPairs, section, sure, text, value } from "./parts.js";
 import { table, vhostNames, vhostSelect } from "./table.js";
 
-const KEYS = {
-    "message-ttl": "Milliseconds that a message may wait before it is a dead letter.",
-    expires: "Milliseconds without use after which a queue deletes itself.",
-    "max-length": "How many messages may wait in each queue.",
-    "max-length-bytes": "How many bytes may wait in each queue.",
-    overflow: "What happens when a queue is full: drop-head, reject-publish or reject-publish-dlx.",
-    "delivery-limit": "How often a message is given out before it is a dead letter.",
-    "max-publish-rate": "Messages a second that publishers may put into a queue.",
-    "dead-letter-exchange": "Where rejected, expired and dropped messages go.",
-    "dead-letter-routing-key": "Their routing key, instead of the one they had.",
-    "dead-letter-strategy": "at-most-once or at-least-once.",
-    "consumer-timeout": "Milliseconds that a consumer may hold a message.",
-    "alternate-exchange": "Of exchanges: where messages go that match no binding.",
-    "max-age": "Of streams: how long messages are kept, like 7D.",
-    "stream-max-segment-size-bytes": "Of streams: how large a piece on disk is.",
-};
 const OPERATORS = ["message-ttl", "expires", "max-length", "max-length-bytes", "overflow", "delivery-limit", "max-publish-rate"];
 const APPLY = ["all", "queues", "classic_queues", "quorum_queues", "streams", "exchanges"];
 
@@ -48,14 +33,14 @@ function part(context, kind, noun, rows, vhosts, keys, mayWrite, empty) {
         { label: "Definition", cell: (p) => value(p.definition) }, { label: "Priority", number: true, cell: (p) => p.priority },
         mayWrite && { label: "", cell: (p) => el("span", { class: "row" }, el("button", { type: "button", class: "small", onclick: () => edit(p) }, "Change"), el("button", { type: "button", class: "small", onclick: () => remove(p) }, "Delete")) },
     ].filter(Boolean);
-    return [table({ context: { query: {}, set() { } }, caption: noun, columns, rows, keyOf: (p) => `${p.vhost} ${p.name}`, empty }),
+    return [table({ caption: noun, columns, rows, keyOf: (p) => `${p.vhost} ${p.name}`, empty }),
         mayWrite && fold(`Add or replace ${noun.startsWith("o") ? "an" : "a"} ${noun}`, form("Save", (v, from) => context.act(`“${v.name}” is there.`, () => put(kind, v.vhost, v.name, v, from)), fields(vhosts, keys, null)))];
 }
 
 export async function policies(context) {
     const [own, operators, vhosts] = await Promise.all([get("policies", context.signal), get("operator-policies", context.signal), vhostNames(context)]);
-    const few = Object.fromEntries(OPERATORS.map((k) => [k, KEYS[k]]));
+    const few = Object.fromEntries(OPERATORS.map((k) => [k, OPTIONS[k]]));
     return { title: "Policies", body: [heading(null, "Policies"),
-        section("Policies", part(context, "policies", "policy", own, vhosts, KEYS, session.may("policymaker"), "No policies. One gives every queue or exchange whose name fits its pattern the same settings.")),
+        section("Policies", part(context, "policies", "policy", own, vhosts, OPTIONS, session.may("policymaker"), "No policies. One gives every queue or exchange whose name fits its pattern the same settings.")),
         section("Operator policies", part(context, "operator-policies", "operator policy", operators, vhosts, few, session.may("administrator"), "No operator policies. They are limits that users' policies cannot go beyond."))] };
 }

@@ -1,38 +1,26 @@
 import { call, get, path, place, query } from "./api.js";
 import { rangeQuery } from "./chart.js";
 import { el, link } from "./dom.js";
-import { bytes, duration, moment, number, plural, rate, rateOf, whyNothing } from "./format.js";
+import { bytes, duration, moment, number, plural, rate, rateOf } from "./format.js";
 import { browser, getForm, moveForm } from "./messages.js";
 import { charts, rangeButtons } from "./overview.js";
-import { badges, bindingsTable, facts, field, fold, form, heading, pairs, publishForm, readPairs, section, state, sure, text, unbind, value } from "./parts.js";
-import { table } from "./table.js";
+import { badges, bindingsTable, facts, field, fold, form, heading, pairs, publishForm, readPairs, section, state, sure, text, unbind, value, why } from "./parts.js";
+import { pageOf, piece, table } from "./table.js";
 
-const CONSUMERS_ASKED_MAX = 20, BINDINGS_MAX = 200, HELD_MAX = 50;
+const HELD_MAX = 50;
 
-/* Channels of those consumers, who know how much is held. */
-async function channelsOf(context, consumers) {
-    const names = [...new Set(consumers.filter((c) => c.messages_unacknowledged === undefined).map((c) => c.channel_details.name))].slice(0, CONSUMERS_ASKED_MAX);
-    if (names.length === 0) return new Map();
-    const pattern = `^(${names.map((n) => n.replace(/[^A-Za-z0-9 ]/g, "\\$&")).join("|")})$`;
-    const page = await get(`channels${query({ page: 1, page_size: 100, name: pattern.length < 1000 ? pattern : names[0], use_regex: pattern.length < 1000 })}`, context.signal);
-    return new Map((page.items || page).map((c) => [c.name, c]));
-}
-
-function consumersTable(q, channels) {
-    const channelOf = (c) => channels.get(c.channel_details.name);
-    const held = (c) => c.messages_unacknowledged ?? (channelOf(c) ? channelOf(c).messages_unacknowledged : NaN);
+function consumersTable(context, q) {
     const columns = [
         { label: "Consumer", className: "name", cell: (c) => [el("code", {}, c.consumer_tag), el("small", { class: "block" }, link(place("channels", c.channel_details.name), c.channel_details.name))] },
-        { label: "Acks", cell: (c) => (c.ack_required ? "manual" : "automatic") },
-        { label: "Prefetch", number: true, cell: (c) => (c.prefetch_count > 0 ? number(c.prefetch_count) : "no limit") },
-        { label: "Holds", number: true, cell: (c) => [number(held(c)), Number.isFinite(c.oldest_unacknowledged_ms) ? el("small", { class: "block" }, `for ${duration(c.oldest_unacknowledged_ms)}`) : null] },
-        { label: "Why does it get nothing?", cell: (c) => {
-            const [kind, words] = whyNothing(c, q, channelOf(c));
-            return el("span", { class: `why ${kind}` }, words);
-        } },
+        { label: "Acks", aside: true, cell: (c) => (c.ack_required ? "manual" : "automatic") },
+        { label: "Prefetch", number: true, aside: true, cell: (c) => (c.prefetch_count > 0 ? number(c.prefetch_count) : "no limit") },
+        { label: "Holds", number: true, cell: (c) => number(c.messages_unacknowledged) },
+        { label: "What it waits for", cell: why },
     ];
-    return table({ context: { query: {}, set() { } }, caption: "Consumers", columns, rows: q.consumer_details || [], keyOf: (c) => `${c.channel_details.name} ${c.consumer_tag}`,
-        empty: q.messages_ready > 0 ? `Nobody consumes from this queue: ${plural(q.messages_ready, "message")} will wait until somebody does.` : "Nobody consumes from this queue." });
+    const [rows, turn] = piece(context, q.consumer_details || [], "consumer", "consumers");
+    const waiting = q.messages_ready > 0 ? `: ${plural(q.messages_ready, "message")} will wait until somebody does` : "";
+    return [turn, table({ caption: "Consumers", columns, rows, keyOf: (c) => `${c.channel_details.name} ${c.consumer_tag}`,
+        empty: q.type === "stream" ? "Nobody reads this stream." : `Nobody consumes from this queue${waiting}.` })];
 }
 
 /* Who holds what, the oldest first. */
@@ -47,7 +35,7 @@ function heldTable(held) {
         { label: "Size", number: true, cell: (m) => bytes(m.payload_bytes) },
     ];
     const more = held.total_count - held.items.length;
-    return [table({ context: { query: {}, set() { } }, caption: "Messages that are not acknowledged", columns, rows: held.items, keyOf: (m) => `${m.position}`, empty: "Nobody holds a message of this queue." }),
+    return [table({ caption: "Messages that are not acknowledged", columns, rows: held.items, keyOf: (m) => `${m.position}`, empty: "Nobody holds a message of this queue." }),
         more > 0 && el("p", { class: "faint", key: "more" }, `These are the oldest; ${plural(more, "message")} more ${more === 1 ? "is" : "are"} out.`)];
 }
 
@@ -90,21 +78,20 @@ function details(q) {
 
 export async function queue(context) {
     const [, vhost, name] = context.segments, own = path("queues", vhost, name);
-    const [q, bound] = await Promise.all([get(`${own}${query(rangeQuery(context.query.range))}`, context.signal), get(`${own}/bindings?page=1&page_size=${BINDINGS_MAX}`, context.signal)]);
-    const channels = await channelsOf(context, q.consumer_details || []);
+    const [q, bound] = await Promise.all([get(`${own}${query(rangeQuery(context.query.range))}`, context.signal), pageOf(context, `${own}/bindings`, "bindings")]);
     const held = q.type === "stream" ? null : await heldOf(context, own, q);
-    const rows = Array.isArray(bound) ? bound : bound.items, isStream = q.type === "stream";
+    const isStream = q.type === "stream";
     context.cache.depth = { ...context.cache.depth, [own]: q.messages_ready };
     const bind = (v, from) => context.act("The binding is there.", () => call("POST", path("bindings", vhost, "e", v.source, "q", name), { routing_key: v.routing_key, arguments: readPairs(from, "Arguments") }));
     return { title: `Queue ${q.name}`, body: [
-        heading(`${q.type} queue`, q.name, vhost, badges(q), rangeButtons(context), actions(context, q, own)),
+        heading(isStream ? "stream" : `${q.type} queue`, q.name, vhost, badges(q), rangeButtons(context), actions(context, q, own)),
         q.state === "paused" && el("p", { class: "problem", key: "paused" }, "This queue is paused: it takes messages and gives none out until it is resumed."),
         charts(context, q, q.message_stats || {}), el("div", { key: "details" }, details(q)),
-        section("Consumers", consumersTable(q, channels)),
+        section("Consumers", consumersTable(context, q)),
         held && section("Held by consumers", heldTable(held)),
-        section("Bindings", bindingsTable(context, { caption: "Bindings to this queue", rows, vhost, side: "source", onremove: (b) => unbind(context, vhost, b), empty: "Nothing routes to it." })),
+        section("Bindings", bindingsTable(context, { caption: "Bindings to this queue", page: bound, key: "bindings", vhost, side: "source", onremove: (b) => unbind(context, vhost, b), empty: "Nothing routes to it." })),
         fold("Bind to an exchange", form("Bind", bind, el("div", { class: "row" }, field("Exchange", text("source", { required: true })), field("Routing key", text("routing_key"))), pairs("Arguments"))),
-        !isStream && fold("Look at messages", browser(context, vhost, name)),
+        fold("Look at messages", browser(context, vhost, name, isStream)),
         fold("Publish a message", publishForm(context, vhost, "", name)),
         !isStream && fold("Get messages", getForm(context, vhost, name)),
         !isStream && fold("Move messages, or put dead letters back", moveForm(context, vhost, name, () => context.cache.depth[own])),

@@ -1,31 +1,19 @@
 import { call, path, place } from "./api.js";
 import { el, link } from "./dom.js";
-import { bytes, number, rate, rateOf } from "./format.js";
+import { bytes, number, OPTIONS, rate, rateOf } from "./format.js";
 import { badges, check, choice, field, fold, form, heading, pairs, readPairs, state, text } from "./parts.js";
 import { list, vhostNames, vhostSelect } from "./table.js";
 
-export const QUEUE_ARGUMENTS = {
-    "x-message-ttl": "Milliseconds that a message may wait before it is a dead letter.",
-    "x-expires": "Milliseconds without use after which the queue deletes itself.",
-    "x-max-length": "How many messages may wait.",
-    "x-max-length-bytes": "How many bytes may wait.",
-    "x-overflow": "What happens when it is full: drop-head, reject-publish or reject-publish-dlx.",
-    "x-dead-letter-exchange": "Where rejected, expired and dropped messages go.",
-    "x-dead-letter-routing-key": "Their routing key, instead of the one they had.",
-    "x-max-priority": "The highest priority, 1 to 255; fewer are better.",
-    "x-single-active-consumer": "true: one consumer at a time, the others stand by.",
-    "x-delivery-limit": "How often a message is given out before it is a dead letter.",
-    "x-max-age": "Of a stream: how long messages are kept, like 7D or 12h.",
-    "x-stream-max-segment-size-bytes": "Of a stream: how large a piece on disk is.",
-    "x-message-deduplication": "true: a message with a header x-deduplication-header that was seen is dropped.",
-};
+const named = Object.entries(OPTIONS).filter(([name]) => name !== "alternate-exchange").map(([name, hint]) => [`x-${name}`, hint]);
+const QUEUE_ARGUMENTS = { ...Object.fromEntries(named), "x-max-priority": "The highest priority, 1 to 255; fewer are better.", "x-single-active-consumer": "true: one consumer at a time, the others stand by.",
+    "x-message-deduplication": "true: a message with a header x-deduplication-header that was seen is dropped." };
 
 const columns = [
     { label: "Name", sort: "name", fixed: true, className: "name", cell: (q) => link(place("queues", q.vhost, q.name), q.name) },
-    { label: "Virtual host", sort: "vhost", cell: (q) => q.vhost },
-    { label: "Type", sort: "type", cell: (q) => q.type },
-    { label: "Features", cell: badges },
-    { label: "State", sort: "state", cell: (q) => state(q.state) },
+    { label: "Virtual host", sort: "vhost", aside: true, cell: (q) => q.vhost },
+    { label: "Type", sort: "type", aside: true, cell: (q) => q.type },
+    { label: "Features", aside: true, cell: badges },
+    { label: "State", sort: "state", aside: true, cell: (q) => state(q.state) },
     { label: "Ready", sort: "messages_ready", number: true, cell: (q) => number(q.messages_ready) },
     { label: "Unacked", sort: "messages_unacknowledged", number: true, cell: (q) => number(q.messages_unacknowledged) },
     { label: "Total", sort: "messages", number: true, cell: (q) => number(q.messages) },

@@ -3,7 +3,7 @@ import { get, path, query, Failure } from "./api.js";
 import { el } from "./dom.js";
 import { number, plural } from "./format.js";
 
-const PAGE_SIZES = [25, 50, 100, 250, 500];
+const PAGE_SIZES = [25, 50, 100, 250, 500], PIECE = 50;
 const TYPING_MS = 300;
 
 /* Columns that are shown are remembered, by table. */
@@ -27,8 +27,8 @@ function columnPicker(context, name, columns, hidden) {
 }
 
 function heading(context, column) {
-    const attributes = { scope: "col", class: column.number ? "number" : null };
-    if (!column.sort) return el("th", attributes, column.label);
+    const attributes = { scope: "col", class: [column.number && "number", column.aside && "aside"].filter(Boolean).join(" ") || null };
+    if (!column.sort) return el("th", attributes, column.label || el("span", { class: "hidden" }, "Actions"));
     const isThis = context.query.sort === column.sort;
     const isDown = context.query.sort_reverse === "true";
     const turn = () => context.set({ sort: column.sort, page: null,
@@ -38,7 +38,8 @@ function heading(context, column) {
             el("span", { "aria-hidden": "true" }, isThis ? (isDown ? " ▼" : " ▲") : "")));
 }
 
-/* columns: [{label, cell(row), sort?, number?, fixed?, hidden?}] */
+/* columns: [{label, cell(row), sort?, number?, fixed?, hidden?, aside?}]; aside: not on a phone; no label: what can be
+ * done with the row. */
 export function table({ context, caption, columns, rows, keyOf, hidden = new Set(), empty = "Nothing." }) {
     if (rows.length === 0) return el("p", { class: "empty", key: "empty" }, empty);
     const shown = columns.filter((c) => c.fixed || !hidden.has(c.label));
@@ -47,7 +48,8 @@ export function table({ context, caption, columns, rows, keyOf, hidden = new Set
             el("thead", {}, el("tr", {}, shown.map((c) => heading(context, c)))),
             el("tbody", {}, rows.map((row) => el("tr", { key: keyOf(row) }, shown.map((c) => {
                 const content = c.cell(row);
-                return el("td", { class: c.number ? `number${/^0(\/s| B\/s)?$/.test(content) ? " zero" : ""}` : c.className || null }, content);
+                const kind = c.number ? `number${/^0(\/s| B\/s)?$/.test(content) ? " zero" : ""}` : c.className || (c.label ? "" : "acts");
+                return el("td", { class: `${kind}${c.aside ? " aside" : ""}` || null }, content);
             }))))));
 }
 
@@ -64,39 +66,66 @@ export function vhostSelect(names, chosen, attributes = {}) {
         names.map((name) => el("option", { value: name, selected: name === chosen }, name)));
 }
 
-function filters(context, vhosts) {
+/* What is typed here is `name` in the address. */
+export function filterField(context, label) {
     let timer;
+    return el("label", { class: "field grow" }, el("span", {}, label),
+        el("input", { type: "search", id: "filter", follow: context.query.name || "", value: context.query.name, placeholder: "press / to filter", autocomplete: "off",
+            spellcheck: "false", oninput() {
+                clearTimeout(timer);
+                timer = setTimeout(() => context.set({ name: this.value, page: null }), TYPING_MS);
+            } }));
+}
+
+function filters(context, vhosts) {
     const now = context.query;
-    return el("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
-        el("label", { class: "field grow" }, el("span", {}, "Filter by name"),
-            el("input", { type: "search", id: "filter", value: now.name || "", placeholder: "press / to filter", autocomplete: "off",
-                spellcheck: "false", oninput() {
-                    clearTimeout(timer);
-                    timer = setTimeout(() => context.set({ name: this.value, page: null }), TYPING_MS);
-                } })),
-        el("label", { class: "check" }, el("input", { type: "checkbox", checked: now.use_regex === "true",
+    return el("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() }, filterField(context, "Filter by name"),
+        el("label", { class: "check" }, el("input", { type: "checkbox", follow: now.use_regex || "", checked: now.use_regex === "true",
             onchange() { context.set({ use_regex: this.checked ? "true" : null, page: null }); } }), "Regular expression"),
         vhosts && vhosts.length > 1 && el("label", { class: "field" }, el("span", {}, "Virtual host"),
-            el("select", { onchange() { context.set({ vhost: this.value, page: null }); } },
+            el("select", { follow: now.vhost || "", onchange() { context.set({ vhost: this.value, page: null }); } },
                 el("option", { value: "", selected: !now.vhost }, "all"),
                 vhosts.map((name) => el("option", { value: name, selected: now.vhost === name }, name)))));
 }
 
-function pager(context, page, noun) {
+/* key: where the page's number is in the address. */
+function pager(context, page, noun, key = "page") {
     const from = (page.page - 1) * page.page_size;
     const last = Math.max(1, page.page_count);
-    const go = (n) => () => context.set({ page: n > 1 ? String(n) : null });
+    const go = (n) => () => context.set({ [key]: n > 1 ? String(n) : null });
     const step = (label, n, words) => el("button", { type: "button", "aria-label": words, disabled: n < 1 || n > last || n === page.page, onclick: go(n) }, label);
     return el("nav", { class: "pager", "aria-label": `Pages of ${noun}s` },
         el("span", { class: "count" }, page.filtered_count === 0 ? `0 of ${plural(page.total_count, noun)}`
             : `${number(from + 1)}–${number(from + page.item_count)} of ${plural(page.filtered_count, noun)}`,
             page.filtered_count < page.total_count ? ` (${number(page.total_count)} in all)` : ""),
-        last > 1 && [step("«", 1, "First page"), step("‹", page.page - 1, "Page before"),
+        last > 1 && el("span", { class: "steps" }, step("«", 1, "First page"), step("‹", page.page - 1, "Page before"),
             el("span", {}, `${number(page.page)} / ${number(last)}`),
-            step("›", page.page + 1, "Next page"), step("»", last, "Last page")],
-        el("label", { class: "field short" }, el("span", { class: "hidden" }, "Rows a page"),
-            el("select", { onchange() { context.set({ page_size: this.value, page: null }); } },
+            step("›", page.page + 1, "Next page"), step("»", last, "Last page")),
+        key === "page" && el("label", { class: "field short" }, el("span", { class: "hidden" }, "Rows a page"),
+            el("select", { follow: page.page_size, onchange() { context.set({ page_size: this.value, page: null }); } },
                 PAGE_SIZES.map((n) => el("option", { value: n, selected: n === page.page_size }, `${n} rows`)))));
+}
+
+/* Rows that are all here, a piece at a time: [those, the pager or nothing]. */
+export function piece(context, rows, noun, key) {
+    const last = Math.max(1, Math.ceil(rows.length / PIECE)), page = Math.min(last, Number(context.query[key]) || 1);
+    const items = rows.slice((page - 1) * PIECE, page * PIECE), n = rows.length;
+    return [items, turner(context, { page, page_size: PIECE, page_count: last, item_count: items.length, filtered_count: n, total_count: n }, noun, key)];
+}
+
+/* The pager of a list within a page, if it needs one. */
+export function turner(context, page, noun, key) {
+    return page.page_count > 1 && el("div", { key: `pager ${key}`, class: "turner" }, pager(context, page, noun, key));
+}
+
+/* One page of a list in the API; the first where that one is no longer there. */
+export async function pageOf(context, where, key) {
+    const ask = (n) => get(`${where}${query({ page: n, page_size: PIECE })}`, context.signal);
+    const n = Number(context.query[key]) || 1;
+    return ask(n).catch((failure) => {
+        if (failure.status !== 400 || n === 1) throw failure;
+        return ask(1);
+    });
 }
 
 /* A whole list with its filters: {name, noun, where, columns, keyOf, empty, byVhost, more}; `where` is the API's list,
@@ -104,21 +133,20 @@ function pager(context, page, noun) {
 export async function list(context, plan) {
     const { name, noun, where, columns, keyOf, empty, byVhost = true, fields } = plan;
     const now = context.query;
-    const vhosts = byVhost ? await vhostNames(context) : null;
+    const naming = byVhost ? vhostNames(context) : Promise.resolve(null);
+    naming.catch(() => { }); /* awaited below, unless the list itself fails */
     const hidden = hiddenColumns(name, columns);
     const asked = { page: now.page || 1, page_size: now.page_size || 100, name: now.name, use_regex: now.name ? now.use_regex : null,
         sort: now.sort, sort_reverse: now.sort_reverse, columns: fields };
     let page, problem = null;
     try {
         page = await get((byVhost && now.vhost ? `${where}/${path(now.vhost)}` : where) + query(asked), context.signal);
-        if (Array.isArray(page)) page = { items: page, page: 1, page_size: page.length, page_count: 1, item_count: page.length,
-            filtered_count: page.length, total_count: page.length };
     } catch (error) {
         if (!(error instanceof Failure) || error.status !== 400) throw error;
         if (now.page && /out of range/i.test(error.message)) return list({ ...context, query: { ...now, page: null } }, plan);
         problem = error.message;
     }
-    const bar = el("div", { class: "bar", key: "bar" }, filters(context, vhosts), columnPicker(context, name, columns, hidden));
+    const bar = el("div", { class: "bar", key: "bar" }, filters(context, await naming), columnPicker(context, name, columns, hidden));
     if (problem) return [bar, el("p", { class: "problem", role: "alert", key: "problem" }, problem)];
     const rows = page.items;
     const nothing = page.total_count > 0

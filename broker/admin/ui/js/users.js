@@ -4,7 +4,6 @@ import { field, fold, form, heading, section, sure, text } from "./parts.js";
 import { list, table, vhostNames, vhostSelect } from "./table.js";
 
 const TAGS = ["management", "policymaker", "monitoring", "administrator"];
-const plain = { query: {}, set() { } };
 
 export function tagsField(now = []) {
     return el("div", {}, field("Tags", text("tags", { value: now.join(", "), list: "tags" }), "management: may log in here; policymaker: policies, too; monitoring: sees all; administrator: everything"),
@@ -15,7 +14,7 @@ const columns = (context) => [
     { label: "Name", sort: "name", fixed: true, className: "name", cell: (u) => link(place("users", u.name), u.name) },
     { label: "Tags", cell: (u) => u.tags.join(", ") },
     { label: "Virtual hosts", cell: (u) => context.access.get(u.name)?.join(", ") || el("span", { class: "faint" }, "no access") },
-    { label: "Password", cell: (u) => (u.password_hash ? "●" : el("span", { class: "faint" }, "none")) },
+    { label: "Password", cell: (u) => (u.password_hash ? "set" : el("span", { class: "faint" }, "none")) },
 ];
 
 async function remove(context, names) {
@@ -51,7 +50,10 @@ export function permissionColumns(context, of) {
 }
 
 function topicColumns(context) {
-    const drop = (p) => context.act("The topic permissions are gone.", () => call("DELETE", path("topic-permissions", p.vhost, p.user, p.exchange)));
+    const drop = async (p) => {
+        if (await sure({ title: "Take away these topic permissions?", text: `In virtual host “${p.vhost}”, its permissions alone say then what user “${p.user}” may do with the topics of ${p.exchange ? `exchange “${p.exchange}”` : "all exchanges"}.`, action: "Take away" }))
+            context.act("The topic permissions are gone.", () => call("DELETE", path("topic-permissions", p.vhost, p.user, p.exchange)));
+    };
     return [{ label: "Virtual host", cell: (p) => p.vhost }, { label: "Exchange", cell: (p) => p.exchange || "all" }, { label: "Write", cell: (p) => el("code", {}, p.write) }, { label: "Read", cell: (p) => el("code", {}, p.read) },
         { label: "", cell: (p) => el("button", { type: "button", class: "small", onclick: () => drop(p) }, "Take away") }];
 }
@@ -59,9 +61,12 @@ function topicColumns(context) {
 /* Limits of a user or a virtual host. */
 export function limits(context, where, name, known, now) {
     const set = (v) => context.act("The limit is set.", () => call("PUT", path(where, name, v.limit), { value: Number(v.value) }));
-    const drop = (limit) => context.act("The limit is gone.", () => call("DELETE", path(where, name, limit)));
+    const drop = async (limit) => {
+        if (await sure({ title: `Remove the limit ${limit} of “${name}”?`, text: "There is no limit then.", action: "Remove" }))
+            context.act("The limit is gone.", () => call("DELETE", path(where, name, limit)));
+    };
     const rows = Object.entries(now);
-    return [table({ context: plain, caption: "Limits", rows, keyOf: ([k]) => k, empty: "No limits.", columns: [{ label: "Limit", cell: ([k]) => k }, { label: "Value", number: true, cell: ([, v]) => (v < 0 ? "no limit" : String(v)) },
+    return [table({ caption: "Limits", rows, keyOf: ([k]) => k, empty: "No limits.", columns: [{ label: "Limit", cell: ([k]) => k }, { label: "Value", number: true, cell: ([, v]) => (v < 0 ? "no limit" : String(v)) },
         { label: "", cell: ([k]) => el("button", { type: "button", class: "small", onclick: () => drop(k) }, "Remove") }] }),
     form("Set the limit", set, el("div", { class: "row" }, field("Limit", el("select", { name: "limit" }, known.map((k) => el("option", { value: k }, k)))), field("Value", text("value", { type: "number", required: true }), "negative: no limit")))];
 }
@@ -81,9 +86,9 @@ export async function user(context) {
     return { title: `User ${name}`, body: [
         heading("User", name, null, el("div", { class: "actions" }, el("button", { type: "button", onclick: setPassword }, "Set password"), el("button", { type: "button", class: "danger", onclick: () => remove(context, [name]) }, "Delete"))),
         permissions.length === 0 && el("p", { class: "problem", key: "none" }, "This user has no permissions: it cannot open a connection to any virtual host."),
-        section("Permissions", table({ context: plain, caption: "Permissions", columns: permissionColumns(context, "user"), rows: permissions, keyOf: (p) => p.vhost, empty: "None yet." }),
+        section("Permissions", table({ caption: "Permissions", columns: permissionColumns(context, "user"), rows: permissions, keyOf: (p) => p.vhost, empty: "None yet." }),
             form("Set permissions", setPermissions, el("div", { class: "row" }, field("Virtual host", vhostSelect(vhosts, "/")), ...["configure", "write", "read"].map((k) => field(k[0].toUpperCase() + k.slice(1), text(k, { value: ".*" })))))),
-        section("Topic permissions", table({ context: plain, caption: "Topic permissions", columns: topicColumns(context), rows: topics, keyOf: (p) => `${p.vhost} ${p.exchange}`, empty: "None: its permissions decide alone." }),
+        section("Topic permissions", table({ caption: "Topic permissions", columns: topicColumns(context), rows: topics, keyOf: (p) => `${p.vhost} ${p.exchange}`, empty: "None: its permissions decide alone." }),
             fold("Set topic permissions", form("Set topic permissions", setTopics, el("div", { class: "row" }, field("Virtual host", vhostSelect(vhosts, "/")), field("Exchange", text("exchange", { value: "amq.topic" })),
                 field("Write", text("write", { value: ".*" })), field("Read", text("read", { value: ".*" })))))),
         section("Tags", form("Set tags", setTags, tagsField(u.tags))),
