@@ -160,7 +160,8 @@ class Side:
                     if "headers" in props:
                         props["headers"] = self.headers(props["headers"])
                         if types:  # RabbitMQ reads what they hold, and writes it anew
-                            props["headers"] = sorted(props["headers"], key=lambda e: e[0])
+                            props["headers"] = sorted((h for h in props["headers"] if "stream" not in types or
+                                                       h[1][0] not in "AF"), key=lambda e: e[0])
                         if not props["headers"] and (message[0]["headers"] or types):
                             del props["headers"]
                     message = (sorted(self.plain(list(props.items()))), message[1])

@@ -158,7 +158,7 @@ class Maker:
 
     def bad_argument(self):
         key = self.one("x-max-length", "x-max-length-bytes", "x-message-ttl", "x-expires", "x-max-priority", "x-overflow",
-                       "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-single-active-consumer", "x-queue-type",
+                       "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-single-active-consumer",
                        "x-foo", "x-max-age", "x-queue-version", "x-stream-offset", "x-max-in-memory-length",
                        "x-quorum-initial-group-size")
         v = self.one(self.any_value(1), ("l", -1), ("l", 0), ("l", 256), ("l", 315360000001), ("S", "nonsense"), ("t", True))
