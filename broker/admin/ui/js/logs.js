@@ -13,7 +13,7 @@ function words(text) {
 }
 
 const columns = [
-    { label: "Time", className: "time", cell: (l) => l.time.slice(0, 23) },
+    { label: "Time", className: "time", cell: (l) => l.time.slice(0, 23).replace("T", " ") },
     { label: "Level", cell: (l) => el("span", { class: `level ${l.level}` }, l.level) },
     { label: "Where", aside: true, cell: (l) => el("code", {}, l.pid) },
     { label: "What", className: "what", cell: (l) => words(l.msg) },
