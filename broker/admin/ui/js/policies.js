@@ -41,6 +41,6 @@ export async function policies(context) {
     const [own, operators, vhosts] = await Promise.all([get("policies", context.signal), get("operator-policies", context.signal), vhostNames(context)]);
     const few = Object.fromEntries(OPERATORS.map((k) => [k, OPTIONS[k]]));
     return { title: "Policies", body: [heading(null, "Policies"),
-        section("Policies", part(context, "policies", "policy", own, vhosts, OPTIONS, session.may("policymaker"), "No policies. One gives every queue or exchange whose name fits its pattern the same settings.")),
+        section("Policies", part(context, "policies", "policy", own, vhosts, OPTIONS, session.may("policymaker"), "No policies. One gives every queue or exchange whose name fits the same settings.")),
         section("Operator policies", part(context, "operator-policies", "operator policy", operators, vhosts, few, session.may("administrator"), "No operator policies. They are limits that users' policies cannot go beyond."))] };
 }
