@@ -3,6 +3,9 @@
 #ifndef BROKER_MODEL_STATE_H
 #define BROKER_MODEL_STATE_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include "base/check.h"
 #include "base/heap.h"
 #include "base/list.h"
@@ -170,6 +173,14 @@ static inline void entry_release(struct broker *b, struct message *msg)
     message_unref(msg);
 }
 
+/* In two halves: all of it at once would be one instruction that takes longer to begin than all else takes here. */
+static inline void entry_clear(struct entry *e)
+{
+    enum { HALF = offsetof(struct entry, position) };
+    memset(e, 0, HALF);
+    memset((uint8_t *)e + HALF, 0, sizeof *e - HALF);
+}
+
 /* A new entry that holds msg, whose reference it takes, on no list yet.  Counts the message's memory. */
 static inline struct entry *entry_create(struct broker *b, struct queue *q, struct message *msg)
 {
@@ -178,7 +189,10 @@ static inline struct entry *entry_create(struct broker *b, struct queue *q, stru
         entry_pool_extend(p);
     struct entry *e = p->free;
     p->free = (struct entry *)(void *)e->msg;
-    *e = (struct entry){.msg = msg, .queue = q, .expires_at = ENTRY_NEVER};
+    entry_clear(e);
+    e->msg = msg;
+    e->queue = q;
+    e->expires_at = ENTRY_NEVER;
     link_init(&e->in_queue);
     b->totals.message_bytes += sizeof *e;
     entry_hold(b, msg);
