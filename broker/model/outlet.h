@@ -62,6 +62,7 @@ struct stream {
     struct list starved;         /* consumers that wait for its credit */
     struct list consumers;
     uint32_t consumer_count; /* but for replies */
+    uint32_t prefetch;       /* for listings: what its client last said of consumers to come */
     struct held_routes held;
     uint32_t unconfirmed, uncommitted, acks_uncommitted; /* as its session last reported */
     struct link resumed;                                 /* on broker->resumed */
