@@ -15,8 +15,7 @@
 
 enum { DESK = 0 };
 
-/* --- an administrator, and clients
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- An administrator, and clients. */
 
 static struct event *say(struct world *w, struct command c)
 {
@@ -130,8 +129,7 @@ static bool published(const struct world *w)
     return w->effects.events[w->effects.n - 1].what == CONFIRMED;
 }
 
-/* --- coming in
- * ------------------------------------------------------------------------------------------------------*/
+/* ---- Coming in. */
 
 TEST(nobody_comes_in_without_a_permission)
 {
@@ -241,8 +239,7 @@ TEST(channels_of_a_user_are_limited_over_all_connections)
     world_fini(&w);
 }
 
-/* --- what one may do
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- What one may do. */
 
 TEST(a_refusal_comes_before_the_look_at_what_there_is)
 {
@@ -425,8 +422,7 @@ TEST(an_impersonator_publishes_in_other_names)
     world_fini(&w);
 }
 
-/* --- taking away
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- Taking away. */
 
 /* The first event of that kind that is not read yet; one of another kind: there is none. */
 static struct event find(struct world *w, enum happening what)
@@ -586,8 +582,7 @@ TEST(connections_are_closed_by_name_user_or_virtual_host)
     world_fini(&w);
 }
 
-/* --- all or nothing
- * ----------------------------------------------------------------------------------------------------*/
+/* ---- All or nothing. */
 
 TEST(one_that_is_wrong_spoils_all)
 {
@@ -680,8 +675,7 @@ TEST(topology_is_changed_and_what_does_not_fit_is_skipped)
     world_fini(&w);
 }
 
-/* --- lists
- * ---------------------------------------------------------------------------------------------------------*/
+/* ---- Lists. */
 
 /* Counts the rows of all pages; between them declares and deletes queues, if told so. */
 static size_t count_rows(struct world *w, enum inspection_kind what, bool churn)
@@ -730,8 +724,7 @@ TEST(a_list_comes_in_pages_and_misses_nothing_that_stays)
     world_fini(&w);
 }
 
-/* --- afterwards
- * -----------------------------------------------------------------------------------------------------*/
+/* ---- Afterwards. */
 
 TEST(an_alteration_is_one_transaction_and_nothing_is_recorded_twice)
 {
