@@ -13,7 +13,7 @@
 #include "broker/ctl/handlers.h"
 #include "broker/ctl/node.h"
 
-enum { LINE_BYTES_MAX = 65536, LOG_LINES_MAX = 1000000, LOG_LOOK_MS = 250, PARTS_MAX = 128 };
+enum { LOG_LINES_MAX = 1000000, LOG_LOOK_MS = 250, PARTS_MAX = 128 };
 
 static json_t *copy(const json_t *object, const char *key)
 {

@@ -102,11 +102,6 @@ static uint64_t deadline(const struct broker *b, uint64_t ttl_ms)
     return ttl_ms > UINT64_MAX - b->now.ms ? DEDUP_FOREVER : b->now.ms + ttl_ms;
 }
 
-uint64_t dedup_count(const struct dedup *d)
-{
-    return d->keys.count;
-}
-
 /* ---- Caches. */
 
 static struct bytes bytes_copy(struct bytes b)

@@ -32,7 +32,6 @@
 
 struct broker;
 struct dedup;
-struct entry;
 struct exchange;
 struct load;
 struct message;
@@ -150,9 +149,6 @@ bool dedup_take_load(struct broker *b, struct load *l);
 bool dedup_holds(struct broker *b, const struct command *attach);
 bool dedup_next_held(struct broker *b, struct command *attach);
 void dedup_drop_held(struct broker *b, outlet_id id);
-
-/* How many keys it knows now; for tests and listings. */
-uint64_t dedup_count(const struct dedup *d);
 
 void dedup_check(const struct broker *b, const struct dedup *d);
 #endif

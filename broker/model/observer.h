@@ -29,7 +29,6 @@
 
 struct broker;
 struct consumer;
-struct inspection;
 struct message;
 struct queue;
 struct stream;
