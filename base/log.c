@@ -11,6 +11,7 @@
 
 #include "base/log_file.h"
 #include "base/log_line.h"
+#include "base/log_ring.h"
 
 static atomic_int lowest = LOG_DEBUG_LEVEL;
 static atomic_int category_levels[LOG_CATEGORIES]; /* debug */
@@ -109,6 +110,14 @@ static void put_out(enum log_output output, const struct log_line *l)
     (void)done; /* a log that cannot be written has nobody to tell */
 }
 
+/* What somebody was told is kept for a while, too. */
+static void keep(const struct log_line *l)
+{
+    static const struct log_style style = {.is_json = true, .time = LOG_TIME_T};
+    char line[LOG_LINE_ROOM];
+    log_ring_put(line, log_line_print(l, &style, line));
+}
+
 void log_write_in(enum log_category category, enum log_level level, const char *where, const char *format, ...)
 {
     if (!log_is_on(level) || (int)level < atomic_load_explicit(&category_levels[category], memory_order_relaxed))
@@ -124,4 +133,5 @@ void log_write_in(enum log_category category, enum log_level level, const char *
         put_out(LOG_TO_CONSOLE, &l);
     if (file != NULL && takes(LOG_TO_FILE, level))
         put_out(LOG_TO_FILE, &l);
+    keep(&l);
 }

@@ -1,8 +1,8 @@
 /* The log: lines to standard error and to a file, in the shape RabbitMQ's readers know or as JSON (log_line.h).
  *
- * Global, as only the allocator and the audit log are besides.  Any thread may write; a line is written whole, and kept
- * by nobody.  What a line is about has a category, as in RabbitMQ; a category and an output have a level each, and
- * lines below either of them are dropped.
+ * Global, as only the allocator and the audit log are besides.  Any thread may write; a line is written whole, and the
+ * newest are kept for a while (log_ring.h).  What a line is about has a category, as in RabbitMQ; a category and an
+ * output have a level each, and lines below either of them are dropped.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

@@ -145,6 +145,7 @@ void *pool_alloc(size_t size)
         return refill(r, class);
     r->first = b->next;
     r->room++;
+    __builtin_prefetch(r->first, 1);
     return b;
 }
 

@@ -238,13 +238,18 @@ void bindings_post_exchange(struct request *r)
     post(r, true);
 }
 
-/* ---- One of them, by its properties_key.  It may come encoded once, twice, or be the routing key itself. */
+/* ---- One of them, by its properties_key.  It may come encoded twice, or be the routing key itself; but only where no
+ * binding has exactly that one: the key of "a b" is another one's routing key. */
 
-static bool has_key(const struct request *r, const json_t *row)
+static bool has_exact_key(const struct request *r, const json_t *row)
 {
-    if (bytes_equal(json_text_in(row, "properties_key"), r->param[3]))
-        return true;
-    if (json_object_size(json_object_get(row, "arguments")) > 0)
+    return bytes_equal(json_text_in(row, "properties_key"), r->param[3]);
+}
+
+static bool has_similar_key(const struct request *r, const json_t *row)
+{
+    bool is_of_none = bytes_equal(r->param[3], BYTES("~")); /* the empty key's, always */
+    if (is_of_none || json_object_size(json_object_get(row, "arguments")) > 0)
         return false;
     struct bytes key = json_text_in(row, "routing_key");
     size_t len;
@@ -258,13 +263,18 @@ static bool has_key(const struct request *r, const json_t *row)
 static void on_rows_for_one(struct request *r)
 {
     const json_t *rows = listing_rows(r);
+    json_t *exact = NULL, *similar = NULL;
     for (size_t i = 0; i < json_array_size(rows); i++) {
-        if (has_key(r, json_array_get(rows, i))) {
-            listing_answer_object(r, json_incref(json_array_get(rows, i)));
-            return;
-        }
+        json_t *row = json_array_get(rows, i);
+        if (exact == NULL && has_exact_key(r, row))
+            exact = row;
+        else if (similar == NULL && has_similar_key(r, row))
+            similar = row;
     }
-    request_not_found(r);
+    if (exact == NULL && similar == NULL)
+        request_not_found(r);
+    else
+        listing_answer_object(r, json_incref(exact != NULL ? exact : similar));
 }
 
 void bindings_get_queue(struct request *r)
@@ -280,7 +290,12 @@ void bindings_get_exchange(struct request *r)
 }
 
 /* Its arguments must go back as they are, letter by letter, which JSON does not keep: so the model's own rows are
- * looked through. */
+ * looked through, for the exact key, and then again: r->number is 1. */
+static bool is_meant(const struct request *r, const json_t *row)
+{
+    return r->n_params == 3 || (r->number == 0 ? has_exact_key(r, row) : has_similar_key(r, row));
+}
+
 static struct spec *find_in(struct request *r, const struct inspection *page)
 {
     struct bytes bytes;
@@ -288,7 +303,7 @@ static struct spec *find_in(struct request *r, const struct inspection *page)
     for (size_t at = 0; found == NULL && inspection_next(page, &at, &bytes);) {
         struct field arguments;
         json_t *row = shape_between(r, json_of_table(bytes));
-        if (row != NULL && (r->n_params == 3 || has_key(r, row)) && table_find(bytes, BYTES("arguments"), &arguments))
+        if (row != NULL && is_meant(r, row) && table_find(bytes, BYTES("arguments"), &arguments))
             found = spec_create(&(struct spec){.vhost = r->param[0],
                                                .source = r->param[1],
                                                .name = r->param[2],
@@ -298,6 +313,13 @@ static struct spec *find_in(struct request *r, const struct inspection *page)
         json_decref(row);
     }
     return found;
+}
+
+static void on_page(struct request *r, struct event *e);
+
+static void look_through(struct request *r)
+{
+    request_inspect(r, inspection_create(INSPECT_BINDINGS, &r->param[0], &r->param[2]), on_page);
 }
 
 static void on_page(struct request *r, struct event *e)
@@ -310,6 +332,8 @@ static void on_page(struct request *r, struct event *e)
         struct changes *c = changes_create();
         changes_add(c, CHANGE_REMOVE, DEFINE_BINDING, found);
         request_alter(r, c, request_answer_change);
+    } else if (page->cursor == 0 && r->number++ == 0 && r->n_params > 3) {
+        look_through(r);
     } else if (page->cursor == 0) {
         request_not_found(r);
     } else {
@@ -322,13 +346,13 @@ static void on_page(struct request *r, struct event *e)
 void bindings_delete_queue(struct request *r)
 {
     between(r, false);
-    request_inspect(r, inspection_create(INSPECT_BINDINGS, &r->param[0], &r->param[2]), on_page);
+    look_through(r);
 }
 
 void bindings_delete_exchange(struct request *r)
 {
     between(r, true);
-    request_inspect(r, inspection_create(INSPECT_BINDINGS, &r->param[0], &r->param[2]), on_page);
+    look_through(r);
 }
 
 /* ---- One of them by what it is, without the key that only a listing tells. */
@@ -343,7 +367,7 @@ static void delete_by(struct request *r, bool to_exchange)
     if (request_query(r, "arguments") == NULL)
         evhttp_add_header(&r->query, "arguments", "{}");
     if (read_query(r))
-        request_inspect(r, inspection_create(INSPECT_BINDINGS, &r->param[0], &r->param[2]), on_page);
+        look_through(r);
 }
 
 void bindings_delete_queue_by(struct request *r)

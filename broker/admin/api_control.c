@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/log_ring.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
 #include "broker/admin/fetch.h"
@@ -58,6 +59,33 @@ void control_hash_password(struct request *r)
 }
 
 /* ---- The program. */
+
+/* The newest lines of the log, as they were written; ?from=N: those from that number on. */
+void control_log(struct request *r)
+{
+    const char *text = request_query(r, "from");
+    char *end = NULL;
+    uint64_t from = text != NULL ? strtoull(text, &end, 10) : 0, next;
+    size_t length;
+    if (text != NULL && (*end != '\0' || text[0] < '0' || text[0] > '9')) {
+        request_refuse(r, "from is the number of a line");
+        return;
+    }
+    json_t *items = json_array(), *o = json_object();
+    char *lines = log_ring_read(&from, &next, &length);
+    for (const char *at = lines, *stop; at < lines + length; at = stop + 1, from++) {
+        stop = memchr(at, '\n', (size_t)(lines + length - at));
+        json_t *line = json_loadb(at, (size_t)(stop - at), 0, NULL);
+        if (line == NULL)
+            continue;
+        json_set(line, "id", json_integer((json_int_t)from));
+        json_add(items, line);
+    }
+    free(lines);
+    json_set(o, "items", items);
+    json_set(o, "next", json_integer((json_int_t)next));
+    request_reply(r, HTTP_STATUS_OK, o);
+}
 
 static void call(struct request *r, void (*function)(void *arg), const char *what, const char *action)
 {

@@ -3,11 +3,15 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
+#include "broker/admin/collector.h"
 #include "broker/admin/json.h"
 #include "broker/admin/listing.h"
+#include "broker/admin/note.h"
 #include "broker/admin/shape.h"
+#include "broker/admin/state.h"
 #include "broker/admin/visitor.h"
 #include "broker/net/hub.h"
 
@@ -62,6 +66,41 @@ void node_memory(struct request *r)
         listing_answer_object(r, shape_memory(r));
     else
         request_not_found(r);
+}
+
+/* The same in per cent, rounded up, as RabbitMQ does. */
+void node_memory_relative(struct request *r)
+{
+    enum { WHOLE = 100 };
+    if (!bytes_equal(r->param[0], bytes_of_string(request_config(r)->node))) {
+        request_not_found(r);
+        return;
+    }
+    json_t *all = shape_memory(r), *memory = json_object_get(all, "memory"), *bytes;
+    json_int_t total = json_integer_value(json_object_get(json_object_get(memory, "total"), "rss"));
+    const char *name;
+    json_object_del(memory, "strategy");
+    json_set(memory, "total", json_integer(WHOLE));
+    json_object_foreach(memory, name, bytes)
+    {
+        json_int_t n = json_integer_value(bytes);
+        if (strcmp(name, "total") != 0)
+            json_integer_set(bytes, total > 0 ? (n * WHOLE + total - 1) / total : 0);
+    }
+    listing_answer_object(r, all);
+}
+
+/* What was kept for charts goes; counters stay, and so do the last two samples, which say how fast it goes. */
+void node_reset(struct request *r)
+{
+    if (r->n_params > 0 && !bytes_equal(r->param[0], bytes_of_string(request_config(r)->node))) {
+        request_not_found(r);
+        return;
+    }
+    collector_forget_histories(r->admin->collector);
+    log_info("admin", "%s has reset the histories of statistics", r->actor);
+    note_control(r, "node.reset-statistics", NULL);
+    request_reply(r, HTTP_STATUS_NO_CONTENT, NULL);
 }
 
 static void on_cluster_name(struct request *r)
@@ -280,7 +319,8 @@ void node_check_certificates(struct request *r)
     bool is_number = isdigit((unsigned char)*text) && *end == '\0' && count <= COUNT_MAX;
     free(text);
     if (!is_number || within < 0) {
-        request_refuse(r, is_number ? "Invalid unit" : "Invalid expiration");
+        request_refuse(r, is_number ? "Time unit not recognised. Supported units: days, weeks, months, years."
+                                    : "Invalid expiration value.");
         return;
     }
     int64_t expiry = config->certificate_expiry != NULL ? config->certificate_expiry(config->arg) : INT64_MAX;

@@ -61,10 +61,9 @@ static json_t *read_policy(struct request *r)
 {
     static const char *const names[] = {"pattern", "definition", NULL};
     struct bytes pattern, apply_to;
-    int64_t priority = 0;
-    json_t *definition = request_member(r, "definition");
+    json_t *definition = request_member(r, "definition"), *priority = request_member(r, "priority");
     if (!request_has_all(r, names) || !request_need_text(r, "pattern", &pattern) ||
-        !request_text(r, "apply-to", &apply_to) || !request_integer(r, "priority", &priority))
+        !request_text(r, "apply-to", &apply_to))
         return NULL;
     if (definition == NULL) {
         request_refuse(r, "[{key_missing,definition}]");
@@ -73,7 +72,7 @@ static json_t *read_policy(struct request *r)
     json_t *value = json_object();
     json_set(value, "pattern", json_of_text(pattern));
     json_set(value, "definition", json_incref(definition));
-    json_set(value, "priority", json_integer(priority));
+    json_set(value, "priority", priority != NULL ? json_incref(priority) : json_integer(0));
     json_set(value, "apply-to", apply_to.at != NULL ? json_of_text(apply_to) : json_string("all"));
     char *wrong = policy_check(value, r->more != 0);
     if (wrong == NULL)
@@ -262,6 +261,10 @@ void parameters_put(struct request *r)
     const struct spec spec = {.vhost = r->param[1], .type = r->param[0], .name = r->param[2]};
     if (!may_change(r))
         return;
+    if (json_is_array(value) && json_array_size(value) == 0) { /* as RabbitMQ shows a table with nothing in it */
+        json_set(r->body, "value", json_object());
+        value = json_object_get(r->body, "value");
+    }
     if (value == NULL)
         request_refuse(r, "[{key_missing,value}]");
     else if (may_change_parameter(r) && check_parameter(r, value))

@@ -155,7 +155,8 @@ static char *parse_body(struct bytes text, json_t **body)
         return NULL;
     }
     if (json_is_string(parsed))
-        wrong = str_copy(BYTES("invalid payload: the request body JSON-decoded to a string, is it encoded twice?"));
+        wrong = str_copy(BYTES("invalid payload: the request body JSON-decoded to a string. Is the input "
+                               "doubly-JSON-encoded?"));
     else if (parsed != NULL)
         wrong = str_copy(BYTES("not_json: the body is no object"));
     else

@@ -94,6 +94,11 @@ const struct rates *collector_rates(const struct collector *c)
     return c->rates;
 }
 
+void collector_forget_histories(struct collector *c)
+{
+    rates_forget_histories(c->rates);
+}
+
 const struct measure *collector_measure(struct collector *c)
 {
     uint64_t now = clock_ms();

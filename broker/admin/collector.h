@@ -30,6 +30,9 @@ const struct rates *collector_rates(const struct collector *c);
 /* A number of the last totals (INSPECT_TOTALS). */
 uint64_t collector_total(const struct collector *c, const char *name);
 
+/* See rates_forget_histories(). */
+void collector_forget_histories(struct collector *c);
+
 /* What the node is like now; borrowed until the next call. */
 const struct measure *collector_measure(struct collector *c);
 

@@ -365,6 +365,13 @@ void rates_destroy(struct rates *r)
     free(r);
 }
 
+void rates_forget_histories(struct rates *r)
+{
+    struct rates_object *o;
+    list_each (o, &r->by_change, struct rates_object, by_change)
+        forget_history(r, o);
+}
+
 void rates_begin(struct rates *r, uint64_t now_ms)
 {
     r->before_ms = r->round > 0 ? r->begun_ms : now_ms;

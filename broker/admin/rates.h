@@ -119,6 +119,9 @@ void rates_read(const struct rates *r, const struct rates_object *o, uint64_t co
 /* Since when it has stood still, in milliseconds since 1970; 0: it does not. */
 uint64_t rates_idle_since(const struct rates *r, const struct rates_object *o);
 
+/* What was is not known any more; rates stay. */
+void rates_forget_histories(struct rates *r);
+
 /* What all of it takes, for tests and whoever wonders. */
 struct rates_size {
     size_t objects, histories, bytes;

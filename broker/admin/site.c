@@ -135,19 +135,84 @@ static void serve_asset(struct request *r, const struct asset *a)
     request_reply_buffer(r, HTTP_STATUS_OK, body);
 }
 
+/* ---- Where people land who type in an address. */
+
+static const char page_begin[] =
+    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Millrace: %s</title><h1>%s</h1>";
+
+/* The routes, which are RabbitMQ's, one a line. */
+static void serve_api_page(struct request *r)
+{
+    struct evbuffer *body = evbuffer_new();
+    CHECK(body != NULL);
+    evbuffer_add_printf(body, page_begin, "HTTP API", "HTTP API");
+    evbuffer_add_printf(body,
+                        "<p>As RabbitMQ's management plugin has it: with a login (Basic), names percent-encoded, in "
+                        "JSON.</p><pre>");
+    for (size_t i = 0; i < api_routes_count; i++) {
+        enum { ROOM = 64 };
+        char methods[ROOM];
+        api_print_methods((unsigned)api_routes[i].method, methods, sizeof methods);
+        const char *method = strncmp(methods, "HEAD, ", strlen("HEAD, ")) == 0 ? methods + strlen("HEAD, ") : methods;
+        evbuffer_add_printf(body, "%-7.*s%s/api/%s\n", (int)strcspn(method, ","), method,
+                            request_config(r)->path_prefix, api_routes[i].path);
+    }
+    evbuffer_add_printf(body, "</pre></html>\n");
+    request_set_header(r, "Content-Type", "text/html; charset=utf-8");
+    request_reply_buffer(r, HTTP_STATUS_OK, body);
+}
+
+static void serve_cli_page(struct request *r)
+{
+    struct evbuffer *body = evbuffer_new();
+    CHECK(body != NULL);
+    evbuffer_add_printf(body, page_begin, "command line", "Command line");
+    evbuffer_add_printf(body,
+                        "<p><code>millracectl</code> comes with the broker. RabbitMQ's <code>rabbitmqadmin</code> "
+                        "works with it, too.</p></html>\n");
+    request_set_header(r, "Content-Type", "text/html; charset=utf-8");
+    request_reply_buffer(r, HTTP_STATUS_OK, body);
+}
+
+/* RabbitMQ's, for every method.  False: that path leads nowhere else. */
+static bool serve_redirection(struct request *r, struct bytes path)
+{
+    static const char *const ways[][2] = {{"api", "/api/index.html"},
+                                          {"api/", "/api/index.html"},
+                                          {"stats", "/api/index.html"},
+                                          {"doc/stats.html", "/api/index.html"},
+                                          {"cli", "/cli/index.html"},
+                                          {"cli/", "/cli/index.html"},
+                                          {"mgmt", "/"}};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        if (bytes_equal(path, bytes_of_string(ways[i][0]))) {
+            redirect(r, ways[i][1]);
+            return true;
+        }
+    }
+    return false;
+}
+
+static request_fn *page_of(struct bytes path)
+{
+    if (bytes_equal(path, BYTES("api/index.html")))
+        return serve_api_page;
+    return bytes_equal(path, BYTES("cli/index.html")) ? serve_cli_page : NULL;
+}
+
 void site_serve(struct request *r, struct bytes path)
 {
-    const struct asset *a = r->entrance == ENTRANCE_MANAGEMENT ? asset_find(path) : NULL;
-    if (r->method != EVHTTP_REQ_GET && a != NULL) {
+    bool is_here = r->entrance == ENTRANCE_MANAGEMENT;
+    const struct asset *a = is_here ? asset_find(path) : NULL;
+    request_fn *page = is_here ? page_of(path) : NULL;
+    if (r->method != EVHTTP_REQ_GET && (a != NULL || page != NULL)) {
         request_set_header(r, "Allow", "HEAD, GET, OPTIONS");
         request_reply(r, r->method == EVHTTP_REQ_OPTIONS ? HTTP_STATUS_OK : HTTP_STATUS_NOT_ALLOWED, NULL);
     } else if (a != NULL) {
         serve_asset(r, a);
-    } else if (r->entrance == ENTRANCE_MANAGEMENT && bytes_equal(path, BYTES("api"))) {
-        redirect(r, "/api/index.html");
-    } else if (r->entrance == ENTRANCE_MANAGEMENT && bytes_equal(path, BYTES("cli"))) {
-        redirect(r, "/cli/index.html");
-    } else {
+    } else if (page != NULL) {
+        page(r);
+    } else if (!is_here || !serve_redirection(r, path)) {
         request_not_found(r);
     }
 }

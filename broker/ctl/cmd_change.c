@@ -88,6 +88,10 @@ int change_memory_limit(struct ctl *c)
 {
     bool is_absolute = c->n_args == 2;
     const char *value = c->args[c->n_args - 1];
+    if (!is_absolute && strcmp(value, "absolute") == 0)
+        return ctl_misused(c, EX_USAGE, "not enough arguments.");
+    if (!is_absolute && options_is_number(value) && strtod(value, NULL) > 1)
+        return ctl_misused(c, EX_DATAERR, "Bad argument: The threshold should be a fraction between 0.0 and 1.0");
     if (is_absolute ? strcmp(c->args[0], "absolute") != 0 || !is_size(value) : !options_is_number(value))
         return ctl_misused(c, EX_DATAERR, "Bad argument.");
     ctl_say(c, is_absolute ? "Setting memory threshold on {node} to {2} bytes ..."

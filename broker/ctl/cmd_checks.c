@@ -10,16 +10,38 @@
 
 enum { PORT_MAX = 65535, PORTS_MOST = 64 };
 
-int check_running(struct ctl *c)
+/* 0, or it has said that it does not run. */
+static int need_running(struct ctl *c)
 {
     struct answer a;
     int status = ctl_call(c, "GET", path_query(path_of("overview"), "columns", "node"), NULL, &a);
     if (status == 0 && a.status != 200)
         status = ctl_fail(c, EX_UNAVAILABLE, "Millrace on node %s is not running or has not fully booted yet", c->node);
     answer_fini(&a);
-    if (status == 0)
-        ctl_tell(c, "Millrace on node %s is fully booted and running", c->node);
-    return ctl_done(c, status);
+    return status;
+}
+
+/* In JSON a sentence, and what it comes to; takes both. */
+static int print_verdict(const struct ctl *c, char *message, json_t *result)
+{
+    json_t *all = json_pack("{s:s, s:s}", "message", message, "node", c->node);
+    json_object_set_new(all, "result", result);
+    free(message);
+    return ctl_print_json(c, all);
+}
+
+int check_running(struct ctl *c)
+{
+    bool asks = strcmp(c->command->name, "is_running") == 0;
+    int status = need_running(c);
+    if (status != 0)
+        return status;
+    char *message = str_format("Millrace on node %s is fully booted and running", c->node);
+    if (c->format == FORMAT_JSON)
+        return print_verdict(c, message, asks ? json_true() : json_string("ok"));
+    ctl_tell(c, "%s", message);
+    free(message);
+    return 0;
 }
 
 /* Whoever can be asked has started, but for those that say 503 meanwhile. */
@@ -29,15 +51,17 @@ int check_booting(struct ctl *c)
     int status = ctl_call(c, "GET", path_query(path_of("overview"), "columns", "node"), NULL, &a);
     bool is_booting = status == 0 && a.status == 503;
     answer_fini(&a);
-    if (status == 0 && c->format == FORMAT_JSON)
-        return ctl_print_json(c, json_pack("{s:s, s:s, s:b}", "node", c->node, "result", "ok", "value", is_booting));
-    if (status == 0)
-        ctl_tell(c,
-                 is_booting ? "Millrace on node %s is booting"
-                            : "Millrace on node %s is fully booted (check with is_running), stopped or has not started "
-                              "booting yet",
-                 c->node);
-    return status;
+    if (status != 0)
+        return status;
+    char *message = str_format(is_booting ? "Millrace on node %s is booting"
+                                          : "Millrace on node %s is fully booted (check with is_running), stopped or "
+                                            "has not started booting yet",
+                               c->node);
+    if (c->format == FORMAT_JSON)
+        return print_verdict(c, message, json_boolean(is_booting));
+    ctl_tell(c, "%s", message);
+    free(message);
+    return 0;
 }
 
 /* GETs a check; 0 and *failed tells how it went. */
@@ -234,10 +258,10 @@ int check_node(struct ctl *c)
 
 int check_critical(struct ctl *c)
 {
-    int status = check_running(c);
+    int status = need_running(c);
     if (status == 0)
         ctl_tell(c, "Node %s seems to be the only one in a single node cluster, the check does not apply", c->node);
-    return status;
+    return ctl_done(c, status);
 }
 
 int check_certificates(struct ctl *c)

@@ -62,8 +62,12 @@ int connections_close_all(struct ctl *c)
          delay_ms = (long)options_number(c->options, OPTION_DELAY, 0);
     if (limit < 0 || delay_ms < 0)
         return ctl_misused(c, EX_USAGE, "--limit and --per-connection-delay are not negative");
-    ctl_say(c, is_global ? "Closing all connections to node {node} (across all vhosts), reason: {1}..."
-                         : "Closing all connections in vhost {vhost}, reason: {1}...");
+    if (limit > 0 && !c->is_quiet)
+        ctl_tell(c, "Closing %ld connections in %s%s, reason: %s...", limit, is_global ? "all vhosts" : "vhost ",
+                 is_global ? "" : vhost, c->args[0]);
+    else
+        ctl_say(c, is_global ? "Closing all connections to node {node} (across all vhosts), reason: {1}..."
+                             : "Closing all connections in vhost {vhost}, reason: {1}...");
     c->reason = c->args[0];
     json_t *body = json_pack("{s:s}", "reason", c->args[0]);
     if (vhost != NULL)

@@ -18,9 +18,12 @@ int wait_ping(struct ctl *c)
     struct answer a;
     enum client_error error = ctl_try(c, "GET", path_of("whoami"), NULL, &a);
     answer_fini(&a);
+    if (error == CLIENT_OK && c->format == FORMAT_JSON)
+        return ctl_print_json(
+            c, json_pack("{s:s, s:s, s:s}", "message", "Ping succeeded", "node", c->node, "result", "ok"));
     if (error == CLIENT_OK) {
         ctl_tell(c, "Ping succeeded");
-        return ctl_done(c, 0);
+        return 0;
     }
     if (error != CLIENT_UNREACHABLE)
         return ctl_unreachable(c, error);

@@ -38,7 +38,7 @@ const struct command *command_find(const char *tool, const char *name)
 
 const char *command_suggest(const char *name)
 {
-    size_t best = SIMILAR_MOST + 1;
+    size_t most = strlen(name) / 3 + 1, best = (most < SIMILAR_MOST ? most : SIMILAR_MOST) + 1;
     const char *found = NULL;
     for (size_t i = 0; i < N_COMMANDS; i++) {
         size_t d = commands[i].flags & COMMAND_PLUGINS ? SIZE_MAX : str_distance(name, commands[i].name);

@@ -54,7 +54,8 @@ static char *refuse_exchange(const struct vhost *v, const struct exchange *x, co
         return exchange_differs(x, spec);
     if (is_reserved(spec->name))
         return str_format("exchange name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(spec->name));
-    return resource_refuse_exchange(v, spec->name);
+    char *why = resource_refuse_alternate(v, spec);
+    return why != NULL ? why : resource_refuse_exchange(v, spec->name);
 }
 
 static void put_exchange(struct broker *b, struct vhost *v, struct change *c)

@@ -168,7 +168,7 @@ static void fire_due(struct broker *b)
 uint64_t broker_deadline(const struct broker *b)
 {
     if ((deadletter_is_due(b) && b->dedup.learners == 0) || cold_is_due(b) || replay_is_due(b) || dedup_is_due(b) ||
-        dedup_is_to_begin(b) || discard_is_due(b))
+        dedup_is_to_begin(b) || discard_is_due(b) || !list_is_empty(&b->stale))
         return b->now.ms;
     struct heap_node *n = heap_top(&b->wakeups);
     uint64_t letters = letters_deadline(b), next = n != NULL ? n->key : UINT64_MAX;
@@ -180,7 +180,7 @@ uint64_t broker_deadline(const struct broker *b)
 void broker_finish(struct broker *b)
 {
     for (;;) {
-        if (!list_is_empty(&b->stale)) {
+        if (policy_must_refresh(b)) {
             policy_refresh(b);
         } else if (!list_is_empty(&b->doomed)) {
             exchange_delete_doomed(b);
@@ -398,7 +398,7 @@ static inline bool broker_settle(struct broker *b, struct command *c)
 static inline bool is_finished(const struct broker *b)
 {
     return list_is_empty(&b->dirty) && list_is_empty(&b->fresh) && list_is_empty(&b->deaths) &&
-           list_is_empty(&b->stale) && list_is_empty(&b->doomed) && list_is_empty(&b->posts) &&
+           !policy_must_refresh(b) && list_is_empty(&b->doomed) && list_is_empty(&b->posts) &&
            list_is_empty(&b->resumed) && list_is_empty(&b->letters.boxes) && list_is_empty(&b->dedup.held);
 }
 
@@ -476,6 +476,7 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
 {
     b->deaths_left = DEATHS_PER_STEP;
     b->removals_left = EXPIRED_PER_STEP;
+    b->refreshes_left = REFRESHES_PER_STEP;
     b->now = *now;
     b->effects = out;
     b->confirming = SIZE_MAX;

@@ -23,7 +23,6 @@ static void fail_no_exchange(struct broker *b, struct command *c, const struct v
 static bool new_exchange_is_fine(struct broker *b, struct command *c, const struct vhost *v)
 {
     struct spec *spec = c->spec;
-    struct field f;
     if (bytes_start_with(spec->name, BYTES("amq."))) {
         resource_fail(b, c, spec, RESERVED,
                       str_format("exchange name '%.*s' contains reserved prefix 'amq.*'", BYTES_ARG(spec->name)));
@@ -34,13 +33,9 @@ static bool new_exchange_is_fine(struct broker *b, struct command *c, const stru
         resource_fail(b, c, spec, TOO_MUCH, refusal);
         return false;
     }
-    if (table_find(spec->arguments, BYTES("alternate-exchange"), &f) && f.type != 'S') {
-        resource_fail(b, c, spec, BAD_ARGUMENT,
-                      str_format("invalid type '%s' for arg 'alternate-exchange' in exchange '%.*s' in vhost '%.*s'",
-                                 field_type_name(f.type), BYTES_ARG(spec->name), BYTES_ARG(v->name)));
-        return false;
-    }
-    refusal = exchange_refuse(spec);
+    refusal = resource_refuse_alternate(v, spec);
+    if (refusal == NULL)
+        refusal = exchange_refuse(spec);
     if (refusal != NULL)
         resource_fail(b, c, spec, BAD_ARGUMENT, refusal);
     return refusal == NULL;

@@ -101,8 +101,11 @@ static bool ranks_before(const struct policy *a, const struct policy *b)
     return a->priority != b->priority ? a->priority > b->priority : bytes_compare(a->name, b->name) < 0;
 }
 
+/* A pass begins, or begins anew: what is new stays so until one has seen all. */
 static void mark_stale(struct broker *b, struct vhost *v)
 {
+    v->refresh_cursor = 0;
+    v->has_fresh_exchanges = false;
     if (!link_is_linked(&v->stale))
         list_append(&b->stale, &v->stale);
 }
@@ -348,44 +351,67 @@ void policy_apply_to_exchange(struct broker *b, struct exchange *x)
 
 /* ---- A pass. */
 
-static void refresh_queue(struct broker *b, struct queue *q)
+static void refresh_queue(void *arg, struct map_node *n)
 {
+    struct broker *b = arg;
+    struct queue *q = item_of(n, struct queue, in_vhost);
     struct policy_pair *pair = look_for_pair(q->vhost, true, q->policies, 1U << q->spec->options->type, q->name);
+    if (b->refreshes_left > 0)
+        b->refreshes_left--;
     if (pair == q->policies)
         policy_pair_unref(pair); /* one hold is enough */
     else
         give_queue(b, q, pair);
 }
 
-static void refresh_exchange(struct broker *b, struct exchange *x)
+static void refresh_exchange(void *arg, struct map_node *n)
 {
+    struct broker *b = arg;
+    struct exchange *x = item_of(n, struct exchange, in_vhost);
     struct policy_pair *pair = look_for_pair(x->vhost, true, x->policies, CLASS_EXCHANGE, x->name);
+    if (b->refreshes_left > 0)
+        b->refreshes_left--;
     if (pair == x->policies)
         policy_pair_unref(pair);
     else
         give_exchange(b, x, pair);
 }
 
+/* As many as the step may.  True: that was the last of them. */
+static bool refresh_some(struct broker *b, struct vhost *v, const struct map *m,
+                         void (*refresh)(void *arg, struct map_node *n))
+{
+    while (b->refreshes_left > 0) {
+        b->refreshes_left--; /* a bucket may be empty */
+        v->refresh_cursor = map_scan(m, v->refresh_cursor, refresh, b);
+        if (v->refresh_cursor == 0)
+            return true;
+    }
+    return false;
+}
+
 static void refresh_vhost(struct broker *b, struct vhost *v)
 {
-    struct map_node *n;
     struct policy *p;
-    for (n = map_walk(&v->exchanges, NULL); n != NULL; n = map_walk(&v->exchanges, n))
-        refresh_exchange(b, item_of(n, struct exchange, in_vhost));
-    for (n = map_walk(&v->queues, NULL); n != NULL; n = map_walk(&v->queues, n))
-        refresh_queue(b, item_of(n, struct queue, in_vhost));
+    if (!v->has_fresh_exchanges)
+        v->has_fresh_exchanges = refresh_some(b, v, &v->exchanges, refresh_exchange);
+    if (!v->has_fresh_exchanges || !refresh_some(b, v, &v->queues, refresh_queue))
+        return;
     for (int kind = 0; kind < POLICY_KINDS; kind++)
         list_each (p, &v->policies[kind], struct policy, in_vhost)
             p->is_new = false;
+    list_remove(&v->stale);
+}
+
+bool policy_must_refresh(const struct broker *b)
+{
+    return b->refreshes_left > 0 && !list_is_empty(&b->stale);
 }
 
 void policy_refresh(struct broker *b)
 {
-    while (!list_is_empty(&b->stale)) {
-        struct vhost *v = item_of(b->stale.ring.next, struct vhost, stale);
-        list_remove(&v->stale);
-        refresh_vhost(b, v);
-    }
+    while (policy_must_refresh(b))
+        refresh_vhost(b, item_of(b->stale.ring.next, struct vhost, stale));
 }
 
 /* ---- With what was declared. */

@@ -2,8 +2,9 @@
  *
  * They come and go as parameters (parameter.h).  To every object at most one policy applies, and at most one operator
  * policy; the two are a pair, which all objects share that have the same.  A policy never changes: a new one of its
- * name takes its place.  What policies there are is looked at again when the command that changed them is over, in one
- * pass over the virtual host (policy_refresh).
+ * name takes its place.  What policies there are is looked at again when the command that changed them is over, in a
+ * pass over the virtual host (policy_refresh): of a large one a step sees a part, and what was not reached yet is as it
+ * was.
  */
 #ifndef BROKER_MODEL_POLICY_H
 #define BROKER_MODEL_POLICY_H
@@ -73,8 +74,10 @@ void policy_apply_to_exchange(struct broker *b, struct exchange *x);
 /* The object goes; NULL is allowed. */
 void policy_pair_unref(struct policy_pair *p);
 
-/* All virtual hosts whose policies have changed look at their objects again. */
+/* All virtual hosts whose policies have changed look at their objects again, as far as the step may; is there such a
+ * one, and may it? */
 void policy_refresh(struct broker *b);
+bool policy_must_refresh(const struct broker *b);
 
 /* What a queue is like that was declared so, under these policies (reference queue-features 8.2, last column). */
 void policy_merge_options(const struct queue_options *declared, const struct policy_pair *p, struct queue_options *out);

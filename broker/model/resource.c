@@ -67,6 +67,15 @@ char *resource_refuse_exchange(const struct vhost *v, struct bytes name)
                       BYTES_ARG(name), BYTES_ARG(v->name), v->exchanges_max);
 }
 
+char *resource_refuse_alternate(const struct vhost *v, const struct spec *spec)
+{
+    struct field f;
+    if (!table_find(spec->arguments, BYTES("alternate-exchange"), &f) || f.type == 'S')
+        return NULL;
+    return str_format("invalid type '%s' for arg 'alternate-exchange' in exchange '%.*s' in vhost '%.*s'",
+                      field_type_name(f.type), BYTES_ARG(spec->name), BYTES_ARG(v->name));
+}
+
 char *resource_refuse_binding(const struct vhost *v)
 {
     if (v->bindings.count < v->bindings_max)

@@ -34,6 +34,7 @@ char *resource_refuse_queue(const struct vhost *v, struct bytes name);
 /* Likewise no other exchange, of that name, and no other binding. */
 char *resource_refuse_exchange(const struct vhost *v, struct bytes name);
 char *resource_refuse_binding(const struct vhost *v);
+char *resource_refuse_alternate(const struct vhost *v, const struct spec *spec); /* that is no name */
 
 /* NULL, or the text of the first difference that matters between what is declared and what there is (reference
  * amqp-protocol 4.6, 6.3); on the heap. */

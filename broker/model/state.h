@@ -3,6 +3,9 @@
 #ifndef BROKER_MODEL_STATE_H
 #define BROKER_MODEL_STATE_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include "base/check.h"
 #include "base/heap.h"
 #include "base/list.h"
@@ -26,10 +29,11 @@ struct stream;
 struct user;
 
 enum {
-    DEATHS_PER_STEP = 1024,  /* dead letters that one step moves; the rest waits for the next */
-    EXPIRED_PER_STEP = 8192, /* messages that one step expires, or drops for a queue's limit */
-    ALARM_GAP = 16,          /* the memory alarm clears this part of its limit below it … */
-    ALARM_MS = 1000,         /* … and not sooner */
+    DEATHS_PER_STEP = 1024,    /* dead letters that one step moves; the rest waits for the next */
+    EXPIRED_PER_STEP = 8192,   /* messages that one step expires, or drops for a queue's limit */
+    REFRESHES_PER_STEP = 1024, /* exchanges and queues that one step holds to policies that have changed, about */
+    ALARM_GAP = 16,            /* the memory alarm clears this part of its limit below it … */
+    ALARM_MS = 1000,           /* … and not sooner */
 };
 
 /* The message that is being put into queues: its record, if it gets one (remember.h). */
@@ -102,6 +106,7 @@ struct broker {
     size_t confirming;          /* of this step: which event was the last to answer for publishes; or none */
     unsigned deaths_left;       /* dead letters that this step may still move */
     unsigned removals_left;     /* messages that it may still expire or drop */
+    unsigned refreshes_left;    /* objects, or buckets of them, that it may still hold to changed policies */
     unsigned alarms;            /* ALARM_MEMORY alone */
     unsigned alarms_outside;    /* what broker_set_alarm() said */
     uint64_t bytes_outside;     /* of messages, that others hold */
@@ -165,6 +170,14 @@ static inline void entry_release(struct broker *b, struct message *msg)
     message_unref(msg);
 }
 
+/* In two halves: all of it at once would be one instruction that takes longer to begin than all else takes here. */
+static inline void entry_clear(struct entry *e)
+{
+    enum { HALF = offsetof(struct entry, position) };
+    memset(e, 0, HALF);
+    memset((uint8_t *)e + HALF, 0, sizeof *e - HALF);
+}
+
 /* A new entry that holds msg, whose reference it takes, on no list yet.  Counts the message's memory. */
 static inline struct entry *entry_create(struct broker *b, struct queue *q, struct message *msg)
 {
@@ -173,7 +186,10 @@ static inline struct entry *entry_create(struct broker *b, struct queue *q, stru
         entry_pool_extend(p);
     struct entry *e = p->free;
     p->free = (struct entry *)(void *)e->msg;
-    *e = (struct entry){.msg = msg, .queue = q, .expires_at = ENTRY_NEVER};
+    entry_clear(e);
+    e->msg = msg;
+    e->queue = q;
+    e->expires_at = ENTRY_NEVER;
     link_init(&e->in_queue);
     b->totals.message_bytes += sizeof *e;
     entry_hold(b, msg);

@@ -39,7 +39,9 @@ struct vhost {
     uint64_t queue_bytes_max; /* … and how many may be */
     uint64_t connections;
     struct list policies[POLICY_KINDS]; /* policy.h */
-    struct link stale;                  /* on broker->stale: they have changed */
+    struct link stale;                  /* on broker->stale: they have changed … */
+    uint64_t refresh_cursor;            /* … and who was looked at since: of exchanges, then of queues */
+    bool has_fresh_exchanges;
     uint64_t learners; /* caches that still learn which keys they knew (dedup.h): nobody is let in meanwhile */
     struct pace pace;  /* max-publish-rate, max-publish-bytes-rate */
     struct counted counted;

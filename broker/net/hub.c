@@ -32,6 +32,8 @@ struct hub {
     struct mail *to_desk;            /* owned: what this turn has for it, or NULL */
     size_t released;                 /* events of this turn that have waited already: the first ones */
     uint64_t peak_bytes, trimmed_ms; /* most message bytes held since memory was given back, and when that was */
+    uint64_t trim_after_ms;
+    bool is_falling; /* it was much: all of it is given back, as it goes */
 
     /* With threads. */
     unsigned n_loops;
@@ -278,18 +280,27 @@ static void hub_log_alarm(const struct hub *h, unsigned alarms, enum alarm alarm
     log_warning("hub", "**********************************************************");
 }
 
-/* Gives memory back to the system after much was freed: not every time, it walks the whole heap. */
+/* Gives memory back to the system, a slice for each that was freed, down to the last: what the heap gives back at once
+ * takes long, and free() does so itself when it has come together at its end. */
 static void hub_trim(struct hub *h)
 {
     uint64_t held = broker_totals(h->broker).message_bytes;
-    if (held > h->peak_bytes)
+    if (held > h->peak_bytes && h->now.ms >= h->trimmed_ms + HUB_TRIM_MS) {
         h->peak_bytes = held;
-    if (h->peak_bytes - held < HUB_TRIM_BYTES || h->now.ms < h->trimmed_ms + HUB_TRIM_MS)
+        h->is_falling = false;
+    }
+    h->is_falling |= h->peak_bytes >= HUB_TRIM_BYTES;
+    if (!h->is_falling || h->peak_bytes < held + HUB_TRIM_SLICE || h->now.ms < h->trim_after_ms)
         return;
-    pool_trim();
+    uint64_t began = clock_ms();
+    if (held < HUB_TRIM_SLICE) {
+        h->is_falling = false;
+        pool_trim();
+    }
     malloc_trim(0);
     h->peak_bytes = held;
     h->trimmed_ms = h->now.ms;
+    h->trim_after_ms = clock_ms() - began > HUB_TRIM_LONG_MS ? h->now.ms + HUB_TRIM_MS : 0;
 }
 
 /* Hands the records over.  True: there are so many on their way that publishers have to pause. */

@@ -22,9 +22,11 @@ enum {
     HUB_DESK = UINT16_MAX,     /* mail.loop of the desk's mails */
     HUB_TURN_BATCHES = 16,     /* stepped before what they caused is sent out … */
     HUB_TURN_MS = 10,          /* … or fewer, when they take so long */
-    HUB_TRIM_BYTES = 64 << 20, /* freed, before memory is given back to the system … */
-    HUB_TRIM_MS = 1000,        /* … and no more often than this */
-    HUB_MAILS_SPARE = 16,      /* empty ones that are kept for use */
+    HUB_TRIM_BYTES = 32 << 20, /* held, before memory is given back to the system as that falls … */
+    HUB_TRIM_SLICE = 2 << 20,  /* … so much at a time: a page takes a microsecond … */
+    HUB_TRIM_MS = 1000,        /* … what comes and goes in this time is not … */
+    HUB_TRIM_LONG_MS = 4, /* … and when it took as long, because the heap is in pieces, it waits that time, too */
+    HUB_MAILS_SPARE = 16, /* empty ones that are kept for use */
     MAIL_EVENTS_KEPT =
         16384, /* a larger array is not kept with its mail: twice a turn of publishes, and as alloc_grown() grows */
 };

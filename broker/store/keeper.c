@@ -68,13 +68,12 @@ struct keeper {
     bool is_alarm_set;        /* as the ear was told */
     bool is_stopping, is_stopped, is_clean;
     bool is_started; /* the hub's thread */
-
     /* The sync thread's. */
     struct lane jobs;
-
     /* Under lock. */
     pthread_mutex_t lock;
-    struct keeper_stats stats;
+    struct keeper_stats stats; /* durable as the ear was told … */
+    uint64_t told_changes;     /* … and that */
 };
 
 /* Nothing leaves this process any more. */
@@ -184,7 +183,35 @@ uint64_t keeper_standstill_ms(const struct keeper *k)
     return now > since ? now - since : 0;
 }
 
+/* On the thread that learns of it, so that nobody who waits for a confirm waits for one thread more to wake up.  Two
+ * may come at once, and the one with less come last. */
+static void keeper_tell_durable(struct keeper *k, uint64_t position, uint64_t changes)
+{
+    pthread_mutex_lock(&k->lock);
+    if (position > k->stats.durable)
+        k->stats.durable = position;
+    if (changes > k->told_changes)
+        k->told_changes = changes;
+    k->ear.durable(k->ear.arg, k->stats.durable, k->told_changes);
+    pthread_mutex_unlock(&k->lock);
+}
+
 /* ---- The sync thread. */
+
+static void sync_do(struct keeper *k, struct errand *e)
+{
+    uint64_t from = clock_us();
+    int error = sync_job_run(k->disk, &e->job);
+    if (error != 0)
+        keeper_die("the journal cannot be synced", strerrordesc_np(-error));
+    e->us = clock_us() - from;
+    atomic_store(&k->syncing_ms, 0);
+    pthread_mutex_lock(&k->lock);
+    histogram_add(&k->stats.sync_us, e->us);
+    k->stats.syncing_since_ms = 0;
+    pthread_mutex_unlock(&k->lock);
+    keeper_tell_durable(k, e->job.position, e->job.changes);
+}
 
 static void *sync_run(void *arg)
 {
@@ -198,12 +225,7 @@ static void *sync_run(void *arg)
                 free(p);
                 continue;
             }
-            struct errand *e = (struct errand *)(void *)p;
-            uint64_t from = clock_us();
-            int error = sync_job_run(k->disk, &e->job);
-            if (error != 0)
-                keeper_die("the journal cannot be synced", strerrordesc_np(-error));
-            e->us = clock_us() - from;
+            sync_do(k, (struct errand *)(void *)p);
             lane_post(&k->inbox, p);
         }
     }
@@ -249,27 +271,13 @@ static void journal_warn_of_slow_sync(struct keeper *k, uint64_t ms)
     pthread_mutex_unlock(&k->lock);
 }
 
-static void journal_tell_durable(struct keeper *k, const struct sync_job *job)
-{
-    store_sync_end(k->store, job);
-    uint64_t durable = store_durable(k->store);
-    k->has_debt = true;
-    pthread_mutex_lock(&k->lock);
-    k->stats.durable = durable;
-    pthread_mutex_unlock(&k->lock);
-    k->ear.durable(k->ear.arg, durable, store_durable_changes(k->store));
-}
-
+/* The ear has been told. */
 static void journal_on_synced(struct keeper *k)
 {
     journal_warn_of_slow_sync(k, k->errand.us / 1000);
     k->is_syncing = false;
-    atomic_store(&k->syncing_ms, 0);
-    pthread_mutex_lock(&k->lock);
-    histogram_add(&k->stats.sync_us, k->errand.us);
-    k->stats.syncing_since_ms = 0;
-    pthread_mutex_unlock(&k->lock);
-    journal_tell_durable(k, &k->errand.job);
+    k->has_debt = true;
+    store_sync_end(k->store, &k->errand.job);
 }
 
 /* True: something came. */
@@ -349,7 +357,7 @@ static void journal_ease(struct keeper *k)
     bool is_eased = before > easy && before - k->unwritten <= easy;
     k->unwritten = 0;
     if (is_eased)
-        k->ear.durable(k->ear.arg, store_durable(k->store), store_durable_changes(k->store));
+        keeper_tell_durable(k, store_durable(k->store), store_durable_changes(k->store));
 }
 
 static void journal_on_full(struct keeper *k)
@@ -419,7 +427,9 @@ static void journal_sync(struct keeper *k)
     if (!store_sync_begin(k->store, &k->errand.job))
         return;
     if (journal_is_synced(&k->errand.job)) {
-        journal_tell_durable(k, &k->errand.job);
+        k->has_debt = true;
+        store_sync_end(k->store, &k->errand.job);
+        keeper_tell_durable(k, k->errand.job.position, k->errand.job.changes);
         return;
     }
     k->is_syncing = true;

@@ -52,7 +52,7 @@ struct keeper_config {
     void *tick_arg;
 };
 
-/* Who is told what follows; called on the keeper's threads, and must not wait. */
+/* Who is told what follows; called on the keeper's threads, under its lock, and must neither wait nor call it. */
 struct keeper_ear {
     /* Everything is, up to position, and all but publishes that found no room up to changes (store_durable_changes());
      * or half of keeper_pending_max() is pending again. */

@@ -147,7 +147,7 @@ await test("a login opens the overview, and no cookie is kept", async () => {
 });
 
 const ROUTES = ["#/", "#/connections", "#/channels", "#/consumers", "#/exchanges", "#/exchanges/%2F/orders", "#/exchanges/%2F/amq.default", "#/queues", "#/queues/%2F/payments", "#/queues/%2F/orders.new",
-    "#/streams", "#/queues/%2F/clicks", "#/policies", "#/vhosts", "#/vhosts/%2F", "#/users", "#/users/guest", "#/definitions", "#/nodes"];
+    "#/streams", "#/queues/%2F/clicks", "#/policies", "#/vhosts", "#/vhosts/%2F", "#/users", "#/users/guest", "#/definitions", "#/nodes", "#/logs"];
 
 await test("every page has a title, one first heading, a name for each field and each table", async () => {
     for (const route of ROUTES) {
@@ -609,6 +609,28 @@ await test("a file that is no JSON, or no definitions, is refused here", async (
     await page.locator(".notice.failed", { hasText: "has no definitions" }).waitFor();
 });
 
+/* ---- The log. */
+
+await test("the log's newest lines are there, filtered and saved", async () => {
+    await api("PUT", "vhosts/logged%20%C3%BC", {});
+    await api("DELETE", "vhosts/logged%20%C3%BC");
+    await go(page, "#/logs");
+    await page.keyboard.press("/");
+    await page.keyboard.type("logged \u00fc");
+    await page.waitForFunction(() => {
+        const rows = [...document.querySelectorAll("tbody tr")].map((r) => r.innerText);
+        return rows.length > 0 && rows.every((r) => r.includes("logged \u00fc") && /20\d\d-\d\d-\d\d[ T]\d\d:/.test(r));
+    });
+    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
+    check(/^\S+ \[info\] <\S+> .*logged/m.test(fs.readFileSync(await file.path(), "utf8")), "not in the file");
+    await page.getByLabel("Level").selectOption("critical");
+    await hasText("No line fits.");
+    const { items, next } = await get("millrace/log");
+    check(items.every((l, i) => l.id === next - items.length + i && l.msg !== undefined), "ids");
+    equal((await get(`millrace/log?from=${next - 2}`)).items.map((l) => l.id).slice(0, 2), [next - 2, next - 1], "from");
+    equal(await status("millrace/log?from=x"), 400, "what is no number");
+});
+
 /* ---- Data that is markup. */
 
 await test("markup in every name, argument, property, header, payload and tag stays text", async () => {
@@ -636,6 +658,7 @@ await test("markup in every name, argument, property, header, payload and tag st
     await shown(`#/vhosts/${v}`, image, script);
     await shown("#/policies", script, image, frame, url);
     await shown("#/definitions", "Definitions");
+    await shown(`#/logs?name=${enc(image)}`, image);
     await shown(`#/nothing/${v}`);
 });
 
@@ -690,6 +713,19 @@ await test("a refresh leaves focus, what was typed and what is open", async () =
     equal(await payload.inputValue(), "half a sentence", "payload");
     equal(await form.locator(".pair-value").inputValue(), "yes", "header");
     check(await one.evaluate((n) => n.sameAsBefore === true), "the page was built anew");
+});
+
+await test("a broker that goes away is said, what was there stays, and it comes back", async () => {
+    expected = ["request failed", "net::ERR_FAILED"];
+    await go(page, "#/queues/%2F/payments");
+    const form = await fold("Publish a message");
+    await form.getByLabel("Payload", { exact: true }).fill("half");
+    await page.route("**/api/**", (route) => route.abort());
+    await page.locator("#stale", { hasText: "The broker does not answer. What is shown is old. Trying again." }).waitFor();
+    check(await page.locator(".chart").count() > 0, "nothing is left");
+    await page.unroute("**/api/**");
+    await page.locator("#stale p").waitFor({ state: "detached" });
+    equal(await form.getByLabel("Payload", { exact: true }).inputValue(), "half", "what was typed");
 });
 
 await test("one look is under way at a time, and none while the page is hidden", async () => {
@@ -905,7 +941,7 @@ await test("what a user's tags do not allow is not offered, and a refusal is sho
     await logIn(p, URL_OF_PAGE, "clerk", "clerk");
     await p.locator("#menu").waitFor();
     const menu = await p.locator("#menu a").allInnerTexts();
-    equal(["Users", "Definitions", "Node"].filter((n) => menu.includes(n)), [], "offered");
+    equal(["Users", "Definitions", "Node", "Log"].filter((n) => menu.includes(n)), [], "offered");
     check(menu.includes("Queues") && menu.includes("Policies"), "too little is offered");
     equal(await p.locator(".cluster").innerText(), (await get("cluster-name")).name, "cluster");
     await go(p, "#/connections");

@@ -17,6 +17,7 @@ struct hub {
     unsigned loads;
     bool alarm;
     uint64_t alarms;
+    bool holds_loaded; /* the journal thread, in on_loaded() */
 };
 
 static struct hub hub;
@@ -39,6 +40,10 @@ static void on_loaded(void *arg, struct load *l)
     struct hub *h = arg;
     fake_store_lock();
     h->loaded[h->loads++] = l->queue;
+    fake_store_unlock(); /* wakes who waits for that */
+    fake_store_lock();
+    while (h->holds_loaded)
+        fake_store_wait();
     fake_store_unlock();
     load_destroy(l);
 }
@@ -148,6 +153,28 @@ TEST(while_one_group_syncs_the_next_is_written)
     tell_store(fake_store.holds_sync = false);
     wait_until(hub.durable == 3);
     assert_int_equal(hub.times_told, 2); /* the first, and then both others at once */
+    end(k);
+}
+
+TEST(what_has_become_durable_is_told_whatever_the_journal_thread_does)
+{
+    struct keeper *k = begin();
+    tell_store(fake_store.holds_sync = hub.holds_loaded = true);
+    keeper_start(k, &ear);
+    keep(k, 1, 0);
+    wait_until(fake_store.is_syncing);
+    sheaf_add(&records, RECORD_LOAD);
+    records.last = ++position;
+    keeper_keep(k, &records);
+    wait_until(hub.loads == 1); /* and there it stays */
+    tell_store(fake_store.holds_sync = false);
+    wait_until(hub.durable == 1);
+    struct keeper_stats stats;
+    keeper_stats(k, &stats);
+    assert_int_equal(stats.durable, 1);
+    assert_int_equal(stats.sync_us.count, 1);
+    tell_store(hub.holds_loaded = false);
+    wait_until(hub.durable == 2);
     end(k);
 }
 
@@ -328,6 +355,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_kept_becomes_durable),
         cmocka_unit_test(what_needs_no_sync_is_durable_without_one),
         cmocka_unit_test(while_one_group_syncs_the_next_is_written),
+        cmocka_unit_test(what_has_become_durable_is_told_whatever_the_journal_thread_does),
         cmocka_unit_test(what_is_asked_for_is_answered_in_order),
         cmocka_unit_test(a_full_file_system_raises_the_alarm_until_there_is_room),
         cmocka_unit_test(what_overtakes_stuck_publishes_is_written_and_told_at_once),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "broker/model/queue.h"
 #include "broker/port/change.h"
 #include "broker/port/inspection.h"
 #include "broker/port/queue_options.h"
@@ -314,6 +315,47 @@ TEST(a_virtual_host_goes_with_its_policies)
     world_fini(&w);
 }
 
+/* Ids are from 1 on: how many of them have that limit? */
+static unsigned count_limited(const struct world *w, unsigned n, uint64_t max_length)
+{
+    unsigned limited = 0;
+    for (unsigned i = 0; i < n; i++)
+        limited += queue_find_by_id(w->broker, 1 + i)->options->max_length == max_length;
+    return limited;
+}
+
+TEST(a_change_reaches_many_queues_a_step_at_a_time)
+{
+    enum { MANY = 2 * REFRESHES_PER_STEP, FIVES = MANY / 10 };
+    struct world w;
+    char name[16];
+    world_init_with(&w, &(struct broker_config){.memory_high = UINT64_MAX});
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        const struct spec s = {.name = bytes_of_string(name), .options = QUEUE_OPTIONS_NONE};
+        struct command c = {.verb = DECLARE_QUEUE, .from = {.outlet = {.generation = 1}}, .spec = spec_create(&s)};
+        broker_step(w.broker, &w.now, &c, 1, &w.effects);
+    }
+    put_policy(&w, "policy", "p", "^n", 0, (struct said[]){{"max-length", NULL, 7}, {0}});
+    unsigned reached = count_limited(&w, MANY, 7);
+    assert_in_range(reached, 1, MANY - 1);
+    /* What changes meanwhile is about all of them, those that were reached too. */
+    put_policy(&w, "policy", "o", "5$", 1, (struct said[]){{"max-length", NULL, 9}, {0}});
+    world_queue(&w, 0, "other", NULL);
+    world_queue(&w, 0, "n-new", NULL);
+    assert_int_equal(queue_find_by_id(w.broker, MANY + 1)->options->max_length, SPEC_NONE);
+    assert_int_equal(queue_find_by_id(w.broker, MANY + 2)->options->max_length, 7);
+    assert_true(count_limited(&w, MANY, 7) + count_limited(&w, MANY, 9) < MANY);
+    world_wait(&w, 0);
+    assert_int_equal(count_limited(&w, MANY, 7), MANY - count_limited(&w, MANY, 9));
+    assert_in_range(count_limited(&w, MANY, 9), FIVES, FIVES + 1);
+    remove_policy(&w, "policy", "p");
+    remove_policy(&w, "policy", "o");
+    world_wait(&w, 0);
+    assert_int_equal(count_limited(&w, MANY + 2, SPEC_NONE), MANY + 2);
+    world_fini(&w);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +367,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_pattern_that_runs_into_its_limit_does_not_apply),
         cmocka_unit_test(policies_and_changed_arguments_are_there_after_a_restart),
         cmocka_unit_test(a_virtual_host_goes_with_its_policies),
+        cmocka_unit_test(a_change_reaches_many_queues_a_step_at_a_time),
     };
     return unit_main("policies", tests, argc, argv);
 }

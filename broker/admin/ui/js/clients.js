@@ -8,7 +8,6 @@ import { list, piece, table } from "./table.js";
 /* Of others, only the tag monitoring shows connections and channels. */
 const own = (words) => (session.may("monitoring") ? words : "None of yours. Those of other users are shown to users who have the tag monitoring.");
 
-const plain = (context) => ({ ...context, query: {} });
 
 function consumerLink(c) {
     return link(place("queues", c.queue.vhost, c.queue.name), c.queue.name);
@@ -57,11 +56,14 @@ const consumerColumns = [
     { label: "Arguments", hidden: true, cell: (c) => value(c.arguments) },
 ];
 
-function connections(context) {
-    return list(context, { name: "connections", noun: "connection", where: "connections", columns: connectionColumns, keyOf: (c) => c.name, byVhost: false,
-        empty: own("No client is connected. Give one the address of an AMQP listener: they are on the overview.") })
-        .then((body) => ({ title: "Connections", body: [heading(null, "Connections"), body] }));
-}
+/* The page of all of them. */
+const listed = (title, plan) => async (context) => {
+    const name = title.toLowerCase();
+    return { title, body: [heading(null, title), await list(context, { name, noun: name.slice(0, -1), where: name, byVhost: false, ...plan() })] };
+};
+
+const connections = listed("Connections", () => ({ columns: connectionColumns, keyOf: (c) => c.name,
+    empty: own("No client is connected. Give one the address of an AMQP listener: they are on the overview.") }));
 
 async function closeConnection(context, c) {
     const answer = await ask({ title: "Close this connection?", danger: true, action: "Close the connection", body: [
@@ -84,16 +86,13 @@ async function connection(context) {
             ["Channels", `${number(c.channels)} of ${number(c.channel_max)}`], ["From client", `${bytes(c.recv_oct)} · ${bytes(c.recv_oct_details?.rate ?? 0)}/s`],
             ["To client", `${bytes(c.send_oct)} · ${bytes(c.send_oct_details?.rate ?? 0)}/s`], ["TLS", c.ssl ? [c.ssl_protocol, c.ssl_cipher].filter(Boolean).join(", ") || "yes" : "no"],
             ["Certificate", c.peer_cert_subject], ["Issued by", c.peer_cert_issuer], ["Valid", c.peer_cert_validity]]),
-        section("Channels", turn, table({ context: plain(context), caption: "Channels", columns: channelColumns.filter((x) => x.label !== "Virtual host").map((x) => ({ ...x, sort: null })),
+        section("Channels", turn, table({ caption: "Channels", columns: channelColumns.filter((x) => x.label !== "Virtual host").map((x) => ({ ...x, sort: null })),
             rows: channels, keyOf: (x) => x.name, empty: "It has no channel open." })),
         section("What the client says of itself", el("div", { class: "card" }, value(c.client_properties))),
     ] };
 }
 
-function channels(context) {
-    return list(context, { name: "channels", noun: "channel", where: "channels", columns: channelColumns, keyOf: (c) => c.name, byVhost: false, empty: own("No channel is open.") })
-        .then((body) => ({ title: "Channels", body: [heading(null, "Channels"), body] }));
-}
+const channels = listed("Channels", () => ({ columns: channelColumns, keyOf: (c) => c.name, empty: own("No channel is open.") }));
 
 async function channel(context) {
     const c = await get(path("channels", context.segments[1]), context.signal);
@@ -104,15 +103,12 @@ async function channel(context) {
             ["Mode", c.confirm ? "publisher confirms" : c.transactional ? "transactions" : "plain"], ["Prefetch of each new consumer", number(c.prefetch_count)], ["Prefetch of the channel", number(c.global_prefetch_count)],
             ["Unacknowledged", number(c.messages_unacknowledged)], ["Unconfirmed", number(c.messages_unconfirmed)], ["Published", `${number(c.message_stats?.publish ?? 0)} · ${rate(rateOf(c, "publish"))}`],
             ["Delivered", `${number(c.message_stats?.deliver_get ?? 0)} · ${rate(rateOf(c, "deliver_get"))}`], ["Acknowledged", `${number(c.message_stats?.ack ?? 0)} · ${rate(rateOf(c, "ack"))}`]]),
-        section("Consumers", turn, table({ context: plain(context), caption: "Consumers", columns: consumerColumns.filter((x) => x.label !== "Virtual host" && !x.hidden).map((x) => ({ ...x, sort: null })),
+        section("Consumers", turn, table({ caption: "Consumers", columns: consumerColumns.filter((x) => x.label !== "Virtual host" && !x.hidden).map((x) => ({ ...x, sort: null })),
             rows, keyOf: (x) => x.consumer_tag, empty: "It consumes from no queue." })),
     ] };
 }
 
-function consumers(context) {
-    return list(context, { name: "consumers", noun: "consumer", where: "consumers", columns: consumerColumns, keyOf: (c) => `${c.channel_details.name} ${c.consumer_tag}`,
-        empty: "Nobody consumes. A client that wants messages subscribes to a queue." })
-        .then((body) => ({ title: "Consumers", body: [heading(null, "Consumers"), body] }));
-}
+const consumers = listed("Consumers", () => ({ columns: consumerColumns, keyOf: (c) => `${c.channel_details.name} ${c.consumer_tag}`, byVhost: true,
+    empty: "Nobody consumes. A client that wants messages subscribes to a queue." }));
 
 export const brokerClients = { connections, connection, channels, channel, consumers };

@@ -4,7 +4,6 @@ import { field, form, heading, section } from "./parts.js";
 import { plural } from "./format.js";
 import { vhostNames } from "./table.js";
 
-const KINDS = ["users", "vhosts", "permissions", "topic_permissions", "parameters", "global_parameters", "policies", "queues", "exchanges", "bindings"];
 const NAMED_MAX = 12;
 
 function vhostChoice(names) {
@@ -20,16 +19,12 @@ function nameOf(thing) {
 }
 
 /* {created, changed, conflicts, deleted, …}: each a number, a list, or an object of those by kind. */
-function preview(answer, document) {
-    if (answer && typeof answer === "object") {
-        return Object.entries(answer).map(([what, things]) => {
-            const all = Array.isArray(things) ? things : things && typeof things === "object" ? Object.entries(things).flatMap(([kind, x]) => (Array.isArray(x) ? x.map((t) => `${kind} · ${nameOf(t)}`) : [`${kind}: ${x}`])) : null;
-            return el("section", {}, el("h3", {}, `${what[0].toUpperCase()}${what.slice(1)}: ${all ? all.length : things}`), all && all.length > 0 &&
-                el("ul", { class: "plain-list" }, all.slice(0, NAMED_MAX).map((t) => el("li", {}, nameOf(t))), all.length > NAMED_MAX && el("li", { class: "faint" }, `and ${all.length - NAMED_MAX} more`)));
-        });
-    }
-    const counts = KINDS.filter((k) => Array.isArray(document[k]) && document[k].length).map((k) => `${document[k].length} ${k.replace("_", " ")}`);
-    return el("p", {}, counts.length ? `The file has ${counts.join(", ")}.` : "There is nothing in the file that can be imported.");
+function preview(answer) {
+    return Object.entries(answer).map(([what, things]) => {
+        const all = Array.isArray(things) ? things : things && typeof things === "object" ? Object.entries(things).flatMap(([kind, x]) => (Array.isArray(x) ? x.map((t) => `${kind} · ${nameOf(t)}`) : [`${kind}: ${x}`])) : null;
+        return el("section", {}, el("h3", {}, `${what[0].toUpperCase()}${what.slice(1)}: ${all ? all.length : things}`), all && all.length > 0 &&
+            el("ul", { class: "plain-list" }, all.slice(0, NAMED_MAX).map((t) => el("li", {}, nameOf(t))), all.length > NAMED_MAX && el("li", { class: "faint" }, `and ${all.length - NAMED_MAX} more`)));
+    });
 }
 
 async function importFile(context, v) {
@@ -49,7 +44,7 @@ async function importFile(context, v) {
         });
     const tried = await context.act(null, () => call("POST", `${where(v.vhost)}?dry_run=true`, content));
     if (tried === null) return false;
-    const yes = await ask({ title: `Import “${v.file.name}”?`, action: "Import", body: el("div", { class: "preview" }, preview(tried === true ? null : tried, document), el("p", { class: "hint" }, "Nothing that is there already is deleted.")) });
+    const yes = await ask({ title: `Import “${v.file.name}”?`, action: "Import", body: el("div", { class: "preview" }, preview(tried), el("p", { class: "hint" }, "Nothing that is there already is deleted.")) });
     return yes && context.act("The definitions are imported.", () => call("POST", where(v.vhost), content));
 }
 

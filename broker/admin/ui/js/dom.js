@@ -37,7 +37,7 @@ function append(node, children) {
 }
 
 /* el("a", { href: "#/", onclick: f }, "text", node, [more]); `key` tells it from its brothers, `keep` leaves what is
- * inside to whoever made it, `follow` has a field show what it should even if somebody has typed, who has left it. */
+ * inside to whoever made it, a field shows what it should when its `follow` is another. */
 export function el(tag, attributes, ...children) {
     return fill(document.createElement(tag), attributes, children);
 }
@@ -62,8 +62,9 @@ function becomes(from, to) {
     for (const { name, value } of [...to.attributes])
         if (from.getAttribute(name) !== value && name !== "open") from.setAttribute(name, value);
     if (!(from.keep && to.keep)) childrenBecome(from, to);
-    if (to.follow && from !== document.activeElement)
-        for (const what of ["value", "checked"]) if (from[what] !== to[what]) from[what] = to[what];
+    if (to.follow === from.follow) return;
+    from.follow = to.follow;
+    if (from !== document.activeElement) for (const what of ["value", "checked"]) from[what] = to[what];
 }
 
 function childrenBecome(from, to) {

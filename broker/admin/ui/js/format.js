@@ -81,11 +81,6 @@ export function features(row) {
     return out;
 }
 
-/* Why this consumer gets nothing just now, or that it does, as the broker has it: [kind, text]. */
-export function whyNothing(consumer) {
-    return [["nothing", "queue_empty", "lower_priority", "loading"].includes(consumer.waiting_for) ? "fine" : "waits", consumer.explanation || "–"];
-}
-
 /* What a policy can say; with x- before it, a queue's arguments, too. */
 export const OPTIONS = {
     "message-ttl": "Milliseconds that a message may wait before it is a dead letter.",

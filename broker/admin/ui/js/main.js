@@ -5,6 +5,7 @@ import { alarms } from "./format.js";
 import { brokerClients } from "./clients.js";
 import { definitions } from "./definitions.js";
 import { exchange, exchanges } from "./exchanges.js";
+import { logs } from "./logs.js";
 import { nodes } from "./nodes.js";
 import { overview } from "./overview.js";
 import { policies } from "./policies.js";
@@ -30,10 +31,11 @@ const PAGES = [
     ["users", "Users", "administrator", users, user],
     ["definitions", "Definitions", "administrator", definitions],
     ["nodes", "Node", "monitoring", nodes],
+    ["logs", "Log", "administrator", logs],
 ];
 
 const cache = {}, scrolls = new Map();
-let places = 0, seen = new Map(), here = null, running = null, again = false, timer = null, main = null, status = "";
+let places = 0, seen = new Map(), here = null, running = null, again = false, timer = null, main = null;
 
 /* #/queues/%2F/name?page=2 */
 function whereWeAre() {
@@ -56,7 +58,6 @@ function contextOf(place, signal) {
     return {
         ...place, signal, seen, cache,
         refresh: () => look(),
-        go(hash) { location.hash = hash; },
         /* What was typed makes no step to go back to; what was clicked does. */
         set(changes) {
             const now = whereWeAre(), hash = hashOf(now.way, { ...now.query, ...changes });
@@ -113,7 +114,7 @@ function menu(name) {
         el("span", { class: "who" }, session.user.name, el("small", {}, session.user.tags.join(", "))),
         el("button", { type: "button", onclick: logout }, "Log out"),
         el("button", { type: "button", class: "burger", "aria-expanded": "false", "aria-controls": "menu", onclick: open }, "Menu")),
-    el("nav", { id: "menu", "aria-label": "Pages" }, el("ul", {}, items), el("p", { class: "live" }, status))];
+    el("nav", { id: "menu", "aria-label": "Pages" }, el("ul", {}, items))];
 }
 
 function closeMenu() {

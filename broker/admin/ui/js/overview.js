@@ -55,7 +55,7 @@ export async function overview(context) {
             `Going nowhere: ${rate(stats.drop_unroutable_details?.rate)} dropped, ${rate(stats.return_unroutable_details?.rate)} returned, because no queue takes them.`),
         el("div", { class: "columns", key: "columns" },
             all.length > 0 && section("Node", all.map(nodeBars)),
-            section("Coming and going", table({ context, caption: "Coming and going", rows: churned, keyOf: ([name]) => name, columns: [{ label: "What", cell: ([, label]) => label },
+            section("Coming and going", table({ caption: "Coming and going", rows: churned, keyOf: ([name]) => name, columns: [{ label: "What", cell: ([, label]) => label },
                 { label: "Now", number: true, cell: ([name]) => rate(churn[`${name}_details`]?.rate) }, { label: "In all", number: true, cell: ([name]) => number(churn[name]) }] })),
             it.listeners && section("Listeners", listeners(it.listeners))),
         session.may("administrator") && fold("Cluster name", form("Rename",

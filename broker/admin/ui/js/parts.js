@@ -1,7 +1,7 @@
 /* Pieces that several pages have. */
 import { call, path, place, query } from "./api.js";
 import { ask, el, link, values } from "./dom.js";
-import { features, plural, title, whyNothing } from "./format.js";
+import { features, plural, title } from "./format.js";
 import { table, turner } from "./table.js";
 
 const TYPING_FROM = 10000;
@@ -30,10 +30,10 @@ export function state(word) {
     return el("span", { class: `state ${kind}` }, (word || "–").replaceAll("_", " "));
 }
 
-/* A consumer, and why it gets nothing. */
+/* Why this consumer gets nothing just now, or that it does, as the broker has it. */
 export function why(consumer) {
-    const [kind, words] = whyNothing(consumer);
-    return el("span", { class: `why ${kind}` }, words);
+    const isFine = ["nothing", "queue_empty", "lower_priority", "loading"].includes(consumer.waiting_for);
+    return el("span", { class: isFine ? "why" : "why waits" }, consumer.explanation);
 }
 
 /* [[label, value, isWide], …] as a list of facts; what is null is left out. */
@@ -158,7 +158,7 @@ export async function sure({ title: question, text: what, action, name, count = 
 /* page: of the API's list; key: where its number is in the address. */
 export function bindingsTable(context, { caption, page, key, vhost, side, onremove, empty }) {
     const end = (type, name) => (name === "" ? title("") : link(place(type === "queue" ? "queues" : "exchanges", vhost, name), name));
-    return [turner(context, page, "binding", key), table({ context: { query: {}, set() { } }, caption, rows: page.items, empty, keyOf: (b) => JSON.stringify([b.source, b.destination_type, b.destination, b.properties_key]),
+    return [turner(context, page, "binding", key), table({ caption, rows: page.items, empty, keyOf: (b) => JSON.stringify([b.source, b.destination_type, b.destination, b.properties_key]),
         columns: [
             side === "source" && { label: "From", cell: (b) => end("exchange", b.source) },
             side === "destination" && { label: "To", cell: (b) => [el("small", { class: "faint" }, `${b.destination_type} `), end(b.destination_type, b.destination)] },

@@ -33,7 +33,7 @@ function part(context, kind, noun, rows, vhosts, keys, mayWrite, empty) {
         { label: "Definition", cell: (p) => value(p.definition) }, { label: "Priority", number: true, cell: (p) => p.priority },
         mayWrite && { label: "", cell: (p) => el("span", { class: "row" }, el("button", { type: "button", class: "small", onclick: () => edit(p) }, "Change"), el("button", { type: "button", class: "small", onclick: () => remove(p) }, "Delete")) },
     ].filter(Boolean);
-    return [table({ context: { query: {}, set() { } }, caption: noun, columns, rows, keyOf: (p) => `${p.vhost} ${p.name}`, empty }),
+    return [table({ caption: noun, columns, rows, keyOf: (p) => `${p.vhost} ${p.name}`, empty }),
         mayWrite && fold(`Add or replace ${noun.startsWith("o") ? "an" : "a"} ${noun}`, form("Save", (v, from) => context.act(`“${v.name}” is there.`, () => put(kind, v.vhost, v.name, v, from)), fields(vhosts, keys, null)))];
 }
 

@@ -19,7 +19,7 @@ function consumersTable(context, q) {
     ];
     const [rows, turn] = piece(context, q.consumer_details || [], "consumer", "consumers");
     const waiting = q.messages_ready > 0 ? `: ${plural(q.messages_ready, "message")} will wait until somebody does` : "";
-    return [turn, table({ context: { query: {}, set() { } }, caption: "Consumers", columns, rows, keyOf: (c) => `${c.channel_details.name} ${c.consumer_tag}`,
+    return [turn, table({ caption: "Consumers", columns, rows, keyOf: (c) => `${c.channel_details.name} ${c.consumer_tag}`,
         empty: q.type === "stream" ? "Nobody reads this stream." : `Nobody consumes from this queue${waiting}.` })];
 }
 
@@ -35,7 +35,7 @@ function heldTable(held) {
         { label: "Size", number: true, cell: (m) => bytes(m.payload_bytes) },
     ];
     const more = held.total_count - held.items.length;
-    return [table({ context: { query: {}, set() { } }, caption: "Messages that are not acknowledged", columns, rows: held.items, keyOf: (m) => `${m.position}`, empty: "Nobody holds a message of this queue." }),
+    return [table({ caption: "Messages that are not acknowledged", columns, rows: held.items, keyOf: (m) => `${m.position}`, empty: "Nobody holds a message of this queue." }),
         more > 0 && el("p", { class: "faint", key: "more" }, `These are the oldest; ${plural(more, "message")} more ${more === 1 ? "is" : "are"} out.`)];
 }
 

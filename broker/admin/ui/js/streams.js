@@ -28,7 +28,7 @@ export async function streams(context) {
     const rows = page.items.filter((q) => q.type === "stream");
     return { title: "Streams", body: [heading(null, "Streams"),
         el("p", { class: "hint" }, "A stream keeps what it was given; any number of consumers read it, each from where it wants to (x-stream-offset)."),
-        table({ context, caption: "Streams", columns, rows, keyOf: (q) => `${q.vhost} ${q.name}`, empty: "No streams yet. Add one below, or declare a queue with x-queue-type “stream”." }),
+        table({ caption: "Streams", columns, rows, keyOf: (q) => `${q.vhost} ${q.name}`, empty: "No streams yet. Add one below, or declare a queue with x-queue-type “stream”." }),
         rows.length === SHOWN_MAX && el("p", { class: "hint" }, "There are more: the list of queues has them all."),
         fold("Add a stream", await addQueueForm(context, "stream"))] };
 }

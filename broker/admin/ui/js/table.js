@@ -66,20 +66,24 @@ export function vhostSelect(names, chosen, attributes = {}) {
         names.map((name) => el("option", { value: name, selected: name === chosen }, name)));
 }
 
-function filters(context, vhosts) {
+/* What is typed here is `name` in the address. */
+export function filterField(context, label) {
     let timer;
+    return el("label", { class: "field grow" }, el("span", {}, label),
+        el("input", { type: "search", id: "filter", follow: context.query.name || "", value: context.query.name, placeholder: "press / to filter", autocomplete: "off",
+            spellcheck: "false", oninput() {
+                clearTimeout(timer);
+                timer = setTimeout(() => context.set({ name: this.value, page: null }), TYPING_MS);
+            } }));
+}
+
+function filters(context, vhosts) {
     const now = context.query;
-    return el("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
-        el("label", { class: "field grow" }, el("span", {}, "Filter by name"),
-            el("input", { type: "search", id: "filter", follow: true, value: now.name || "", placeholder: "press / to filter", autocomplete: "off",
-                spellcheck: "false", oninput() {
-                    clearTimeout(timer);
-                    timer = setTimeout(() => context.set({ name: this.value, page: null }), TYPING_MS);
-                } })),
-        el("label", { class: "check" }, el("input", { type: "checkbox", follow: true, checked: now.use_regex === "true",
+    return el("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() }, filterField(context, "Filter by name"),
+        el("label", { class: "check" }, el("input", { type: "checkbox", follow: now.use_regex || "", checked: now.use_regex === "true",
             onchange() { context.set({ use_regex: this.checked ? "true" : null, page: null }); } }), "Regular expression"),
         vhosts && vhosts.length > 1 && el("label", { class: "field" }, el("span", {}, "Virtual host"),
-            el("select", { follow: true, onchange() { context.set({ vhost: this.value, page: null }); } },
+            el("select", { follow: now.vhost || "", onchange() { context.set({ vhost: this.value, page: null }); } },
                 el("option", { value: "", selected: !now.vhost }, "all"),
                 vhosts.map((name) => el("option", { value: name, selected: now.vhost === name }, name)))));
 }
@@ -98,7 +102,7 @@ function pager(context, page, noun, key = "page") {
             el("span", {}, `${number(page.page)} / ${number(last)}`),
             step("›", page.page + 1, "Next page"), step("»", last, "Last page")),
         key === "page" && el("label", { class: "field short" }, el("span", { class: "hidden" }, "Rows a page"),
-            el("select", { follow: true, onchange() { context.set({ page_size: this.value, page: null }); } },
+            el("select", { follow: page.page_size, onchange() { context.set({ page_size: this.value, page: null }); } },
                 PAGE_SIZES.map((n) => el("option", { value: n, selected: n === page.page_size }, `${n} rows`)))));
 }
 
@@ -137,8 +141,6 @@ export async function list(context, plan) {
     let page, problem = null;
     try {
         page = await get((byVhost && now.vhost ? `${where}/${path(now.vhost)}` : where) + query(asked), context.signal);
-        if (Array.isArray(page)) page = { items: page, page: 1, page_size: page.length, page_count: 1, item_count: page.length,
-            filtered_count: page.length, total_count: page.length };
     } catch (error) {
         if (!(error instanceof Failure) || error.status !== 400) throw error;
         if (now.page && /out of range/i.test(error.message)) return list({ ...context, query: { ...now, page: null } }, plan);

@@ -4,7 +4,6 @@ import { field, fold, form, heading, section, sure, text } from "./parts.js";
 import { list, table, vhostNames, vhostSelect } from "./table.js";
 
 const TAGS = ["management", "policymaker", "monitoring", "administrator"];
-const plain = { query: {}, set() { } };
 
 export function tagsField(now = []) {
     return el("div", {}, field("Tags", text("tags", { value: now.join(", "), list: "tags" }), "management: may log in here; policymaker: policies, too; monitoring: sees all; administrator: everything"),
@@ -67,7 +66,7 @@ export function limits(context, where, name, known, now) {
             context.act("The limit is gone.", () => call("DELETE", path(where, name, limit)));
     };
     const rows = Object.entries(now);
-    return [table({ context: plain, caption: "Limits", rows, keyOf: ([k]) => k, empty: "No limits.", columns: [{ label: "Limit", cell: ([k]) => k }, { label: "Value", number: true, cell: ([, v]) => (v < 0 ? "no limit" : String(v)) },
+    return [table({ caption: "Limits", rows, keyOf: ([k]) => k, empty: "No limits.", columns: [{ label: "Limit", cell: ([k]) => k }, { label: "Value", number: true, cell: ([, v]) => (v < 0 ? "no limit" : String(v)) },
         { label: "", cell: ([k]) => el("button", { type: "button", class: "small", onclick: () => drop(k) }, "Remove") }] }),
     form("Set the limit", set, el("div", { class: "row" }, field("Limit", el("select", { name: "limit" }, known.map((k) => el("option", { value: k }, k)))), field("Value", text("value", { type: "number", required: true }), "negative: no limit")))];
 }
@@ -87,9 +86,9 @@ export async function user(context) {
     return { title: `User ${name}`, body: [
         heading("User", name, null, el("div", { class: "actions" }, el("button", { type: "button", onclick: setPassword }, "Set password"), el("button", { type: "button", class: "danger", onclick: () => remove(context, [name]) }, "Delete"))),
         permissions.length === 0 && el("p", { class: "problem", key: "none" }, "This user has no permissions: it cannot open a connection to any virtual host."),
-        section("Permissions", table({ context: plain, caption: "Permissions", columns: permissionColumns(context, "user"), rows: permissions, keyOf: (p) => p.vhost, empty: "None yet." }),
+        section("Permissions", table({ caption: "Permissions", columns: permissionColumns(context, "user"), rows: permissions, keyOf: (p) => p.vhost, empty: "None yet." }),
             form("Set permissions", setPermissions, el("div", { class: "row" }, field("Virtual host", vhostSelect(vhosts, "/")), ...["configure", "write", "read"].map((k) => field(k[0].toUpperCase() + k.slice(1), text(k, { value: ".*" })))))),
-        section("Topic permissions", table({ context: plain, caption: "Topic permissions", columns: topicColumns(context), rows: topics, keyOf: (p) => `${p.vhost} ${p.exchange}`, empty: "None: its permissions decide alone." }),
+        section("Topic permissions", table({ caption: "Topic permissions", columns: topicColumns(context), rows: topics, keyOf: (p) => `${p.vhost} ${p.exchange}`, empty: "None: its permissions decide alone." }),
             fold("Set topic permissions", form("Set topic permissions", setTopics, el("div", { class: "row" }, field("Virtual host", vhostSelect(vhosts, "/")), field("Exchange", text("exchange", { value: "amq.topic" })),
                 field("Write", text("write", { value: ".*" })), field("Read", text("read", { value: ".*" })))))),
         section("Tags", form("Set tags", setTags, tagsField(u.tags))),

@@ -43,7 +43,7 @@ export async function vhost(context) {
         heading("Virtual host", name, null, rangeButtons(context), isAdmin && el("div", { class: "actions" }, el("button", { type: "button", class: "danger", onclick: remove }, "Delete"))),
         charts(context, v, v.message_stats || {}),
         facts([["Description", v.description], ["Tags", Array.isArray(v.tags) && v.tags.join(", ")], ["Type of new queues", v.default_queue_type], ["Queues", link(`#/queues?vhost=${encodeURIComponent(name)}`, "show them")], ["Exchanges", link(`#/exchanges?vhost=${encodeURIComponent(name)}`, "show them")]]),
-        isAdmin && section("Who may enter", table({ context: { query: {}, set() { } }, caption: "Permissions", columns: permissionColumns(context, "vhost"), rows: permissions.sort((a, b) => (a.user < b.user ? -1 : 1)), keyOf: (p) => p.user, empty: "Nobody: give a user permissions on its page." })),
+        isAdmin && section("Who may enter", table({ caption: "Permissions", columns: permissionColumns(context, "vhost"), rows: permissions.sort((a, b) => (a.user < b.user ? -1 : 1)), keyOf: (p) => p.user, empty: "Nobody: give a user permissions on its page." })),
         isAdmin && section("Limits", limits(context, "vhost-limits", name, ["max-connections", "max-queues"], limited[0]?.value || {})),
     ] };
 }
