@@ -6,8 +6,7 @@
 #include "amqp/trail.h"
 #include "broker/port/spec.h"
 
-/* --- fields of answers that have some ------------------------------------------------------------------------------
- */
+/* ---- Fields of answers that have some. */
 
 static void fill_declare(union method *ok, const struct event *e)
 {
@@ -43,8 +42,7 @@ static void fill_ticket(union method *ok, const struct event *e)
     ok->access_request_ok.reserved_1 = 1;
 }
 
-/* --- asked and answered --------------------------------------------------------------------------------------------
- */
+/* ---- Asked and answered. */
 
 /* The lowest bit of session_low() says no_wait throughout. */
 static const struct row {

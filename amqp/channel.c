@@ -15,8 +15,7 @@
 #include "base/check.h"
 #include "base/log.h"
 
-/* --- numbers and streams -------------------------------------------------------------------------------------------
- */
+/* ---- Numbers and streams. */
 
 void channels_init(struct channels *all)
 {
@@ -84,8 +83,7 @@ static void give_number(struct session *s, const struct channel *c)
         s->channels.last = NULL;
 }
 
-/* --- making and freeing --------------------------------------------------------------------------------------------
- */
+/* ---- Making and freeing. */
 
 static void channel_free(struct session *s, struct channel *c)
 {
@@ -152,8 +150,7 @@ static struct error *channel_open(struct session *s, uint16_t number)
     return NULL;
 }
 
-/* --- frames on a number that is free -------------------------------------------------------------------------------
- */
+/* ---- Frames on a number that is free. */
 
 static struct error *take_stray_method(struct session *s, uint16_t number, const union method *m)
 {
@@ -180,8 +177,7 @@ void channel_take_stray(struct session *s, const struct frame *f)
         session_raise(s, NULL, error_place(e, m.id));
 }
 
-/* --- how a channel ends --------------------------------------------------------------------------------------------
- */
+/* ---- How a channel ends. */
 
 /* Nothing that the channel had begun will be finished. */
 static void channel_abandon(struct session *s, struct channel *c, enum channel_state to)
@@ -292,8 +288,7 @@ void channel_on_reset(struct session *s, struct channel *c)
     channel_free(s, c);
 }
 
-/* --- handlers ------------------------------------------------------------------------------------------------------
- */
+/* ---- Handlers. */
 
 struct error *channel_on_open(struct session *s, struct channel *c, const union method *m)
 {

@@ -16,7 +16,6 @@
 #include "base/slots.h"
 #include "codec/method.h"
 
-struct command;
 struct confirms;
 struct express;
 struct session;

@@ -11,8 +11,7 @@
 #include "broker/port/reply.h"
 #include "broker/port/spec.h"
 
-/* --- the table -----------------------------------------------------------------------------------------------------
- */
+/* ---- The table. */
 
 struct consumer {
     struct channel *channel; /* borrowed */
@@ -112,8 +111,7 @@ void consume_fini(struct session *s)
     map_fini(&s->consumers_by_tag);
 }
 
-/* --- handlers ------------------------------------------------------------------------------------------------------
- */
+/* ---- Handlers. */
 
 /* RabbitMQ leaves them as they are; frameworks that raise the prefetch while they consume wish it did not. */
 static void change_live_consumers(struct session *s, const struct channel *c)
@@ -227,8 +225,7 @@ struct error *consume_on_get(struct session *s, struct channel *c, const union m
     return e;
 }
 
-/* --- events --------------------------------------------------------------------------------------------------------
- */
+/* ---- Events. */
 
 void consume_on_unsubscribed(struct session *s, struct channel *c, uint32_t number)
 {

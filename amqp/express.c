@@ -43,8 +43,7 @@ void express_destroy(struct express *x)
     free(x);
 }
 
-/* --- frames --------------------------------------------------------------------------------------------------------
- */
+/* ---- Frames. */
 
 static inline uint64_t load_u64(const uint8_t *at)
 {
@@ -76,8 +75,7 @@ static inline bool cut_frame(struct bytes *in, uint8_t type, uint16_t channel, u
     return true;
 }
 
-/* --- publishes -----------------------------------------------------------------------------------------------------
- */
+/* ---- Publishes. */
 
 /* A publish as it lies in the input; the views of spec too. */
 struct found {
@@ -203,8 +201,7 @@ static size_t take_publishes(struct session *s, struct channel *c, struct bytes 
     return done;
 }
 
-/* --- acknowledgements ----------------------------------------------------------------------------------------------
- */
+/* ---- Acknowledgements. */
 
 static size_t take_acks(struct session *s, struct channel *c, struct bytes in, uint32_t payload_max)
 {
@@ -225,8 +222,7 @@ static size_t take_acks(struct session *s, struct channel *c, struct bytes in, u
     return done;
 }
 
-/* --- which ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Which. */
 
 size_t express_take(struct session *s, struct bytes in, uint32_t payload_max)
 {

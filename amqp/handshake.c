@@ -20,8 +20,7 @@ enum {
     CLIENT_PROPERTIES_MAX = 128,
 };
 
-/* --- connection.start ----------------------------------------------------------------------------------------------
- */
+/* ---- connection.start. */
 
 static void put_text(struct pen *p, const char *key, const char *value)
 {
@@ -106,8 +105,7 @@ size_t handshake_take_header(struct session *s, struct bytes in)
     return HEADER_SIZE;
 }
 
-/* --- connection.start-ok -------------------------------------------------------------------------------------------
- */
+/* ---- connection.start-ok. */
 
 static bool is_true(struct bytes table, const char *key)
 {
@@ -172,8 +170,7 @@ static void on_start_ok(struct session *s, const union method *m)
     login_begin(s, m);
 }
 
-/* --- connection.tune-ok, connection.open ---------------------------------------------------------------------------
- */
+/* ---- connection.tune-ok, connection.open. */
 
 /* True if a value may be agreed on.  0 means no limit, on either side. */
 static bool is_negotiable(uint32_t value, uint32_t low, uint32_t offered)
@@ -259,8 +256,7 @@ void handshake_on_refused(struct session *s, const struct event *failed)
     ending_refuse(s, error_of_event(failed, METHOD_connection_open), SESSION_CLOSE_MS);
 }
 
-/* --- what may come when --------------------------------------------------------------------------------------------
- */
+/* ---- What may come when. */
 
 static void on_close(struct session *s, const union method *m)
 {

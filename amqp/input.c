@@ -15,8 +15,7 @@ static uint32_t payload_max(const struct session *s)
     return s->frame_max == 0 ? SESSION_FRAME_CEILING : s->frame_max;
 }
 
-/* --- frames that cannot be -----------------------------------------------------------------------------------------
- */
+/* ---- Frames that cannot be. */
 
 static bool is_known(const struct frame *f)
 {
@@ -59,8 +58,7 @@ static void take_bad_end(struct session *s, const struct frame *f, uint8_t end)
     lose_framing(s, error_of_frame(AMQP_FRAME_ERROR, &shown, detail));
 }
 
-/* --- whole frames --------------------------------------------------------------------------------------------------
- */
+/* ---- Whole frames. */
 
 /* A method of class connection, or one that strayed there. */
 static void take_on_channel_0(struct session *s, const struct frame *f)

@@ -87,8 +87,7 @@ bool greeting_may_log(const struct session *s, unsigned *suppressed)
     return may;
 }
 
-/* --- the verdict
- * ---------------------------------------------------------------------------------------------------*/
+/* ---- The verdict. */
 
 static void refuse(struct session *s)
 {
@@ -176,8 +175,7 @@ void login_on_answer(struct session *s, const struct event *e)
     judged(s, verdict == LOGIN_OK && spec->serial != 0, delay_ms);
 }
 
-/* --- what the client says
- * ------------------------------------------------------------------------------------------*/
+/* ---- What the client says. */
 
 /* As a text: a user's name has no NUL in it. */
 static bool claim(struct greeting *g, struct bytes user, struct bytes password)
@@ -247,8 +245,7 @@ void login_begin(struct session *s, const union method *start_ok)
     }
 }
 
-/* --- for listings
- * --------------------------------------------------------------------------------------------------*/
+/* ---- For listings. */
 
 static void put_text(struct pen *p, const char *key, const char *text)
 {

@@ -105,8 +105,7 @@ static const struct option consumer_table[] = {
     {.key = "x-stream-match-unfiltered", .rule = BOOLEAN},
 };
 
-/* --- what may be wrong ---------------------------------------------------------------------------------------------
- */
+/* ---- What may be wrong. */
 
 static char *check_integer(const struct option *o, const struct field *f)
 {
@@ -187,8 +186,7 @@ static char *check(const struct option *o, const struct field *f, struct bytes a
     return NULL;
 }
 
-/* --- reading -------------------------------------------------------------------------------------------------------
- */
+/* ---- Reading. */
 
 static bool has_too_many(struct bytes arguments)
 {

@@ -15,8 +15,7 @@
 
 enum { PERSISTENT_MODE = 2 };
 
-/* --- properties ----------------------------------------------------------------------------------------------------
- */
+/* ---- Properties. */
 
 /* What a message is about to be made of. */
 struct draft {
@@ -203,8 +202,7 @@ static bool read_properties(const char *user, const char *reply_to, struct draft
     return true;
 }
 
-/* --- from method to message ----------------------------------------------------------------------------------------
- */
+/* ---- From method to message. */
 
 struct error *publish_on_publish(struct session *s, struct channel *c, const union method *m)
 {
@@ -355,8 +353,7 @@ struct error *publish_whole(struct session *s, struct channel *c)
     return NULL;
 }
 
-/* --- confirms ------------------------------------------------------------------------------------------------------
- */
+/* ---- Confirms. */
 
 struct error *publish_on_confirm_select(struct session *s, struct channel *c, const union method *m)
 {

@@ -24,8 +24,7 @@
 #include "broker/port/message.h"
 #include "codec/table.h"
 
-/* --- the life of a session -----------------------------------------------------------------------------------------
- */
+/* ---- The life of a session. */
 
 enum input_rule { READS, HOLDS, DROPS };
 
@@ -105,8 +104,7 @@ void session_destroy(struct session *s)
     free(s);
 }
 
-/* --- what leaves ---------------------------------------------------------------------------------------------------
- */
+/* ---- What leaves. */
 
 void session_send(struct session *s, uint16_t channel, const union method *m)
 {
@@ -158,8 +156,7 @@ struct bytes session_make_name(const struct session *s, const char *prefix, char
     return pen_written(&p);
 }
 
-/* --- bytes ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Bytes. */
 
 bool session_is_reading(const struct session *s)
 {
@@ -225,8 +222,7 @@ void session_wrote(struct session *s, size_t bytes)
         return_window(s);
 }
 
-/* --- events --------------------------------------------------------------------------------------------------------
- */
+/* ---- Events. */
 
 /* What an answered command had added to what is owed. */
 static void settle_debt(struct session *s, struct channel *c, const struct event *e)
@@ -358,8 +354,7 @@ size_t session_events(struct session *s, struct event *events, size_t n, uint64_
     return i;
 }
 
-/* --- time and the rest ---------------------------------------------------------------------------------------------
- */
+/* ---- Time and the rest. */
 
 uint64_t session_deadline(const struct session *s)
 {

@@ -9,8 +9,7 @@
 
 enum { NAME_MAX_BYTES = 255 };
 
-/* --- names ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Names. */
 
 /* The name without line ends; what is not to be copied stays where it is. */
 static struct bytes strip(struct bytes name, uint8_t to[NAME_MAX_BYTES])
@@ -47,8 +46,7 @@ static void ask(struct session *s, struct channel *c, enum verb verb, const unio
     session_ask(s, c, verb, m->id, no_wait)->spec = spec_create(spec);
 }
 
-/* --- exchanges -----------------------------------------------------------------------------------------------------
- */
+/* ---- Exchanges. */
 
 struct error *topology_on_exchange_declare(struct session *s, struct channel *c, const union method *m)
 {
@@ -78,8 +76,7 @@ struct error *topology_on_exchange_delete(struct session *s, struct channel *c, 
     return NULL;
 }
 
-/* --- bindings ------------------------------------------------------------------------------------------------------
- */
+/* ---- Bindings. */
 
 /* What the four methods have in common. */
 struct binding {
@@ -139,8 +136,7 @@ struct error *topology_on_queue_unbind(struct session *s, struct channel *c, con
     return bind(s, c, m, &(struct binding){UNBIND, b->queue, b->exchange, b->routing_key, b->arguments, false, false});
 }
 
-/* --- queues --------------------------------------------------------------------------------------------------------
- */
+/* ---- Queues. */
 
 struct error *topology_on_queue_declare(struct session *s, struct channel *c, const union method *m)
 {

@@ -8,7 +8,7 @@
 #include <arm_acle.h>
 #endif
 
-/* --- without the instruction: slicing by eight */
+/* ---- Without the instruction: slicing by eight. */
 
 #define POLYNOMIAL UINT32_C(0x82f63b78) /* reflected */
 
@@ -43,7 +43,7 @@ uint32_t crc32c_by_table(uint32_t crc, const void *from, size_t n)
     return ~crc;
 }
 
-/* --- with it */
+/* ---- With it. */
 
 #if defined(__x86_64__) || defined(__ARM_FEATURE_CRC32)
 static uint64_t word_at(const uint8_t *at)

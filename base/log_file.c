@@ -193,8 +193,3 @@ uint64_t log_file_lost(struct log_file *f)
     pthread_mutex_unlock(&f->lock);
     return lost;
 }
-
-const char *log_file_path(const struct log_file *f)
-{
-    return f->path;
-}

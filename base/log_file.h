@@ -39,5 +39,4 @@ int log_file_reopen(struct log_file *f);
 
 void log_file_write(struct log_file *f, const char *line, size_t n, time_t now);
 uint64_t log_file_lost(struct log_file *f); /* lines */
-const char *log_file_path(const struct log_file *f);
 #endif

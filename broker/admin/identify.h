@@ -12,9 +12,8 @@
 enum {
     IDENTIFY_HEADER_MAX = 12288, /* bytes of credentials, in base64 */
     IDENTIFY_USER_MAX = 255,
-    IDENTIFY_KNOWN_MAX = 64,             /* whose logins were noted lately … */
-    IDENTIFY_KNOWN_MS = 3600 * 1000,     /* … and are not noted again for so long */
-    IDENTIFY_RIGHTS_BYTES_MAX = 1 << 20, /* of rows: what a user may have of permissions */
+    IDENTIFY_KNOWN_MAX = 64,         /* whose logins were noted lately … */
+    IDENTIFY_KNOWN_MS = 3600 * 1000, /* … and are not noted again for so long */
 };
 
 struct identification; /* while it is under way: r->identification */

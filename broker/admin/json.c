@@ -252,12 +252,12 @@ static struct writing writing_of(json_t *from, uint8_t *mark)
     return (struct writing){.from = from, .at = json_is_object(from) ? json_object_iter(from) : NULL, .mark = mark};
 }
 
-/* Writes what is in `from`, which has `mark` for its length if that is not NULL, and `depth` levels around it. */
-static bool write_members(struct pen *p, json_t *from, uint8_t *mark, unsigned depth, char **error)
+/* Writes what is in `from`, without a length of its own before it. */
+static bool write_members(struct pen *p, json_t *from, char **error)
 {
     struct writing levels[TABLE_DEPTH_MAX];
     unsigned n = 1;
-    levels[0] = writing_of(from, mark);
+    levels[0] = writing_of(from, NULL);
     while (n > 0) {
         struct writing *w = &levels[n - 1];
         struct bytes key;
@@ -271,7 +271,7 @@ static bool write_members(struct pen *p, json_t *from, uint8_t *mark, unsigned d
             *error = str_format("a key has more than %d bytes", JSON_KEY_MAX);
             return false;
         } else if (json_is_object(value) || json_is_array(value)) {
-            if (n + depth >= TABLE_DEPTH_MAX) {
+            if (n >= TABLE_DEPTH_MAX) {
                 *error = str_format("nested deeper than %d levels", TABLE_DEPTH_MAX);
                 return false;
             }
@@ -295,21 +295,7 @@ bool json_to_table(struct pen *p, const json_t *object, char **error)
         *error = str_copy(BYTES("not an object"));
         return false;
     }
-    return write_members(p, changeable(object), NULL, 0, error);
-}
-
-bool json_put_in_table(struct pen *p, struct bytes key, const json_t *value, char **error)
-{
-    if (key.len > JSON_KEY_MAX) {
-        *error = str_format("a key has more than %d bytes", JSON_KEY_MAX);
-        return false;
-    }
-    if (json_is_object(value) || json_is_array(value))
-        return write_members(p, changeable(value), table_open(p, key, json_is_array(value) ? 'A' : 'F'), 1, error);
-    put_scalar(p, key, false, value);
-    if (p->full)
-        *error = str_copy(BYTES("too large"));
-    return !p->full;
+    return write_members(p, changeable(object), error);
 }
 
 void *json_make_table(const json_t *object, struct bytes *table, char **error)

@@ -37,9 +37,6 @@ bool json_to_table(struct pen *p, const json_t *object, char **error);
 /* Likewise, into memory of its own, which the caller gives to free(); *table views it.  NULL: *error says why. */
 void *json_make_table(const json_t *object, struct bytes *table, char **error);
 
-/* Writes one value under a key, as json_to_table() does. */
-bool json_put_in_table(struct pen *p, struct bytes key, const json_t *value, char **error);
-
 /* What json_object_set_new() and json_array_append_new() do, but not to be refused: the value is taken. */
 void json_set(json_t *object, const char *key, json_t *value);
 void json_add(json_t *array, json_t *value);

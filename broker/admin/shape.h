@@ -10,8 +10,6 @@
 
 #include "broker/admin/request.h"
 
-enum { SHAPE_PROPERTIES_KEY_MAX = 1024 };
-
 /* Adds the counters of what has come and gone, with their details; values: by enum rates_column. */
 void shape_set_churn(const struct request *r, json_t *to, const uint64_t *values, struct rates_range range);
 

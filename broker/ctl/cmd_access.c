@@ -105,7 +105,7 @@ int access_clear_topic(struct ctl *c)
     return clear(c, path_of("topic-permissions", ctl_vhost(c), c->args[0]));
 }
 
-/* --- limits */
+/* ---- Limits. */
 
 /* What limits there are now: the value of the one item, or an empty object; NULL: it has said what is wrong. */
 static json_t *limits_now(struct ctl *c, const char *what, const char *of, int *status)

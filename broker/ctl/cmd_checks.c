@@ -109,7 +109,7 @@ int check_alarms(struct ctl *c)
     return status;
 }
 
-/* --- listeners */
+/* ---- Listeners. */
 
 /* Which host a listener's port is tried on. */
 static char *host_of(struct ctl *c, const struct client *client, const json_t *listener)
@@ -224,7 +224,7 @@ int check_protocol(struct ctl *c)
     return ctl_done(c, status);
 }
 
-/* --- the rest */
+/* ---- The rest. */
 
 /* A check that only has a reason. */
 static int check(struct ctl *c, char *path, const char *good)

@@ -6,8 +6,7 @@
 #include "broker/ctl/ctl.h"
 #include "broker/ctl/handlers.h"
 
-/* --- where a message would go
- * ----------------------------------------------------------------------------------------*/
+/* ---- Where a message would go. */
 
 static bool is_true(const json_t *o, const char *key)
 {
@@ -134,8 +133,7 @@ int explain_route(struct ctl *c)
     return status;
 }
 
-/* --- why a consumer is given nothing
- * ---------------------------------------------------------------------------------*/
+/* ---- Why a consumer is given nothing. */
 
 struct asked {
     struct ctl *c;

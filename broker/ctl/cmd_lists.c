@@ -245,7 +245,7 @@ int list_nothing(struct ctl *c)
     return 0;
 }
 
-/* --- limits: of all, or the JSON of one */
+/* ---- Limits: of all, or the JSON of one. */
 
 static const struct listing limits[] = {
     {"", "vhost-limits", 2, COLUMNS(COLUMN("vhost"), COLUMN_AS("limits", "value", KIND_TEXT))},
@@ -288,7 +288,7 @@ int list_limits(struct ctl *c)
     return status;
 }
 
-/* --- policies that match a name */
+/* ---- Policies that match a name. */
 
 static bool matches(const char *pattern, const char *name)
 {

@@ -118,8 +118,7 @@ int messages_move(struct ctl *c)
     return run(c, body);
 }
 
-/* --- one by one
- * ----------------------------------------------------------------------------------------------------*/
+/* ---- One by one. */
 
 static char *with_filters(const struct ctl *c, char *path)
 {

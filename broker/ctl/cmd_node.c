@@ -13,7 +13,7 @@
 #include "broker/ctl/handlers.h"
 #include "broker/ctl/node.h"
 
-enum { LINE_BYTES_MAX = 65536, LOG_LINES_MAX = 1000000, LOG_LOOK_MS = 250, PARTS_MAX = 128 };
+enum { LOG_LINES_MAX = 1000000, LOG_LOOK_MS = 250, PARTS_MAX = 128 };
 
 static json_t *copy(const json_t *object, const char *key)
 {
@@ -26,7 +26,7 @@ static long long integer(const json_t *object, const char *key)
     return json_integer_value(json_object_get(object, key));
 }
 
-/* --- units */
+/* ---- Units. */
 
 struct unit {
     const char *name;
@@ -58,7 +58,7 @@ static char *amount(double bytes, const struct unit *u)
     return str_format("%s %s", number, u->name);
 }
 
-/* --- memory */
+/* ---- Memory. */
 
 struct part {
     const char *name;
@@ -124,7 +124,7 @@ int node_memory(struct ctl *c)
     return status;
 }
 
-/* --- status */
+/* ---- Status. */
 
 static json_t *status_json(const struct node *n)
 {
@@ -306,7 +306,7 @@ int node_listeners(struct ctl *c)
     return status;
 }
 
-/* --- configuration */
+/* ---- Configuration. */
 
 static void print_settings(const json_t *all)
 {
@@ -361,7 +361,7 @@ int node_report(struct ctl *c)
     return worst;
 }
 
-/* --- the log */
+/* ---- The log. */
 
 /* The log's files; NULL: it has said what is wrong. */
 static json_t *log_files(struct ctl *c, int *status)

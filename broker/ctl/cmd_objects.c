@@ -11,7 +11,7 @@
 
 enum { BODY_BYTES_MAX = 128 << 20 };
 
-/* --- queues */
+/* ---- Queues. */
 
 static char *with_conditions(const struct ctl *c, char *path)
 {
@@ -146,7 +146,7 @@ int objects_switch_queue(struct ctl *c)
     return send_body(c, "PUT", path_of("queues", ctl_vhost(c), c->args[0], what), NULL);
 }
 
-/* --- exchanges and bindings */
+/* ---- Exchanges and bindings. */
 
 int objects_create_exchange(struct ctl *c)
 {
@@ -177,7 +177,7 @@ int objects_bind(struct ctl *c)
     return send_body(c, "POST", path_of("bindings", ctl_vhost(c), "e", c->args[0], "q", c->args[1]), body);
 }
 
-/* --- messages */
+/* ---- Messages. */
 
 /* All of standard input; NULL: it is too long. */
 static char *read_input(size_t *len)

@@ -127,7 +127,7 @@ int process_certificates(struct ctl *c)
     return status;
 }
 
-/* --- logins, which the API has by the node's own name */
+/* ---- Logins, which the API has by the node's own name. */
 
 int process_logins(struct ctl *c)
 {

@@ -16,7 +16,7 @@
 static const char *const DEFAULT_DIR = "/var/lib/millrace";
 enum { DEFAULT_TIMEOUT_MS = 60000 };
 
-/* --- beginning and end */
+/* ---- Beginning and end. */
 
 static const char *environment(const char *name)
 {
@@ -119,7 +119,7 @@ void ctl_set_timeout(struct ctl *c, long ms)
     c->timeout_ms = ms;
 }
 
-/* --- calls */
+/* ---- Calls. */
 
 enum client_error ctl_try(struct ctl *c, const char *method, char *path, json_t *body, struct answer *a)
 {
@@ -279,7 +279,7 @@ int ctl_need_user(struct ctl *c, const char *user)
     return status;
 }
 
-/* --- what is said */
+/* ---- What is said. */
 
 void ctl_announce(const struct ctl *c)
 {
@@ -407,7 +407,7 @@ int ctl_print_json(const struct ctl *c, json_t *value)
     return 0;
 }
 
-/* --- small things */
+/* ---- Small things. */
 
 long ctl_count(const char *word)
 {

@@ -50,7 +50,7 @@ long ctl_timeout_ms(const struct ctl *c, long otherwise);
 /* For all calls from now on. */
 void ctl_set_timeout(struct ctl *c, long ms);
 
-/* --- calls of the API */
+/* ---- Calls of the API. */
 
 /* Calls; takes path and body.  0: there is an answer with a status below 500 and not 401, or 503; otherwise the exit
  * status, and it has said what is wrong, such as a name in the path that is empty.  The answer is for answer_fini() in
@@ -89,7 +89,7 @@ int ctl_need_user(struct ctl *c, const char *user);
 /* The failure when the broker cannot be reached. */
 int ctl_unreachable(struct ctl *c, enum client_error error);
 
-/* --- what is said */
+/* ---- What is said. */
 
 /* Prints a template: {1} to {9} are words, {rest2} those from the second on in a list, {vhost}, {node}, {timeout}. */
 void ctl_say(const struct ctl *c, const char *text);

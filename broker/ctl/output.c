@@ -34,7 +34,7 @@ bool format_read(const char *name, enum format *format)
     return strcmp(name, "string") == 0 || strcmp(name, "report") == 0 || strcmp(name, "erlang") == 0;
 }
 
-/* --- values */
+/* ---- Values. */
 
 static json_t *find(const json_t *object, const char *path)
 {
@@ -146,7 +146,7 @@ void output_json(FILE *to, const json_t *value)
     free(text);
 }
 
-/* --- tables */
+/* ---- Tables. */
 
 struct table *table_create(FILE *to, enum format format, bool has_headers, const struct column *const *columns,
                            size_t n)
@@ -255,7 +255,7 @@ void table_row(struct table *t, const json_t *object)
     t->n_rows++;
 }
 
-/* --- boxes */
+/* ---- Boxes. */
 
 /* Characters, not bytes. */
 static size_t width_of(const char *s)

@@ -20,8 +20,7 @@
 
 static const char *const right_words[RIGHTS] = {"configure", "write", "read"};
 
-/* --- what was decided
- * -----------------------------------------------------------------------------------------------*/
+/* ---- What was decided. */
 
 struct decision {
     struct map_node in_access;
@@ -103,8 +102,7 @@ char *access_refusal(const struct outlet *o, enum right right, enum resource wha
                       BYTES_ARG(o->access->user->name));
 }
 
-/* --- permissions
- * ----------------------------------------------------------------------------------------------------*/
+/* ---- Permissions. */
 
 static char *refuse_pattern(const char *key, struct bytes text)
 {
@@ -236,8 +234,7 @@ void access_remove(struct broker *b, struct access *a, const char *why)
     access_free(a);
 }
 
-/* --- topic permissions
- * ----------------------------------------------------------------------------------------------*/
+/* ---- Topic permissions. */
 
 /* Puts a value into a pattern so that it means itself. */
 static void put_literally(struct pen *p, struct bytes value)

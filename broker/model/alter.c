@@ -17,8 +17,7 @@
 #include "broker/port/change.h"
 #include "broker/port/spec.h"
 
-/* --- before anything is changed: is all of it possible?
- * ------------------------------------------------------------*/
+/* ---- Before anything is changed: is all of it possible? */
 
 /* A virtual host or a user that is made by a change before the one that is looked at. */
 struct promise {
@@ -161,8 +160,7 @@ static char *refuse_changes(struct broker *b, const struct changes *all, size_t 
     return refusal;
 }
 
-/* --- carrying it out
- * -----------------------------------------------------------------------------------------------*/
+/* ---- Carrying it out. */
 
 static enum change_outcome put_outcome(bool was_there, bool changed)
 {

@@ -40,8 +40,7 @@ static void skip(struct change *c, char *why)
     c->text = why;
 }
 
-/* --- exchanges
- * ------------------------------------------------------------------------------------------------------*/
+/* ---- Exchanges. */
 
 static bool is_reserved(struct bytes name)
 {
@@ -100,8 +99,7 @@ static void cancel(struct broker *b, struct vhost *v, struct change *c)
         delayed_cancel(b, x, c->spec->serial, c);
 }
 
-/* --- queues
- * ---------------------------------------------------------------------------------------------------------*/
+/* ---- Queues. */
 
 static char *locked(const struct queue *q)
 {
@@ -195,8 +193,7 @@ static void purge_queue(struct broker *b, struct vhost *v, struct change *c)
     }
 }
 
-/* --- bindings
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- Bindings. */
 
 /* The binding that is meant: what is missing for it is NULL. */
 struct meant {

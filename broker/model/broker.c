@@ -157,8 +157,7 @@ uint64_t broker_random(struct broker *b, uint64_t n)
     return (uint64_t)((wide)v * n >> 64);
 }
 
-/* --- timers
- * ---------------------------------------------------------------------------------------------------------*/
+/* ---- Timers. */
 
 void wakeup_init(struct wakeup *t, void (*fire)(struct broker *b, struct wakeup *t))
 {
@@ -194,8 +193,7 @@ uint64_t broker_deadline(const struct broker *b)
     return letters < next ? letters : next;
 }
 
-/* --- a step
- * ---------------------------------------------------------------------------------------------------------*/
+/* ---- A step. */
 
 void broker_finish(struct broker *b)
 {

@@ -109,8 +109,7 @@ void command_echo(struct broker *b, struct command *c, struct stream *s)
     broker_done(b, c, c->spec);
 }
 
-/* --- from a desk
- * ---------------------------------------------------------------------------------------------------*/
+/* ---- From a desk. */
 
 bool outlet_is_meant(const struct outlet *o, const struct spec *which)
 {

@@ -33,8 +33,7 @@ struct moving {
     size_t places;             /* filled */
 };
 
-/* --- one message
- * ---------------------------------------------------------------------------------------------------*/
+/* ---- One message. */
 
 static void stop(struct moving *g, char *why)
 {
@@ -221,8 +220,7 @@ static bool move_one(struct moving *g, struct entry *e)
     return true;
 }
 
-/* --- all of it
- * -----------------------------------------------------------------------------------------------------*/
+/* ---- All of it. */
 
 /* Nothing in memory is left to look at. */
 static void look_behind(struct moving *g)

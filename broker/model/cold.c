@@ -57,8 +57,7 @@ bool cold_takes(const struct broker *b, const struct queue *q, const struct mess
     return b->totals.message_bytes >= s->window_bytes;
 }
 
-/* --- counting
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- Counting. */
 
 void cold_count(struct broker *b, struct queue *q, uint64_t messages, uint64_t bytes)
 {
@@ -115,8 +114,7 @@ void cold_purge(struct broker *b, struct queue *q)
     c->is_stale = c->is_loading;
 }
 
-/* --- loading
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- Loading. */
 
 /* There is no memory to spare, and nobody waits for what is cold: after a restart, many queues may be so. */
 static bool is_scant(const struct broker *b, const struct queue *q)
@@ -327,8 +325,7 @@ void cold_take_load(struct broker *b, struct load *l)
     load_destroy(l);
 }
 
-/* --- invariants
- * -----------------------------------------------------------------------------------------------------*/
+/* ---- Invariants. */
 
 void cold_check(const struct broker *b, const struct queue *q, uint64_t warm, uint64_t warm_cost)
 {

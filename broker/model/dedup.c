@@ -17,8 +17,7 @@
 #include "codec/properties.h"
 #include "codec/table.h"
 
-/* --- keys
- * -----------------------------------------------------------------------------------------------------------*/
+/* ---- Keys. */
 
 /* The hash of a field's value: integers of every width are one kind, everything else is as it was written. */
 static void hash_field(const struct dedup *d, const struct field *f, uint64_t hash[2])
@@ -103,13 +102,7 @@ static uint64_t deadline(const struct broker *b, uint64_t ttl_ms)
     return ttl_ms > UINT64_MAX - b->now.ms ? DEDUP_FOREVER : b->now.ms + ttl_ms;
 }
 
-uint64_t dedup_count(const struct dedup *d)
-{
-    return d->keys.count;
-}
-
-/* --- caches
- * ---------------------------------------------------------------------------------------------------------*/
+/* ---- Caches. */
 
 static struct bytes bytes_copy(struct bytes b)
 {
@@ -228,8 +221,7 @@ char *dedup_refuse(const struct spec *spec)
     return why;
 }
 
-/* --- a message on its way
- * -------------------------------------------------------------------------------------------*/
+/* ---- A message on its way. */
 
 bool dedup_visit(struct broker *b, struct dedup *d, const struct message *msg)
 {
@@ -311,8 +303,7 @@ void dedup_end(struct broker *b, const struct dedup_round *round, bool is_taken,
         not_before(&b->publishing.after, b->position);
 }
 
-/* --- queues
- * ---------------------------------------------------------------------------------------------------------*/
+/* ---- Queues. */
 
 /* A dead letter, or what an administrator moves, is no duplicate of itself: a cache lets it pass.  A queue's own rule
  * needs no such exception. */
@@ -433,8 +424,7 @@ void dedup_refit(struct broker *b, struct queue *q)
         learn_ready(b, e);
 }
 
-/* --- invariants
- * -----------------------------------------------------------------------------------------------------*/
+/* ---- Invariants. */
 
 void dedup_check(const struct broker *b, const struct dedup *d)
 {

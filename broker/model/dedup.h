@@ -32,7 +32,6 @@
 
 struct broker;
 struct dedup;
-struct entry;
 struct exchange;
 struct load;
 struct message;
@@ -97,7 +96,7 @@ struct dedup *dedup_create_for_queue(struct broker *b, struct queue *q);
 void dedup_refit(struct broker *b, struct queue *q);
 void dedup_destroy(struct broker *b, struct dedup *d); /* NULL is allowed */
 
-/* --- exchanges.  A round begins; the exchange on the way says whether the message is new to it: what is not goes no
+/* ---- Exchanges.  A round begins; the exchange on the way says whether the message is new to it: what is not goes no
  * further. */
 static inline void dedup_round_begin(struct dedup_round *r)
 {
@@ -112,7 +111,7 @@ bool dedup_visit(struct broker *b, struct dedup *d, const struct message *msg);
 bool dedup_begin(struct broker *b, const struct dedup_round *round, struct queue *const *queues, size_t n);
 void dedup_end(struct broker *b, const struct dedup_round *round, bool is_taken, bool is_tx);
 
-/* --- queues. */
+/* ---- Queues. */
 
 /* Does the queue know it? */
 bool dedup_stops(struct broker *b, struct queue *q, const struct message *msg);
@@ -128,7 +127,7 @@ void dedup_forget_from(struct broker *b, struct queue *q, uint64_t position);
 /* The load should have brought what lay from that position on, and lost some: whose keys are forgotten. */
 void dedup_forget_lost(struct broker *b, struct queue *q, const struct load *l, uint64_t from);
 
-/* --- after a restart. */
+/* ---- After a restart. */
 
 /* A store's definition is restored: is this one?  And how much it holds. */
 bool dedup_restore(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec);
@@ -150,9 +149,6 @@ bool dedup_take_load(struct broker *b, struct load *l);
 bool dedup_holds(struct broker *b, const struct command *attach);
 bool dedup_next_held(struct broker *b, struct command *attach);
 void dedup_drop_held(struct broker *b, outlet_id id);
-
-/* How many keys it knows now; for tests and listings. */
-uint64_t dedup_count(const struct dedup *d);
 
 void dedup_check(const struct broker *b, const struct dedup *d);
 #endif

@@ -79,8 +79,7 @@ static struct key_store *store_add(struct broker *b, uint64_t id)
     return s;
 }
 
-/* --- writing
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- Writing. */
 
 static struct spec *describe(const struct dedup *d, uint64_t id)
 {
@@ -133,8 +132,7 @@ void dedup_store_remove(struct broker *b, struct key_store *s)
         store_free(b, s);
 }
 
-/* --- restoring
- * ------------------------------------------------------------------------------------------------------*/
+/* ---- Restoring. */
 
 bool dedup_restore(struct broker *b, struct vhost *v, uint64_t id, const struct spec *spec)
 {
@@ -256,8 +254,7 @@ void dedup_begin_learning(struct broker *b)
     }
 }
 
-/* --- learning
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- Learning. */
 
 bool dedup_is_due(const struct broker *b)
 {
@@ -356,8 +353,7 @@ bool dedup_take_load(struct broker *b, struct load *l)
     return true;
 }
 
-/* --- who has to wait for it
- * -----------------------------------------------------------------------------------------*/
+/* ---- Who has to wait for it. */
 
 static bool is_learned(const struct broker *b, const struct command *attach)
 {

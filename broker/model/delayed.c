@@ -20,8 +20,7 @@
 
 enum { NAME_ROOM = 64, ARGUMENTS_ROOM = 512 };
 
-/* --- the header x-delay
- * ---------------------------------------------------------------------------------------------*/
+/* ---- The header x-delay. */
 
 /* Digits alone, maybe with a sign before them. */
 static uint64_t time_of_text(struct bytes text)
@@ -112,8 +111,7 @@ struct message *delayed_write_letter(struct message *died)
     return letter;
 }
 
-/* --- the queue
- * ------------------------------------------------------------------------------------------------------*/
+/* ---- The queue. */
 
 static struct queue *queue_of(struct delayed *d)
 {
@@ -180,8 +178,7 @@ uint64_t delayed_count(const struct exchange *x)
     return x->waiting != NULL ? x->waiting->delayed->count : 0;
 }
 
-/* --- what waits
- * -----------------------------------------------------------------------------------------------------*/
+/* ---- What waits. */
 
 /* Says anew how many there are. */
 static void count(struct broker *b, struct delayed *d)
@@ -288,8 +285,7 @@ static void fire(struct broker *b, struct delayed *d)
     watch(b, d);
 }
 
-/* --- loads
- * ----------------------------------------------------------------------------------------------------------*/
+/* ---- Loads. */
 
 void delayed_restore(struct broker *b, struct queue *q, uint64_t messages)
 {
@@ -417,8 +413,7 @@ void delayed_take_load(struct broker *b, struct queue *q, struct load *l)
         delayed_want(b, d);
 }
 
-/* --- the end
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- The end. */
 
 void delayed_cancel(struct broker *b, struct exchange *x, uint64_t number, struct change *c)
 {

@@ -24,7 +24,6 @@
 struct change;
 struct exchange;
 struct field;
-struct inspection;
 struct load;
 struct message;
 struct queue;

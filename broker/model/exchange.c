@@ -105,8 +105,7 @@ char *exchange_describe(const struct exchange *x)
     return str_format("exchange '%.*s' in vhost '%.*s'", BYTES_ARG(x->name), BYTES_ARG(x->vhost->name));
 }
 
-/* --- bindings
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- Bindings. */
 
 /* Two bindings are one if source, destination, key and arguments are (arguments in any order). */
 static uint64_t binding_hash(const struct broker *b, const struct exchange *source, struct bytes destination,

@@ -28,8 +28,7 @@ void expiring_fini(struct expiring *x)
     free(x->cold);
 }
 
-/* --- in memory
- * ------------------------------------------------------------------------------------------------------*/
+/* ---- In memory. */
 
 static uint64_t key_of(const struct queue *q, const struct entry *e)
 {
@@ -112,8 +111,7 @@ void expiring_begin_anew(struct broker *b, struct queue *q)
     expiring_know_nothing(q);
 }
 
-/* --- cold
- * -----------------------------------------------------------------------------------------------------------*/
+/* ---- Cold. */
 
 void expiring_add_cold(struct broker *b, struct queue *q, uint64_t position, uint64_t deadline, uint64_t bytes)
 {

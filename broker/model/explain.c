@@ -42,8 +42,7 @@ void explain_say(struct pen *row, const char *key, const char *format, ...)
     table_put_string(row, bytes_of_string(key), bytes_of_string(text));
 }
 
-/* --- bindings
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- Bindings. */
 
 static struct pen open_binding(struct explain *e, const struct binding *bd, size_t room, bool matched)
 {
@@ -184,8 +183,7 @@ static void tell_misses(struct explain *e, const struct look_step *s)
     }
 }
 
-/* --- exchanges
- * ------------------------------------------------------------------------------------------------------*/
+/* ---- Exchanges. */
 
 static void put_alternate(struct explain *e, struct pen *row, const struct exchange *x)
 {
@@ -227,8 +225,7 @@ static void on_step(struct look *l, const struct look_step *s)
     explain_close(e, &row);
 }
 
-/* --- all of it
- * ------------------------------------------------------------------------------------------------------*/
+/* ---- All of it. */
 
 /* The next walk needs the broker's route: queues that are told in full are put by first. */
 struct reached {

@@ -40,8 +40,7 @@ static bool is_on_path(const struct job *j, const struct queue *q)
     return false;
 }
 
-/* --- rows
- * -----------------------------------------------------------------------------------------------------------*/
+/* ---- Rows. */
 
 static const char *const causes[DEATH_COUNT] = {[DEATH_REJECTED] = "When it is rejected",
                                                 [DEATH_EXPIRED] = "When its time to live is over",
@@ -78,8 +77,7 @@ static void tell_missing(struct explain *e, const struct job *j, struct bytes na
     explain_close(e, &row);
 }
 
-/* --- following it
- * ---------------------------------------------------------------------------------------------------*/
+/* ---- Following it. */
 
 /* Where a letter has come to. */
 struct arrival {

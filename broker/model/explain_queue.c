@@ -14,8 +14,7 @@
 #include "broker/port/queue_options.h"
 #include "codec/table.h"
 
-/* --- what it would do with the message
- * ------------------------------------------------------------------------------*/
+/* ---- What it would do with the message. */
 
 static void put_outcome(struct pen *row, const char *outcome)
 {
@@ -110,8 +109,7 @@ static void put_judgement(struct explain *e, struct pen *row, struct queue *q)
     }
 }
 
-/* --- who could be given it
- * ------------------------------------------------------------------------------------------*/
+/* ---- Who could be given it. */
 
 static void tell_consumer(struct explain *e, const struct consumer *c)
 {

@@ -73,8 +73,7 @@ void groups_destroy(struct groups *g)
     free(g);
 }
 
-/* --- groups
- * ---------------------------------------------------------------------------------------------------------*/
+/* ---- Groups. */
 
 /* False: the message has no group. */
 static bool read_hash(const struct groups *g, const struct message *msg, uint64_t hash[2])
@@ -159,8 +158,7 @@ static void group_place(struct broker *b, struct queue *q, struct group *group)
     queue_mark_dirty(b, q);
 }
 
-/* --- what is ready
- * --------------------------------------------------------------------------------------------------*/
+/* ---- What is ready. */
 
 void groups_add(struct broker *b, struct queue *q, struct entry *e)
 {
@@ -196,8 +194,7 @@ void groups_remove(struct broker *b, struct queue *q, struct entry *e)
         group_place(b, q, group);
 }
 
-/* --- what is out
- * ----------------------------------------------------------------------------------------------------*/
+/* ---- What is out. */
 
 void groups_send(struct broker *b, struct queue *q, const struct message *msg, struct consumer *c)
 {
@@ -225,8 +222,7 @@ void groups_settle(struct broker *b, struct queue *q, const struct message *msg)
     group_place(b, q, group);
 }
 
-/* --- who gets what
- * --------------------------------------------------------------------------------------------------*/
+/* ---- Who gets what. */
 
 static const struct heap_node *first_of(const struct group *group)
 {
@@ -280,8 +276,7 @@ bool groups_want_more(const struct queue *q)
            warm < GROUPS_AHEAD_MESSAGES && q->cold.warm_cost < GROUPS_AHEAD_BYTES;
 }
 
-/* --- another header, or none
- * ----------------------------------------------------------------------------------------*/
+/* ---- Another header, or none. */
 
 struct refit {
     struct broker *b;
@@ -325,8 +320,7 @@ void groups_refit(struct broker *b, struct queue *q)
     ready_each(&q->ready, add_ready, &r);
 }
 
-/* --- invariants
- * -----------------------------------------------------------------------------------------------------*/
+/* ---- Invariants. */
 
 void groups_check(const struct broker *b, const struct queue *q)
 {

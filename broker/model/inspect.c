@@ -19,8 +19,7 @@
 #include "broker/port/spec.h"
 #include "codec/table.h"
 
-/* --- rows
- * -----------------------------------------------------------------------------------------------------------*/
+/* ---- Rows. */
 
 struct pen row_open(const struct page *p, size_t room)
 {
@@ -85,8 +84,7 @@ struct bytes connection_name(const struct outlet *o)
     return has ? f.bytes : (struct bytes){0};
 }
 
-/* --- pages
- * ----------------------------------------------------------------------------------------------------------*/
+/* ---- Pages. */
 
 static void inspect_map(struct page *p, const struct map *m, void (*each)(void *arg, struct map_node *n))
 {

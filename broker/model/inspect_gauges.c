@@ -13,8 +13,7 @@
 #include "codec/properties.h"
 #include "codec/table.h"
 
-/* --- a queue's
- * ------------------------------------------------------------------------------------------------------*/
+/* ---- A queue's. */
 
 /* The bodies of what was given back, and is not ready yet: it is in memory, and seldom much. */
 enum { WAITING_LOOKED = 1024 };
@@ -96,8 +95,7 @@ void row_put_gauges(const struct page *p, struct pen *row, struct queue *q)
         row_put_text(row, "exclusive_consumer_tag", q->exclusive_consumer->tag);
 }
 
-/* --- what is out
- * ----------------------------------------------------------------------------------------------------*/
+/* ---- What is out. */
 
 static void put_unacked(const struct page *p, const struct entry *e)
 {

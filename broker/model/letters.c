@@ -50,8 +50,7 @@ uint64_t letters_bytes(const struct queue *q)
     return q->letters != NULL ? q->letters->ready_bytes : 0;
 }
 
-/* --- the box
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- The box. */
 
 static bool box_publish(struct broker *b, struct queue *q, struct message *msg)
 {
@@ -176,8 +175,7 @@ void letters_judge(struct broker *b, struct queue *q)
         letters_find_room(b, q);
 }
 
-/* --- one letter
- * ---------------------------------------------------------------------------------------------------*/
+/* ---- One letter. */
 
 /* Where it goes, and whether all of it can. */
 struct way {
@@ -253,8 +251,7 @@ void letters_send(struct broker *b, struct entry *e)
     wakeup_set(b, &box->expiry, b->now.ms + LETTERS_RETRY_MS);
 }
 
-/* --- those that wait
- * ----------------------------------------------------------------------------------------------*/
+/* ---- Those that wait. */
 
 /* Tries them from the first on, until so many could not go. */
 static void box_try(struct broker *b, struct queue *box)

@@ -45,8 +45,7 @@ struct log *log_create(struct broker *b, struct queue *q)
     return l;
 }
 
-/* --- parts
- * ----------------------------------------------------------------------------------------------------------*/
+/* ---- Parts. */
 
 static struct log_part *oldest_part(const struct log *l)
 {
@@ -117,8 +116,7 @@ static void look_at_open_part(struct broker *b, struct queue *q)
     add_part(l, q->next_position);
 }
 
-/* --- what is in memory
- * ----------------------------------------------------------------------------------------------*/
+/* ---- What is in memory. */
 
 static struct log_recent *recent(const struct log *l, size_t i)
 {
@@ -179,8 +177,7 @@ static void shrink_recent(struct broker *b, struct log *l)
         drop_recent(b, l);
 }
 
-/* --- coming
- * ---------------------------------------------------------------------------------------------------------*/
+/* ---- Coming. */
 
 uint64_t log_stamp_value(const struct broker *b, struct log_stamp s)
 {
@@ -240,8 +237,7 @@ void log_resume(struct broker *b)
     }
 }
 
-/* --- going
- * ----------------------------------------------------------------------------------------------------------*/
+/* ---- Going. */
 
 static void drop_oldest_part(struct broker *b, struct queue *q)
 {
@@ -332,8 +328,7 @@ void log_destroy(struct log *l)
     free(l);
 }
 
-/* --- when
- * -----------------------------------------------------------------------------------------------------------*/
+/* ---- When. */
 
 void log_find_time(const struct log *l, uint64_t ms, uint64_t *low, uint64_t *high)
 {
@@ -356,8 +351,7 @@ void log_find_time(const struct log *l, uint64_t ms, uint64_t *low, uint64_t *hi
         *high = *low;
 }
 
-/* --- after a restart
- * ------------------------------------------------------------------------------------------------*/
+/* ---- After a restart. */
 
 bool log_restore_part(struct broker *b, uint64_t queue, struct bytes key, struct bytes value)
 {
@@ -450,8 +444,7 @@ void log_restore(struct broker *b, struct queue *q, uint64_t messages, uint64_t 
     wakeup_set(b, &l->aging, b->now.ms);
 }
 
-/* --- invariants
- * -----------------------------------------------------------------------------------------------------*/
+/* ---- Invariants. */
 
 void log_check(const struct broker *b, const struct queue *q)
 {

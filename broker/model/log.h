@@ -19,7 +19,6 @@
 
 struct message;
 struct queue;
-struct replay;
 
 enum {
     LOG_PART_BYTES = 500000000,        /* of a part, if nobody says otherwise */

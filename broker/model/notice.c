@@ -91,8 +91,7 @@ static void channel_name(struct notice *n, const char *key, const struct stream 
     free(name);
 }
 
-/* --- what may come and go
- * -------------------------------------------------------------------------------------------*/
+/* ---- What may come and go. */
 
 void notice_queue(struct broker *b, const struct queue *q, bool is_new)
 {
@@ -183,8 +182,7 @@ void notice_channel(struct broker *b, const struct stream *s, bool is_new)
     finish(b, &n, is_new ? "channel.created" : "channel.closed");
 }
 
-/* --- what administrators change
- * -------------------------------------------------------------------------------------*/
+/* ---- What administrators change. */
 
 static void put_patterns(struct notice *n, const struct spec *spec)
 {

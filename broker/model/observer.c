@@ -28,8 +28,7 @@ struct observer {
     uint64_t read_ms, dropped;
 };
 
-/* --- who observes what
- * ----------------------------------------------------------------------------------------------*/
+/* ---- Who observes what. */
 
 static void end(struct broker *b, unsigned i)
 {
@@ -98,8 +97,7 @@ static bool concerns(const struct broker *b, const struct observer *o, const str
     return o->buffer->trace.of_exchange ? concerns_exchange(b, o, e) : concerns_queue(o, e);
 }
 
-/* --- rows
- * -----------------------------------------------------------------------------------------------------------*/
+/* ---- Rows. */
 
 static struct bytes connection_of(const struct stream *s)
 {
@@ -210,8 +208,7 @@ static void happened(struct broker *b, const struct occasion *e)
             tell(b, b->observers.at[i], e);
 }
 
-/* --- what happens
- * ---------------------------------------------------------------------------------------------------*/
+/* ---- What happens. */
 
 void observer_published(struct broker *b, const struct stream *s, const struct message *m, struct queue *const *queues,
                         size_t n, bool is_walked)
@@ -305,8 +302,7 @@ void observer_queue(struct broker *b, const struct queue *q, const char *what, u
     happened(b, &(struct occasion){.what = what, .vhost = q->vhost, .queue = q, .has_count = true, .count = count});
 }
 
-/* --- asking
- * ---------------------------------------------------------------------------------------------------------*/
+/* ---- Asking. */
 
 static void fail(struct broker *b, struct command *c, enum reason reason, const char *text)
 {

@@ -29,7 +29,6 @@
 
 struct broker;
 struct consumer;
-struct inspection;
 struct message;
 struct queue;
 struct stream;
@@ -57,7 +56,7 @@ void observers_fini(struct broker *b);
 /* Answers an INSPECT_TRACE: begins one (cursor 0), reads (cursor: its number) or ends it. */
 void observer_answer(struct broker *b, struct command *c);
 
-/* --- what happens; only where observer_is_on() (state.h) */
+/* ---- What happens; only where observer_is_on() (state.h). */
 
 /* The route of the message was walked just now, if is_walked. */
 void observer_published(struct broker *b, const struct stream *s, const struct message *m, struct queue *const *queues,

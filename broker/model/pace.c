@@ -95,8 +95,7 @@ uint64_t pace_wait_ms(struct pace *p, uint64_t now_ms)
     return messages > bytes ? messages : bytes;
 }
 
-/* --- whoever waits
- * --------------------------------------------------------------------------------------------------*/
+/* ---- Whoever waits. */
 
 static uint64_t later(uint64_t a, uint64_t b)
 {

@@ -50,8 +50,7 @@ void peeks_fini(struct peeks *s)
     }
 }
 
-/* --- rows
- * -----------------------------------------------------------------------------------------------------------*/
+/* ---- Rows. */
 
 struct shown {
     const struct message *msg;
@@ -113,8 +112,7 @@ static void answer(struct broker *b, struct command *c)
     broker_done(b, c, NULL)->done.inspection = c->inspection;
 }
 
-/* --- what is in memory, what is cold
- * ---------------------------------------------------------------------------------*/
+/* ---- What is in memory, what is cold. */
 
 /* True: the page is full, or there was something that it shows; the cursor says where the next one begins. */
 static bool show_warm(struct broker *b, struct inspection *to, struct queue *q)

@@ -123,8 +123,7 @@ char *queue_describe(const struct queue *q)
     return str_format("queue '%.*s' in vhost '%.*s'", BYTES_ARG(q->name), BYTES_ARG(q->vhost->name));
 }
 
-/* --- coming, going out, coming back
- * -----------------------------------------------------------------------------------*/
+/* ---- Coming, going out, coming back. */
 
 bool queue_publish(struct broker *b, struct queue *q, struct message *msg)
 {
@@ -275,8 +274,7 @@ uint64_t queue_purge(struct broker *b, struct queue *q)
     return count;
 }
 
-/* --- consumers, leases
- * ----------------------------------------------------------------------------------------------*/
+/* ---- Consumers, leases. */
 
 void queue_set_paused(struct broker *b, struct queue *q, bool is_paused)
 {
@@ -331,8 +329,7 @@ void queue_remove_consumer(struct broker *b, struct queue *q, struct consumer *c
     }
 }
 
-/* --- the end
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- The end. */
 
 static void queue_free(struct broker *b, struct queue *q)
 {

@@ -17,8 +17,7 @@
 #include "broker/port/queue_options.h"
 #include "codec/table.h"
 
-/* --- what is ready
- * --------------------------------------------------------------------------------------------------*/
+/* ---- What is ready. */
 
 static void ready_count_add(struct broker *b, struct queue *q, const struct entry *e)
 {
@@ -299,8 +298,7 @@ static void queue_dispatch(struct broker *b, struct queue *q)
     }
 }
 
-/* --- coming
- * ---------------------------------------------------------------------------------------------------------*/
+/* ---- Coming. */
 
 bool queue_has_room(const struct queue *q, const struct message *msg)
 {
@@ -404,8 +402,7 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
     return true;
 }
 
-/* --- the kind
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- The kind. */
 
 /* What was in the queue's pile, and is still counted: of all that is in memory, it is what is left.  Nothing that stays
  * has a position behind its first. */

@@ -18,8 +18,7 @@ static struct record *remember(struct broker *b, enum record_kind kind)
     return r;
 }
 
-/* --- definitions
- * ----------------------------------------------------------------------------------------------------*/
+/* ---- Definitions. */
 
 static void define(struct broker *b, enum record_kind kind, enum definition_class what, uint64_t queue,
                    struct bytes vhost, const struct spec *spec)
@@ -89,8 +88,7 @@ void remember_definition(struct broker *b, enum record_kind kind, enum definitio
     define(b, kind, what, 0, what == DEFINE_VHOST ? e.name : e.vhost, &e);
 }
 
-/* --- publishes
- * ------------------------------------------------------------------------------------------------------*/
+/* ---- Publishes. */
 
 void remember_begin_letter(struct broker *b, struct message *letter, const struct entry *source)
 {
@@ -148,8 +146,7 @@ void remember_place(struct broker *b, struct queue *q, uint64_t position, uint64
     queue_count(b, q, COUNT_DISK_WRITES, 1);
 }
 
-/* --- what becomes of them
- * -------------------------------------------------------------------------------------------*/
+/* ---- What becomes of them. */
 
 void remember_fate(struct broker *b, enum record_kind kind, const struct entry *e)
 {
@@ -265,8 +262,7 @@ uint64_t remember_tx_end(struct broker *b)
     return b->position;
 }
 
-/* --- events that wait
- * -----------------------------------------------------------------------------------------------*/
+/* ---- Events that wait. */
 
 static uint64_t later(uint64_t a, uint64_t b)
 {

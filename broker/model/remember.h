@@ -23,7 +23,7 @@ struct outlet;
 struct spec;
 struct stream;
 
-/* --- definitions.  kind is RECORD_DEFINE or RECORD_UNDEFINE; a DEFINE's position is kept in the object. */
+/* ---- Definitions.  kind is RECORD_DEFINE or RECORD_UNDEFINE; a DEFINE's position is kept in the object. */
 void remember_exchange(struct broker *b, enum record_kind kind, struct exchange *x);
 void remember_queue(struct broker *b, enum record_kind kind, struct queue *q);
 void remember_binding(struct broker *b, enum record_kind kind, struct binding *bd);
@@ -31,7 +31,7 @@ void remember_binding(struct broker *b, enum record_kind kind, struct binding *b
 /* What administrators make: spec says all of it. */
 void remember_definition(struct broker *b, enum record_kind kind, enum definition_class what, const struct spec *spec);
 
-/* --- publishes.  A message that goes to many queues is one record, which the first place opens: begin, publish to the
+/* ---- Publishes.  A message that goes to many queues is one record, which the first place opens: begin, publish to the
  * queues, and read b->publishing.  If a place of a dead letter was recorded, that has settled its source. */
 static inline void remember_begin(struct broker *b, struct message *msg)
 {
@@ -48,7 +48,7 @@ void remember_place(struct broker *b, struct queue *q, uint64_t position, uint64
 /* Would it be recorded even if there were memory enough? */
 bool remember_is_durable(const struct queue *q, const struct message *msg);
 
-/* --- what becomes of them.  kind is RECORD_SETTLE, RECORD_DELIVER or RECORD_RETURN. */
+/* ---- What becomes of them.  kind is RECORD_SETTLE, RECORD_DELIVER or RECORD_RETURN. */
 void remember_fate(struct broker *b, enum record_kind kind, const struct entry *e);
 
 /* A message that has no entry is done with; bytes: of its body. */
@@ -93,7 +93,7 @@ void remember_tx_begin(struct broker *b);
 uint64_t remember_tx_end(struct broker *b);
 bool remember_tx_publishes(const struct broker *b); /* before its end: has it a publish? */
 
-/* --- events that wait.  What a stream is told behind an answer that waits does not overtake it: s->after is the least
+/* ---- Events that wait.  What a stream is told behind an answer that waits does not overtake it: s->after is the least
  * that such an event is stamped with.  (CONFIRMED, REFUSED and RETURNED are no answers: they wait for themselves.) */
 
 /* An answer waits for what its command has changed; call it again when that has become more. */

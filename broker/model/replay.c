@@ -18,8 +18,7 @@
 #include "broker/port/message.h"
 #include "codec/properties.h"
 
-/* --- filters
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- Filters. */
 
 char *replay_filter_read(struct bytes arguments, struct replay_filter *out)
 {
@@ -71,8 +70,7 @@ bool replay_filter_takes(const struct replay_filter *f, const struct message *m)
     return false;
 }
 
-/* --- where it begins
- * ------------------------------------------------------------------------------------------------*/
+/* ---- Where it begins. */
 
 static uint64_t back_from(uint64_t end, uint64_t n)
 {
@@ -128,8 +126,7 @@ struct replay *replay_create(struct broker *b, struct queue *q, struct consumer 
     return r;
 }
 
-/* --- loads
- * ----------------------------------------------------------------------------------------------------------*/
+/* ---- Loads. */
 
 static void drop_load(struct broker *b, struct replay *r)
 {
@@ -281,8 +278,7 @@ void replay_take_load(struct broker *b, struct load *l)
     queue_mark_dirty(b, r->queue);
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- Reading. */
 
 struct found {
     struct message *msg; /* borrowed */
@@ -360,8 +356,7 @@ void replay_run(struct broker *b, struct replay *r)
     look(b, r);
 }
 
-/* --- invariants
- * -----------------------------------------------------------------------------------------------------*/
+/* ---- Invariants. */
 
 void replay_check(const struct broker *b, const struct replay *r)
 {

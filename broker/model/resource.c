@@ -84,8 +84,7 @@ char *resource_refuse_binding(const struct vhost *v)
                       v->bindings_max);
 }
 
-/* --- redeclaration
- * --------------------------------------------------------------------------------------------------*/
+/* ---- Redeclaration. */
 
 static const char *word(bool b)
 {

@@ -35,8 +35,7 @@ static bool fanout_route(struct broker *b, struct exchange *x, struct routing *m
     return !list_is_empty(&x->outgoing);
 }
 
-/* --- direct: the bindings of one key together
- * -------------------------------------------------------------------------*/
+/* ---- Direct: the bindings of one key together. */
 
 struct key_group {
     struct map_node in_keys;

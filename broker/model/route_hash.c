@@ -33,8 +33,7 @@ static const struct bytes properties[] = {BYTES_CONSTANT("message_id"), BYTES_CO
 
 enum property { BY_MESSAGE_ID, BY_CORRELATION_ID, BY_TIMESTAMP, PROPERTIES };
 
-/* --- what is hashed
- * -------------------------------------------------------------------------------------------------*/
+/* ---- What is hashed. */
 
 /* The argument; x-hash-on is what LavinMQ calls hash-header. */
 static bool find_header(struct bytes arguments, struct field *f)
@@ -112,8 +111,7 @@ static uint64_t hash_message(const struct exchange *x, struct routing *message, 
     return hash_bytes(message->key, VALUE_SEED);
 }
 
-/* --- x-consistent-hash
- * ----------------------------------------------------------------------------------------------*/
+/* ---- X-consistent-hash. */
 
 /* A decimal integer, up to WEIGHT_MAX in size; false: it is none. */
 static bool read_weight(struct bytes key, int64_t *weight)
@@ -213,8 +211,7 @@ static bool consistent_route(struct broker *b, struct exchange *x, struct routin
     return best != NULL;
 }
 
-/* --- x-modulus-hash
- * -------------------------------------------------------------------------------------------------*/
+/* ---- X-modulus-hash. */
 
 static void modulus_bind(struct broker *b, struct exchange *x, struct binding *bd)
 {

@@ -24,8 +24,7 @@ void schedule_fini(struct schedule *s)
     schedule_init(s);
 }
 
-/* --- the heap
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- The heap. */
 
 static bool is_before(const struct schedule *s, uint32_t a, uint32_t b)
 {
@@ -61,8 +60,7 @@ static void heap_pop(struct schedule *s)
         sift_down(s, 0, last);
 }
 
-/* --- slots
- * ----------------------------------------------------------------------------------------------------------*/
+/* ---- Slots. */
 
 /* Squeezes the dead ones out. */
 static void squeeze(struct schedule *s)

@@ -23,8 +23,7 @@ void statistics_fini(struct statistics_state *s)
         free(st);
 }
 
-/* --- touching
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- Touching. */
 
 static bool touch(struct broker *b, struct counted *c, enum sample_kind kind)
 {
@@ -108,8 +107,7 @@ void statistics_end(struct broker *b, struct counted *c)
         free(own);
 }
 
-/* --- all of them together
- * -------------------------------------------------------------------------------------------*/
+/* ---- All of them together. */
 
 /* Adds what the virtual host has counted since. */
 static void fold(struct broker *b, struct vhost *v)
@@ -167,8 +165,7 @@ void tallies_counts(const struct tallies *t, uint64_t counts[COUNTERS])
         counts[i] += t->counts[i];
 }
 
-/* --- depths
- * ---------------------------------------------------------------------------------------------------------*/
+/* ---- Depths. */
 
 struct depth tallies_depth(const struct tallies *t)
 {
@@ -189,8 +186,7 @@ struct depth queue_depth(const struct queue *q)
         .ready = q->ready_count, .unacknowledged = q->out_count, .messages = q->ready_count + out + q->waiting.count};
 }
 
-/* --- publishes
- * ------------------------------------------------------------------------------------------------------*/
+/* ---- Publishes. */
 
 void publish_run_end(struct broker *b)
 {
@@ -259,8 +255,7 @@ void statistics_death(struct queue *q, enum death death, enum strategy how)
         q->tally->deaths[how][death]++;
 }
 
-/* --- telling
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- Telling. */
 
 const struct statistics *statistics_of(struct broker *b, struct counted *c, uint64_t counts[COUNTERS])
 {

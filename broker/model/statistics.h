@@ -135,7 +135,7 @@ static inline void queue_count_returned(struct queue *q, const struct message *m
     of->out_bytes -= bytes;
 }
 
-/* --- publishes.  Over a remembered route: a run, which is added up when it ends, or somebody asks. */
+/* ---- Publishes.  Over a remembered route: a run, which is added up when it ends, or somebody asks. */
 static inline unsigned message_size_class(uint64_t bytes)
 {
     static const uint64_t limits[MESSAGE_SIZES - 1] = {MESSAGE_SMALL, 1000,     10000,    100000,
@@ -176,7 +176,7 @@ void statistics_letter(struct broker *b, struct exchange *x, size_t came, size_t
 /* One that dies. */
 void statistics_death(struct queue *q, enum death death, enum strategy how);
 
-/* --- telling */
+/* ---- Telling. */
 
 /* What the object counts by now.  NULL: it has not been counted. */
 const struct statistics *statistics_of(struct broker *b, struct counted *c, uint64_t counts[COUNTERS]);

@@ -10,7 +10,6 @@
 #include "broker/port/sample.h"
 #include "broker/port/spec.h"
 
-struct exchange;
 struct stream;
 
 enum {

@@ -18,8 +18,7 @@
 
 enum { KEY_MAX = 255, FACTS_MAX = 16 * 1024 /* names and what is around them; the lists and the headers aside */ };
 
-/* --- what a copy says
- * -----------------------------------------------------------------------------------------------*/
+/* ---- What a copy says. */
 
 static void put_text(struct pen *p, const char *key, bool is_there, struct bytes text)
 {
@@ -112,8 +111,7 @@ static bool is_copy(const struct message *m)
     return bytes_equal(table_find_string(p.headers, "x-first-death-exchange"), BYTES("amq.rabbitmq.trace"));
 }
 
-/* --- on its way
- * -----------------------------------------------------------------------------------------------------*/
+/* ---- On its way. */
 
 static void send_later(struct broker *b, struct vhost *v, const char *kind, struct bytes name, struct bytes headers,
                        const struct message *m)

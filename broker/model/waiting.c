@@ -34,8 +34,7 @@ __attribute__((format(printf, 3, 4))) static void say(struct waiting *w, const c
     w->word = word;
 }
 
-/* --- it may not have more
- * -------------------------------------------------------------------------------------------*/
+/* ---- It may not have more. */
 
 /* How long the oldest of what it holds has been out, in seconds; false: too many others stand before it. */
 static bool find_oldest(const struct broker *b, const struct consumer *c, uint64_t *s)
@@ -112,8 +111,7 @@ static bool say_refusal(const struct broker *b, const struct consumer *c, struct
     return true;
 }
 
-/* --- there is nothing for it
- * ----------------------------------------------------------------------------------------*/
+/* ---- There is nothing for it. */
 
 static void say_of_stream(const struct consumer *c, struct waiting *w)
 {

@@ -10,7 +10,6 @@
 #include <stddef.h>
 
 struct x509_st;
-struct X509_name_st;
 
 enum { CERTIFICATE_NAME_MAX = 255, CERTIFICATE_TEXT_MAX = 1024 };
 

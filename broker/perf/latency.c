@@ -15,35 +15,6 @@ uint64_t latency_bucket_last(unsigned bucket)
     return bucket + 1 < LATENCY_BUCKETS ? latency_bucket_first(bucket + 1) - 1 : LATENCY_MOST;
 }
 
-void latency_merge(struct latency *to, const struct latency *from)
-{
-    if (from->count == 0)
-        return;
-    for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
-        to->buckets[i] += from->buckets[i];
-    to->min = to->count == 0 || from->min < to->min ? from->min : to->min;
-    to->max = from->max > to->max ? from->max : to->max;
-    to->sum += from->sum;
-    to->count += from->count;
-}
-
-void latency_subtract(struct latency *l, const struct latency *before)
-{
-    uint64_t least = l->min, most = l->max, new_min = 0, new_max = 0, n = 0;
-    for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
-        l->buckets[i] -= before->buckets[i];
-        if (l->buckets[i] == 0)
-            continue;
-        new_min = n == 0 ? latency_bucket_first(i) : new_min;
-        new_max = i + 1 < LATENCY_BUCKETS ? latency_bucket_last(i) : most;
-        n += l->buckets[i];
-    }
-    l->count = n;
-    l->sum -= before->sum;
-    l->min = new_min > least ? new_min : least;
-    l->max = new_max < most ? new_max : most;
-}
-
 uint64_t latency_percentile(const struct latency *l, double percent)
 {
     if (l->count == 0)

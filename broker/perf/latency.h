@@ -55,11 +55,6 @@ static inline void latency_add_since(struct latency *l, uint64_t due_ns, uint64_
     latency_add(l, now_ns > due_ns ? now_ns - due_ns : 0);
 }
 
-void latency_merge(struct latency *to, const struct latency *from);
-
-/* What came into l after it was as in before; its min and max are as exact as a bucket. */
-void latency_subtract(struct latency *l, const struct latency *before);
-
 /* The value that percent (0 to 100) of all do not exceed: the middle of its bucket, but never beyond min and max; 0 if
  * there are none. */
 uint64_t latency_percentile(const struct latency *l, double percent);

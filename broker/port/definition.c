@@ -18,8 +18,7 @@ enum {
     PART_VALUE_BYTES = 33,
 };
 
-/* --- writing
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- Writing. */
 
 /* Of those that administrators make, but virtual hosts. */
 static bool is_administrative(enum definition_class what)
@@ -133,8 +132,7 @@ struct definition *definition_undefine(enum definition_class what, uint64_t queu
     return create(what, queue, vhost, spec, false);
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- Reading. */
 
 static struct bytes read_name(struct cursor *c)
 {

@@ -211,7 +211,7 @@ void append_free(struct store *s)
     run_writer_fini(&s->returns);
 }
 
-/* --- transactions: all of one finds room, or none of it */
+/* ---- Transactions: all of one finds room, or none of it. */
 
 static enum store_verdict begin_tx(struct store *s, uint64_t publishes_bytes)
 {
@@ -222,7 +222,7 @@ static enum store_verdict begin_tx(struct store *s, uint64_t publishes_bytes)
     return v;
 }
 
-/* --- what is stuck, and what overtakes it */
+/* ---- What is stuck, and what overtakes it. */
 
 static struct stuck_record *stick(struct store *s, const struct sheaf *h, struct record *r, const struct place *places)
 {
@@ -346,7 +346,7 @@ static enum store_verdict put_tx(struct store *s, const struct sheaf *h, struct 
     return STORE_FINE;
 }
 
-/* --- what was stuck, when there is room again */
+/* ---- What was stuck, when there is room again. */
 
 static enum store_verdict put_fate(struct store *s, struct stuck_place *p)
 {
@@ -442,7 +442,7 @@ static void look_how_far(struct store *s)
     s->position = s->changes < before ? s->changes : before;
 }
 
-/* --- what waits */
+/* ---- What waits. */
 
 /* A message that has come and gone meanwhile need not be written, nor what became of it (docs/adr/0014): not part of a
  * transaction, and not in the place of another, which would go with it. */

@@ -16,7 +16,7 @@
 #include "base/str.h"
 #include "broker/store/state.h"
 
-/* --- the plan */
+/* ---- The plan. */
 
 void backup_add(struct backup *b, const char *from, const char *to, uint64_t size)
 {
@@ -82,7 +82,7 @@ void store_backup_end(struct store *s)
     backup_fini(&s->backup);
 }
 
-/* --- copying */
+/* ---- Copying. */
 
 struct copying {
     const struct backup *backup;
@@ -189,7 +189,7 @@ static bool check_file(struct copying *c, const struct backup_file *f, uint32_t 
     return is_fine;
 }
 
-/* --- does it open? */
+/* ---- Does it open? */
 
 static void on_lost(void *arg, const struct store_loss *loss)
 {
@@ -263,7 +263,7 @@ bool backup_copy(const struct backup *b, struct disk *from, struct disk *to, con
     return is_fine;
 }
 
-/* --- the folder */
+/* ---- The folder. */
 
 static void target_free(struct backup_target *t)
 {

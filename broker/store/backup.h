@@ -40,13 +40,13 @@ struct backup {
     void (*random)(void *to, size_t n); /* called on the thread that copies, too */
 };
 
-/* --- the store's part, on its thread */
+/* ---- The store's part, on its thread. */
 
 void store_backup_begin(struct store *s);
 const struct backup *store_backup_ready(const struct store *s); /* borrowed, until the end; NULL: not yet */
 void store_backup_end(struct store *s);
 
-/* --- copying */
+/* ---- Copying. */
 
 /* Adds a file to a plan that was made by hand, for a store that nobody works on. */
 void backup_add(struct backup *b, const char *from, const char *to, uint64_t size);

@@ -56,7 +56,7 @@ struct backup_desk *backup_desk_create(const char *data_dir, struct disk *disk, 
     return d;
 }
 
-/* --- asked and answered */
+/* ---- Asked and answered. */
 
 /* The path that is asked for; NULL: none is. */
 static char *take_request(const struct backup_desk *d)
@@ -91,7 +91,7 @@ static void answer(const struct backup_desk *d, const char *kind, const char *te
     free(name);
 }
 
-/* --- what is done with it */
+/* ---- What is done with it. */
 
 static void desk_end(struct backup_desk *d)
 {

@@ -19,7 +19,7 @@ enum {
 
 static const char *const kinds[COPIES] = {"checkpoint-a", "checkpoint-b"};
 
-/* --- writing */
+/* ---- Writing. */
 
 struct writer {
     uint8_t *at; /* owned */
@@ -327,7 +327,7 @@ enum store_verdict checkpoint_tend(struct store *s, bool force, bool *more)
     return v == STORE_FULL ? STORE_FINE : v;
 }
 
-/* --- reading */
+/* ---- Reading. */
 
 static bool read_state(struct store *s, struct bytes meta)
 {

@@ -46,7 +46,7 @@ static inline uint64_t get_64(const uint8_t *from)
     return le64toh(v);
 }
 
-/* --- file headers */
+/* ---- File headers. */
 
 static const uint8_t FILE_MAGIC[8] = {'M', 'I', 'L', 'L', 'R', 'A', 'C', 'E'};
 static const uint32_t KNOWN_INCOMPATIBLE = 0; /* feature bits */
@@ -108,7 +108,7 @@ enum header_verdict file_header_decode(const uint8_t from[FORMAT_FILE_HEADER], s
     return known ? HEADER_FINE : HEADER_NEWER;
 }
 
-/* --- items */
+/* ---- Items. */
 
 static const uint16_t ITEM_MAGIC = 0x694d; /* "Mi" */
 

@@ -110,7 +110,7 @@ void message_meta_of(struct message_meta *meta, const struct message *m, uint64_
     };
 }
 
-/* --- what the store only keeps */
+/* ---- What the store only keeps. */
 
 size_t message_item_body_size(const struct message *m)
 {

@@ -26,7 +26,7 @@ uint64_t cursor_long_varint(struct cursor *c)
     return 0;
 }
 
-/* --- groups */
+/* ---- Groups. */
 
 void batch_meta_write(struct pen *p, const struct batch_meta *m)
 {
@@ -47,7 +47,7 @@ bool batch_meta_read(struct cursor *c, struct batch_meta *m)
     return !c->bad && m->count <= UINT64_MAX - m->first_lsn;
 }
 
-/* --- chunks */
+/* ---- Chunks. */
 
 void chunk_meta_write(struct pen *p, const struct chunk_meta *m)
 {
@@ -79,7 +79,7 @@ bool chunk_meta_read(struct cursor *c, struct chunk_meta *m)
            (m->count == 0 || m->count - 1 <= m->last - m->first);
 }
 
-/* --- definitions */
+/* ---- Definitions. */
 
 size_t definition_size(const struct definition *d)
 {

@@ -44,7 +44,7 @@ void image_fini(struct image *im)
     map_fini(&im->packs_by_number);
 }
 
-/* --- files */
+/* ---- Files. */
 
 struct segment *image_segment(struct image *im, uint64_t number)
 {
@@ -120,7 +120,7 @@ void image_drop_pack(struct image *im, struct pack *p)
     free(p);
 }
 
-/* --- definitions, and the queues that they are about */
+/* ---- Definitions, and the queues that they are about. */
 
 static uint64_t definition_hash(const struct image *im, enum definition_class what, struct bytes key)
 {
@@ -228,7 +228,7 @@ void image_undefine(struct image *im, enum definition_class what, uint64_t queue
         definition_drop(im, d);
 }
 
-/* --- the whole */
+/* ---- The whole. */
 
 void image_suspect_all(struct image *im)
 {

@@ -8,11 +8,9 @@
 #include "base/crc32c.h"
 #include "broker/store/state.h"
 
-/* --- the write buffer
- *
- * Most messages are gone before their segment is full.  To write them through the cache costs more than all the rest,
- * so as long as that is so they are written past it: in blocks, the last one again when it has grown.  What a backlog
- * is read from again, soon, is written through the cache. */
+/* ---- The write buffer.  Most messages are gone before their segment is full.  To write them through the cache costs
+ * more than all the rest, so as long as that is so they are written past it: in blocks, the last one again when it has
+ * grown.  What a backlog is read from again, soon, is written through the cache. */
 
 void journal_close_direct(struct store *s)
 {

@@ -67,7 +67,7 @@ static bool take(struct reading *r, struct bytes bytes, uint64_t position, uint1
     return true;
 }
 
-/* --- chunks */
+/* ---- Chunks. */
 
 /* That which nobody has used for longest: an empty one first. */
 static struct kept_chunk *kept_oldest(struct store *s, bool is_empty_fine)
@@ -218,7 +218,7 @@ static bool read_chunk(struct reading *r, const struct chunk *c)
     return true;
 }
 
-/* --- the journal */
+/* ---- The journal. */
 
 static bool read_spot(struct reading *r, const struct spot *spot)
 {

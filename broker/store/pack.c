@@ -14,7 +14,7 @@ enum {
     PENDING_MAX = 256, /* chunks that wait for a sync */
 };
 
-/* --- reading what is copied */
+/* ---- Reading what is copied. */
 
 struct bytes block_at(struct store *s, struct block *b, const struct segment *g, uint64_t offset, size_t n,
                       uint64_t end)
@@ -48,7 +48,7 @@ struct bytes block_at(struct store *s, struct block *b, const struct segment *g,
     return bytes_of(b->at, n);
 }
 
-/* --- building a chunk */
+/* ---- Building a chunk. */
 
 struct builder {
     uint8_t *at; /* the store's chunk_buffer */
@@ -142,7 +142,7 @@ static bool builder_is_full(const struct store *s, const struct builder *b, uint
                                  next_position - b->meta.first >= CHUNK_SPAN_MAX);
 }
 
-/* --- packs */
+/* ---- Packs. */
 
 static enum store_verdict pack_seal(struct store *s)
 {
@@ -278,7 +278,7 @@ enum store_verdict pack_enforce(struct store *s)
     return STORE_FINE;
 }
 
-/* --- moving what lives out of the oldest segment */
+/* ---- Moving what lives out of the oldest segment. */
 
 static void lose(struct store *s, struct image_queue *q, const struct segment *g, const struct spot *spot)
 {
@@ -360,7 +360,7 @@ static enum store_verdict relocate(struct store *s, uint64_t *budget, bool *more
     return STORE_FINE;
 }
 
-/* --- compaction */
+/* ---- Compaction. */
 
 static bool chunk_read(struct store *s, struct chunk *c, struct builder *b, uint64_t *budget)
 {
@@ -460,7 +460,7 @@ static enum store_verdict compact(struct store *s, uint64_t *budget, bool *more)
     return STORE_FINE;
 }
 
-/* --- the end of a pack */
+/* ---- The end of a pack. */
 
 static void drop_dead_packs(struct store *s)
 {

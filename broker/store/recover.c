@@ -8,7 +8,7 @@
 #include "base/str.h"
 #include "broker/store/recover.h"
 
-/* --- applying */
+/* ---- Applying. */
 
 static void lose_places(struct recovery *r, const struct message_meta *m, struct cursor c, uint64_t segment,
                         uint64_t offset)
@@ -218,7 +218,7 @@ static void tx_commit(struct recovery *r)
     tx_forget(r);
 }
 
-/* --- walking */
+/* ---- Walking. */
 
 static void on_item(struct recovery *r, const struct segment *g, uint64_t offset, const struct item *item,
                     bool is_bad_body)
@@ -404,7 +404,7 @@ static void close_segments(struct recovery *r)
     }
 }
 
-/* --- what is left */
+/* ---- What is left. */
 
 static void lose_missing(struct recovery *r)
 {

@@ -258,7 +258,7 @@ enum store_verdict recover_find_files(struct recovery *r, char **text)
     return v;
 }
 
-/* --- segments */
+/* ---- Segments. */
 
 /* Anybody can name a file like a segment.  One that is far away from the others is none: whoever believed it would look
  * for millions that never were. */

@@ -112,7 +112,7 @@ uint64_t store_next_queue(const struct store *s)
     return s->image.next_queue;
 }
 
-/* --- losses */
+/* ---- Losses. */
 
 void store_lose(struct store *s, struct image_queue *q, uint64_t position, const struct store_loss *loss)
 {
@@ -142,7 +142,7 @@ void store_lose_items(struct store *s, uint64_t first_lsn, uint64_t last_lsn, co
     s->witness.lost(s->witness.arg, &loss);
 }
 
-/* --- syncs */
+/* ---- Syncs. */
 
 static void job_add(struct sync_job *job, int file, bool *is_dirty)
 {
@@ -257,7 +257,7 @@ uint64_t store_durable_changes(const struct store *s)
     return s->durable_changes;
 }
 
-/* --- the rest */
+/* ---- The rest. */
 
 enum store_verdict store_tend(struct store *s, uint64_t budget, bool *more)
 {

@@ -39,7 +39,7 @@ enum {
     STORE_CHUNK_MESSAGES = 4096,
 };
 
-/* --- recovery */
+/* ---- Recovery. */
 
 /* What could not be read: of one queue, or (queue 0) of nobody knows whom. */
 struct store_loss {
@@ -92,7 +92,7 @@ uint64_t store_segment_bytes(const struct store *s);
 /* A number that no queue has or had. */
 uint64_t store_next_queue(const struct store *s);
 
-/* --- at work */
+/* ---- At work. */
 
 /* Before anything is served: says in the journal that the broker is at work, so that a crash is known for one.  There
  * may be no room for that; nothing follows from it.  And syncs what was recovered: a process that was killed may have

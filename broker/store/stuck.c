@@ -63,7 +63,7 @@ void stuck_clear(struct stuck *k)
         stuck_fini(k);
 }
 
-/* --- queues */
+/* ---- Queues. */
 
 static struct stuck_queue *queue_make(struct stuck *k, uint64_t id)
 {
@@ -125,7 +125,7 @@ bool stuck_has_letters(struct stuck *k, uint64_t queue, uint64_t from)
     return q != NULL && q->letters > 0 && from <= q->letters_to;
 }
 
-/* --- records */
+/* ---- Records. */
 
 static void add_place(struct stuck *k, const struct place *place)
 {

@@ -22,7 +22,7 @@ static int refuse(const char *path, const char *why)
     return TOOL_CANNOT;
 }
 
-/* --- nobody works on it */
+/* ---- Nobody works on it. */
 
 static void fill_random(void *to, size_t n)
 {
@@ -59,7 +59,7 @@ static int copy_all(const struct folder *f, struct backup_target *t, const struc
     return status;
 }
 
-/* --- a broker does */
+/* ---- A broker does. */
 
 /* NULL: the folder that it is to be in is not there. */
 static char *absolute(const char *path)

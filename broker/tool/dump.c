@@ -32,7 +32,7 @@ static const char *type_name(uint8_t type, char *room, size_t n)
     return room;
 }
 
-/* --- what is in metas */
+/* ---- What is in metas. */
 
 static void tell_place(json_t *list, const struct place *p, bool has_ttl)
 {
@@ -187,7 +187,7 @@ static void tell_meta(json_t *o, const struct item *item, enum item_verdict v)
     }
 }
 
-/* --- lines */
+/* ---- Lines. */
 
 /* In words a line begins with the file and the offset; in JSON they are fields like others. */
 static void show(const struct dump *d, const struct walk_file *f, uint64_t offset, const char *word, json_t *o)

@@ -51,7 +51,7 @@ static json_t *body_base64(const struct message *m)
     return text;
 }
 
-/* --- files */
+/* ---- Files. */
 
 static bool write_body(FILE *f, const struct message *m)
 {
@@ -117,7 +117,7 @@ static void on_message(void *arg, const struct view_queue *q, const struct load_
     text_show(o, "", true);
 }
 
-/* --- queues */
+/* ---- Queues. */
 
 static bool is_wanted(const struct view_queue *q, const struct command *c)
 {

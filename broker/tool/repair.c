@@ -32,7 +32,7 @@ static void fill_random(void *to, size_t n)
         abort(); /* never, for so few bytes */
 }
 
-/* --- writing */
+/* ---- Writing. */
 
 static void sync_store(struct repair *r)
 {
@@ -93,7 +93,7 @@ static void on_message(void *arg, const struct view_queue *q, const struct load_
     r->messages++;
 }
 
-/* --- all of it */
+/* ---- All of it. */
 
 static void copy_all(struct repair *r, struct view *v)
 {

@@ -21,7 +21,7 @@ struct verify {
     bool is_journal_torn;
 };
 
-/* --- the files */
+/* ---- The files. */
 
 static void add_damage(struct verify *v, const char *file, uint64_t offset, uint64_t bytes, const char *reason)
 {
@@ -110,7 +110,7 @@ static void judge_tail(struct verify *v)
     }
 }
 
-/* --- what comes out */
+/* ---- What comes out. */
 
 static const char *const verdict_words[] = {"clean", "torn", "loss", "unreadable"};
 

@@ -11,7 +11,7 @@
 
 enum { PAGE_MESSAGES = 1024, PAGE_BYTES = 16 << 20 };
 
-/* --- what the store says */
+/* ---- What the store says. */
 
 static void on_lost(void *arg, const struct store_loss *loss)
 {
@@ -82,7 +82,7 @@ static void count_early_losses(struct view *v)
     }
 }
 
-/* --- opening */
+/* ---- Opening. */
 
 static void fill_random(void *to, size_t n)
 {

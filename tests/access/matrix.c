@@ -47,7 +47,7 @@ const struct kind *matrix_kind(enum slot slot, unsigned i)
     return i < by_slot[slot].n ? &by_slot[slot].kinds[i] : NULL;
 }
 
-/* --- which check fails ----------------------------------------------------------------------------------------- */
+/* ---- Which check fails. */
 
 static bool has(const struct cell *c, unsigned right)
 {
@@ -104,7 +104,7 @@ static const struct check *failing(const struct cell *c)
     return NULL;
 }
 
-/* --- words ----------------------------------------------------------------------------------------------------- */
+/* ---- Words. */
 
 static void put_user(FILE *to, const struct cell *c)
 {
@@ -216,7 +216,7 @@ static void put_reply_text(FILE *to, const struct cell *c, const struct check *k
     }
 }
 
-/* --- the conversation ------------------------------------------------------------------------------------------ */
+/* ---- The conversation. */
 
 /* The user: what it has rights to begins with own-, or is the default exchange, or has a name that the broker made. */
 static void put_permission(FILE *to, const struct cell *c)

@@ -121,7 +121,7 @@ TEST(there_is_a_limit_of_words)
     assert_false(options_read(&o, OPTIONS_WORDS_MAX + 2, many));
 }
 
-/* --- paths */
+/* ---- Paths. */
 
 TEST(a_name_is_one_segment_whatever_it_holds)
 {
@@ -144,7 +144,7 @@ TEST(queries_are_encoded)
     free(p);
 }
 
-/* --- commands */
+/* ---- Commands. */
 
 TEST(commands_are_found_by_their_names)
 {
@@ -157,7 +157,7 @@ TEST(commands_are_found_by_their_names)
     assert_null(command_suggest("completely_different_from_all"));
 }
 
-/* --- items */
+/* ---- Items. */
 
 struct seen {
     char text[256];

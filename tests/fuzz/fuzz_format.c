@@ -15,7 +15,7 @@ static void check_same(struct bytes b, const struct cursor *c, const struct pen 
     CHECK(!p->full && bytes_equal(pen_written(p), bytes_of(b.at, (size_t)(c->at - b.at))));
 }
 
-/* --- files: raw */
+/* ---- Files: raw. */
 
 static void try_file_header(struct bytes b)
 {
@@ -65,7 +65,7 @@ static void try_items(struct bytes b)
     }
 }
 
-/* --- files: items with these lengths, and one wrong byte */
+/* ---- Files: items with these lengths, and one wrong byte. */
 
 enum { EPOCH = 5, FILE_MAX = 1 << 16 };
 
@@ -134,7 +134,7 @@ static void try_damage(struct bytes b)
     free(file);
 }
 
-/* --- metas */
+/* ---- Metas. */
 
 static void check_message(const struct message_meta *meta, struct bytes body)
 {

@@ -271,8 +271,7 @@ static void forget_consumers(struct run *r, unsigned client, int stream)
             r->consuming[client][i] = false;
 }
 
-/* --- an administrator
- * -----------------------------------------------------------------------------------------------*/
+/* ---- An administrator. */
 
 static struct bytes pick_user(struct run *r)
 {

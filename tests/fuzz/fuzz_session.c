@@ -77,8 +77,7 @@ static struct bytes pick_bytes(struct run *r, size_t max)
     return b;
 }
 
-/* --- the session's callbacks ---------------------------------------------------------------------------------------
- */
+/* ---- The session's callbacks. */
 
 static enum login login(void *arg, const struct session_login *l, uint64_t now, uint64_t *delay_ms)
 {
@@ -94,8 +93,7 @@ static void count(void *arg, void *to, size_t n)
         ((uint8_t *)to)[i] = (uint8_t)(++r->tickets * 37);
 }
 
-/* --- the client ----------------------------------------------------------------------------------------------------
- */
+/* ---- The client. */
 
 static void feed(struct run *r)
 {
@@ -275,8 +273,7 @@ static void say_content(struct run *r)
         say_frame(r, FRAME_BODY, channel, bytes_of(body, size - sent < 1000 ? size - sent : 1000));
 }
 
-/* --- the model -----------------------------------------------------------------------------------------------------
- */
+/* ---- The model. */
 
 static void collect(struct run *r)
 {
@@ -578,8 +575,7 @@ static void lose_queue(struct run *r)
     tell(r, &e);
 }
 
-/* --- the socket ----------------------------------------------------------------------------------------------------
- */
+/* ---- The socket. */
 
 static void write_some(struct run *r, size_t most)
 {

@@ -95,46 +95,6 @@ TEST(a_value_beyond_all_buckets_is_still_the_largest)
     free(l);
 }
 
-TEST(merging_is_like_having_seen_all)
-{
-    struct latency *a = alloc_zeroed(sizeof *a), *b = alloc_zeroed(sizeof *b), *both = alloc_zeroed(sizeof *both);
-    uint64_t state = 9;
-    latency_merge(a, b); /* nothing into nothing */
-    assert_int_equal(a->count, 0);
-    for (unsigned i = 0; i < VALUES; i++) {
-        uint64_t v = any_value(&state) + 10;
-        latency_add(i % 3 == 0 ? a : b, v);
-        latency_add(both, v);
-    }
-    latency_merge(a, b);
-    assert_memory_equal(a, both, sizeof *a);
-    memset(b, 0, sizeof *b);
-    latency_merge(a, b); /* nothing is no zero */
-    assert_memory_equal(a, both, sizeof *a);
-    latency_merge(b, a);
-    assert_memory_equal(b, both, sizeof *b);
-    free(a), free(b), free(both);
-}
-
-TEST(subtracting_leaves_what_came_later)
-{
-    struct latency *early = alloc_zeroed(sizeof *early), *all = alloc_zeroed(sizeof *all),
-                   *late = alloc_zeroed(sizeof *late);
-    uint64_t state = 4;
-    for (unsigned i = 0; i < VALUES; i++) {
-        uint64_t v = i < VALUES / 2 ? any_value(&state) : 1000 + any_value(&state) % 100000;
-        latency_add(all, v);
-        latency_add(i < VALUES / 2 ? early : late, v);
-    }
-    latency_subtract(all, early);
-    assert_int_equal(all->count, late->count);
-    assert_int_equal(all->sum, late->sum);
-    assert_memory_equal(all->buckets, late->buckets, sizeof all->buckets);
-    assert_true(all->min <= late->min && all->min >= late->min / 100 * 99);
-    assert_true(all->max >= late->max && all->max <= late->max / 99 * 100 + 100);
-    free(early), free(all), free(late);
-}
-
 /* A broker that stops for a second while messages are due every millisecond delays a thousand of them, however few the
  * generator could send meanwhile. */
 TEST(what_was_due_while_the_broker_stood_still_counts)
@@ -162,8 +122,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_percentile_is_within_a_hundredth_of_the_sorted_one),
         cmocka_unit_test(few_values_are_told_as_they_are),
         cmocka_unit_test(a_value_beyond_all_buckets_is_still_the_largest),
-        cmocka_unit_test(merging_is_like_having_seen_all),
-        cmocka_unit_test(subtracting_leaves_what_came_later),
         cmocka_unit_test(what_was_due_while_the_broker_stood_still_counts),
     };
     return unit_main("latency", tests, argc, argv);

@@ -47,7 +47,7 @@ void client_send(struct client *c, uint16_t channel, const union method *m)
     verdict_note("client %u.%u sends %s", c->number, channel, method_find(m->id)->name);
 }
 
-/* --- connection */
+/* ---- Connection. */
 
 static void send_start_ok(struct client *c)
 {
@@ -131,7 +131,7 @@ void client_on_greeting(struct client *c, const union method *m)
     }
 }
 
-/* --- channels */
+/* ---- Channels. */
 
 struct sim_channel *client_channel(struct client *c, uint16_t number)
 {
@@ -185,7 +185,7 @@ uint32_t channel_held_by(const struct sim_channel *ch, uint8_t consumer)
     return n;
 }
 
-/* --- when nothing moves */
+/* ---- When nothing moves. */
 
 static void check_channel_quiet(const struct client *c, const struct sim_channel *ch)
 {

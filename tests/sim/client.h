@@ -173,7 +173,7 @@ void client_finish(struct client *c);
 /* The server may close the connection from now on, and whatever was sent may be in vain. */
 void client_expect_end(struct client *c);
 
-/* --- for those who make a client do certain things: channel is its first */
+/* ---- For those who make a client do certain things: channel is its first. */
 void client_ask_passive(struct client *c, uint8_t queue);
 void client_ask_get(struct client *c, uint8_t queue);
 void client_declare_all(struct client *c);
@@ -194,7 +194,7 @@ bool client_log_waits(const struct client *c, uint64_t end);
 
 void client_count_consumers(const struct client *c, uint8_t queue, unsigned *all, unsigned *hungry);
 
-/* --- shared by the three modules */
+/* ---- Shared by the three modules. */
 void client_send(struct client *c, uint16_t channel, const union method *m);
 struct sim_channel *client_channel(struct client *c, uint16_t number);
 void channel_start(struct client *c, struct sim_channel *ch);

@@ -36,7 +36,7 @@ static void channel_doom(struct client *c, struct sim_channel *ch)
     channel_forget_tx(c, ch);
 }
 
-/* --- publishing */
+/* ---- Publishing. */
 
 static size_t body_length(const struct client *c)
 {
@@ -190,7 +190,7 @@ static void act_publish(struct client *c, struct sim_channel *ch)
     }
 }
 
-/* --- settling */
+/* ---- Settling. */
 
 static bool is_settleable(const struct held *h)
 {
@@ -283,7 +283,7 @@ static void act_recover(struct client *c, struct sim_channel *ch)
     channel_expect(ch, METHOD_basic_recover_ok, 0, true);
 }
 
-/* --- consuming */
+/* ---- Consuming. */
 
 /* Where a consumer of the stream begins.  False: it may not, without a limit. */
 static bool choose_offset(struct client *c, const struct sim_channel *ch, struct sim_consumer *consumer, struct pen *p)
@@ -391,7 +391,7 @@ static void act_qos(struct client *c, struct sim_channel *ch)
     channel_expect(ch, METHOD_basic_qos_ok, 0, false);
 }
 
-/* --- modes */
+/* ---- Modes. */
 
 static void act_mode(struct client *c, struct sim_channel *ch)
 {
@@ -463,7 +463,7 @@ static void act_rollback(struct client *c, struct sim_channel *ch)
     channel_expect(ch, METHOD_tx_rollback_ok, 0, true);
 }
 
-/* --- queues */
+/* ---- Queues. */
 
 static void put_arguments(struct pen *p, const struct sim_queue *q)
 {
@@ -540,7 +540,7 @@ static void act_delete(struct client *c, struct sim_channel *ch)
     channel_expect(ch, METHOD_queue_delete_ok, 0, true);
 }
 
-/* --- ends and faults */
+/* ---- Ends and faults. */
 
 static void act_close(struct client *c, struct sim_channel *ch)
 {
@@ -650,7 +650,7 @@ void client_act(struct client *c)
         acts[i].act(c, ch);
 }
 
-/* --- certain things */
+/* ---- Certain things. */
 
 void client_ask_passive(struct client *c, uint8_t queue)
 {

@@ -8,7 +8,7 @@
 #include "tests/sim/marks.h"
 #include "tests/sim/verdict.h"
 
-/* --- what an answer proves */
+/* ---- What an answer proves. */
 
 static void settle_doubt(struct client *c, const struct doubt *d)
 {
@@ -45,7 +45,7 @@ static struct awaited take_answer(struct client *c, struct sim_channel *ch, uint
     return a;
 }
 
-/* --- deliveries */
+/* ---- Deliveries. */
 
 static struct sim_consumer *find_consumer(struct sim_channel *ch, struct bytes tag, uint8_t *number)
 {
@@ -158,7 +158,7 @@ static void on_returned(struct client *c, struct sim_channel *ch)
         }
 }
 
-/* --- confirms */
+/* ---- Confirms. */
 
 static void confirm_one(struct client *c, struct sim_channel *ch, uint64_t number, bool refused)
 {
@@ -187,7 +187,7 @@ static void on_confirm(struct client *c, struct sim_channel *ch, uint64_t number
     confirm_one(c, ch, number, refused);
 }
 
-/* --- answers and announcements of a channel */
+/* ---- Answers and announcements of a channel. */
 
 static void on_recovered(struct client *c, struct sim_channel *ch)
 {
@@ -354,7 +354,7 @@ static void on_channel_method(struct client *c, struct sim_channel *ch, const un
         on_answer(c, ch, m);
 }
 
-/* --- contents */
+/* ---- Contents. */
 
 static void content_done(struct client *c, struct sim_channel *ch)
 {
@@ -383,7 +383,7 @@ static void on_content(struct client *c, struct sim_channel *ch, const struct fr
     content_done(c, ch);
 }
 
-/* --- connection */
+/* ---- Connection. */
 
 static void on_connection_method(struct client *c, const union method *m)
 {

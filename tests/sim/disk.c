@@ -71,7 +71,7 @@ static void mix(struct sim_disk *d, uint64_t what)
     d->trace = hash_mix(d->trace, what);
 }
 
-/* --- files */
+/* ---- Files. */
 
 static size_t pages(size_t bytes)
 {
@@ -170,7 +170,7 @@ uint64_t sim_disk_used(const struct sim_disk *d)
     return used;
 }
 
-/* --- faults */
+/* ---- Faults. */
 
 /* What every call begins with: 0, or what it has to answer. */
 static int begin(struct sim_disk *d, enum disk_fault what)
@@ -230,7 +230,7 @@ static void name_change(struct sim_disk *d, struct node *n, const char *to)
     mix(d, hash_bytes(bytes_of_string(to), 3));
 }
 
-/* --- the table */
+/* ---- The table. */
 
 static bool refuses_direct(struct sim_disk *d, uint32_t odds, enum direct always)
 {
@@ -461,7 +461,7 @@ static int on_space(struct disk *disk, uint64_t *available, uint64_t *total)
     return 0;
 }
 
-/* --- what the simulation does with it */
+/* ---- What the simulation does with it. */
 
 struct sim_disk *sim_disk_create(struct rng *rng)
 {
@@ -536,7 +536,7 @@ void sim_disk_limit(struct sim_disk *d, uint64_t bytes)
     d->limit = bytes;
 }
 
-/* --- crashes */
+/* ---- Crashes. */
 
 /* Nothing that was not synced is left of the file. */
 static void node_revert(struct node *n)

@@ -110,7 +110,7 @@ void ledger_destroy(struct ledger *l)
     free(l);
 }
 
-/* --- copies */
+/* ---- Copies. */
 
 static uint8_t queue_after(const struct ledger *l, uint8_t target, uint32_t deaths)
 {
@@ -130,7 +130,7 @@ static struct copy *copy_of(struct line *line, uint32_t generation)
     return &line->copies[generation];
 }
 
-/* --- publishing */
+/* ---- Publishing. */
 
 uint32_t ledger_publish(struct ledger *l, const struct publishing *p, uint64_t now)
 {
@@ -188,7 +188,7 @@ void ledger_returned(const struct ledger *l, uint32_t message)
     mark_hit(MARK_returned);
 }
 
-/* --- where copies may be */
+/* ---- Where copies may be. */
 
 /* The line of this message's copies that is in that queue after so many deaths. */
 static struct line *line_find(struct ledger *l, uint32_t message, uint8_t queue, uint32_t generation)
@@ -254,7 +254,7 @@ static void bury_ancestors(struct ledger *l, uint32_t message, struct line *line
     }
 }
 
-/* --- order */
+/* ---- Order. */
 
 /* It is in the queue beyond doubt, so whoever published it expects it before what came later. */
 static bool is_surely_waiting(const struct ledger *l, const struct record *r, const struct line *line, uint64_t now)
@@ -326,7 +326,7 @@ static void check_delay(const struct ledger *l, uint32_t message, bool is_first,
         mark_hit(MARK_delayed_down);
 }
 
-/* --- handing out */
+/* ---- Handing out. */
 
 static void check_may_leave(const struct ledger *l, const struct handout *h, const struct copy *c)
 {
@@ -347,7 +347,7 @@ static void check_may_leave(const struct ledger *l, const struct handout *h, con
         verdict_fail("message %u left %s while somebody else had it", h->message, name);
 }
 
-/* --- transactions */
+/* ---- Transactions. */
 
 static struct copy *held_copy(struct ledger *l, const struct hold *h);
 
@@ -426,7 +426,7 @@ void ledger_tx_done(struct ledger *l, uint32_t tx)
     }
 }
 
-/* --- handing out, for real */
+/* ---- Handing out, for real. */
 
 /* It is here, so if it died before the broker ended, that was undone. */
 static void forget_later(struct line *line, uint32_t generation)
@@ -532,7 +532,7 @@ struct hold ledger_received(struct ledger *l, const struct handout *h, uint32_t 
         .message = h->message, .generation = h->generation, .queue = h->queue, .serial = c->out[first].serial};
 }
 
-/* --- settling */
+/* ---- Settling. */
 
 /* The copy that is held, if nobody was given it since. */
 static struct copy *held_copy(struct ledger *l, const struct hold *h)
@@ -625,7 +625,7 @@ void ledger_purge_ends(struct ledger *l, uint8_t queue, uint32_t purge, uint64_t
         }
 }
 
-/* --- the broker ends */
+/* ---- The broker ends. */
 
 void ledger_position(struct ledger *l, uint64_t position)
 {
@@ -718,7 +718,7 @@ void ledger_crash(struct ledger *l, uint64_t durable, bool is_clean, uint64_t no
         l->suspected = l->record_count;
 }
 
-/* --- the end */
+/* ---- The end. */
 
 void ledger_drains(struct ledger *l)
 {

@@ -9,7 +9,7 @@
 #include "broker/port/message.h"
 #include "tests/sim/rng.h"
 
-/* --- letters */
+/* ---- Letters. */
 
 enum { LETTER_MAX = 512 << 10, LETTER_SHIFT = 4096 };
 
@@ -90,7 +90,7 @@ bool letter_is(struct letter l, const struct message *m)
     return body == letter_body(l) + l.size;
 }
 
-/* --- states */
+/* ---- States. */
 
 void naive_init(struct naive *s)
 {
@@ -289,7 +289,7 @@ void naive_apply(struct naive *s, const struct naive_record *r)
     }
 }
 
-/* --- comparing */
+/* ---- Comparing. */
 
 static bool entry_differs(const struct naive_entry *found, const struct naive_entry *should, bool is_suspect)
 {

@@ -61,7 +61,7 @@ static void schedule_init(struct schedule *s, struct world *w)
     }
 }
 
-/* --- the quiet world */
+/* ---- The quiet world. */
 
 /* The auditor is there, and nothing bad happens until something else does. */
 static void calm(struct world *w)
@@ -127,7 +127,7 @@ static void rest(struct world *w)
     audit_log(w);
 }
 
-/* --- a step */
+/* ---- A step. */
 
 enum { ACTS_AT_ONCE = 6 };
 
@@ -289,7 +289,7 @@ static void happen(struct schedule *s)
     world_look(w);
 }
 
-/* --- the end */
+/* ---- The end. */
 
 enum { AT_ONCE = 16, DRAINS_MAX = 64 };
 
@@ -387,7 +387,7 @@ uint64_t schedule_run(uint64_t seed, unsigned steps, bool has_disk, bool check)
     return trace;
 }
 
-/* --- the program */
+/* ---- The program. */
 
 enum { SEEDS = 300, STEPS = 1000, STEPS_WITH_DISK = 2000, TWICE_EVERY = 25, CHECKED_STEPS_MAX = 600000 };
 enum { MORE_SEEDS = 600 }; /* at most, for a branch that is very rare */

@@ -40,7 +40,7 @@ struct storage {
     uint64_t opens;
 };
 
-/* --- what the store is given */
+/* ---- What the store is given. */
 
 static struct rng store_rng;
 
@@ -87,7 +87,7 @@ static void on_between(void *arg)
         storage_run(s);
 }
 
-/* --- its life */
+/* ---- Its life. */
 
 struct storage *storage_create(struct rng *rng)
 {
@@ -154,7 +154,7 @@ void storage_crash(struct storage *s)
     drop_work(s);
 }
 
-/* --- recovery, as in broker/recovery.c */
+/* ---- Recovery, as in broker/recovery.c. */
 
 static void on_definition(void *arg, enum definition_class what, uint64_t queue, struct bytes key, struct bytes value)
 {
@@ -215,7 +215,7 @@ struct broker *storage_open(struct storage *s, const struct broker_config *confi
     return b;
 }
 
-/* --- at work */
+/* ---- At work. */
 
 bool storage_is_dead(const struct storage *s)
 {
@@ -372,7 +372,7 @@ uint64_t storage_durable_changes(const struct storage *s)
     return store_durable_changes(s->store);
 }
 
-/* --- trouble */
+/* ---- Trouble. */
 
 void storage_trouble(struct storage *s)
 {

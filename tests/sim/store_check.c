@@ -11,7 +11,7 @@
 
 typedef unsigned long long llu;
 
-/* --- the log */
+/* ---- The log. */
 
 void world_remember(struct world *w, const struct naive_record *r)
 {
@@ -85,7 +85,7 @@ void world_durable(struct world *w)
     forget_front(w, n);
 }
 
-/* --- loads */
+/* ---- Loads. */
 
 static void check_entry(const struct naive_queue *q, const struct naive_entry *e, const struct load_entry *l)
 {
@@ -163,7 +163,7 @@ void check_answers(struct world *w, bool is_exact)
         verdict_fail("a load of queue %llu was not answered", (llu)w->asks[0].queue);
 }
 
-/* --- what a recovery found */
+/* ---- What a recovery found. */
 
 static uint32_t number_in(struct bytes b)
 {
@@ -366,7 +366,7 @@ void check_recovered(struct world *w, bool is_all)
     naive_fini(&found);
 }
 
-/* --- damage */
+/* ---- Damage. */
 
 /* Of what was durable and never was settled since. */
 static uint64_t missing_in(struct world *w, struct naive *found)

@@ -17,7 +17,7 @@ static bool one_in(struct world *w, uint32_t n)
     return rng_one_in(&w->rng, n);
 }
 
-/* --- records */
+/* ---- Records. */
 
 /* Counts and remembers it; the sheaf's record is the caller's to fill. */
 static struct record *emit(struct world *w, struct naive_record *r)
@@ -84,7 +84,7 @@ static void define(struct world *w, enum record_kind kind, struct naive_definiti
                                        kind == RECORD_UNDEFINE ? none : naive_text(value, 'v', d.value));
 }
 
-/* --- what to do */
+/* ---- What to do. */
 
 static struct naive_queue *any_queue(struct world *w)
 {

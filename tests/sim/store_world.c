@@ -18,7 +18,7 @@ enum {
     QUIET_ROUNDS = 400,
 };
 
-/* --- what the store is given */
+/* ---- What the store is given. */
 
 static struct rng store_rng;
 
@@ -60,7 +60,7 @@ static void on_answer(void *arg, struct load *l)
                                                                                                : MARK_load_journal);
 }
 
-/* --- the life of a store */
+/* ---- The life of a store. */
 
 static void drop_work(struct world *w)
 {
@@ -221,7 +221,7 @@ static void on_failed(struct world *w, const char *what)
     crash(w);
 }
 
-/* --- steps */
+/* ---- Steps. */
 
 void world_append(struct world *w, struct sheaf *records)
 {
@@ -438,7 +438,7 @@ static void step(struct world *w)
         tend(w);
 }
 
-/* --- the end */
+/* ---- The end. */
 
 static uint64_t calm(struct world *w)
 {

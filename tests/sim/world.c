@@ -12,7 +12,7 @@
 
 enum { GATHER_MAX = 16, SETTLE_ROUNDS = 20000 };
 
-/* --- the whole */
+/* ---- The whole. */
 
 static enum login let_in(void *arg, const struct session_login *l, uint64_t now, uint64_t *delay_ms)
 {
@@ -152,7 +152,7 @@ void world_pass(struct world *w, uint64_t ms)
     w->now.wall_ms += ms;
 }
 
-/* --- sockets */
+/* ---- Sockets. */
 
 bool world_connect(struct world *w, unsigned client)
 {
@@ -282,7 +282,7 @@ void world_look(struct world *w)
     }
 }
 
-/* --- when it is to be quiet */
+/* ---- When it is to be quiet. */
 
 static bool move_all(struct world *w)
 {

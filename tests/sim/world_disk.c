@@ -6,7 +6,7 @@
 #include "tests/sim/marks.h"
 #include "tests/sim/verdict.h"
 
-/* --- the disk */
+/* ---- The disk. */
 
 bool world_has_disk(const struct world *w)
 {
@@ -114,7 +114,7 @@ bool world_keep_all(struct world *w)
     return moved || life != w->lives;
 }
 
-/* --- brokers end, and others begin */
+/* ---- Brokers end, and others begin. */
 
 static void drop_batches(struct loop *l)
 {

@@ -10,7 +10,7 @@
 #include "tests/sim/marks.h"
 #include "tests/sim/verdict.h"
 
-/* --- hub */
+/* ---- Hub. */
 
 bool world_post(struct world *w, unsigned loop)
 {

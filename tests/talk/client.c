@@ -75,7 +75,7 @@ struct channel *client_channel(struct client *c, uint16_t number)
     return ch;
 }
 
-/* --- what comes ------------------------------------------------------------------------------------------------ */
+/* ---- What comes. */
 
 static void trace(const struct client *c, const char *way, const struct arrival *a)
 {
@@ -261,7 +261,7 @@ struct arrival *client_take(struct client *c, struct channel *ch)
     return a;
 }
 
-/* --- what is sent ---------------------------------------------------------------------------------------------- */
+/* ---- What is sent. */
 
 static bool is_asynchronous(uint32_t method)
 {

@@ -159,7 +159,7 @@ static bool expect_nothing(struct talk *t, const struct words *w)
     return fail_came(t, ch, ch->first, NULL);
 }
 
-/* --- confirms -------------------------------------------------------------------------------------------------- */
+/* ---- Confirms. */
 
 enum { CONFIRMS_MAX = 65536, ACKED = 1, NACKED = 2 };
 

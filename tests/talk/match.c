@@ -7,7 +7,7 @@
 
 #include "tests/talk/value.h"
 
-/* --- onto the wire --------------------------------------------------------------------------------------------- */
+/* ---- Onto the wire. */
 
 size_t value_size(const struct value *v)
 {
@@ -110,7 +110,7 @@ void value_put_inside(const struct value *v, struct pen *p)
     }
 }
 
-/* --- against what came ----------------------------------------------------------------------------------------- */
+/* ---- Against what came. */
 
 bool value_match_integer(const struct value *v, struct variables *vars, uint64_t came)
 {
@@ -226,7 +226,7 @@ bool value_match_table(const struct value *v, struct variables *vars, struct byt
     return v->open || wanted == there;
 }
 
-/* --- in print -------------------------------------------------------------------------------------------------- */
+/* ---- In print. */
 
 enum { PRINT_MAX = 400 };
 

@@ -66,7 +66,7 @@ static void make_random(void *arg, void *to, size_t n)
     }
 }
 
-/* --- turning the wheel ----------------------------------------------------------------------------------------- */
+/* ---- Turning the wheel. */
 
 static void hand_out(struct peer_model *m)
 {
@@ -168,7 +168,7 @@ static void pump(struct peer_model *m)
         broker_check(m->broker);
 }
 
-/* --- what a peer does ------------------------------------------------------------------------------------------ */
+/* ---- What a peer does. */
 
 static int model_open(struct peer *p)
 {

@@ -47,7 +47,7 @@ void talk_settle(struct talk *t, const struct channel *but)
                 client_settle(c, ch);
 }
 
-/* --- sending --------------------------------------------------------------------------------------------------- */
+/* ---- Sending. */
 
 static void note_declared(struct talk *t, const struct words *w)
 {
@@ -91,7 +91,7 @@ bool talk_send(struct talk *t, const char *text)
     return error == NULL;
 }
 
-/* --- who speaks ------------------------------------------------------------------------------------------------ */
+/* ---- Who speaks. */
 
 static struct client *client_named(struct talk *t, const char *name)
 {
@@ -171,7 +171,7 @@ static bool say_settle(struct talk *t, const char *text)
     return true;
 }
 
-/* --- lines and blocks ------------------------------------------------------------------------------------------ */
+/* ---- Lines and blocks. */
 
 static const char *after(const char *line, const char *word)
 {
@@ -376,7 +376,7 @@ static bool say_lines(struct talk *t, int from, int to)
     return ok;
 }
 
-/* --- a whole file ---------------------------------------------------------------------------------------------- */
+/* ---- A whole file. */
 
 static void talk_load(struct talk *t, FILE *in)
 {

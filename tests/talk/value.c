@@ -37,7 +37,7 @@ void variables_set_integer(struct variables *vars, const char *name, uint64_t n)
     v->integer = n;
 }
 
-/* --- reading --------------------------------------------------------------------------------------------------- */
+/* ---- Reading. */
 
 void reading_skip_blanks(struct reading *r)
 {

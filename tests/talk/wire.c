@@ -37,7 +37,7 @@ uint32_t wire_method(const char *name)
     return m == NULL ? 0 : m->id;
 }
 
-/* --- sending --------------------------------------------------------------------------------------------------- */
+/* ---- Sending. */
 
 static void add_frame(struct buffer *out, uint8_t type, uint16_t channel, struct bytes payload)
 {
@@ -287,7 +287,7 @@ const char *wire_send(const struct words *w, uint16_t channel, uint32_t frame_ma
     return NULL;
 }
 
-/* --- what came ------------------------------------------------------------------------------------------------- */
+/* ---- What came. */
 
 void arrival_destroy(struct arrival *a)
 {
@@ -469,7 +469,7 @@ bool wire_match(const struct words *w, struct variables *vars, const struct arri
     return true;
 }
 
-/* --- in print -------------------------------------------------------------------------------------------------- */
+/* ---- In print. */
 
 static void print_field(FILE *to, const struct method_field *f, const union method *m)
 {

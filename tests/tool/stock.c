@@ -15,7 +15,7 @@ enum { BODY_MAX = 2000, BATCH_RECORDS = 20 };
 
 static const char *const names[STOCK_QUEUES] = {"orders", "caf\xc3\xa9 \"quoted\"\n", "raw \xff\xfe", "rarely"};
 
-/* --- randomness that can be had again */
+/* ---- Randomness that can be had again. */
 
 static uint64_t next_random(uint64_t *seed)
 {
@@ -37,7 +37,7 @@ static uint64_t below(struct stock *k, uint64_t limit)
     return next_random(&k->seed) % limit;
 }
 
-/* --- records */
+/* ---- Records. */
 
 static void hand_over(struct stock *k, struct sheaf *h)
 {
@@ -127,7 +127,7 @@ static void add_purge(struct stock *k, struct sheaf *h)
         q->messages[i].is_gone = true;
 }
 
-/* --- the store */
+/* ---- The store. */
 
 struct store_config stock_config(struct disk *d)
 {
@@ -225,7 +225,7 @@ void stock_free(struct stock *k)
     *k = (struct stock){0};
 }
 
-/* --- comparing */
+/* ---- Comparing. */
 
 static uint32_t sum_of(const struct message *m)
 {

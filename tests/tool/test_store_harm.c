@@ -18,7 +18,7 @@
 #include "broker/port/message.h"
 #include "broker/store/format.h"
 
-/* --- items of a later version */
+/* ---- Items of a later version. */
 
 /* The first item of `type` in a file becomes one of another. */
 static void change_item(const char *path, const char *pattern, uint8_t type, uint8_t to)
@@ -71,7 +71,7 @@ TEST(an_item_that_is_not_known_is_passed_by_only_if_it_may_be)
     }
 }
 
-/* --- items that a client has made */
+/* ---- Items that a client has made. */
 
 static uint8_t *put_item(uint8_t *to, uint8_t type, uint64_t lsn, struct bytes meta, struct bytes body)
 {
@@ -142,7 +142,7 @@ TEST(a_segment_without_its_header_is_not_what_a_client_says)
     free(path);
 }
 
-/* --- what must not pile up */
+/* ---- What must not pile up. */
 
 TEST(who_is_killed_again_and_again_leaves_no_more_behind)
 {
@@ -254,7 +254,7 @@ TEST(the_largest_message_of_the_default_limit_fits_into_an_ordinary_segment)
     free(path);
 }
 
-/* --- the scrubber */
+/* ---- The scrubber. */
 
 static void on_note(void *arg, bool is_warning, const char *text)
 {
@@ -300,7 +300,7 @@ TEST(the_scrubber_finds_damage_before_anybody_wants_it)
     free(path);
 }
 
-/* --- damage */
+/* ---- Damage. */
 
 enum damage { FLIP, ZERO, CUT, REMOVE, DAMAGES };
 

@@ -144,7 +144,7 @@ TEST(json_is_json)
     free(path);
 }
 
-/* --- repair and backup */
+/* ---- Repair and backup. */
 
 TEST(a_repaired_store_has_what_the_old_one_had)
 {
@@ -275,7 +275,7 @@ TEST(a_copy_that_is_made_at_work_is_the_state_at_its_mark)
     }
 }
 
-/* --- files that are the store's by name only */
+/* ---- Files that are the store's by name only. */
 
 TEST(a_file_with_a_strange_number_changes_nothing)
 {

@@ -80,8 +80,7 @@ void keepsake_fini(struct keepsake *k)
         load_destroy(l);
 }
 
-/* --- what there is
- * --------------------------------------------------------------------------------------------------*/
+/* ---- What there is. */
 
 static struct kept_queue *find_queue(const struct keepsake *k, uint64_t id)
 {
@@ -162,8 +161,7 @@ void keepsake_lose(struct keepsake *k, uint64_t queue, uint64_t position)
     m->is_lost = true;
 }
 
-/* --- taking records
- * -------------------------------------------------------------------------------------------------*/
+/* ---- Taking records. */
 
 static void take_define(struct keepsake *k, struct record *r)
 {
@@ -385,8 +383,7 @@ struct load *keepsake_load(struct keepsake *k)
     return l;
 }
 
-/* --- a restart
- * ------------------------------------------------------------------------------------------------------*/
+/* ---- A restart. */
 
 static bool is_defined(const struct keepsake *k, uint64_t queue)
 {
@@ -445,8 +442,7 @@ void keepsake_restore(const struct keepsake *k, struct broker *b)
     broker_set_next_queue_id(b, k->next_queue);
 }
 
-/* --- in words
- * -------------------------------------------------------------------------------------------------------*/
+/* ---- In words. */
 
 static void spell_place(FILE *to, struct place p, bool with_ttl)
 {

@@ -60,8 +60,7 @@ struct rig *rig_create_for(const struct session_peer *peer)
     return r;
 }
 
-/* --- moving --------------------------------------------------------------------------------------------------------
- */
+/* ---- Moving. */
 
 void rig_answer_login(struct rig *r, const struct command *c)
 {
@@ -160,8 +159,7 @@ void rig_bytes(struct rig *r, struct bytes b)
     rig_feed_again(r);
 }
 
-/* --- the client ----------------------------------------------------------------------------------------------------
- */
+/* ---- The client. */
 
 void rig_frame(struct rig *r, uint8_t type, uint16_t channel, struct bytes payload)
 {
@@ -275,8 +273,7 @@ void rig_destroy(struct rig *r)
     free(r);
 }
 
-/* --- what it sees --------------------------------------------------------------------------------------------------
- */
+/* ---- What it sees. */
 
 bool rig_next(struct rig *r, struct frame *f)
 {
@@ -349,8 +346,7 @@ void rig_expect_content(struct rig *r, uint16_t channel, struct bytes body)
     }
 }
 
-/* --- the model -----------------------------------------------------------------------------------------------------
- */
+/* ---- The model. */
 
 struct command rig_command(struct rig *r, enum verb verb)
 {

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "base/audit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -15,11 +14,12 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
 enum { WRITERS_MAX = 4, LINES_MAX = 20000 };
 
-static char folder[64], path[96];
+static char folder[SCRATCH_PATH_MAX], path[96];
 static unsigned synced; /* calls of fsync() */
 
 int __real_fsync(int fd);
@@ -34,9 +34,7 @@ int __wrap_fsync(int fd)
 static int set_up(void **unused)
 {
     (void)unused;
-    const char *tmp = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%.40s/audit.XXXXXX", tmp != NULL ? tmp : "/tmp");
-    assert_non_null(mkdtemp(folder));
+    scratch_make(folder, "audit");
     snprintf(path, sizeof path, "%s/audit.log", folder);
     return 0;
 }
@@ -45,11 +43,7 @@ static int tear_down(void **unused)
 {
     (void)unused;
     audit_close();
-    DIR *d = opendir(folder);
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
-        unlinkat(dirfd(d), e->d_name, e->d_type == DT_DIR ? AT_REMOVEDIR : 0);
-    closedir(d);
-    return rmdir(folder);
+    return scratch_remove(folder);
 }
 
 /* The nth old file's name; 0: the one that is written. */

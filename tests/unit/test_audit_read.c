@@ -1,23 +1,21 @@
 #define _GNU_SOURCE
 #include "base/audit_read.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/audit.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
-static char folder[64], path[96];
+static char folder[SCRATCH_PATH_MAX], path[96];
 
 static int set_up(void **unused)
 {
     (void)unused;
-    const char *tmp = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%.40s/audit.XXXXXX", tmp != NULL ? tmp : "/tmp");
-    assert_non_null(mkdtemp(folder));
+    scratch_make(folder, "audit");
     snprintf(path, sizeof path, "%s/audit.log", folder);
     return 0;
 }
@@ -26,11 +24,7 @@ static int tear_down(void **unused)
 {
     (void)unused;
     audit_close();
-    DIR *d = opendir(folder);
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
-        unlinkat(dirfd(d), e->d_name, 0);
-    closedir(d);
-    return rmdir(folder);
+    return scratch_remove(folder);
 }
 
 static void put(unsigned from, unsigned to)

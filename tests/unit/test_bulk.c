@@ -64,8 +64,7 @@ static void put_body(struct script *w, uint16_t channel, size_t size, size_t fra
     }
 }
 
-/* --- two sessions --------------------------------------------------------------------------------------------------
- */
+/* ---- Two sessions. */
 
 struct pair {
     struct rig *bulk, *whole;
@@ -157,8 +156,7 @@ static void tear_down(struct pair *p)
     free(p->wire.at);
 }
 
-/* --- what must be the same -----------------------------------------------------------------------------------------
- */
+/* ---- What must be the same. */
 
 TEST(bodies_of_all_sizes_torn_anywhere_come_out_the_same)
 {

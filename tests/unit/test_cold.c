@@ -55,7 +55,7 @@ TEST(who_takes_without_limit_does_not_take_all_the_memory)
     pair_fini(&p);
 }
 
-/* --- the window */
+/* ---- The window. */
 
 /* Many queues, each within its window, may have all the memory that there is; and who is blocked then stays so. */
 TEST(where_half_of_the_memory_is_used_a_queue_keeps_one_message)
@@ -172,7 +172,7 @@ TEST(a_confirm_does_not_wait_for_what_is_transient)
     pair_fini(&p);
 }
 
-/* --- order */
+/* ---- Order. */
 
 TEST(order_is_kept_across_window_and_loads)
 {
@@ -238,7 +238,7 @@ TEST(what_was_loaded_is_settled_too)
     pair_fini(&p);
 }
 
-/* --- loads */
+/* ---- Loads. */
 
 TEST(a_load_is_asked_for_when_memory_runs_low)
 {
@@ -492,7 +492,7 @@ TEST(an_answer_that_nobody_asked_for_changes_nothing)
     pair_fini(&p);
 }
 
-/* --- purge and delete */
+/* ---- Purge and delete. */
 
 TEST(a_purge_is_one_record_for_all_that_is_cold)
 {
@@ -567,7 +567,7 @@ TEST(a_queue_may_go_while_it_wants_to_load)
     pair_fini(&p);
 }
 
-/* --- limits and time */
+/* ---- Limits and time. */
 
 TEST(a_queue_that_drops_its_head_waits_for_the_head)
 {
@@ -649,7 +649,7 @@ TEST(a_clock_that_jumps_neither_keeps_nor_kills)
     }
 }
 
-/* --- dead letters */
+/* ---- Dead letters. */
 
 TEST(dead_letters_go_cold_too)
 {

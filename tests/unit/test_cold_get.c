@@ -173,7 +173,7 @@ TEST(a_broker_may_end_with_a_get_that_waits)
     keepsake_fini(&p.k);
 }
 
-/* --- rights that change while a GET waits */
+/* ---- Rights that change while a GET waits. */
 
 static void alter(struct pair *p, enum change_kind kind, enum definition_class what, const char *read)
 {

@@ -16,8 +16,7 @@
 #include "tests/unit/document.h"
 #include "tests/unit/unit.h"
 
-/* --- helpers
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- Helpers. */
 
 static struct bytes load(const char *name)
 {
@@ -123,8 +122,7 @@ static void on_warning(void *arg, const char *text)
     warned.n++;
 }
 
-/* --- there and back
- * -------------------------------------------------------------------------------------------------*/
+/* ---- There and back. */
 
 TEST(what_rabbitmq_exports_is_exported_again)
 {
@@ -271,8 +269,7 @@ TEST(descriptions_of_virtual_hosts_are_kept)
     broker_destroy(b);
 }
 
-/* --- users
- * ----------------------------------------------------------------------------------------------------------*/
+/* ---- Users. */
 
 TEST(hashes_are_taken_as_they_are)
 {
@@ -370,8 +367,7 @@ TEST(a_password_that_a_user_has_already_keeps_its_hash)
     changes_destroy(c);
 }
 
-/* --- what is not said, and what means nothing here
- * -------------------------------------------------------------------*/
+/* ---- What is not said, and what means nothing here. */
 
 TEST(what_is_missing_is_as_people_expect)
 {
@@ -469,8 +465,7 @@ TEST(into_one_virtual_host_no_others_are_imported)
                           "queues[0] ('q'): \"vhost\" is missing; if this is the export of");
 }
 
-/* --- what is wrong
- * --------------------------------------------------------------------------------------------------*/
+/* ---- What is wrong. */
 
 TEST(what_is_wrong_is_named)
 {

@@ -95,7 +95,7 @@ static uint64_t delayed(const struct pair *p)
     return broker_totals(p->w.broker).messages_delayed;
 }
 
-/* --- what is recorded */
+/* ---- What is recorded. */
 
 TEST(what_waits_is_recorded_and_when_it_is_due_it_moves_in_one_record)
 {
@@ -182,7 +182,7 @@ TEST(a_message_that_cannot_be_read_does_not_hold_up_others)
     pair_fini(&p);
 }
 
-/* --- a restart */
+/* ---- A restart. */
 
 TEST(after_a_restart_what_is_overdue_comes_at_once_and_the_rest_in_its_time)
 {
@@ -276,7 +276,7 @@ TEST(an_exchange_that_is_deleted_leaves_nothing)
     pair_fini(&p);
 }
 
-/* --- listing, cancelling */
+/* ---- Listing, cancelling. */
 
 static struct inspection *list(struct pair *p, struct inspection *i)
 {
@@ -428,7 +428,7 @@ TEST(ten_years_are_not_too_long)
     pair_fini(&p);
 }
 
-/* --- all of it at once */
+/* ---- All of it at once. */
 
 enum { ALL = 400 };
 

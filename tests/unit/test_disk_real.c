@@ -11,7 +11,7 @@
 
 #include "broker/store/disk.h"
 
-/* --- calls of the system that fail when they are told to (the linker puts these in their place) */
+/* ---- Calls of the system that fail when they are told to (the linker puts these in their place). */
 
 static struct {
     int error;       /* what the next of the calls below fails with, once */
@@ -70,7 +70,7 @@ ssize_t __wrap_pwrite(int file, const void *from, size_t n, off_t offset)
     return __real_pwrite(file, from, n, offset);
 }
 
-/* --- a folder for each test */
+/* ---- A folder for each test. */
 
 static char path_of_folder[64];
 static struct disk *d;

@@ -12,8 +12,7 @@
 #include "codec/properties.h"
 #include "codec/table.h"
 
-/* --- messages and answers
- * --------------------------------------------------------------------------------------------*/
+/* ---- Messages and answers. */
 
 struct draft {
     const char *exchange, *key;
@@ -106,8 +105,7 @@ static void expect_text(struct bytes row, const char *key, const char *part)
     free(text);
 }
 
-/* --- random topologies
- * -----------------------------------------------------------------------------------------------*/
+/* ---- Random topologies. */
 
 enum { EXCHANGES = 8, QUEUES = 10, BINDINGS = 30, TOPOLOGIES = 300, MESSAGES = 12 };
 
@@ -310,8 +308,7 @@ TEST(what_is_explained_is_what_a_publish_does)
     assert_true(checked > 30000 && uncertain > 200 && delayed > 200);
 }
 
-/* --- what is told
- * ----------------------------------------------------------------------------------------------------*/
+/* ---- What is told. */
 
 static void bind(struct world *w, const char *queue, const char *exchange, const char *key, struct bytes arguments)
 {

@@ -6,7 +6,7 @@
 #include "broker/store/format.h"
 #include "tests/unit/vectors.h"
 
-/* --- file headers */
+/* ---- File headers. */
 
 static const struct file_header a_header = {
     .kind = FILE_PACK,
@@ -90,7 +90,7 @@ TEST(what_a_newer_program_wrote_is_told_apart)
     }
 }
 
-/* --- items */
+/* ---- Items. */
 
 static uint8_t *put_item(uint8_t *to, struct item_head h, struct bytes meta, struct bytes body)
 {

@@ -78,8 +78,7 @@ static struct command granted(const struct wish *w)
     return c;
 }
 
-/* --- what is the same
- * -----------------------------------------------------------------------------------------------*/
+/* ---- What is the same. */
 
 static void assert_same_message(const struct message *a, const struct message *b)
 {
@@ -143,8 +142,7 @@ static void assert_same_effects(const struct effects *a, const struct effects *b
     assert_int_equal(a->alarms, b->alarms);
 }
 
-/* --- both
- * -----------------------------------------------------------------------------------------------------------*/
+/* ---- Both. */
 
 static void take(struct pair *p, const struct event *e)
 {
@@ -246,8 +244,7 @@ static void finish(struct pair *p)
     }
 }
 
-/* --- any commands
- * ---------------------------------------------------------------------------------------------------*/
+/* ---- Any commands. */
 
 static struct wish pick_publish(struct pair *p)
 {

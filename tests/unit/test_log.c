@@ -12,7 +12,7 @@
 #include "broker/port/message.h"
 #include "codec/table.h"
 
-/* --- reading */
+/* ---- Reading. */
 
 TEST(everything_is_recorded_and_near_the_end_in_memory)
 {
@@ -183,7 +183,7 @@ TEST(a_load_for_who_is_gone_is_dropped)
     pair_fini(&book.pair);
 }
 
-/* --- what a delivery waits for: nobody is told of an offset that may become another message's */
+/* ---- What a delivery waits for: nobody is told of an offset that may become another message's. */
 
 TEST(a_delivery_waits_for_its_message)
 {
@@ -244,7 +244,7 @@ TEST(what_was_there_before_a_restart_is_safe)
     pair_fini(&book.pair);
 }
 
-/* --- filters */
+/* ---- Filters. */
 
 TEST(a_filter_passes_by_what_it_does_not_want)
 {
@@ -271,7 +271,7 @@ TEST(a_filter_passes_by_what_it_does_not_want)
     pair_fini(&book.pair);
 }
 
-/* --- time */
+/* ---- Time. */
 
 TEST(a_time_finds_the_first_message_that_is_not_older)
 {
@@ -306,7 +306,7 @@ TEST(a_time_finds_the_first_message_that_is_not_older)
     pair_fini(&book.pair);
 }
 
-/* --- what goes */
+/* ---- What goes. */
 
 TEST(what_is_too_much_goes_by_whole_parts)
 {
@@ -400,7 +400,7 @@ TEST(parts_are_not_more_than_can_be_counted)
     pair_fini(&book.pair);
 }
 
-/* --- without a store */
+/* ---- Without a store. */
 
 TEST(without_records_all_of_it_is_in_memory)
 {

@@ -171,7 +171,7 @@ TEST(parts_of_messages_that_never_came_are_taken_back)
     pair_fini(&book.pair);
 }
 
-/* --- bookmarks */
+/* ---- Bookmarks. */
 
 static void consume_tracked(struct logbook *book, unsigned client, const char *tag, unsigned limit)
 {

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -10,22 +11,19 @@
 #include "broker/losses.h"
 #include "broker/port/definition.h"
 
-static char folder[] = "/tmp/test_losses-XXXXXX";
+static char folder[SCRATCH_PATH_MAX];
 
 static int make_folder(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/test_losses-XXXXXX");
-    return mkdtemp(folder) != NULL ? 0 : -1;
+    scratch_make(folder, "losses");
+    return 0;
 }
 
 static int remove_folder(void **state)
 {
     (void)state;
-    char *path = str_format("%s/lost.jsonl", folder);
-    unlink(path);
-    free(path);
-    return rmdir(folder);
+    return scratch_remove(folder);
 }
 
 /* The lines of lost.jsonl without their times; the caller frees it. */

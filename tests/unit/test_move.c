@@ -7,7 +7,7 @@
 
 static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
-/* --- moving to a queue */
+/* ---- Moving to a queue. */
 
 TEST(all_that_is_ready_moves_in_order)
 {
@@ -299,7 +299,7 @@ TEST(an_alarm_stops_it)
     pair_fini(&p);
 }
 
-/* --- the broker ends in the middle of it */
+/* ---- The broker ends in the middle of it. */
 
 TEST(after_a_crash_every_message_is_in_one_queue)
 {

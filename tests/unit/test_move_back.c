@@ -12,7 +12,7 @@
 
 static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
-/* --- looking without touching */
+/* ---- Looking without touching. */
 
 /* A page: the numbers of its bodies, one after the other. */
 static uint64_t look(struct pair *p, uint64_t cursor, uint32_t limit, char *numbers)
@@ -80,7 +80,7 @@ TEST(a_broker_may_end_while_somebody_looks)
     keepsake_fini(&p.k);
 }
 
-/* --- to an exchange */
+/* ---- To an exchange. */
 
 TEST(to_an_exchange_every_message_goes_with_its_own_key_or_with_that_one)
 {
@@ -157,7 +157,7 @@ TEST(what_comes_back_at_once_is_moved_once)
     pair_fini(&p);
 }
 
-/* --- back to where it came from */
+/* ---- Back to where it came from. */
 
 #define REDRIVE                                                                                                        \
     (struct move)                                                                                                      \

@@ -60,8 +60,7 @@ TEST(a_pile_is_first_in_first_out)
     pile_fini(&p);
 }
 
-/* --- in a queue
- * -----------------------------------------------------------------------------------------------------*/
+/* ---- In a queue. */
 
 static struct queue *queue_of(const struct world *w)
 {

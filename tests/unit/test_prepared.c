@@ -114,8 +114,7 @@ TEST(tags_of_all_widths_and_both_kinds_of_redelivered)
     }
 }
 
-/* --- through a session ---------------------------------------------------------------------------------------------
- */
+/* ---- Through a session. */
 
 static uint32_t consume(struct rig *r, uint16_t channel, struct bytes tag, bool no_ack)
 {

@@ -8,7 +8,7 @@
 
 static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
-/* --- definitions */
+/* ---- Definitions. */
 
 TEST(without_records_nothing_is_said_and_nothing_waits)
 {
@@ -145,7 +145,7 @@ TEST(a_shutdown_undefines_nothing)
     pair_fini(&p);
 }
 
-/* --- publishes */
+/* ---- Publishes. */
 
 TEST(a_message_for_many_queues_is_one_record)
 {
@@ -332,7 +332,7 @@ TEST(a_refusal_waits_for_those_who_took_it)
     pair_fini(&p);
 }
 
-/* --- transactions */
+/* ---- Transactions. */
 
 static struct command held(struct pair *p, const char *key)
 {
@@ -392,7 +392,7 @@ TEST(a_transaction_that_a_queue_refuses_is_ended_too)
     pair_fini(&p);
 }
 
-/* --- order of what waits */
+/* ---- Order of what waits. */
 
 TEST(nothing_overtakes_an_answer_of_its_stream)
 {
@@ -432,7 +432,7 @@ TEST(a_client_and_a_stream_end_behind_all_that_they_were_told)
     pair_fini(&p);
 }
 
-/* --- alarms */
+/* ---- Alarms. */
 
 TEST(an_alarm_from_outside_is_told_with_the_next_step)
 {

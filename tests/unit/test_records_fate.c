@@ -6,7 +6,7 @@
 
 static const struct queue_options plain = QUEUE_OPTIONS_NONE;
 
-/* --- what becomes of them */
+/* ---- What becomes of them. */
 
 TEST(a_delivery_an_ack_and_what_comes_back)
 {
@@ -136,7 +136,7 @@ TEST(a_queue_takes_its_messages_along)
     pair_fini(&p);
 }
 
-/* --- dead letters */
+/* ---- Dead letters. */
 
 TEST(a_dead_letter_is_one_record)
 {

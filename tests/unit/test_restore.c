@@ -403,7 +403,7 @@ TEST(a_restored_broker_wants_a_step_at_once)
     broker_destroy(b);
 }
 
-/* --- users and rights */
+/* ---- Users and rights. */
 
 static void put(struct changes *all, enum definition_class what, const char *pair[4], struct spec s)
 {
@@ -462,7 +462,7 @@ TEST(users_rights_and_parameters_are_there_again)
     pair_fini(&p);
 }
 
-/* --- what is refused */
+/* ---- What is refused. */
 
 static bool restore(struct broker *b, enum definition_class what, uint64_t id, const char *vhost, struct spec s)
 {

@@ -17,8 +17,7 @@ enum { SETS = 1 << RIGHTS, CLIENT = 1, VISIT = 2, ARGUMENTS_ROOM = 256 };
 
 static const char *const right_words[RIGHTS] = {"configure", "write", "read"};
 
-/* --- who
- * -------------------------------------------------------------------------------------------------------------*/
+/* ---- Who. */
 
 static struct event *say(struct world *w, struct command c)
 {
@@ -80,8 +79,7 @@ static void begin(struct world *w, unsigned rights)
     assert_int_equal(w->effects.events[w->effects.n - 1].what, DONE);
 }
 
-/* --- what
- * ------------------------------------------------------------------------------------------------------------*/
+/* ---- What. */
 
 struct deed {
     const char *what;
@@ -229,8 +227,7 @@ TEST(a_change_of_arguments_takes_the_rights_of_a_declaration)
     world_fini(&w);
 }
 
-/* --- messages
- * --------------------------------------------------------------------------------------------------------*/
+/* ---- Messages. */
 
 /* Three are published to own-q, with that key. */
 static void fill(struct world *w, const char *key)
@@ -323,8 +320,7 @@ TEST(who_looks_at_messages_needs_to_read_the_queue)
     world_fini(&w);
 }
 
-/* --- the machine's administrator
- * -------------------------------------------------------------------------------------*/
+/* ---- The machine's administrator. */
 
 static size_t rows(struct world *w, enum inspection_kind what)
 {

@@ -167,8 +167,7 @@ TEST(chance_is_even)
     }
 }
 
-/* --- x-recent-history
- * -----------------------------------------------------------------------------------------------*/
+/* ---- X-recent-history. */
 
 static void recent(struct world *w, const char *name, int64_t length, uint64_t memory_high)
 {

@@ -203,7 +203,7 @@ TEST(what_goes_with_messages_in_it_is_told_once_more)
     free(t);
 }
 
-/* --- whatever happens */
+/* ---- Whatever happens. */
 
 struct chaos {
     struct world w;

@@ -5,8 +5,7 @@
 
 #include "codec/table.h"
 
-/* --- handshake -----------------------------------------------------------------------------------------------------
- */
+/* ---- Handshake. */
 
 static bool wants(const struct rig *r, unsigned wish)
 {
@@ -353,8 +352,7 @@ TEST(before_the_login_little_is_read)
     rig_destroy(r);
 }
 
-/* --- frames that cannot be -----------------------------------------------------------------------------------------
- */
+/* ---- Frames that cannot be. */
 
 static void expect_frame_error(struct bytes bytes, unsigned code, const char *text, bool is_deaf)
 {

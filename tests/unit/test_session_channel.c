@@ -35,8 +35,7 @@ static void fail_channel(struct rig *r, uint16_t channel)
 
 #define NO_QUEUE "NOT_FOUND - no queue 'nope' in vhost '/'"
 
-/* --- opening and closing -------------------------------------------------------------------------------------------
- */
+/* ---- Opening and closing. */
 
 TEST(a_channel_is_closed_when_the_model_has_let_go)
 {
@@ -167,8 +166,7 @@ TEST(two_thousand_channels_are_no_matter)
     rig_destroy(r);
 }
 
-/* --- exceptions ----------------------------------------------------------------------------------------------------
- */
+/* ---- Exceptions. */
 
 TEST(the_model_lets_go_before_an_exception_is_reported)
 {
@@ -352,8 +350,7 @@ TEST(the_model_may_end_a_channel_by_itself)
     rig_destroy(r);
 }
 
-/* --- declarations --------------------------------------------------------------------------------------------------
- */
+/* ---- Declarations. */
 
 TEST(a_queue_without_a_name_gets_one)
 {
@@ -465,8 +462,7 @@ TEST(each_method_is_answered_by_its_own)
     rig_destroy(r);
 }
 
-/* --- back-pressure -------------------------------------------------------------------------------------------------
- */
+/* ---- Back-pressure. */
 
 TEST(a_client_that_is_owed_too_many_answers_is_not_read)
 {

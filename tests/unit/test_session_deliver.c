@@ -33,8 +33,7 @@ static void cancel(struct rig *r, const char *tag)
     rig_send(r, 1, &(union method){.basic_cancel = cancel});
 }
 
-/* --- deliveries ----------------------------------------------------------------------------------------------------
- */
+/* ---- Deliveries. */
 
 TEST(a_delivery_bears_its_consumers_tag_and_the_next_number)
 {
@@ -166,8 +165,7 @@ TEST(get_answers_with_a_message_that_may_be_settled)
     rig_destroy(r);
 }
 
-/* --- consumers -----------------------------------------------------------------------------------------------------
- */
+/* ---- Consumers. */
 
 TEST(a_live_tag_is_used_once_a_channel)
 {
@@ -273,8 +271,7 @@ TEST(prefetch_is_for_consumers_to_come_or_for_the_channel)
     rig_destroy(r);
 }
 
-/* --- settling ------------------------------------------------------------------------------------------------------
- */
+/* ---- Settling. */
 
 TEST(tags_are_settled_in_order_and_as_asked)
 {

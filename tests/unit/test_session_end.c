@@ -26,8 +26,7 @@ static void open_vhost(struct rig *r, const char *name)
     rig_send(r, 0, &(union method){.connection_open = open});
 }
 
-/* --- heartbeats ----------------------------------------------------------------------------------------------------
- */
+/* ---- Heartbeats. */
 
 static struct rig *beating(uint16_t heartbeat_s)
 {
@@ -96,8 +95,7 @@ TEST(no_heartbeat_means_no_deadline)
     rig_destroy(r);
 }
 
-/* --- alarms --------------------------------------------------------------------------------------------------------
- */
+/* ---- Alarms. */
 
 TEST(an_alarm_stops_a_connection_at_its_next_content)
 {
@@ -181,8 +179,7 @@ TEST(an_alarm_is_told_during_a_pause_and_its_end_too)
     rig_destroy(r);
 }
 
-/* --- endings -------------------------------------------------------------------------------------------------------
- */
+/* ---- Endings. */
 
 TEST(the_model_lets_go_before_close_ok)
 {

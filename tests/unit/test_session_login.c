@@ -8,7 +8,7 @@
 #include "base/str.h"
 #include "codec/table.h"
 
-/* --- what becomes of secrets: explicit_bzero() is ours here -----------------------------------------------------*/
+/* ---- What becomes of secrets: explicit_bzero() is ours here. */
 
 static unsigned wiped;      /* times */
 static char last_wiped[64]; /* what was there, as far as there is room */
@@ -34,7 +34,7 @@ void __explicit_bzero_chk(void *at, size_t n, size_t room)
     wipe(at, n);
 }
 
-/* --- clients ----------------------------------------------------------------------------------------------------*/
+/* ---- Clients. */
 
 static const char refusal_plain[] = "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For "
                                     "details see the broker logfile.";
@@ -99,7 +99,7 @@ static bool is_reading(const struct rig *r)
     return (session_wants(r->session) & SESSION_READ) != 0;
 }
 
-/* --- when it is told --------------------------------------------------------------------------------------------*/
+/* ---- When it is told. */
 
 TEST(either_verdict_is_told_at_its_time_and_not_before)
 {
@@ -175,7 +175,7 @@ TEST(what_is_pipelined_behind_a_refusal_is_nothing)
     rig_destroy(r);
 }
 
-/* --- who goes meanwhile -----------------------------------------------------------------------------------------*/
+/* ---- Who goes meanwhile. */
 
 TEST(who_goes_while_the_model_is_asked_is_judged_no_more)
 {
@@ -218,7 +218,7 @@ TEST(a_client_whose_login_is_never_answered_has_its_time_and_no_more)
     rig_destroy(r);
 }
 
-/* --- mechanisms -------------------------------------------------------------------------------------------------*/
+/* ---- Mechanisms. */
 
 TEST(external_is_offered_over_tls_alone)
 {
@@ -293,7 +293,7 @@ TEST(a_certificate_of_nobody_is_refused_like_any_other)
     rig_destroy(r);
 }
 
-/* --- names and passwords ----------------------------------------------------------------------------------------*/
+/* ---- Names and passwords. */
 
 static struct bytes amqplain(uint8_t *room, size_t size, struct bytes user, struct bytes password)
 {
@@ -344,7 +344,7 @@ TEST(an_empty_password_opens_nothing_in_either_mechanism)
     }
 }
 
-/* --- afterwards -------------------------------------------------------------------------------------------------*/
+/* ---- Afterwards. */
 
 TEST(a_password_is_wiped_when_it_was_judged)
 {
@@ -380,7 +380,7 @@ TEST(a_password_is_wiped_when_nobody_judges_it)
     rig_destroy(r);
 }
 
-/* --- sent away --------------------------------------------------------------------------------------------------*/
+/* ---- Sent away. */
 
 static void expel(struct rig *r)
 {

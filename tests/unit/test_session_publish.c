@@ -34,8 +34,7 @@ static struct bytes encoded(const struct properties *props, uint8_t room[512])
     return pen_written(&p);
 }
 
-/* --- publishing ----------------------------------------------------------------------------------------------------
- */
+/* ---- Publishing. */
 
 TEST(a_publish_is_one_message)
 {
@@ -292,8 +291,7 @@ TEST(a_publish_that_fails_is_reported_for_basic_publish)
     rig_destroy(r);
 }
 
-/* --- confirms ------------------------------------------------------------------------------------------------------
- */
+/* ---- Confirms. */
 
 TEST(confirms_are_gathered_over_a_turn)
 {
@@ -370,8 +368,7 @@ TEST(what_is_confirmed_is_said_before_the_channel_ends)
     rig_destroy(r);
 }
 
-/* --- transactions --------------------------------------------------------------------------------------------------
- */
+/* ---- Transactions. */
 
 static struct rig *transactional(void)
 {

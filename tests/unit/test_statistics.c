@@ -10,7 +10,7 @@
 #include "broker/port/message.h"
 #include "codec/table.h"
 
-/* --- each counter */
+/* ---- Each counter. */
 
 TEST(what_was_not_used_is_not_counted)
 {
@@ -412,7 +412,7 @@ TEST(totals_stay_when_what_was_counted_goes)
     world_fini(&w);
 }
 
-/* --- how it is */
+/* ---- How it is. */
 
 TEST(a_queue_says_how_it_is)
 {

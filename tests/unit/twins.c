@@ -63,8 +63,7 @@ static void no_random(void *arg, void *to, size_t n)
     memset(to, 7, n);
 }
 
-/* --- what is the same ----------------------------------------------------------------------------------------------
- */
+/* ---- What is the same. */
 
 static bool is_same_text(const char *a, const char *b)
 {
@@ -182,8 +181,7 @@ static void compare(struct twins *t)
     CHECK(session_deadline(a->session) == session_deadline(b->session));
 }
 
-/* --- the client ----------------------------------------------------------------------------------------------------
- */
+/* ---- The client. */
 
 static size_t feed_one(struct twin *w, struct bytes b, uint64_t now)
 {
@@ -379,8 +377,7 @@ static void say_other(struct twins *t)
         say(t, channel, &m);
 }
 
-/* --- the model -----------------------------------------------------------------------------------------------------
- */
+/* ---- The model. */
 
 static struct spec *spec_of(struct command *c)
 {
@@ -480,8 +477,7 @@ static void slow(struct twins *t)
     compare(t);
 }
 
-/* --- their life ----------------------------------------------------------------------------------------------------
- */
+/* ---- Their life. */
 
 static void twin_init(struct twin *w, bool decodes_all)
 {
