@@ -14,6 +14,23 @@
 
 static void ask_next(struct request *r);
 
+/* ?download=NAME: what a browser shall call it; what is no plain letter becomes a _. */
+static void name_file(struct request *r)
+{
+    enum { NAME_MAX_BYTES = 100 };
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_@ ";
+    const char *wanted = request_query(r, "download");
+    if (wanted == NULL)
+        return;
+    char *name = str_format("%.*s", NAME_MAX_BYTES, *wanted != '\0' ? wanted : "definitions.json");
+    for (char *at = name; *(at += strspn(at, plain)) != '\0';)
+        *at = '_';
+    char *value = str_format("attachment; filename=\"%s\"", name);
+    request_set_header(r, "Content-Disposition", value);
+    free(value);
+    free(name);
+}
+
 static void on_page(struct request *r, struct event *e)
 {
     if (e->what == DONE) {
@@ -34,8 +51,7 @@ static void ask_next(struct request *r)
     }
     json_t *document = definitions_finish(r->writer);
     r->writer = NULL;
-    if (request_query(r, "download") != NULL)
-        request_set_header(r, "Content-Disposition", "attachment; filename=\"definitions.json\"");
+    name_file(r);
     request_reply(r, HTTP_STATUS_OK, document);
 }
 
