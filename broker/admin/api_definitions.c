@@ -9,6 +9,7 @@
 #include "broker/admin/form.h"
 #include "broker/admin/json.h"
 #include "broker/admin/note.h"
+#include "broker/admin/visitor.h"
 
 /* ---- Export. */
 
@@ -153,6 +154,60 @@ static void answer_imported(struct request *r)
     }
 }
 
+static void finish_import(struct request *r)
+{
+    if (!request_query_flag(r, "verbose")) {
+        answer_imported(r);
+        return;
+    }
+    json_t *o = json_object();
+    json_set(o, "warnings", json_incref(r->warnings));
+    request_reply(r, HTTP_STATUS_OK, o);
+}
+
+static void on_let_in(struct request *r, struct event *e)
+{
+    if (e->what != DONE)
+        log_warning("admin", "no permissions for whoever imported: %s", e->failed.text);
+    finish_import(r);
+}
+
+/* Does the document say what that user may do there? */
+static bool says_permission(const struct changes *all, struct bytes vhost, struct bytes user)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        const struct change *c = &all->at[i];
+        if (c->what == DEFINE_PERMISSION && bytes_equal(c->spec->vhost, vhost) && bytes_equal(c->spec->name, user))
+            return true;
+    }
+    return false;
+}
+
+/* Whoever makes a virtual host has all rights in it, also by an import, as in RabbitMQ. */
+static void let_in(struct request *r, const struct changes *done)
+{
+    struct changes *rights = changes_create();
+    for (size_t i = 0; i < done->n && r->visitor != NULL; i++) {
+        const struct change *c = &done->at[i];
+        if (c->what != DEFINE_VHOST || c->outcome != CHANGE_MADE ||
+            says_permission(done, c->spec->name, r->visitor->name))
+            continue;
+        json_t *all = json_object();
+        json_set(all, "configure", json_string(".*"));
+        json_set(all, "write", json_string(".*"));
+        json_set(all, "read", json_string(".*"));
+        const struct spec who = {.vhost = c->spec->name, .name = r->visitor->name};
+        if (!request_add_change(r, rights, CHANGE_PUT, DEFINE_PERMISSION, &who, all))
+            return;
+    }
+    if (rights->n > 0) {
+        request_alter_as_administrator(r, rights, on_let_in);
+        return;
+    }
+    changes_destroy(rights);
+    finish_import(r);
+}
+
 static void on_imported(struct request *r, struct event *e)
 {
     if (e->what == DONE && e->done.changes->is_rehearsal) {
@@ -170,14 +225,8 @@ static void on_imported(struct request *r, struct event *e)
     }
     note_import(r, e->done.changes, NULL);
     definitions_log_outcome(e->done.changes);
-    if (!request_query_flag(r, "verbose")) {
-        answer_imported(r);
-        return;
-    }
     add_skipped(r, e->done.changes);
-    json_t *o = json_object();
-    json_set(o, "warnings", json_incref(r->warnings));
-    request_reply(r, HTTP_STATUS_OK, o);
+    let_in(r, e->done.changes);
 }
 
 static void read_definitions(struct request *r)
