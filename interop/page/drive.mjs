@@ -623,6 +623,7 @@ await test("the log's newest lines are there, filtered and saved", async () => {
     });
     const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
     check(/^\S+ \[info\] <\S+> .*logged/m.test(fs.readFileSync(await file.path(), "utf8")), "not in the file");
+    equal(await page.getByLabel("Rows a page").count(), 0, "choices that choose nothing");
     await page.getByLabel("Level").selectOption("critical");
     await hasText("No line fits.");
     const { items, next } = await get("millrace/log");

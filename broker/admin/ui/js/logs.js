@@ -13,7 +13,7 @@ function words(text) {
 }
 
 const columns = [
-    { label: "Time", className: "time", cell: (l) => l.time.slice(0, 23) },
+    { label: "Time", className: "time", cell: (l) => l.time.slice(0, 23).replace("T", " ") },
     { label: "Level", cell: (l) => el("span", { class: `level ${l.level}` }, l.level) },
     { label: "Where", aside: true, cell: (l) => el("code", {}, l.pid) },
     { label: "What", className: "what", cell: (l) => words(l.msg) },
@@ -28,6 +28,6 @@ export async function logs(context) {
         el("div", { class: "bar", key: "bar" }, el("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() }, filterField(context, "With this in it"),
             el("label", { class: "field" }, el("span", {}, "Level"), choice("level", LEVELS.map((l) => [l, `${l} and above`]), level, { follow: level, onchange() { context.set({ level: this.value, page: null }); } }))),
         el("button", { type: "button", onclick: save }, "Download")),
-        turn || el("p", { class: "hint", key: "count" }, `${plural(fits.length, "line")} of the ${plural(all.length, "newest line")}, which is what the broker keeps in memory; the console or a file has them all.`),
+        turn || el("p", { class: "hint", key: "count" }, `${plural(fits.length, "line")} of the ${plural(all.length, "newest line")}: the console or a file has them all.`),
         table({ caption: "Lines of the log", columns, rows, keyOf: (l) => `${l.id} ${l.time}`, empty: all.length ? "No line fits." : "Nothing was logged." })] };
 }

@@ -29,7 +29,7 @@ function part(context, kind, noun, rows, vhosts, keys, mayWrite, empty) {
         if (v) context.act(`“${p.name}” is changed.`, () => put(kind, p.vhost, p.name, v, body));
     };
     const columns = [
-        { label: "Name", className: "name", cell: (p) => p.name }, { label: "Virtual host", cell: (p) => p.vhost }, { label: "Pattern", cell: (p) => el("code", {}, p.pattern) }, { label: "Applies to", cell: (p) => p["apply-to"] },
+        { label: "Name", className: "name", cell: (p) => p.name }, { label: "Virtual host", aside: true, cell: (p) => p.vhost }, { label: "Pattern", cell: (p) => el("code", {}, p.pattern) }, { label: "Applies to", aside: true, cell: (p) => p["apply-to"] },
         { label: "Definition", cell: (p) => value(p.definition) }, { label: "Priority", number: true, cell: (p) => p.priority },
         mayWrite && { label: "", cell: (p) => el("span", { class: "row" }, el("button", { type: "button", class: "small", onclick: () => edit(p) }, "Change"), el("button", { type: "button", class: "small", onclick: () => remove(p) }, "Delete")) },
     ].filter(Boolean);
@@ -41,6 +41,6 @@ export async function policies(context) {
     const [own, operators, vhosts] = await Promise.all([get("policies", context.signal), get("operator-policies", context.signal), vhostNames(context)]);
     const few = Object.fromEntries(OPERATORS.map((k) => [k, OPTIONS[k]]));
     return { title: "Policies", body: [heading(null, "Policies"),
-        section("Policies", part(context, "policies", "policy", own, vhosts, OPTIONS, session.may("policymaker"), "No policies. One gives every queue or exchange whose name fits its pattern the same settings.")),
+        section("Policies", part(context, "policies", "policy", own, vhosts, OPTIONS, session.may("policymaker"), "No policies. One gives every queue or exchange whose name fits the same settings.")),
         section("Operator policies", part(context, "operator-policies", "operator policy", operators, vhosts, few, session.may("administrator"), "No operator policies. They are limits that users' policies cannot go beyond."))] };
 }

@@ -89,7 +89,7 @@ function filters(context, vhosts) {
 }
 
 /* key: where the page's number is in the address. */
-function pager(context, page, noun, key = "page") {
+function pager(context, page, noun, key = "page", hasSizes = true) {
     const from = (page.page - 1) * page.page_size;
     const last = Math.max(1, page.page_count);
     const go = (n) => () => context.set({ [key]: n > 1 ? String(n) : null });
@@ -101,7 +101,7 @@ function pager(context, page, noun, key = "page") {
         last > 1 && el("span", { class: "steps" }, step("«", 1, "First page"), step("‹", page.page - 1, "Page before"),
             el("span", {}, `${number(page.page)} / ${number(last)}`),
             step("›", page.page + 1, "Next page"), step("»", last, "Last page")),
-        key === "page" && el("label", { class: "field short" }, el("span", { class: "hidden" }, "Rows a page"),
+        hasSizes && el("label", { class: "field" }, el("span", { class: "hidden" }, "Rows a page"),
             el("select", { follow: page.page_size, onchange() { context.set({ page_size: this.value, page: null }); } },
                 PAGE_SIZES.map((n) => el("option", { value: n, selected: n === page.page_size }, `${n} rows`)))));
 }
@@ -115,7 +115,7 @@ export function piece(context, rows, noun, key) {
 
 /* The pager of a list within a page, if it needs one. */
 export function turner(context, page, noun, key) {
-    return page.page_count > 1 && el("div", { key: `pager ${key}`, class: "turner" }, pager(context, page, noun, key));
+    return page.page_count > 1 && el("div", { key: `pager ${key}`, class: "turner" }, pager(context, page, noun, key, false));
 }
 
 /* One page of a list in the API; the first where that one is no longer there. */
