@@ -136,7 +136,9 @@ struct error *consume_on_qos(struct session *s, struct channel *c, const union m
     if (!qos->global)
         c->prefetch = qos->prefetch_count;
     /* global=0 takes the channel's own limit off, whatever the count. */
-    session_ask(s, c, CREDIT, m->id, 0)->credit.limit = qos->global ? qos->prefetch_count : 0;
+    struct command *credit = session_ask(s, c, CREDIT, m->id, 0);
+    credit->credit.limit = qos->global ? qos->prefetch_count : 0;
+    credit->credit.prefetch = c->prefetch;
     if (!qos->global && s->config->live_prefetch)
         change_live_consumers(s, c); /* behind the answer */
     return NULL;
@@ -195,7 +197,7 @@ struct error *consume_on_consume(struct session *s, struct channel *c, const uni
     struct command *subscribe = session_ask(s, c, SUBSCRIBE, m->id, k->number << 1 | consume->no_wait);
     subscribe->subscribe.spec = spec_create(&spec);
     subscribe->subscribe.consumer = k->number;
-    subscribe->subscribe.limit = consume->no_ack ? 0 : c->prefetch;
+    subscribe->subscribe.limit = c->prefetch; /* without acknowledgements it bounds nothing, and is told all the same */
     free(objection);
     return NULL;
 }

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/str.h"
 #include "broker/config.h"
+#include "broker/default_users.h"
 #include "broker/model/broker.h"
 #include "broker/port/spec.h"
 #include "codec/table.h"
@@ -115,7 +116,8 @@ static bool add(struct broker *b, const struct all_given *all, const struct give
     spec.arguments = pen_written(&p);
     char *why = p.full ? str_copy(BYTES("too long")) : g->n == 0 ? str_copy(BYTES("it says nothing")) : NULL;
     if (why == NULL)
-        why = broker_add_vhost_default(b, bytes_of_string(g->vhosts != NULL ? g->vhosts : ".*"), &spec);
+        why =
+            broker_add_vhost_default(b, bytes_of_string(g->vhosts != NULL ? g->vhosts : ".*"), DEFINE_PARAMETER, &spec);
     if (why != NULL)
         fprintf(stderr, "millraced: %s.%s: %s\n", all->group, g->id, why);
     bool is_fine = why == NULL;
@@ -167,5 +169,6 @@ int defaults_load(const struct config *c, struct broker *b)
     gather(&policies, c, KEY_OPERATOR_DELIVERIES, "delivery-limit", on_number);
     int status = finish(&limits, b, BYTES("vhost-limits"));
     int second = finish(&policies, b, BYTES("operator_policy"));
-    return status != EX_OK ? status : second;
+    status = status != EX_OK ? status : second;
+    return status != EX_OK ? status : default_users_load(c, b);
 }

@@ -176,6 +176,7 @@ static int serve_recovered(struct serving *s, struct server_sockets *sockets, st
     readiness_status(s->readiness, "reading definitions");
     int status = boot_define(c, r->broker, s->keeper, r->definitions[DEFINE_VHOST] > 0);
     config_forget_secret(c, KEY_DEFAULT_PASS); /* its hash is kept */
+    config_forget_secret(c, KEY_USERS_PASSWORD);
     if (status == EX_OK) {
         status = serve(s, sockets, r->broker, memory_limit);
     } else {

@@ -47,9 +47,11 @@ static json_t *backing(const struct request *r, const json_t *row, const json_t 
     enum { PRIORITIES_MAX = 255, DIGITS = 4 };
     json_t *all = json_object();
     json_t *highest = json_object_get(json_object_get(row, "arguments"), "x-max-priority");
-    shape_set_number(all, "len", stats_number(row, "messages_ready"));
-    shape_set_number(all, "next_seq_id", stats_number(statistics, "publish"));
-    shape_set_number(all, "next_deliver_seq_id", stats_number(statistics, "publish"));
+    uint64_t ready = stats_number(row, "messages_ready"), published = stats_number(statistics, "publish");
+    shape_set_number(all, "len", ready);
+    shape_set_number(all, "next_seq_id", published);
+    shape_set_number(all, "next_deliver_seq_id", published > ready ? published - ready : 0);
+    shape_set_number(all, "q4", ready);
     json_set(all, "avg_ingress_rate", json_real(stats_rate(r, o, STATS_BIT(PUBLISH))));
     json_set(all, "avg_egress_rate", json_real(stats_rate(r, o, STATS_DELIVER_GET)));
     json_set(all, "avg_ack_ingress_rate", json_real(stats_rate(r, o, STATS_BIT(DELIVER) | STATS_BIT(GET))));

@@ -51,7 +51,10 @@ int process_command_line(struct ctl *c)
     if (status == 0 && c->format == FORMAT_JSON)
         output_json(stdout, words);
     else if (status == 0)
-        json_array_foreach(words, i, word) print_line(json_string_value(word) != NULL ? json_string_value(word) : "");
+        json_array_foreach(words, i, word)
+        {
+            print_line(json_string_value(word) != NULL ? json_string_value(word) : "");
+        }
     answer_fini(&a);
     return status;
 }
@@ -72,11 +75,16 @@ int process_suites(struct ctl *c)
            *names = json_array();
     size_t i;
     json_array_foreach(suites, i, suite)
+    {
         json_array_append_new(names, json_string(ctl_string(suite, is_openssl ? "name" : "standard_name")));
+    }
     if (status == 0 && c->format == FORMAT_JSON)
         output_json(stdout, names);
     else if (status == 0)
-        json_array_foreach(names, i, suite) print_line(json_string_value(suite));
+        json_array_foreach(names, i, suite)
+        {
+            print_line(json_string_value(suite));
+        }
     json_decref(names);
     answer_fini(&a);
     return status;
@@ -131,7 +139,6 @@ int process_logins(struct ctl *c)
     struct node n;
     struct answer a = {0};
     size_t i;
-    json_t *row;
     for (i = 0; i < N_COLUMNS; i++) {
         made[i] = (struct column){columns[i], NULL, KIND_PLAIN};
         shown[i] = &made[i];
@@ -142,9 +149,13 @@ int process_logins(struct ctl *c)
     if (status == 0)
         status = ctl_refused(c, &a);
     if (status == 0) {
+        json_t *row;
         bool has_headers = !c->is_silent && !options_has(c->options, OPTION_NO_HEADERS);
         struct table *t = table_create(stdout, c->format, has_headers, shown, N_COLUMNS);
-        json_array_foreach(a.json, i, row) table_row(t, row);
+        json_array_foreach(a.json, i, row)
+        {
+            table_row(t, row);
+        }
         table_destroy(t);
     }
     answer_fini(&a);

@@ -78,12 +78,29 @@ struct broker *broker_create(const struct broker_config *config)
     list_init(&b->stale);
     list_init(&b->vhost_defaults);
     list_init(&b->resumed);
+    list_init(&b->leaving);
     route_init(&b->route);
     wakeup_init(&b->alarm_wakeup, on_alarm);
     b->topology_version = 1;
     if (config->default_vhost != NULL)
         vhost_create(b, &(struct spec){.name = bytes_of_string(config->default_vhost)});
     return b;
+}
+
+/* A client that has gone, with more than a step ends: it is told so when that is over. */
+struct leaving {
+    struct link in_broker;
+    struct origin from;
+    uint64_t after;
+};
+
+static void forget_leaving(struct broker *b)
+{
+    struct leaving *l;
+    list_each (l, &b->leaving, struct leaving, in_broker) {
+        list_remove(&l->in_broker);
+        free(l);
+    }
 }
 
 void broker_destroy(struct broker *b)
@@ -94,6 +111,7 @@ void broker_destroy(struct broker *b)
     /* cppcheck-suppress autoVariables; b does not outlive it */
     b->effects = &last;
     b->records = false;
+    forget_leaving(b);
     for (size_t i = 0; i < b->outlet_count; i++)
         if (b->outlets[i] != NULL)
             outlet_delete(b, b->outlets[i]);
@@ -169,7 +187,7 @@ static void fire_due(struct broker *b)
 uint64_t broker_deadline(const struct broker *b)
 {
     if ((deadletter_is_due(b) && b->dedup.learners == 0) || cold_is_due(b) || replay_is_due(b) || dedup_is_due(b) ||
-        dedup_is_to_begin(b) || discard_is_due(b) || !list_is_empty(&b->stale))
+        dedup_is_to_begin(b) || discard_is_due(b) || !list_is_empty(&b->stale) || !list_is_empty(&b->leaving))
         return b->now.ms;
     struct heap_node *n = heap_top(&b->wakeups);
     uint64_t letters = letters_deadline(b), next = n != NULL ? n->key : UINT64_MAX;
@@ -229,18 +247,47 @@ static void carry_out_parked(struct broker *b, struct outlet *o)
         }
 }
 
+/* True: it has nothing any more. */
+static bool end_outlet(struct broker *b, struct outlet *o)
+{
+    bool is_over = outlet_end(b, o);
+    if (is_over)
+        outlet_delete(b, o);
+    broker_finish(b);
+    return is_over;
+}
+
 static void detach(struct broker *b, struct command *c, struct outlet *o)
 {
     uint64_t after = 0;
+    bool is_over = true;
     if (o == NULL)
         dedup_drop_held(b, c->from.outlet);
     if (o != NULL) {
         carry_out_parked(b, o);
         after = remember_last_stamp(o);
-        outlet_delete(b, o);
+        is_over = end_outlet(b, o);
     }
-    broker_finish(b);
-    broker_tell(b, DETACHED, c->from)->after = after; /* it is the last */
+    if (is_over) {
+        broker_tell(b, DETACHED, c->from)->after = after; /* it is the last */
+        return;
+    }
+    struct leaving *l = alloc(sizeof *l);
+    *l = (struct leaving){.from = c->from, .after = after};
+    list_append(&b->leaving, &l->in_broker);
+}
+
+static void broker_let_go(struct broker *b)
+{
+    struct leaving *l;
+    list_each (l, &b->leaving, struct leaving, in_broker) {
+        struct outlet *o = outlet_find(b, l->from.outlet);
+        if (o != NULL && !end_outlet(b, o)) /* NULL: it was expelled meanwhile */
+            return;
+        broker_tell(b, DETACHED, l->from)->after = l->after;
+        list_remove(&l->in_broker);
+        free(l);
+    }
 }
 
 /* Commands that are not about a stream. */
@@ -477,6 +524,7 @@ void broker_shut_down(struct broker *b)
 void broker_step(struct broker *b, const struct instant *now, struct command *commands, size_t n, struct effects *out)
 {
     b->deaths_left = DEATHS_PER_STEP;
+    b->ends_left = ENDS_PER_STEP;
     b->removals_left = EXPIRED_PER_STEP;
     b->refreshes_left = REFRESHES_PER_STEP;
     b->now = *now;
@@ -486,6 +534,7 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
         dedup_begin_learning(b);
     fire_due(b);
     broker_finish(b);
+    broker_let_go(b);
     broker_resume(b);
     for (size_t i = 0; i < n; i++) {
         struct command *c = &commands[i];

@@ -94,9 +94,11 @@ bool broker_restore_queue(struct broker *b, uint64_t queue, uint64_t messages, u
 /* No queue has this number or a higher one, or had; without it: the highest that was restored, plus one. */
 void broker_set_next_queue_id(struct broker *b, uint64_t id);
 
-/* Every virtual host that is made from now on, and whose name the pattern is found in, gets that parameter, unless it
- * has one of that name (spec->vhost does not count).  NULL, or what is wrong, on the heap. */
-char *broker_add_vhost_default(struct broker *b, struct bytes pattern, const struct spec *spec);
+/* Every virtual host that is made from now on, and whose name the pattern is found in, gets that parameter or
+ * permission (spec->vhost does not count), unless it has one of that name; or then there is that user, unless there is
+ * one.  NULL, or what is wrong, on the heap. */
+char *broker_add_vhost_default(struct broker *b, struct bytes pattern, enum definition_class what,
+                               const struct spec *spec);
 
 /* From now on clients go because the broker does: no durable queue or exchange is auto-deleted any more. */
 void broker_shut_down(struct broker *b);

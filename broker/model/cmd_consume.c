@@ -123,6 +123,7 @@ void command_cancel(struct broker *b, struct command *c)
 void command_credit(struct broker *b, struct command *c, struct stream *s)
 {
     stream_set_credit(b, s, c->credit.limit);
+    s->prefetch = c->credit.prefetch;
     broker_done(b, c, NULL);
 }
 

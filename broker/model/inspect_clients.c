@@ -28,7 +28,7 @@ static void put_channel(const struct page *p, const struct outlet *o, struct str
     row_put_number(&row, "messages_unconfirmed", s->unconfirmed);
     row_put_number(&row, "messages_uncommitted", s->uncommitted);
     row_put_number(&row, "acks_uncommitted", s->acks_uncommitted);
-    row_put_number(&row, "prefetch_count", last != NULL ? last->limit : 0);
+    row_put_number(&row, "prefetch_count", s->prefetch == 0 && last != NULL ? last->limit : s->prefetch);
     row_put_number(&row, "global_prefetch_count", s->credit_limit);
     row_put_statistics(p, &row, &s->counted);
     row_close(p, &row);

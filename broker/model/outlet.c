@@ -170,6 +170,56 @@ void stream_set_credit(struct broker *b, struct stream *s, uint32_t limit)
         consumer_wake_all(b, &s->starved);
 }
 
+/* Nobody is given anything any more, what comes back the least. */
+static void end_consumers(struct broker *b, struct outlet *o)
+{
+    struct consumer *c;
+    publish_run_end(b);
+    for (size_t i = 0; i < o->stream_count; i++)
+        if (o->streams[i] != NULL)
+            list_each (c, &o->streams[i]->consumers, struct consumer, in_stream)
+                consumer_delete(b, c);
+}
+
+static void requeue_some(struct broker *b, const struct stream *s)
+{
+    for (; b->ends_left > 0 && !list_is_empty(&s->out); b->ends_left--)
+        queue_settle(b, item_of(s->out.ring.next, struct entry, in_stream), REQUEUED);
+}
+
+static bool end_streams(struct broker *b, struct outlet *o)
+{
+    for (size_t i = 0; i < o->stream_count; i++) {
+        struct stream *s = o->streams[i];
+        if (s == NULL)
+            continue;
+        if (s->out_count >= b->ends_left) {
+            if (!o->is_ending)
+                end_consumers(b, o);
+            o->is_ending = true;
+            requeue_some(b, s);
+            return false;
+        }
+        b->ends_left -= 1 + (unsigned)s->out_count;
+        stream_delete(b, s);
+    }
+    return true;
+}
+
+bool outlet_end(struct broker *b, struct outlet *o)
+{
+    struct queue *q;
+    if (!end_streams(b, o))
+        return false;
+    list_each (q, &o->exclusive_queues, struct queue, in_owner) {
+        if (b->ends_left < OUTLET_QUEUE_ENDS)
+            return false;
+        b->ends_left -= OUTLET_QUEUE_ENDS;
+        queue_delete(b, q);
+    }
+    return true;
+}
+
 void outlet_delete(struct broker *b, struct outlet *o)
 {
     struct queue *q;

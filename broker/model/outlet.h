@@ -32,6 +32,8 @@ struct remembered_route {
 
 /* Where the publishes of an open transaction go, one after the other: they are routed when they come, and enqueued at
  * the commit.  A queue that is pinned outlives its deletion as a name that takes nothing. */
+enum { OUTLET_QUEUE_ENDS = 8 }; /* of ENDS_PER_STEP, that the deletion of an exclusive queue takes */
+
 enum { HELD_QUEUES_MAX = 1 << 20 }; /* places of one open transaction */
 
 struct held_routes {
@@ -60,6 +62,7 @@ struct stream {
     struct list starved;         /* consumers that wait for its credit */
     struct list consumers;
     uint32_t consumer_count; /* but for replies */
+    uint32_t prefetch;       /* for listings: what its client last said of consumers to come */
     struct held_routes held;
     uint32_t unconfirmed, uncommitted, acks_uncommitted; /* as its session last reported */
     struct link resumed;                                 /* on broker->resumed */
@@ -84,12 +87,17 @@ struct outlet {
     struct counted counted;
     uint64_t send_pend;           /* bytes, as it last reported … */
     bool is_blocked, is_blocking; /* … and whether an alarm keeps it from publishing, or would */
+    bool is_ending;               /* outlet_end() has taken its consumers */
 };
 
 /* facts is copied. */
 struct outlet *outlet_create(struct broker *b, outlet_id id, struct access *a, const struct spec *facts);
 
-/* Ends all its streams, deletes its exclusive queues, frees it. */
+/* Its client is gone: ends its streams and deletes its exclusive queues, as far as the step may.  A stream may end in
+ * pieces, what it has out in the order in which it went.  False: there is more. */
+bool outlet_end(struct broker *b, struct outlet *o);
+
+/* All of that, and frees it. */
 void outlet_delete(struct broker *b, struct outlet *o);
 
 /* The same at once, whatever it has under way: its client is told why. */

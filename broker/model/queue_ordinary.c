@@ -236,6 +236,7 @@ static bool queue_drops_head(const struct queue *q)
 static void queue_drop_head(struct broker *b, struct queue *q)
 {
     struct entry *head;
+    bool has_dropped = false;
     while (queue_drops_head(q) && (head = queue_head(q)) != NULL) { /* without a head all is cold: when it has come */
         if (queue_must_pause(b, q)) {
             q->is_shrinking = true;
@@ -243,7 +244,10 @@ static void queue_drop_head(struct broker *b, struct queue *q)
         }
         queue_take_out(b, q, head);
         queue_die(b, head, DEATH_MAXLEN);
+        has_dropped = true;
     }
+    if (has_dropped && b->expires_at_head)
+        queue_watch_head(b, q); /* what lay behind may be overdue, or will be */
     if (q->is_shrinking)
         queue_mark_dirty(b, q); /* consumers have waited */
     q->is_shrinking = false;

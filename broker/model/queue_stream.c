@@ -61,14 +61,6 @@ static char *refuse_consumer(const struct queue *q, const struct spec *spec, uin
     struct offset from;
     struct field f;
     *reason = BAD_ARGUMENT;
-    if (table_find(spec->arguments, BYTES("x-priority"), &f))
-        return refuse_argument(q, "x-priority", " of queue type ", queue_type_module(QUEUE_STREAM));
-    if (spec->no_ack) { /* which has no limit */
-        *reason = NOT_SUPPORTED;
-        return refuse_with(q, "automatic acknowledgement not supported by");
-    }
-    if (limit == 0)
-        return refuse_with(q, "consumer prefetch count is not set for");
     char *why = offset_read(spec->arguments, 0, &from);
     const char *key = "x-stream-offset";
     if (why == NULL) {
@@ -79,11 +71,18 @@ static char *refuse_consumer(const struct queue *q, const struct spec *spec, uin
         bookmark_is_wanted(spec->arguments, &why);
         key = "x-stream-automatic-offset-tracking";
     }
-    if (why == NULL)
-        return NULL;
-    char *text = refuse_argument(q, key, ": ", why);
-    free(why);
-    return text;
+    if (why != NULL) {
+        char *text = refuse_argument(q, key, ": ", why);
+        free(why);
+        return text;
+    }
+    if (table_find(spec->arguments, BYTES("x-priority"), &f))
+        return refuse_argument(q, "x-priority", " of queue type ", queue_type_module(QUEUE_STREAM));
+    if (spec->no_ack) { /* which has no limit */
+        *reason = NOT_SUPPORTED;
+        return refuse_with(q, "automatic acknowledgement not supported by");
+    }
+    return limit > 0 ? NULL : refuse_with(q, "consumer prefetch count is not set for");
 }
 
 static char *stream_refuse(const struct queue *q, enum verb verb, const struct spec *spec, uint32_t limit,

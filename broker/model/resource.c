@@ -124,33 +124,40 @@ static char *argument_differs(const char *key, const char *resource, struct byte
     return text;
 }
 
-/* The arguments that count on a redeclaration, in the order they are compared; the type comes before them. */
-static const char *const compared[] = {
-    "x-expires",
-    "x-message-ttl",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-dead-letter-strategy",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-max-priority",
-    "x-overflow",
-    "x-queue-mode",
-    "x-queue-version",
-    "x-single-active-consumer",
-    "x-delivery-limit",
-    "x-consumer-timeout",
-    "x-delayed-retry-type",
-    "x-delayed-retry-min",
-    "x-delayed-retry-max",
-    "x-quorum-initial-group-size",
-    "x-initial-cluster-size",
-    "x-max-in-memory-length",
-    "x-max-in-memory-bytes",
-    "x-max-age",
-    "x-stream-max-segment-size-bytes",
-    "x-stream-filter-size-bytes",
-    "x-queue-master-locator",
+/* Of which types of queue an argument is. */
+enum { C = 1 << QUEUE_CLASSIC, Q = 1 << QUEUE_QUORUM, S = 1 << QUEUE_STREAM };
+
+/* The arguments that count on a redeclaration, in the order they are compared; the type comes before them.  One that
+ * means nothing to a queue of its type may be said or left out there (reference queue-features 0.4). */
+static const struct {
+    const char *key;
+    uint8_t types;
+} compared[] = {
+    {"x-expires", C | Q},
+    {"x-message-ttl", C | Q},
+    {"x-dead-letter-exchange", C | Q},
+    {"x-dead-letter-routing-key", C | Q},
+    {"x-dead-letter-strategy", C | Q},
+    {"x-max-length", C | Q},
+    {"x-max-length-bytes", C | Q | S},
+    {"x-max-priority", C | Q},
+    {"x-overflow", C | Q},
+    {"x-queue-mode", C},
+    {"x-queue-version", C},
+    {"x-single-active-consumer", C | Q},
+    {"x-delivery-limit", C | Q},
+    {"x-consumer-timeout", C | Q},
+    {"x-delayed-retry-type", C | Q},
+    {"x-delayed-retry-min", C | Q},
+    {"x-delayed-retry-max", C | Q},
+    {"x-quorum-initial-group-size", Q},
+    {"x-initial-cluster-size", S},
+    {"x-max-in-memory-length", Q},
+    {"x-max-in-memory-bytes", Q},
+    {"x-max-age", S},
+    {"x-stream-max-segment-size-bytes", S},
+    {"x-stream-filter-size-bytes", S},
+    {"x-queue-master-locator", C},
 };
 
 /* Not to say the type is to say classic. */
@@ -172,7 +179,8 @@ char *queue_differs(const struct queue *q, const struct spec *spec)
     if (text == NULL)
         text = type_differs(name, spec->options.type, q->options->type);
     for (size_t i = 0; text == NULL && i < sizeof compared / sizeof compared[0]; i++)
-        text = argument_differs(compared[i], name, spec->arguments, q->spec->arguments);
+        if ((compared[i].types & 1 << q->options->type) != 0)
+            text = argument_differs(compared[i].key, name, spec->arguments, q->spec->arguments);
     free(name);
     return text;
 }

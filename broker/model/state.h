@@ -31,6 +31,7 @@ struct user;
 enum {
     DEATHS_PER_STEP = 1024,    /* dead letters that one step moves; the rest waits for the next */
     EXPIRED_PER_STEP = 8192,   /* messages that one step expires, or drops for a queue's limit */
+    ENDS_PER_STEP = 8192,      /* of what clients had that have gone: messages that come back, streams, queues */
     REFRESHES_PER_STEP = 1024, /* exchanges and queues that one step holds to policies that have changed, about */
     ALARM_GAP = 16,            /* the memory alarm clears this part of its limit below it … */
     ALARM_MS = 1000,           /* … and not sooner */
@@ -93,6 +94,7 @@ struct broker {
     struct list fresh;   /* those that died since the last was moved: they are next, so that what letters cause in a
                             fan of queues is as deep as it is, not as wide */
     struct list dirty;   /* queues with something to look after before the command is over */
+    struct list leaving; /* clients that have gone, and still have something (broker.c); owned */
     struct list resumed; /* streams with commands that need not wait any more */
     struct list posts;   /* what the broker itself publishes, still to be routed (post.h) */
     struct list stale;   /* virtual hosts whose policies have changed */
@@ -105,6 +107,7 @@ struct broker {
 
     size_t confirming;          /* of this step: which event was the last to answer for publishes; or none */
     unsigned deaths_left;       /* dead letters that this step may still move */
+    unsigned ends_left;         /* of what clients had, that it may still end */
     unsigned removals_left;     /* messages that it may still expire or drop */
     unsigned refreshes_left;    /* objects, or buckets of them, that it may still hold to changed policies */
     unsigned alarms;            /* ALARM_MEMORY alone */

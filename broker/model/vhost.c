@@ -70,18 +70,22 @@ struct vhost *vhost_create(struct broker *b, const struct spec *spec)
 /* What new ones get, by their names. */
 struct vhost_default {
     struct link in_broker;
-    struct pattern *vhosts; /* owned */
-    struct spec *spec;      /* owned: a parameter's */
+    struct pattern *vhosts;     /* owned */
+    enum definition_class what; /* a parameter, a user, a permission */
+    struct spec *spec;          /* owned */
 };
 
-char *broker_add_vhost_default(struct broker *b, struct bytes pattern, const struct spec *spec)
+char *broker_add_vhost_default(struct broker *b, struct bytes pattern, enum definition_class what,
+                               const struct spec *spec)
 {
-    char *why = parameter_refuse(spec);
+    char *why = what == DEFINE_USER         ? user_refuse(spec)
+                : what == DEFINE_PERMISSION ? access_refuse(spec)
+                                            : parameter_refuse(spec);
     struct pattern *vhosts = why == NULL ? pattern_create(pattern, &why) : NULL;
     if (why != NULL)
         return why;
     struct vhost_default *d = alloc(sizeof *d);
-    *d = (struct vhost_default){.vhosts = vhosts, .spec = spec_create(spec)};
+    *d = (struct vhost_default){.vhosts = vhosts, .what = what, .spec = spec_create(spec)};
     list_append(&b->vhost_defaults, &d->in_broker);
     return NULL;
 }
@@ -97,16 +101,26 @@ void vhost_forget_defaults(struct broker *b)
     }
 }
 
-static void give_defaults(struct broker *b, const struct vhost *v)
+static void give_default(struct broker *b, struct vhost *v, const struct vhost_default *d)
+{
+    struct spec spec = *d->spec;
+    struct user *u = user_find(b, spec.name);
+    if (d->what != DEFINE_USER)
+        spec.vhost = v->name;
+    if (d->what == DEFINE_USER && u == NULL)
+        user_put(b, &spec);
+    else if (d->what == DEFINE_PERMISSION && u != NULL && access_find(v, spec.name) == NULL)
+        access_put(b, v, u, &spec);
+    else if (d->what == DEFINE_PARAMETER && parameter_find(b, v->name, spec.type, spec.name) == NULL)
+        parameter_put(b, &spec);
+}
+
+static void give_defaults(struct broker *b, struct vhost *v)
 {
     const struct vhost_default *d;
-    list_each (d, &b->vhost_defaults, struct vhost_default, in_broker) {
-        struct spec spec = *d->spec;
-        spec.vhost = v->name;
-        if (pattern_match(d->vhosts, v->name) == PATTERN_MATCHES &&
-            parameter_find(b, v->name, spec.type, spec.name) == NULL)
-            parameter_put(b, &spec);
-    }
+    list_each (d, &b->vhost_defaults, struct vhost_default, in_broker)
+        if (pattern_match(d->vhosts, v->name) == PATTERN_MATCHES)
+            give_default(b, v, d);
 }
 
 static void vhost_free(struct broker *b, struct vhost *v)

@@ -111,6 +111,7 @@ struct command {
         } prefetch; /* and CANCEL, without limit */
         struct {
             uint32_t limit;
+            uint32_t prefetch; /* for listings: the limit of consumers that are still to come */
         } credit;
         struct {
             ticket ticket;

@@ -2,7 +2,6 @@
 events.  Values of tables are (type letter, value), so that nothing is lost between what came and what is compared.
 """
 
-import re
 import select
 import socket
 import struct
@@ -173,7 +172,8 @@ class Client:
         self.is_gone = self.is_closing = False
         self.channels, self.partial, self.events = set(), {}, []
         self.send(b"AMQP\0\0\x09\x01")
-        self.await_event("connection.start")
+        self.await_event("connection.start", keep=True)
+        self.server = {k: v for k, (_, v) in self.events.pop()[2][2]}
         capabilities = [(c, ("t", True)) for c in CAPABILITIES]
         self.send(method(0, 10, 11, table([("capabilities", ("F", capabilities))]), short("PLAIN"),
                          long("\0" + "\0".join(login)), short("en_US")))
@@ -189,14 +189,15 @@ class Client:
         except OSError:
             pass  # what came before that is still read
 
-    def await_event(self, name, channel=0):
-        """True: it came; False: the channel or the connection has ended instead."""
+    def await_event(self, name, channel=0, keep=False):
+        """True: it came (and is kept); False: the channel or the connection has ended instead."""
         end = time.monotonic() + WAIT_S
         at = 0
         while True:
             for event in self.events[at:]:
                 if event[:2] == (channel, name):
-                    self.events.remove(event)
+                    if not keep:
+                        self.events.remove(event)
                     return True
             at = len(self.events)
             if self.is_gone or (channel and channel not in self.channels and name != "channel.open-ok"):
@@ -276,7 +277,3 @@ class Client:
     def drop(self):
         if not self.is_gone:
             self.end()
-
-
-def is_made_up(name):
-    return re.match(r"amq\.(gen|ctag)-", name) is not None

@@ -28,7 +28,7 @@ PLANS = {
     "dead": {"queue_declare": 8, "exchange_declare": 2, "queue_bind": 4, "publish": 14, "get": 8, "consume": 3,
              "cancel": 2, "nack": 6, "reject": 5, "ack": 2, "qos": 1, "purge": 1, "queue_delete": 1, "wait": 1,
              "channel_close": 1},
-    "tx": {"queue_declare": 4, "queue_bind": 1, "tx_select": 4, "tx_commit": 7, "tx_rollback": 4, "publish": 12, "get": 5,
+    "tx": {"queue_bind": 1, "tx_select": 4, "tx_commit": 7, "tx_rollback": 4, "publish": 12, "get": 5,
            "consume": 2, "cancel": 1, "ack": 6, "nack": 4, "reject": 3, "recover": 1, "channel_close": 1,
            "confirm_select": 1, "queue_delete": 1, "qos": 1},
     "confirm": {"queue_declare": 5, "exchange_declare": 1, "queue_bind": 3, "confirm_select": 5, "publish": 16, "get": 3,
@@ -37,6 +37,17 @@ PLANS = {
                "consume": 5, "cancel": 1, "qos": 2, "ack": 3, "nack": 1, "reject": 1, "recover": 1, "queue_delete": 3,
                "exchange_delete": 3, "purge": 2, "update_secret": 1, "flow_off": 1, "channel_open": 1,
                "tx_commit": 1, "tx_rollback": 1, "exchange_unbind": 2, "queue_unbind": 2},
+    "burst": {"exchange_declare": 2, "exchange_bind": 2, "queue_bind": 6, "queue_unbind": 2, "publish": 16, "get": 10,
+              "ack": 5, "nack": 5, "reject": 3, "purge": 2, "queue_delete": 1, "qos": 1, "recover": 1, "confirm_select": 1,
+              "exchange_delete": 1},
+    "crowd": {"queue_declare": 1, "publish": 20, "consume": 12, "cancel": 4, "qos": 4, "ack": 14, "nack": 6, "reject": 3,
+              "get": 1, "channel_close": 2, "recover": 1, "connection_drop": 1, "purge": 1},
+    "quorum": {"queue_declare": 2, "queue_bind": 2, "publish": 16, "get": 6, "consume": 5, "cancel": 2, "ack": 6,
+               "nack": 8, "reject": 5, "recover": 1, "channel_close": 1, "purge": 1, "queue_delete": 1, "qos": 1,
+               "confirm_select": 1, "connection_drop": 1},
+    "stream": {"queue_declare": 2, "queue_bind": 2, "publish": 16, "get": 1, "consume": 8, "cancel": 3, "ack": 10,
+               "recover": 1, "channel_close": 1, "purge": 1, "queue_delete": 1, "qos": 3, "confirm_select": 1,
+               "connection_drop": 1},
 }
 
 
@@ -49,6 +60,7 @@ class Maker:
         self.is_bad = self.plan == "errors"
         # Where RabbitMQ looks for overdue messages depends on their priorities.
         self.has_priorities = self.chance(0.4)
+        self.soon = ["0", str(FOREVER)] if self.plan == "burst" else ["0", "1", "1", str(FOREVER)]
 
     def one(self, *values):
         return self.r.choice(values)
@@ -61,11 +73,16 @@ class Maker:
         connections = self.one(1, 1, 2)
         names, weights = zip(*PLANS[self.plan].items())
         out = []
-        if not self.chance(0.1):
+        if not self.chance(0.1) or self.plan == "burst":
             out += self.beginning()
-        for _ in range(length):
+        place = (0, 1)
+        for n in range(length):
             op = self.r.choices(names, weights)[0]
-            out.append((self.r.randrange(connections), self.one(1, 1, 2), op, getattr(self, op)()))
+            if self.plan != "burst" or not out[-1][3].get("and_then"):
+                place = (self.r.randrange(connections), self.one(1, 1, 2))
+            out.append((*place, op, getattr(self, op)()))
+            if self.plan == "burst" and n < length - 1 and self.chance(0.75) and op != "queue_delete":
+                out[-1][3]["and_then"] = True
         return out
 
     def beginning(self):
@@ -78,6 +95,8 @@ class Maker:
         for _ in range(self.one(0, 2, 4)):
             out.append(("queue_bind", {**self.queue_bind(), "queue": self.r.choice(QUEUES),
                                        "exchange": self.r.choice(EXCHANGES + SYSTEM)}))
+        if self.plan == "stream":
+            out.append(("qos", {"size": 0, "count": 10, "global": False}))
         if self.plan == "tx":
             out.append(("tx_select", {}))
         if self.plan == "confirm":
@@ -87,6 +106,8 @@ class Maker:
     # ---- Pieces.
 
     def queue(self):
+        if self.plan in ("crowd", "burst"):
+            return self.r.choice(QUEUES[:2])
         return self.r.choice(QUEUES) if not self.chance(0.06) else self.one("", "nosuch", "tq0\n")
 
     def exchange(self):
@@ -137,21 +158,42 @@ class Maker:
 
     def bad_argument(self):
         key = self.one("x-max-length", "x-max-length-bytes", "x-message-ttl", "x-expires", "x-max-priority", "x-overflow",
-                       "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-single-active-consumer", "x-queue-type",
+                       "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-single-active-consumer",
                        "x-foo", "x-max-age", "x-queue-version", "x-stream-offset", "x-max-in-memory-length",
                        "x-quorum-initial-group-size")
         v = self.one(self.any_value(1), ("l", -1), ("l", 0), ("l", 256), ("l", 315360000001), ("S", "nonsense"), ("t", True))
         return key, v
 
+    def typed_arguments(self):
+        """Those of quorum queues, or streams, that mean the same in both brokers."""
+        out = [("x-queue-type", ("S", self.plan))]
+        if self.plan == "stream":
+            if self.chance(0.2):
+                out.append(self.one(("x-max-age", ("S", "1D")), ("x-max-length-bytes", ("l", 100000)), ("x-expires", ("l", 5)),
+                                    ("x-max-length", ("l", 5)), ("x-single-active-consumer", ("t", True))))
+            return out
+        out.append(("x-delivery-limit", self.number(self.one(0, 1, 2, 5))))
+        if self.chance(0.3):
+            out += [("x-max-length", self.number(self.one(1, 2, 3)))]
+        if self.chance(0.5):
+            out += self.dead_letters()
+        if self.chance(0.1):
+            out.append(("x-single-active-consumer", ("t", True)))
+        return out
+
     def queue_arguments(self):
         out = []
+        if self.plan in ("quorum", "stream"):
+            return self.typed_arguments()
         dead = self.plan == "dead"
         if self.chance(0.5 if dead else 0.2):
             out += self.limits()
+        if self.plan == "crowd":
+            return [("x-single-active-consumer", ("t", True))] if self.chance(0.2) else []
         if self.chance(0.7 if dead else 0.15):
             out += self.dead_letters()
         if self.chance(0.25 if dead else 0.06):
-            out.append(("x-message-ttl", self.number(FOREVER if self.has_priorities else self.one(0, 1, 1, FOREVER))))
+            out.append(("x-message-ttl", self.number(FOREVER if self.has_priorities else int(self.r.choice(self.soon)))))
         if self.chance(0.3) and self.has_priorities:
             out.append(("x-max-priority", self.number(self.one(1, 2, 5, 10))))
         if self.chance(0.1):
@@ -170,6 +212,9 @@ class Maker:
     def queue_declare(self):
         a = {"queue": self.queue(), "passive": self.chance(0.06), "durable": self.chance(0.4), "exclusive": self.chance(0.08),
              "auto_delete": self.chance(0.12), "nowait": self.chance(0.08), "arguments": self.queue_arguments()}
+        if self.plan in ("quorum", "stream"):
+            rare = self.chance(0.03)
+            a.update(durable=not rare or self.chance(0.5), exclusive=rare, auto_delete=rare and self.chance(0.5))
         if a["queue"] == "nosuch" and not a["passive"]:
             a["queue"] = ""
         if self.is_bad and self.chance(0.1):
@@ -205,7 +250,9 @@ class Maker:
         return out
 
     def exchange_bind(self):
-        return {"destination": self.exchange(), "source": self.exchange(), "key": self.r.choice(PATTERNS),
+        destination = self.exchange()
+        source = self.r.choice(EXCHANGES) if destination in SYSTEM else self.exchange()  # which nobody would unbind
+        return {"destination": destination, "source": source, "key": self.r.choice(PATTERNS),
                 "nowait": self.chance(0.06), "arguments": self.binding_arguments()}
 
     exchange_unbind = exchange_bind
@@ -218,7 +265,8 @@ class Maker:
         return {**self.queue_bind(), "nowait": False}
 
     def queue_delete(self):
-        return {"queue": self.queue(), "if_unused": self.chance(0.25), "if_empty": self.chance(0.25),
+        may_ask = self.plan not in ("quorum", "stream")
+        return {"queue": self.queue(), "if_unused": may_ask and self.chance(0.25), "if_empty": may_ask and self.chance(0.25),
                 "nowait": self.chance(0.08)}
 
     def purge(self):
@@ -248,7 +296,7 @@ class Maker:
         if self.chance(0.25):
             out["priority"] = self.one(0, 1, 2, 3, 9, 255)
         if self.chance(0.2 if self.plan == "dead" else 0.05):
-            out["expiration"] = str(FOREVER) if self.has_priorities else self.one("0", "1", "1", str(FOREVER))
+            out["expiration"] = str(FOREVER) if self.has_priorities else self.r.choice(self.soon)
         if self.chance(0.3 if self.is_bad else 0.02):
             out["expiration"] = self.one("", "abc", "-1", "1.5", " 10", "10 ", "+600000", "0600000", "99999999999999999999",
                                          "315360000001", "-0", "1e3", "0x10", "+", "--1", "+-1")
@@ -263,7 +311,7 @@ class Maker:
         return out
 
     def publish(self):
-        exchange = "" if self.chance(0.55) else self.exchange()
+        exchange = "" if self.chance(0.95 if self.plan == "crowd" else 0.55) else self.exchange()
         key = self.r.choice(QUEUES) if exchange == "" and self.chance(0.93) else self.r.choice(KEYS)
         return {"exchange": exchange, "key": key, "mandatory": self.chance(0.25), "immediate": self.chance(0.004),
                 "properties": self.properties(), "body": bytes(self.r.choice(b"abc") for _ in range(self.one(0, 1, 3, 6)))}
@@ -278,6 +326,14 @@ class Maker:
         if self.is_bad and self.chance(0.2):
             arguments.append(self.one(("x-priority", ("S", "1")), ("x-stream-offset", ("S", "first")), ("x-foo", ("t", True)),
                                       ("x-priority", ("V", None)), ("x-priority", ("d", 1.0))))
+        if self.plan == "stream" and self.chance(0.8):
+            arguments.append(("x-stream-offset", self.one(
+                ("S", "first"), ("S", "first"), ("S", "next"), ("l", 0), ("I", 1), ("s", 2), ("l", 50), ("S", "1h"), ("S", "5"),
+                ("S", "last"), ("T", 1000))))
+        if self.plan in ("quorum", "stream"):
+            return {"queue": self.queue(), "tag": self.r.choice(TAGS), "no_local": False,
+                    "no_ack": self.plan == "quorum" and self.chance(0.3), "exclusive": False, "nowait": False,
+                    "arguments": arguments}
         return {"queue": self.queue(), "tag": self.r.choice(TAGS) if not self.chance(0.1) else "", "no_local": self.chance(0.1),
                 "no_ack": self.chance(0.3), "exclusive": self.chance(0.1), "nowait": self.chance(0.06),
                 "arguments": arguments}
@@ -286,7 +342,9 @@ class Maker:
         return {"tag": self.r.choice(TAGS), "nowait": self.chance(0.1)}
 
     def qos(self):
-        return {"size": 1 if self.chance(0.02) else 0, "count": self.one(0, 1, 1, 2, 3), "global": self.chance(0.4)}
+        may_share = self.plan not in ("quorum", "stream")
+        return {"size": 1 if self.chance(0.02) else 0, "count": self.one(0, 1, 1, 2, 3),
+                "global": may_share and self.chance(0.4)}
 
     def which(self):
         """A delivery that is open, by its number among those; or something that is none."""

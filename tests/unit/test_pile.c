@@ -329,6 +329,77 @@ TEST(a_get_waits_until_what_is_overdue_has_gone)
     world_fini(&w);
 }
 
+/* The second client fetches so many. */
+static void fetch(struct world *w, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct command c = {.verb = GET,
+                            .from = {.outlet = {.slot = 1, .generation = 1}},
+                            .spec = spec_create(&(struct spec){.name = BYTES("q")})};
+        broker_step(w->broker, &w->now, &c, 1, &w->effects);
+    }
+    abacus_watch(&w->abacus, w->broker, &w->effects);
+    world_forget(w);
+}
+
+/* Each step, some of what it had comes back; who waits for that gets it in its order. */
+TEST(a_client_that_had_much_goes_a_step_at_a_time)
+{
+    enum { HAD = 2 * ENDS_PER_STEP + 10, OTHERS = 3 };
+    struct world w;
+    char body[16];
+    world_init(&w);
+    world_attach(&w, 1);
+    world_queue(&w, 0, "q", NULL);
+    pour(&w, HAD + OTHERS);
+    fetch(&w, HAD);
+    world_do(&w, (struct command){.verb = DETACH}, 1, 0);
+    world_expect_nothing(&w);
+    assert_int_equal(broker_totals(w.broker).messages_out, HAD - ENDS_PER_STEP);
+    assert_int_equal(broker_totals(w.broker).messages_ready, ENDS_PER_STEP + OTHERS);
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(body, sizeof body, "%u", i);
+        struct message *m = world_get(&w, "q");
+        assert_true(bytes_equal(message_body(m, 0), bytes_of_string(body)));
+        message_unref(m);
+    }
+    world_wait(&w, 0);
+    unsigned detached = 0;
+    for (size_t i = 0; i < w.effects.n; i++)
+        detached += w.effects.events[i].what == DETACHED && w.effects.events[i].to.outlet.slot == 1;
+    assert_int_equal(detached, 1);
+    assert_int_equal(broker_totals(w.broker).messages_out, 0);
+    assert_int_equal(broker_totals(w.broker).messages_ready, HAD + OTHERS - 3);
+    world_forget(&w);
+    for (unsigned i = 3; i < 100; i++)
+        expect_get(&w, i);
+    world_fini(&w);
+}
+
+TEST(a_client_that_is_going_can_be_expelled)
+{
+    enum { HAD = ENDS_PER_STEP + 10 };
+    struct world w;
+    world_init(&w);
+    world_attach(&w, 1);
+    world_queue(&w, 0, "q", NULL);
+    pour(&w, HAD);
+    fetch(&w, HAD);
+    struct command both[] = {{.verb = DETACH, .from = {.outlet = {.slot = 1, .generation = 1}}},
+                             {.verb = EXPEL,
+                              .from = {.outlet = {.slot = 0}},
+                              .expel = {.spec = spec_create(&(struct spec){.passive = false})}}};
+    broker_step(w.broker, &w.now, both, 2, &w.effects);
+    world_wait(&w, 0);
+    unsigned detached = 0;
+    for (const struct event *e; (e = world_next(&w)) != NULL;)
+        detached += e->what == DETACHED && e->to.outlet.slot == 1;
+    assert_int_equal(detached, 1);
+    assert_int_equal(broker_totals(w.broker).outlets, 0);
+    assert_int_equal(broker_totals(w.broker).messages_ready, HAD);
+    world_fini(&w);
+}
+
 /* A waiting message is to cost at most 64 bytes beyond its own: this is its place's part. */
 TEST(a_place_in_the_pile_is_small)
 {
@@ -355,6 +426,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_ttl_that_goes_again_takes_nothing_along),
         cmocka_unit_test(a_limit_that_comes_late_is_kept_a_step_at_a_time),
         cmocka_unit_test(a_get_waits_until_what_is_overdue_has_gone),
+        cmocka_unit_test(a_client_that_had_much_goes_a_step_at_a_time),
+        cmocka_unit_test(a_client_that_is_going_can_be_expelled),
         cmocka_unit_test(a_place_in_the_pile_is_small),
     };
     return unit_main("broker/model/pile", tests, argc, argv);
