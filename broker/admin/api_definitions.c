@@ -9,10 +9,28 @@
 #include "broker/admin/form.h"
 #include "broker/admin/json.h"
 #include "broker/admin/note.h"
+#include "broker/admin/visitor.h"
 
 /* ---- Export. */
 
 static void ask_next(struct request *r);
+
+/* ?download=NAME: what a browser shall call it; what is no plain letter becomes a _. */
+static void name_file(struct request *r)
+{
+    enum { NAME_MAX_BYTES = 100 };
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_@ ";
+    const char *wanted = request_query(r, "download");
+    if (wanted == NULL)
+        return;
+    char *name = str_format("%.*s", NAME_MAX_BYTES, *wanted != '\0' ? wanted : "definitions.json");
+    for (char *at = name; *(at += strspn(at, plain)) != '\0';)
+        *at = '_';
+    char *value = str_format("attachment; filename=\"%s\"", name);
+    request_set_header(r, "Content-Disposition", value);
+    free(value);
+    free(name);
+}
 
 static void on_page(struct request *r, struct event *e)
 {
@@ -34,8 +52,7 @@ static void ask_next(struct request *r)
     }
     json_t *document = definitions_finish(r->writer);
     r->writer = NULL;
-    if (request_query(r, "download") != NULL)
-        request_set_header(r, "Content-Disposition", "attachment; filename=\"definitions.json\"");
+    name_file(r);
     request_reply(r, HTTP_STATUS_OK, document);
 }
 
@@ -137,6 +154,60 @@ static void answer_imported(struct request *r)
     }
 }
 
+static void finish_import(struct request *r)
+{
+    if (!request_query_flag(r, "verbose")) {
+        answer_imported(r);
+        return;
+    }
+    json_t *o = json_object();
+    json_set(o, "warnings", json_incref(r->warnings));
+    request_reply(r, HTTP_STATUS_OK, o);
+}
+
+static void on_let_in(struct request *r, struct event *e)
+{
+    if (e->what != DONE)
+        log_warning("admin", "no permissions for whoever imported: %s", e->failed.text);
+    finish_import(r);
+}
+
+/* Does the document say what that user may do there? */
+static bool says_permission(const struct changes *all, struct bytes vhost, struct bytes user)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        const struct change *c = &all->at[i];
+        if (c->what == DEFINE_PERMISSION && bytes_equal(c->spec->vhost, vhost) && bytes_equal(c->spec->name, user))
+            return true;
+    }
+    return false;
+}
+
+/* Whoever makes a virtual host has all rights in it, also by an import, as in RabbitMQ. */
+static void let_in(struct request *r, const struct changes *done)
+{
+    struct changes *rights = changes_create();
+    for (size_t i = 0; i < done->n && r->visitor != NULL; i++) {
+        const struct change *c = &done->at[i];
+        if (c->what != DEFINE_VHOST || c->outcome != CHANGE_MADE ||
+            says_permission(done, c->spec->name, r->visitor->name))
+            continue;
+        json_t *all = json_object();
+        json_set(all, "configure", json_string(".*"));
+        json_set(all, "write", json_string(".*"));
+        json_set(all, "read", json_string(".*"));
+        const struct spec who = {.vhost = c->spec->name, .name = r->visitor->name};
+        if (!request_add_change(r, rights, CHANGE_PUT, DEFINE_PERMISSION, &who, all))
+            return;
+    }
+    if (rights->n > 0) {
+        request_alter_as_administrator(r, rights, on_let_in);
+        return;
+    }
+    changes_destroy(rights);
+    finish_import(r);
+}
+
 static void on_imported(struct request *r, struct event *e)
 {
     if (e->what == DONE && e->done.changes->is_rehearsal) {
@@ -154,14 +225,8 @@ static void on_imported(struct request *r, struct event *e)
     }
     note_import(r, e->done.changes, NULL);
     definitions_log_outcome(e->done.changes);
-    if (!request_query_flag(r, "verbose")) {
-        answer_imported(r);
-        return;
-    }
     add_skipped(r, e->done.changes);
-    json_t *o = json_object();
-    json_set(o, "warnings", json_incref(r->warnings));
-    request_reply(r, HTTP_STATUS_OK, o);
+    let_in(r, e->done.changes);
 }
 
 static void read_definitions(struct request *r)

@@ -225,11 +225,11 @@ static json_t *shape_limits(struct request *r, json_t *row)
 {
     json_t *shown = NULL;
     (void)r;
-    if (bytes_equal(json_text_in(row, "component"), BYTES("vhost-limits"))) {
-        json_t *value = json_object_get(row, "value");
+    json_t *value = json_object_get(row, "value");
+    if (bytes_equal(json_text_in(row, "component"), BYTES("vhost-limits")) && json_object_size(value) > 0) {
         shown = json_object();
         json_set(shown, "vhost", json_incref(json_object_get(row, "vhost")));
-        json_set(shown, "value", value != NULL ? json_incref(value) : json_object());
+        json_set(shown, "value", json_incref(value));
     }
     json_decref(row);
     return shown;

@@ -242,6 +242,8 @@ static void read_parameter(struct reader *r)
         put_policy(r, vhost, component, name, policy_of(value));
     } else if (bytes_equal(component, BYTES("operator_policy"))) {
         put_policy(r, vhost, component, name, json_incref(value));
+    } else if (bytes_equal(component, BYTES("vhost-limits")) && json_is_array(value) && json_array_size(value) == 0) {
+        put_parameter(r, vhost, component, name, json_object()); /* as RabbitMQ exports limits that were taken away */
     } else {
         if (bytes_equal(component, BYTES("vhost-limits")))
             read_limits(r, value);

@@ -18,13 +18,13 @@ export async function logIn(page, base = URL_OF_PAGE, name = "guest", password =
     await page.keyboard.press("Enter");
 }
 
-/* The h1 is that page's, and the one before has gone. */
+/* The h1 is that page's, and the one before has gone: a look at that one may end after the place has changed. */
 export async function go(page, hash) {
     await page.evaluate((h) => {
         performance.clearMarks();
         window.location.hash = h;
     }, hash);
-    await page.waitForFunction(() => performance.getEntriesByName("millrace-shown").length > 0);
+    await page.waitForFunction(() => performance.getEntriesByName("millrace-shown").some((m) => m.detail === window.location.hash));
 }
 
 /* {status, body} */

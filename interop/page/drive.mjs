@@ -461,6 +461,7 @@ await test("a message that goes nowhere is not said to be routed", async () => {
 
 await test("a connection is closed, with a reason", async () => {
     await go(page, "#/connections?name=to+be");
+    await page.locator("tbody tr", { hasText: "to be closed" }).waitFor();
     equal(await page.locator("tbody tr").count(), 1, "rows that fit");
     const all = await get("connections");
     const c = all.find((x) => x.user_provided_name === "to be closed");

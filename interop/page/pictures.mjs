@@ -39,6 +39,7 @@ async function explain(page) {
     await form.getByLabel("Routing key").fill("order.paid.mail");
     await form.getByRole("button", { name: "Explain" }).click();
     await page.locator(".explained h3").waitFor();
+    await page.getByRole("heading", { name: "Picture" }).evaluate((n) => n.scrollIntoView());
 }
 
 await shoot("overview", "#/", { before: traffic });
@@ -47,6 +48,6 @@ await shoot("queues", "#/queues?sort=messages&sort_reverse=true", { height: 560 
 await shoot("queue", "#/queues/%2F/payments", { before: traffic });
 await shoot("consumer", "#/queues/%2F/orders.new", { height: 860 });
 await shoot("messages", "#/queues/%2F/orders.new", { before: look });
-await shoot("exchange", "#/exchanges/%2F/orders", { height: 1000, before: explain });
+await shoot("exchange", "#/exchanges/%2F/orders", { height: 1120, before: explain });
 await shoot("phone-dark", "#/queues/%2F/payments", { width: 360, height: 720, scheme: "dark" });
 await browser.close();

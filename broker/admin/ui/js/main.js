@@ -46,7 +46,7 @@ function whereWeAre() {
     } catch {
         segments = ["?"];
     }
-    return { way, segments, query: Object.fromEntries(new URLSearchParams(rest)) };
+    return { hash: location.hash, way, segments, query: Object.fromEntries(new URLSearchParams(rest)) };
 }
 
 function hashOf(way, query) {
@@ -233,7 +233,7 @@ async function look(isNew = false) {
         }
         keepPlace();
         sayStale(null);
-        performance.mark("millrace-shown");
+        performance.mark("millrace-shown", { detail: place.hash });
         if (!cache.cluster) {
             cache.cluster = (await get("cluster-name", mine.signal)).name;
             if (!mine.signal.aborted) frame(place.segments[0] || "");
