@@ -167,6 +167,18 @@ static char *type_differs(const char *resource, enum queue_type wanted, enum que
                                      resource, queue_type_words[wanted], queue_type_words[is]);
 }
 
+/* A type that there is not is none of a queue that is there; which type it has is compared before (type_differs()). */
+static bool has_unknown_type(struct bytes arguments)
+{
+    struct field f;
+    if (!table_find(arguments, BYTES("x-queue-type"), &f))
+        return false;
+    bool is_known = f.type == 'S' && (f.bytes.len == 0 || bytes_equal(f.bytes, BYTES("undefined")));
+    for (size_t i = 0; f.type == 'S' && queue_type_words[i] != NULL; i++)
+        is_known |= bytes_equal(f.bytes, bytes_of_string(queue_type_words[i]));
+    return !is_known;
+}
+
 char *queue_differs(const struct queue *q, const struct spec *spec)
 {
     char *name = queue_describe(q);
@@ -180,6 +192,8 @@ char *queue_differs(const struct queue *q, const struct spec *spec)
     for (size_t i = 0; text == NULL && i < sizeof compared / sizeof compared[0]; i++)
         if ((compared[i].types & 1 << q->options->type) != 0)
             text = argument_differs(compared[i].key, name, spec->arguments, q->spec->arguments);
+    if (text == NULL && has_unknown_type(spec->arguments))
+        text = argument_differs("x-queue-type", name, spec->arguments, q->spec->arguments);
     free(name);
     return text;
 }
