@@ -523,7 +523,8 @@ void broker_step(struct broker *b, const struct instant *now, struct command *co
 {
     b->deaths_left = DEATHS_PER_STEP;
     b->ends_left = ENDS_PER_STEP;
-    b->removals_left = EXPIRED_PER_STEP;
+    b->removals_left = EXPIRED_PER_STEP + b->arrivals;
+    b->arrivals = 0;
     b->refreshes_left = REFRESHES_PER_STEP;
     b->now = *now;
     b->effects = out;

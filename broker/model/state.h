@@ -30,7 +30,8 @@ struct user;
 
 enum {
     DEATHS_PER_STEP = 1024,    /* dead letters that one step moves; the rest waits for the next */
-    EXPIRED_PER_STEP = 8192,   /* messages that one step expires, or drops for a queue's limit */
+    EXPIRED_PER_STEP = 8192,   /* messages that one step expires, or drops for a queue's limit, besides as many as came:
+                                  however many queues fill, none falls behind */
     ENDS_PER_STEP = 8192,      /* of what clients had that have gone: messages that come back, streams, queues */
     REFRESHES_PER_STEP = 1024, /* exchanges and queues that one step holds to policies that have changed, about */
     ALARM_GAP = 16,            /* the memory alarm clears this part of its limit below it … */
@@ -108,7 +109,9 @@ struct broker {
     size_t confirming;          /* of this step: which event was the last to answer for publishes; or none */
     unsigned deaths_left;       /* dead letters that this step may still move */
     unsigned ends_left;         /* of what clients had, that it may still end */
-    unsigned removals_left;     /* messages that it may still expire or drop */
+    unsigned removals_left;     /* messages that it may still expire or drop: EXPIRED_PER_STEP, one more for each that
+                                   came to a queue in it, or in the step before (arrivals) */
+    unsigned arrivals;          /* messages that came to queues in it */
     unsigned refreshes_left;    /* objects, or buckets of them, that it may still hold to changed policies */
     unsigned alarms;            /* ALARM_MEMORY alone */
     unsigned alarms_outside;    /* what broker_set_alarm() said */

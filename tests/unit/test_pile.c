@@ -275,6 +275,7 @@ static void pour(struct world *w, unsigned n)
                             .publish = {.msg = message_create_whole(&s, bytes_of_string(body))}};
         broker_step(w->broker, &w->now, &c, 1, &w->effects);
     }
+    broker_step(w->broker, &w->now, NULL, 0, &w->effects);
     world_forget(w);
 }
 
@@ -298,6 +299,65 @@ TEST(a_limit_that_comes_late_is_kept_a_step_at_a_time)
         world_expect_delivery(&w, 0, body, false);
     }
     world_expect_nothing(&w);
+    world_fini(&w);
+}
+
+enum { BATCH = 256, WIDE = 2 * EXPIRED_PER_STEP / BATCH };
+
+/* So many queues of an exchange that gives to all of them. */
+static void fan(struct world *w, unsigned queues, const struct spec *options)
+{
+    char name[16];
+    world_init(w);
+    world_exchange(w, "fan", "fanout");
+    for (unsigned i = 0; i < queues; i++) {
+        snprintf(name, sizeof name, "q%u", i);
+        world_queue(w, 0, name, options);
+        world_bind(w, name, "fan", "");
+    }
+    world_forget(w);
+}
+
+/* A step of publishes to all of them. */
+static void pour_over_fan(struct world *w)
+{
+    struct command c[BATCH];
+    for (unsigned i = 0; i < BATCH; i++) {
+        const struct message_spec s = {
+            .exchange = BYTES("fan"), .properties = bytes_of("\0\0", 2), .expiration_ms = MESSAGE_NO_EXPIRATION};
+        c[i] = (struct command){.verb = PUBLISH,
+                                .from = {.outlet = {.generation = 1}},
+                                .publish = {.msg = message_create_whole(&s, BYTES("much"))}};
+    }
+    broker_step(w->broker, &w->now, c, BATCH, &w->effects);
+    abacus_watch(&w->abacus, w->broker, &w->effects);
+    world_forget(w);
+}
+
+/* However many queues there are: a queue that has a limit keeps it while it is published to. */
+TEST(a_limit_is_kept_in_many_queues_at_once)
+{
+    struct world w;
+    struct spec s = {.options = QUEUE_OPTIONS_NONE};
+    s.options.max_length = 2;
+    fan(&w, WIDE, &s);
+    for (unsigned i = 0; i < 4; i++) {
+        pour_over_fan(&w);
+        assert_int_equal(broker_totals(w.broker).messages_ready, 2 * WIDE);
+    }
+    world_fini(&w);
+}
+
+TEST(many_queues_expire_as_fast_as_they_fill)
+{
+    enum { STEPS = 12 };
+    struct world w;
+    struct spec s = {.options = QUEUE_OPTIONS_NONE};
+    s.options.message_ttl_ms = 1;
+    fan(&w, WIDE, &s);
+    for (unsigned i = 0; i < STEPS; i++, w.now.ms++)
+        pour_over_fan(&w);
+    assert_true(broker_totals(w.broker).messages_ready <= 2 * WIDE * BATCH);
     world_fini(&w);
 }
 
@@ -424,6 +484,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_policy_finds_what_is_in_the_pile),
         cmocka_unit_test(a_ttl_that_goes_again_takes_nothing_along),
         cmocka_unit_test(a_limit_that_comes_late_is_kept_a_step_at_a_time),
+        cmocka_unit_test(a_limit_is_kept_in_many_queues_at_once),
+        cmocka_unit_test(many_queues_expire_as_fast_as_they_fill),
         cmocka_unit_test(a_get_waits_until_what_is_overdue_has_gone),
         cmocka_unit_test(a_client_that_had_much_goes_a_step_at_a_time),
         cmocka_unit_test(a_client_that_is_going_can_be_expelled),
