@@ -1,7 +1,9 @@
 /* Definitions: everything but messages, as one document. */
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "broker/admin/api.h"
 #include "broker/admin/definitions.h"
@@ -172,34 +174,62 @@ static void on_let_in(struct request *r, struct event *e)
     finish_import(r);
 }
 
-/* Does the document say what that user may do there? */
-static bool says_permission(const struct changes *all, struct bytes vhost, struct bytes user)
+/* A virtual host for which the document says what whoever imports it may do there. */
+struct told {
+    struct map_node in_map;
+    struct bytes vhost;
+};
+
+static struct told *gather_told(const struct changes *all, struct bytes user, struct map *to)
 {
+    struct told *list = alloc_array(NULL, all->n, sizeof *list);
     for (size_t i = 0; i < all->n; i++) {
         const struct change *c = &all->at[i];
-        if (c->what == DEFINE_PERMISSION && bytes_equal(c->spec->vhost, vhost) && bytes_equal(c->spec->name, user))
-            return true;
+        if (c->what != DEFINE_PERMISSION || !bytes_equal(c->spec->name, user))
+            continue;
+        list[to->count].vhost = c->spec->vhost;
+        map_add(to, &list[to->count].in_map, hash_bytes(c->spec->vhost, 0));
     }
+    return list;
+}
+
+static bool is_told(const struct map *told, struct bytes vhost)
+{
+    for (struct map_node *n = map_first(told, hash_bytes(vhost, 0)); n != NULL; n = map_next(n))
+        if (bytes_equal(item_of(n, struct told, in_map)->vhost, vhost))
+            return true;
     return false;
 }
 
-/* Whoever makes a virtual host has all rights in it, also by an import, as in RabbitMQ. */
-static void let_in(struct request *r, const struct changes *done)
+/* False: it was answered. */
+static bool add_rights(struct request *r, const struct changes *done, struct changes *rights)
 {
-    struct changes *rights = changes_create();
-    for (size_t i = 0; i < done->n && r->visitor != NULL; i++) {
+    struct map told;
+    map_init(&told);
+    struct told *list = gather_told(done, r->visitor->name, &told);
+    bool is_fine = true;
+    for (size_t i = 0; i < done->n && is_fine; i++) {
         const struct change *c = &done->at[i];
-        if (c->what != DEFINE_VHOST || c->outcome != CHANGE_MADE ||
-            says_permission(done, c->spec->name, r->visitor->name))
+        if (c->what != DEFINE_VHOST || c->outcome != CHANGE_MADE || is_told(&told, c->spec->name))
             continue;
         json_t *all = json_object();
         json_set(all, "configure", json_string(".*"));
         json_set(all, "write", json_string(".*"));
         json_set(all, "read", json_string(".*"));
         const struct spec who = {.vhost = c->spec->name, .name = r->visitor->name};
-        if (!request_add_change(r, rights, CHANGE_PUT, DEFINE_PERMISSION, &who, all))
-            return;
+        is_fine = request_add_change(r, rights, CHANGE_PUT, DEFINE_PERMISSION, &who, all);
     }
+    map_fini(&told);
+    free(list);
+    return is_fine;
+}
+
+/* Whoever makes a virtual host has all rights in it, also by an import, as in RabbitMQ. */
+static void let_in(struct request *r, const struct changes *done)
+{
+    struct changes *rights = changes_create();
+    if (r->visitor != NULL && !add_rights(r, done, rights))
+        return;
     if (rights->n > 0) {
         request_alter_as_administrator(r, rights, on_let_in);
         return;

@@ -31,13 +31,25 @@ static json_t *command_line(void)
     return words;
 }
 
-static bool is_secret(const char *name, size_t len)
+/* By its name; and Erlang's arguments have cookies and passwords among them. */
+static bool is_secret_name(struct bytes name)
 {
-    static const char *const parts[] = {"PASS", "SECRET", "COOKIE", "TOKEN", "KEY"};
+    static const char *const parts[] = {"PASS", "SECRET", "COOKIE", "TOKEN", "KEY", "CRED", "ARGS"};
+    static const char file[] = "FILE";
+    const size_t len = sizeof file - 1;
+    if (name.len >= len && memcmp(name.at + name.len - len, file, len) == 0)
+        return false; /* it says where the secret is */
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (memmem(name, len, parts[i], strlen(parts[i])) != NULL && memmem(name, len, "FILE", 4) == NULL)
+        if (memmem(name.at, name.len, parts[i], strlen(parts[i])) != NULL)
             return true;
     return false;
+}
+
+/* A URI with somebody's login in it. */
+static bool is_secret_value(const char *value)
+{
+    const char *login = strstr(value, "://");
+    return login != NULL && strchr(login, '@') != NULL;
 }
 
 /* Variables that mean something to a broker; secrets by name alone. */
@@ -50,12 +62,12 @@ static json_t *environment(void)
         if (equals == NULL || (strncmp(environ[i], begin[0], strlen(begin[0])) != 0 &&
                                strncmp(environ[i], begin[1], strlen(begin[1])) != 0))
             continue;
-        size_t len = (size_t)(equals - environ[i]);
-        char *name = str_copy(bytes_of(environ[i], len));
-        if (json_string_nocheck(name) != NULL)
-            json_set(all, name,
-                     is_secret(name, len) ? json_string("********") : json_of_text(bytes_of_string(equals + 1)));
-        free(name);
+        struct bytes name = bytes_of(environ[i], (size_t)(equals - environ[i]));
+        bool is_secret = is_secret_name(name) || is_secret_value(equals + 1);
+        json_t *key = json_of_text(name); /* which need not be UTF-8 as it stands */
+        json_set(all, json_string_value(key),
+                 is_secret ? json_string("********") : json_of_text(bytes_of_string(equals + 1)));
+        json_decref(key);
     }
     return all;
 }
