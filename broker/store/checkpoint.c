@@ -425,20 +425,39 @@ struct copy {
     bool has_end;
 };
 
-static void copy_load(struct store *s, struct copy *c, const char *name)
+/* The epoch of its items; false: it is something else, still.  A spare file that was to become a checkpoint when power
+ * failed may be a whole segment of the journal, or a whole checkpoint of long ago. */
+static bool copy_epoch(const struct copy *c, uint64_t number, uint32_t *epoch)
 {
     struct file_header h;
+    struct item_head first;
+    switch (file_header_decode(c->at, &h)) {
+    case HEADER_FINE:
+        *epoch = h.epoch;
+        return h.kind == FILE_CHECKPOINT && h.number == number;
+    case HEADER_NEWER:
+    case HEADER_DAMAGED:
+    case HEADER_FOREIGN:
+        break;
+    }
+    if (!item_head_decode(c->at + FORMAT_FILE_HEADER, &first))
+        return true;
+    *epoch = first.epoch;
+    return first.type == ITEM_STATE;
+}
+
+static void copy_load(struct store *s, struct copy *c, unsigned kind, uint64_t number)
+{
+    char name[NAME_MAX_BYTES];
     uint64_t size;
     *c = (struct copy){0};
-    struct item_head head;
+    file_name(name, kinds[kind], number);
     c->at = store_read_file(s, name, &size);
     if (c->at == NULL || size < FORMAT_FILE_HEADER + FORMAT_ITEM_HEADER)
         return;
     c->len = (size_t)size;
-    if (file_header_decode(c->at, &h) == HEADER_FINE && h.kind == FILE_CHECKPOINT)
-        c->epoch = h.epoch;
-    else if (item_head_decode(c->at + FORMAT_FILE_HEADER, &head))
-        c->epoch = head.epoch;
+    if (!copy_epoch(c, number, &c->epoch))
+        return;
     for (size_t at = FORMAT_FILE_HEADER; at < c->len && !c->has_end;) {
         struct item item;
         size_t need;
@@ -491,8 +510,7 @@ bool checkpoint_read(struct store *s, uint64_t number, bool must_be_whole, bool 
     size_t n = 0, lost = 0;
     bool has_end = false;
     for (unsigned i = 0; i < COPIES; i++) {
-        file_name(name, kinds[i], number);
-        copy_load(s, &copies[i], name);
+        copy_load(s, &copies[i], i, number);
         if (copies[i].n > n)
             n = copies[i].n;
         has_end |= copies[i].has_end;

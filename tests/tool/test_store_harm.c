@@ -430,6 +430,40 @@ TEST(a_store_without_its_checkpoints_is_known_for_one)
     free(path);
 }
 
+/* A spare file was to become the next checkpoint when power failed: its name is on the disk, and nothing else is. */
+static void begin_checkpoint(const char *what, const char *harm)
+{
+    struct stock k;
+    char *path = workshop_folder("begun"), *before = workshop_folder("before");
+    stock_open(&k, path, 32);
+    do {
+        stock_fill(&k, 20);
+        stock_write(&k);
+        workshop_run("cp %s/* %s", path, before);
+    } while (workshop_run("cd %s && ls journal-0000000000000002 checkpoint-a-0000000000000001 >%s.list 2>&1", before,
+                          before) != 0);
+    stock_fill(&k, 2500);
+    stock_write(&k);
+    stock_close(&k, false);
+    assert_int_equal(workshop_run("cp %s/%s %s/checkpoint-a-00000000000fffff", before, what, path), 0);
+    assert_int_equal(
+        workshop_run("dd if=/dev/zero of=%s/checkpoint-a-00000000000fffff conv=notrunc status=none %s", path, harm), 0);
+    struct workshop_outcome found = workshop_open(&k, path);
+    assert_true(found.is_open);
+    assert_int_equal(found.wrong, 0);
+    assert_int_equal(found.losses, 0);
+    stock_free(&k);
+    free(before);
+    free(path);
+}
+
+TEST(what_a_file_was_before_it_became_a_checkpoint_is_none)
+{
+    begin_checkpoint("checkpoint-a-0000000000000001", "count=0");
+    begin_checkpoint("journal-0000000000000001", "count=0");
+    begin_checkpoint("journal-0000000000000001", "bs=128 count=1");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +477,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(verify_finds_all_that_the_broker_would_lose),
         cmocka_unit_test(so_it_does_after_a_crash),
         cmocka_unit_test(a_store_without_its_checkpoints_is_known_for_one),
+        cmocka_unit_test(what_a_file_was_before_it_became_a_checkpoint_is_none),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
