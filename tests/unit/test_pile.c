@@ -435,6 +435,34 @@ TEST(a_client_that_had_much_goes_a_step_at_a_time)
     world_fini(&w);
 }
 
+TEST(what_a_client_that_is_going_has_locked_can_be_declared)
+{
+    enum { HAD = ENDS_PER_STEP + 10 };
+    struct world w;
+    struct spec mine = {.exclusive = true, .options = QUEUE_OPTIONS_NONE};
+    world_init(&w);
+    world_attach(&w, 1);
+    world_queue(&w, 0, "q", NULL);
+    world_queue(&w, 1, "mine", &mine);
+    world_publish(&w, "", "mine", "old");
+    pour(&w, HAD);
+    fetch(&w, HAD);
+    mine.name = BYTES("mine");
+    struct command both[] = {
+        {.verb = DETACH, .from = {.outlet = {.slot = 1, .generation = 1}}},
+        {.verb = DECLARE_QUEUE, .from = {.outlet = {.generation = 1}}, .spec = spec_create(&mine)}};
+    broker_step(w.broker, &w.now, both, 2, &w.effects);
+    const struct event *e = world_next(&w);
+    assert_true(e != NULL && e->what == DONE && e->verb == DECLARE_QUEUE && e->done.messages == 0);
+    world_forget(&w);
+    world_wait(&w, 0);
+    e = world_next(&w);
+    assert_true(e != NULL && e->what == DETACHED);
+    assert_int_equal(broker_totals(w.broker).queues, 2);
+    assert_int_equal(broker_totals(w.broker).messages_ready, HAD);
+    world_fini(&w);
+}
+
 TEST(a_client_that_is_going_can_be_expelled)
 {
     enum { HAD = ENDS_PER_STEP + 10 };
@@ -488,6 +516,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(many_queues_expire_as_fast_as_they_fill),
         cmocka_unit_test(a_get_waits_until_what_is_overdue_has_gone),
         cmocka_unit_test(a_client_that_had_much_goes_a_step_at_a_time),
+        cmocka_unit_test(what_a_client_that_is_going_has_locked_can_be_declared),
         cmocka_unit_test(a_client_that_is_going_can_be_expelled),
         cmocka_unit_test(a_place_in_the_pile_is_small),
     };
