@@ -197,6 +197,7 @@ uint64_t broker_deadline(const struct broker *b)
 
 void broker_finish(struct broker *b)
 {
+    bool are_caused = false; /* what dies now is of a letter, the last one that was moved */
     for (;;) {
         if (policy_must_refresh(b)) {
             policy_refresh(b);
@@ -205,13 +206,15 @@ void broker_finish(struct broker *b)
         } else if (!list_is_empty(&b->dirty)) {
             queue_clean_dirty(b);
         } else if (b->deaths_left > 0 && deadletter_is_due(b) && b->dedup.learners == 0) {
-            deadletter_next(b);
+            deadletter_next(b, are_caused);
+            are_caused = true;
             b->deaths_left--;
         } else if (letters_are_due(b)) {
             letters_sweep(b);
         } else if (!list_is_empty(&b->posts)) {
             post_route_all(b);
         } else {
+            deadletter_pause(b, are_caused);
             return;
         }
     }

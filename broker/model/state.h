@@ -92,8 +92,7 @@ struct broker {
     struct heap wakeups;
 
     struct list deaths;  /* entries on their way to a dead-letter exchange, the next first */
-    struct list fresh;   /* those that died since the last was moved: they are next, so that what letters cause in a
-                            fan of queues is as deep as it is, not as wide */
+    struct list fresh;   /* those that died since the last was moved (deadletter.h) */
     struct list dirty;   /* queues with something to look after before the command is over */
     struct list leaving; /* clients that have gone, and still have something (broker.c); owned */
     struct list resumed; /* streams with commands that need not wait any more */

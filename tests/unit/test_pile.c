@@ -442,19 +442,42 @@ TEST(a_client_that_had_much_goes_a_step_at_a_time)
     world_fini(&w);
 }
 
-/* The next event, but for the end of another client, is that message. */
+/* The next delivery is that message. */
 static void expect_delivery(struct world *w, unsigned n)
 {
     char body[16];
     const struct event *e = world_next(w);
-    if (e != NULL && e->what == DETACHED)
+    while (e != NULL && e->what != DELIVERED)
         e = world_next(w);
     snprintf(body, sizeof body, "%u", n);
     assert_non_null(e);
     if (e == NULL)
         return;
-    assert_int_equal(e->what, DELIVERED);
     assert_true(bytes_equal(message_body(e->delivered.msg, 0), bytes_of_string(body)));
+}
+
+/* More die than a step moves, and more die before those are moved. */
+TEST(letters_come_in_the_order_in_which_messages_died)
+{
+    enum { MANY_DIE = 2 * EXPIRED_PER_STEP + 10 };
+    struct world w;
+    struct spec s = {.options = QUEUE_OPTIONS_NONE};
+    world_init(&w);
+    s.options.has_dead_letter_exchange = s.options.has_dead_letter_routing_key = true;
+    s.options.dead_letter_routing_key = BYTES("dead");
+    world_queue(&w, 0, "dead", NULL);
+    world_queue(&w, 0, "q", &s);
+    pour(&w, MANY_DIE);
+    world_consume(&w, 0, "dead", 0, 0, true);
+    struct command more = {.verb = WINDOW, .from = {.outlet = {.generation = 1}}, .window = {.bytes = 1U << 30}};
+    broker_step(w.broker, &w.now, &more, 1, &w.effects);
+    put_policy(&w, "max-length", 0);
+    while (broker_deadline(w.broker) <= w.now.ms)
+        broker_step(w.broker, &w.now, NULL, 0, &w.effects);
+    abacus_watch(&w.abacus, w.broker, &w.effects);
+    for (unsigned i = 0; i < MANY_DIE; i++)
+        expect_delivery(&w, i);
+    world_fini(&w);
 }
 
 /* All that comes back is before what nobody has had, however many steps that takes. */
@@ -565,6 +588,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(many_queues_expire_as_fast_as_they_fill),
         cmocka_unit_test(a_get_waits_until_what_is_overdue_has_gone),
         cmocka_unit_test(a_client_that_had_much_goes_a_step_at_a_time),
+        cmocka_unit_test(letters_come_in_the_order_in_which_messages_died),
         cmocka_unit_test(who_waits_for_what_comes_back_gets_it_in_order),
         cmocka_unit_test(what_a_client_that_is_going_has_locked_can_be_declared),
         cmocka_unit_test(a_client_that_is_going_can_be_expelled),
