@@ -365,10 +365,10 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         return queue_refuse(b, q, msg);
     if (q->dedup != NULL)
         dedup_learn(b, q, msg, q->next_position);
-    b->removals_left++;
-    b->arrivals++;
     bool may_pass = q->ready_count == 0 && q->groups == NULL && !q->is_paused && q->returners == 0;
     struct consumer *c = may_pass ? consumer_next(b, q) : NULL;
+    b->removals_left += c == NULL;
+    b->arrivals += c == NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;

@@ -110,7 +110,7 @@ struct broker {
     unsigned ends_left;         /* of what clients had, that it may still end */
     unsigned removals_left;     /* messages that it may still expire or drop: EXPIRED_PER_STEP, one more for each that
                                    came to a queue in it, or in the step before (arrivals) */
-    unsigned arrivals;          /* messages that came to queues in it */
+    unsigned arrivals;          /* messages that came to queues in it, and stay there */
     unsigned refreshes_left;    /* objects, or buckets of them, that it may still hold to changed policies */
     unsigned alarms;            /* ALARM_MEMORY alone */
     unsigned alarms_outside;    /* what broker_set_alarm() said */
