@@ -197,6 +197,7 @@ uint64_t broker_deadline(const struct broker *b)
 
 void broker_finish(struct broker *b)
 {
+    bool are_caused = false; /* what dies now is of a letter, the last one that was moved */
     for (;;) {
         if (policy_must_refresh(b)) {
             policy_refresh(b);
@@ -205,13 +206,15 @@ void broker_finish(struct broker *b)
         } else if (!list_is_empty(&b->dirty)) {
             queue_clean_dirty(b);
         } else if (b->deaths_left > 0 && deadletter_is_due(b) && b->dedup.learners == 0) {
-            deadletter_next(b);
+            deadletter_next(b, are_caused);
+            are_caused = true;
             b->deaths_left--;
         } else if (letters_are_due(b)) {
             letters_sweep(b);
         } else if (!list_is_empty(&b->posts)) {
             post_route_all(b);
         } else {
+            deadletter_pause(b, are_caused);
             return;
         }
     }
@@ -264,6 +267,7 @@ static void detach(struct broker *b, struct command *c, struct outlet *o)
     if (o != NULL) {
         carry_out_parked(b, o);
         after = remember_last_stamp(o);
+        o->has_left = true;
         is_over = end_outlet(b, o);
     }
     if (is_over) {
@@ -370,11 +374,23 @@ static void (*const carry_out[])(struct broker *b, struct command *c, struct str
     [ROLLBACK] = command_rollback,
 };
 
+/* A client that comes back at once finds the names of its exclusive queues free, however long what it was before takes
+ * to go. */
+static void free_name(struct broker *b, const struct command *c, const struct stream *s)
+{
+    struct queue *q = vhost_find_queue(b, s->outlet->vhost, c->spec->name);
+    if (q != NULL && q->owner != NULL && q->owner->has_left)
+        queue_delete(b, q);
+    broker_finish(b);
+}
+
 static void carry_out_for_stream(struct broker *b, struct command *c, struct stream *s)
 {
     /* Neither has anything to ask there (rights.c), and nearly every command is one of them. */
     bool is_hot = c->verb == PUBLISH || c->verb == SETTLE;
     b->changed = 0;
+    if (c->verb == DECLARE_QUEUE && !s->poisoned && !list_is_empty(&b->leaving))
+        free_name(b, c, s);
     if (s->poisoned && c->verb != RESET)
         command_drop(c);
     else if (is_hot || rights_permit(b, c, s))

@@ -112,6 +112,28 @@ void consumer_delete(struct broker *b, struct consumer *c)
         free(c);
 }
 
+void consumer_leave(struct broker *b, struct consumer *c)
+{
+    struct queue *q = c->queue;
+    if (c->out > 0 && q->log == NULL) {
+        c->awaited = q;
+        q->returners++;
+        queue_judge(q);
+    }
+    consumer_delete(b, c);
+}
+
+/* All that it had has come back. */
+static void consumer_free(struct broker *b, struct consumer *c)
+{
+    struct queue *q = c->awaited;
+    if (q != NULL && --q->returners == 0) {
+        queue_judge(q);
+        queue_mark_dirty(b, q);
+    }
+    free(c);
+}
+
 void consumer_cancel(struct broker *b, struct consumer *c)
 {
     struct event *e = broker_tell(b, CANCELLED, stream_origin(c->stream));
@@ -195,7 +217,7 @@ void consumer_release(struct broker *b, struct consumer *c)
     if (!c->gone && !link_is_linked(&c->waiting))
         consumer_place(b, c);
     else if (c->gone && c->out == 0)
-        free(c);
+        consumer_free(b, c);
 }
 
 void consumer_wake_all(struct broker *b, struct list *waiting)

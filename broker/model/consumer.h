@@ -27,6 +27,7 @@ struct stream;
 struct consumer {
     struct link waiting;   /* on queue->ring, stream->starved or outlet->stalled */
     struct queue *queue;   /* borrowed; NULL once it is gone */
+    struct queue *awaited; /* borrowed: where all that it has out comes back to, and is waited for; NULL: nowhere */
     struct stream *stream; /* borrowed; NULL once its stream is gone */
     struct outlet *outlet; /* borrowed; NULL once it is gone */
     uint32_t number;       /* the session's */
@@ -50,6 +51,10 @@ struct consumer *consumer_create(struct broker *b, struct queue *q, struct strea
 
 /* It ends; what it has out stays out with its stream. */
 void consumer_delete(struct broker *b, struct consumer *c);
+
+/* The same because its client has gone: nobody is given anything of its queue until what it has out has come back, for
+ * that comes first. */
+void consumer_leave(struct broker *b, struct consumer *c);
 
 /* The same because its queue goes: tells its client. */
 void consumer_cancel(struct broker *b, struct consumer *c);

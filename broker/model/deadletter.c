@@ -172,8 +172,16 @@ bool deadletter_is_due(const struct broker *b)
     return !list_is_empty(&b->fresh) || !list_is_empty(&b->deaths);
 }
 
-void deadletter_next(struct broker *b)
+void deadletter_pause(struct broker *b, bool are_caused)
 {
+    if (are_caused)
+        list_prepend_all(&b->deaths, &b->fresh);
+}
+
+void deadletter_next(struct broker *b, bool are_caused)
+{
+    if (!are_caused)
+        list_prepend_all(&b->fresh, &b->deaths); /* which were there before */
     list_prepend_all(&b->deaths, &b->fresh);
     if (!list_is_empty(&b->deaths)) {
         struct entry *e = item_of(b->deaths.ring.next, struct entry, in_queue);

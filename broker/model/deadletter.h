@@ -35,8 +35,12 @@ struct message *deadletter_address(const struct queue *q, const struct message *
 /* Is there any on its way? */
 bool deadletter_is_due(const struct broker *b);
 
-/* Moves the next one. */
-void deadletter_next(struct broker *b);
+/* Moves the next one.  are_caused: those that have died since are of the one before, and are next, so that what letters
+ * cause in a fan of queues is as deep as it is, not as wide.  Else they are behind all that died before them. */
+void deadletter_next(struct broker *b, bool are_caused);
+
+/* No more is moved for now. */
+void deadletter_pause(struct broker *b, bool are_caused);
 
 /* Drops them all. */
 void deadletter_forget(struct broker *b);

@@ -76,7 +76,7 @@ void queue_check(const struct broker *b, const struct queue *q)
         /* P11: nothing waits while somebody could take it. */
         CHECK(queue_head(q) == NULL || q->is_paused || !consumer_can_take(c) ||
               (q->groups != NULL && groups_pick(q->groups, c) == NULL) || link_is_linked(&q->dirty) ||
-              heap_has(&q->expiry.node));
+              heap_has(&q->expiry.node) || q->returners > 0);
     }
     if (q->groups != NULL)
         groups_check(b, q);
@@ -91,7 +91,7 @@ void queue_check(const struct broker *b, const struct queue *q)
     retry_check(b, q);
     expiring_check(b, q);
     CHECK(list_is_empty(&q->parked) || (queue_head(q) == NULL && q->cold.count > 0) ||
-          (queue_is_clearing(b, q) && heap_has(&q->expiry.node)));
+          (queue_is_clearing(b, q) && (heap_has(&q->expiry.node) || q->returners > 0)));
     CHECK(q->spec->is_reply || (queue_find_by_id(b, q->id) == q && q->id < b->next_queue_id));
     CHECK(ready.bytes + q->cold.bytes == q->ready_bytes && out == q->out_count && consumers == q->consumer_count);
     CHECK(q->log != NULL || !queue_is_over(q) || q->options->overflow != OVERFLOW_DROP_HEAD || queue_head(q) == NULL ||

@@ -178,7 +178,7 @@ static void end_consumers(struct broker *b, struct outlet *o)
     for (size_t i = 0; i < o->stream_count; i++)
         if (o->streams[i] != NULL)
             list_each (c, &o->streams[i]->consumers, struct consumer, in_stream)
-                consumer_delete(b, c);
+                consumer_leave(b, c);
 }
 
 static void requeue_some(struct broker *b, const struct stream *s)

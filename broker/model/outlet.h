@@ -87,6 +87,7 @@ struct outlet {
     struct counted counted;
     uint64_t send_pend;           /* bytes, as it last reported … */
     bool is_blocked, is_blocking; /* … and whether an alarm keeps it from publishing, or would */
+    bool has_left;                /* its client has gone: what it locks is free for others to declare */
     bool is_ending;               /* outlet_end() has taken its consumers */
 };
 

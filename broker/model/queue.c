@@ -115,7 +115,7 @@ struct queue *queue_find_by_id(const struct broker *b, uint64_t id)
 bool queue_is_plain(const struct queue *q)
 {
     return q->kind == &queue_ordinary && q->groups == NULL && q->dedup == NULL && !q->is_paused && !q->gone &&
-           q->options->overflow == OVERFLOW_DROP_HEAD && !q->options->single_active_consumer;
+           q->returners == 0 && q->options->overflow == OVERFLOW_DROP_HEAD && !q->options->single_active_consumer;
 }
 
 char *queue_describe(const struct queue *q)

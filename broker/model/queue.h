@@ -61,6 +61,7 @@ struct queue {
     bool is_shrinking;     /* more of its head has to go than went in a step: nobody is given that */
     uint8_t letters_looks; /* of a box: how many are tried next that cannot go */
     uint32_t consumer_count;
+    uint32_t returners;   /* consumers that have left, and something of theirs is still to come back */
     uint64_t ready_count; /* in ready, and cold */
     uint64_t next_position;
     /* Messages that were handed over (handover.h) to consumers that need not acknowledge, and to those that must:
@@ -209,7 +210,7 @@ bool queue_is_over(const struct queue *q);
 /* Dead-letters what is overdue, as far as the step may.  Is there a head that somebody may have? */
 bool queue_has_head(struct broker *b, struct queue *q);
 
-/* There is a head, but it has to go: a later step goes on with that. */
+/* There is a head, but it has to go, or what comes back is to be before it: a later step goes on with that. */
 bool queue_is_clearing(const struct broker *b, const struct queue *q);
 
 /* Takes the head out of the queue, what is overdue dead-lettered first; NULL if there is none.  The entry is on no

@@ -180,7 +180,7 @@ void queue_expire(struct broker *b, struct queue *q)
 bool queue_is_clearing(const struct broker *b, const struct queue *q)
 {
     const struct entry *head = queue_head(q);
-    return head != NULL && (q->is_shrinking || head->expires_at <= b->now.ms);
+    return head != NULL && (q->is_shrinking || q->returners > 0 || head->expires_at <= b->now.ms);
 }
 
 bool queue_has_head(struct broker *b, struct queue *q)
@@ -284,7 +284,7 @@ static void queue_dispatch_groups(struct broker *b, struct queue *q)
 static void queue_dispatch(struct broker *b, struct queue *q)
 {
     struct consumer *c;
-    if (q->is_paused || q->is_shrinking)
+    if (q->is_paused || q->is_shrinking || q->returners > 0)
         return;
     if (q->groups != NULL) {
         queue_dispatch_groups(b, q);
@@ -365,10 +365,10 @@ static bool ordinary_publish(struct broker *b, struct queue *q, struct message *
         return queue_refuse(b, q, msg);
     if (q->dedup != NULL)
         dedup_learn(b, q, msg, q->next_position);
-    b->removals_left++;
-    b->arrivals++;
-    bool may_pass = q->ready_count == 0 && q->groups == NULL && !q->is_paused;
+    bool may_pass = q->ready_count == 0 && q->groups == NULL && !q->is_paused && q->returners == 0;
     struct consumer *c = may_pass ? consumer_next(b, q) : NULL;
+    b->removals_left += c == NULL;
+    b->arrivals += c == NULL;
     if (c == NULL && b->records && !q->spec->is_reply && cold_takes(b, q, msg)) {
         queue_publish_cold(b, q, msg);
         return true;

@@ -92,8 +92,7 @@ struct broker {
     struct heap wakeups;
 
     struct list deaths;  /* entries on their way to a dead-letter exchange, the next first */
-    struct list fresh;   /* those that died since the last was moved: they are next, so that what letters cause in a
-                            fan of queues is as deep as it is, not as wide */
+    struct list fresh;   /* those that died since the last was moved (deadletter.h) */
     struct list dirty;   /* queues with something to look after before the command is over */
     struct list leaving; /* clients that have gone, and still have something (broker.c); owned */
     struct list resumed; /* streams with commands that need not wait any more */
@@ -111,7 +110,7 @@ struct broker {
     unsigned ends_left;         /* of what clients had, that it may still end */
     unsigned removals_left;     /* messages that it may still expire or drop: EXPIRED_PER_STEP, one more for each that
                                    came to a queue in it, or in the step before (arrivals) */
-    unsigned arrivals;          /* messages that came to queues in it */
+    unsigned arrivals;          /* messages that came to queues in it, and stay there */
     unsigned refreshes_left;    /* objects, or buckets of them, that it may still hold to changed policies */
     unsigned alarms;            /* ALARM_MEMORY alone */
     unsigned alarms_outside;    /* what broker_set_alarm() said */

@@ -262,11 +262,11 @@ TEST(a_ttl_that_goes_again_takes_nothing_along)
     world_fini(&w);
 }
 
-/* Publishes so many, and looks at the broker once. */
-static void pour(struct world *w, unsigned n)
+/* Publishes so many from that number on. */
+static void pour_on(struct world *w, unsigned from, unsigned n)
 {
     char body[16];
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = from; i < from + n; i++) {
         snprintf(body, sizeof body, "%u", i);
         const struct message_spec s = {
             .routing_key = BYTES("q"), .properties = bytes_of("\0\0", 2), .expiration_ms = MESSAGE_NO_EXPIRATION};
@@ -275,6 +275,13 @@ static void pour(struct world *w, unsigned n)
                             .publish = {.msg = message_create_whole(&s, bytes_of_string(body))}};
         broker_step(w->broker, &w->now, &c, 1, &w->effects);
     }
+    abacus_watch(&w->abacus, w->broker, &w->effects);
+}
+
+/* The same from the first on, and looks at the broker once. */
+static void pour(struct world *w, unsigned n)
+{
+    pour_on(w, 0, n);
     broker_step(w->broker, &w->now, NULL, 0, &w->effects);
     world_forget(w);
 }
@@ -435,6 +442,99 @@ TEST(a_client_that_had_much_goes_a_step_at_a_time)
     world_fini(&w);
 }
 
+/* The next delivery is that message. */
+static void expect_delivery(struct world *w, unsigned n)
+{
+    char body[16];
+    const struct event *e = world_next(w);
+    while (e != NULL && e->what != DELIVERED)
+        e = world_next(w);
+    snprintf(body, sizeof body, "%u", n);
+    assert_non_null(e);
+    if (e == NULL)
+        return;
+    assert_true(bytes_equal(message_body(e->delivered.msg, 0), bytes_of_string(body)));
+}
+
+/* More die than a step moves, and more die before those are moved. */
+TEST(letters_come_in_the_order_in_which_messages_died)
+{
+    enum { MANY_DIE = 2 * EXPIRED_PER_STEP + 10 };
+    struct world w;
+    struct spec s = {.options = QUEUE_OPTIONS_NONE};
+    world_init(&w);
+    s.options.has_dead_letter_exchange = s.options.has_dead_letter_routing_key = true;
+    s.options.dead_letter_routing_key = BYTES("dead");
+    world_queue(&w, 0, "dead", NULL);
+    world_queue(&w, 0, "q", &s);
+    pour(&w, MANY_DIE);
+    world_consume(&w, 0, "dead", 0, 0, true);
+    struct command more = {.verb = WINDOW, .from = {.outlet = {.generation = 1}}, .window = {.bytes = 1U << 30}};
+    broker_step(w.broker, &w.now, &more, 1, &w.effects);
+    put_policy(&w, "max-length", 0);
+    while (broker_deadline(w.broker) <= w.now.ms)
+        broker_step(w.broker, &w.now, NULL, 0, &w.effects);
+    abacus_watch(&w.abacus, w.broker, &w.effects);
+    for (unsigned i = 0; i < MANY_DIE; i++)
+        expect_delivery(&w, i);
+    world_fini(&w);
+}
+
+/* All that comes back is before what nobody has had, however many steps that takes. */
+TEST(who_waits_for_what_comes_back_gets_it_in_order)
+{
+    enum { HAD = 2 * ENDS_PER_STEP + 10, OTHERS = 3 };
+    struct world w;
+    world_init(&w);
+    world_attach(&w, 1);
+    world_queue(&w, 0, "q", NULL);
+    world_consume(&w, 1, "q", 0, 0, false);
+    struct command more = {
+        .verb = WINDOW, .from = {.outlet = {.slot = 1, .generation = 1}}, .window = {.bytes = 1U << 30}};
+    broker_step(w.broker, &w.now, &more, 1, &w.effects);
+    pour(&w, HAD);
+    assert_int_equal(broker_totals(w.broker).messages_out, HAD);
+    world_consume(&w, 0, "q", 0, 0, true);
+    more.from.outlet.slot = 0;
+    broker_step(w.broker, &w.now, &more, 1, &w.effects);
+    world_forget(&w);
+    world_do(&w, (struct command){.verb = DETACH}, 1, 0);
+    pour_on(&w, HAD, OTHERS);
+    for (unsigned i = 0; i < 3; i++)
+        world_wait(&w, 0);
+    for (unsigned i = 0; i < HAD + OTHERS; i++)
+        expect_delivery(&w, i);
+    world_fini(&w);
+}
+
+TEST(what_a_client_that_is_going_has_locked_can_be_declared)
+{
+    enum { HAD = ENDS_PER_STEP + 10 };
+    struct world w;
+    struct spec mine = {.exclusive = true, .options = QUEUE_OPTIONS_NONE};
+    world_init(&w);
+    world_attach(&w, 1);
+    world_queue(&w, 0, "q", NULL);
+    world_queue(&w, 1, "mine", &mine);
+    world_publish(&w, "", "mine", "old");
+    pour(&w, HAD);
+    fetch(&w, HAD);
+    mine.name = BYTES("mine");
+    struct command both[] = {
+        {.verb = DETACH, .from = {.outlet = {.slot = 1, .generation = 1}}},
+        {.verb = DECLARE_QUEUE, .from = {.outlet = {.generation = 1}}, .spec = spec_create(&mine)}};
+    broker_step(w.broker, &w.now, both, 2, &w.effects);
+    const struct event *e = world_next(&w);
+    assert_true(e != NULL && e->what == DONE && e->verb == DECLARE_QUEUE && e->done.messages == 0);
+    world_forget(&w);
+    world_wait(&w, 0);
+    e = world_next(&w);
+    assert_true(e != NULL && e->what == DETACHED);
+    assert_int_equal(broker_totals(w.broker).queues, 2);
+    assert_int_equal(broker_totals(w.broker).messages_ready, HAD);
+    world_fini(&w);
+}
+
 TEST(a_client_that_is_going_can_be_expelled)
 {
     enum { HAD = ENDS_PER_STEP + 10 };
@@ -488,6 +588,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(many_queues_expire_as_fast_as_they_fill),
         cmocka_unit_test(a_get_waits_until_what_is_overdue_has_gone),
         cmocka_unit_test(a_client_that_had_much_goes_a_step_at_a_time),
+        cmocka_unit_test(letters_come_in_the_order_in_which_messages_died),
+        cmocka_unit_test(who_waits_for_what_comes_back_gets_it_in_order),
+        cmocka_unit_test(what_a_client_that_is_going_has_locked_can_be_declared),
         cmocka_unit_test(a_client_that_is_going_can_be_expelled),
         cmocka_unit_test(a_place_in_the_pile_is_small),
     };
