@@ -166,6 +166,15 @@ static int serve_as(struct config *c, const struct startup *u, const struct iden
     return status;
 }
 
+/* Until the server listens to those that tell it to look at its files, which may be long: whoever rotates logs must not
+ * end a broker that reads its journal. */
+static void ignore_signals(void)
+{
+    static const int all[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        signal(all[i], SIG_IGN);
+}
+
 static int serve(struct config *c, const struct startup *u)
 {
     logging_begin(c, config_text(c, KEY_NODE_NAME));
@@ -175,7 +184,7 @@ static int serve(struct config *c, const struct startup *u)
         fputs("millraced: there is no folder for data; set data_dir\n", stderr);
         return EX_CANTCREAT;
     }
-    signal(SIGPIPE, SIG_IGN);
+    ignore_signals();
     struct identity id;
     char *error = NULL;
     int status = EX_CONFIG;

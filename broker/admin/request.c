@@ -53,9 +53,10 @@ bool request_need_text(struct request *r, const char *name, struct bytes *text)
 {
     if (!request_text(r, name, text))
         return false;
-    if (text->at == NULL)
-        request_refuse(r, "[{key_missing,%s}]", name);
-    return text->at != NULL;
+    if (text->at != NULL)
+        return true;
+    request_refuse(r, "[{key_missing,%s}]", name); /* text may be a part of r, which has gone now */
+    return false;
 }
 
 bool request_has_all(struct request *r, const char *const *names)

@@ -235,8 +235,22 @@ int listener_listen(struct listener *l)
 void listener_suspend(struct listener *l)
 {
     atomic_store(&l->is_suspended, true);
-    if (!address_is_unix(&l->at) && shutdown(l->fd, SHUT_RD) != 0 && errno != ENOTCONN)
+    if (address_is_unix(&l->at))
+        return;
+    set(l->fd, SOL_SOCKET, SO_REUSEADDR, 0); /* else anybody on this machine could listen there meanwhile */
+    if (shutdown(l->fd, SHUT_RD) != 0 && errno != ENOTCONN)
         log_warning("net", "a listener cannot be shut: %s; who connects is turned away", strerrordesc_np(errno));
+}
+
+/* The system took the port back if it had chosen it; otherwise bind fails, and need not be done. */
+static int listen_again(struct listener *l)
+{
+    set(l->fd, SOL_SOCKET, SO_REUSEADDR, 1); /* for the sake of the connections that there are */
+    bool is_bound = bind(l->fd, (const struct sockaddr *)&l->at.storage, l->at.len) == 0 || errno == EINVAL;
+    int status = is_bound ? listener_listen(l) : -errno;
+    if (status != 0)
+        set(l->fd, SOL_SOCKET, SO_REUSEADDR, 0);
+    return status;
 }
 
 int listener_resume(struct listener *l)
@@ -244,15 +258,7 @@ int listener_resume(struct listener *l)
     if (!atomic_load(&l->is_suspended))
         return 0;
     atomic_store(&l->is_suspended, false);
-    if (address_is_unix(&l->at))
-        return 0;
-    /* The system took the port back if it had chosen it; otherwise this fails, and need not be done. */
-    if (bind(l->fd, (const struct sockaddr *)&l->at.storage, l->at.len) != 0 && errno != EINVAL) {
-        int error = -errno;
-        atomic_store(&l->is_suspended, true);
-        return error;
-    }
-    int status = listener_listen(l);
+    int status = address_is_unix(&l->at) ? 0 : listen_again(l);
     if (status != 0)
         atomic_store(&l->is_suspended, true);
     return status;

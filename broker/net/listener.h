@@ -49,8 +49,8 @@ int listener_take_socket(struct listener *l);
 /* Lets clients connect; they wait.  0 or -errno. */
 int listener_listen(struct listener *l);
 
-/* Nobody can connect any more, and who waits is turned away; the place stays taken.  Connections that there are go on.
- * Any thread, as long as nobody destroys it. */
+/* Nobody can connect any more, and who waits is turned away; the place stays taken, but a port that the system chose.
+ * Connections that there are go on.  Any thread, as long as nobody destroys it. */
 void listener_suspend(struct listener *l);
 
 /* Clients can connect again; 0 or -errno, and then it stays as it is.  Any thread, likewise. */

@@ -346,7 +346,7 @@ int64_t server_certificate_expiry(const struct server *s)
 void server_suspend(struct server *s)
 {
     pthread_mutex_lock(&s->doors);
-    for (unsigned i = 0; i < s->sockets->n && !s->is_suspended; i++)
+    for (unsigned i = 0; i < s->sockets->n; i++) /* if not all could be resumed, some are open */
         listener_suspend(s->sockets->at[i].listener);
     s->is_suspended = true;
     pthread_mutex_unlock(&s->doors);

@@ -191,6 +191,26 @@ TEST(a_listener_that_is_suspended_refuses_until_it_is_resumed)
     poller_destroy(p);
 }
 
+TEST(nobody_takes_the_port_of_a_listener_that_is_suspended)
+{
+    struct listener *l = open_one(), *opened[LISTENER_SOCKETS_MAX];
+    const struct address at = *listener_address(l);
+    char text[ADDRESS_TEXT_MAX], *error = NULL;
+    address_format(&at, text);
+    listener_destroy(l);
+    assert_int_equal(listener_open(text, &options, opened, &error), 1);
+    assert_int_equal(listener_listen(opened[0]), 0);
+    listener_suspend(opened[0]);
+    int fd = socket(at.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at.storage, at.len), -1);
+    assert_int_equal(errno, EADDRINUSE);
+    assert_int_equal(listener_resume(opened[0]), 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at.storage, at.len), -1);
+    close(fd);
+    listener_destroy(opened[0]);
+}
+
 /* ---- UNIX sockets. */
 
 static char folder[] = "/tmp/test_listener-XXXXXX";
@@ -343,6 +363,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_cannot_be_listened_at_is_said),
         cmocka_unit_test(nobody_can_connect_before_it_listens),
         cmocka_unit_test(a_listener_that_is_suspended_refuses_until_it_is_resumed),
+        cmocka_unit_test(nobody_takes_the_port_of_a_listener_that_is_suspended),
         IN_FOLDER(a_unix_socket_has_its_mode_and_goes_with_its_listener),
         IN_FOLDER(a_unix_socket_where_somebody_answers_is_left_alone),
         IN_FOLDER(a_unix_socket_that_was_left_behind_is_replaced),
