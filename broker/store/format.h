@@ -121,8 +121,8 @@ enum item_verdict item_decode(struct bytes b, struct item *out, size_t *need);
  * lsn is at least lsn_min; b.len if there is none.  Magic alone never suffices: contents can imitate it. */
 size_t item_find(struct bytes b, size_t from, uint32_t epoch, uint64_t lsn_min);
 
-/* ---- Metas.  The writers want the room that the constant beside them says; a pen that is full has written nonsense, a cursor
- * that is bad has read it: each reader answers false then, and also if a number is out of its range. */
+/* ---- Metas.  The writers want the room that the constant beside them says; a pen that is full has written nonsense,
+ * a cursor that is bad has read it: each reader answers false then, and also if a number is out of its range. */
 
 enum { VARINT_MAX = 10, RUN_BYTES_MAX = 4 * VARINT_MAX };
 void pen_long_varint(struct pen *p, uint64_t v);
