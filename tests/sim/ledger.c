@@ -275,8 +275,9 @@ static void check_order(struct ledger *l, uint32_t message, uint8_t queue, bool 
 {
     const struct record *mine = &l->records[message];
     unsigned own_level = level_of(l, mine, queue);
-    /* It may have been dropped before the others left, and a crash has undone that. */
-    bool was_dropped = message < l->suspected && may_have_died(l, mine, queue, 0, now);
+    /* It may have been dropped before the others left, or its queue deleted, and a crash has undone that. */
+    bool is_passing = l->topology->queues[queue].is_passing;
+    bool was_dropped = message < l->suspected && (is_passing || may_have_died(l, mine, queue, 0, now));
     for (uint32_t m = 0; m < l->record_count; m++) {
         const struct record *r = &l->records[m];
         unsigned level = level_of(l, r, queue);
