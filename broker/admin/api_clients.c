@@ -16,9 +16,10 @@ enum { REASON_MAX = 200 }; /* bytes of what a client is told: a close method has
 /* There is no short form of what is nothing but numbers. */
 static bool wants_numbers(struct request *r)
 {
-    if (r->look.is_short)
-        request_refuse(r, "Stats in management UI are disabled on this node");
-    return !r->look.is_short;
+    if (!r->look.is_short)
+        return true;
+    request_refuse(r, "Stats in management UI are disabled on this node"); /* r has gone then */
+    return false;
 }
 
 void consumers_list(struct request *r)

@@ -613,8 +613,8 @@ await test("a file that is no JSON, or no definitions, is refused here", async (
 /* ---- The log. */
 
 await test("the log's newest lines are there, filtered and saved", async () => {
-    await api("PUT", "vhosts/logged%20%C3%BC", {});
-    await api("DELETE", "vhosts/logged%20%C3%BC");
+    await api("PUT", "vhosts/logged%20%C3%BC%0A%C3%BC", {});
+    await api("DELETE", "vhosts/logged%20%C3%BC%0A%C3%BC");
     await go(page, "#/logs");
     await page.keyboard.press("/");
     await page.keyboard.type("logged \u00fc");
@@ -623,7 +623,9 @@ await test("the log's newest lines are there, filtered and saved", async () => {
         return rows.length > 0 && rows.every((r) => r.includes("logged \u00fc") && /20\d\d-\d\d-\d\d[ T]\d\d:/.test(r));
     });
     const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
-    check(/^\S+ \[info\] <\S+> .*logged/m.test(fs.readFileSync(await file.path(), "utf8")), "not in the file");
+    const saved = fs.readFileSync(await file.path(), "utf8");
+    check(/^\S+ \[info\] <\S+> .*logged/m.test(saved), "not in the file");
+    check(saved.trimEnd().split("\n").every((l) => /^20[ -~]*\\x0a\\xc3\\xbc/.test(l)), "a line that somebody else has written");
     equal(await page.getByLabel("Rows a page").count(), 0, "choices that choose nothing");
     await page.getByLabel("Level").selectOption("critical");
     await hasText("No line fits.");

@@ -12,6 +12,11 @@ function words(text) {
     return new TextDecoder().decode(Uint8Array.from(text, (letter) => letter.charCodeAt(0)));
 }
 
+/* As in the log's file: an event is one line there, whatever was said. */
+function plain(text) {
+    return text.replace(/[^ -~]/g, (letter) => `\\x${letter.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
 const columns = [
     { label: "Time", className: "time", cell: (l) => l.time.slice(0, 23).replace("T", " ") },
     { label: "Level", cell: (l) => el("span", { class: `level ${l.level}` }, l.level) },
@@ -23,7 +28,7 @@ export async function logs(context) {
     const all = (await get("millrace/log", context.signal)).items.reverse(), { level = "debug", name = "" } = context.query;
     const fits = all.filter((l) => LEVELS.indexOf(l.level) >= LEVELS.indexOf(level) && `${l.pid} ${words(l.msg)}`.toLowerCase().includes(name.toLowerCase()));
     const [rows, turn] = piece(context, fits, "line", "page");
-    const save = () => download("millrace.log", fits.map((l) => `${l.time} [${l.level}] ${l.pid} ${l.msg}\n`).reverse().join(""), "text/plain");
+    const save = () => download("millrace.log", fits.map((l) => `${l.time} [${l.level}] ${l.pid} ${plain(l.msg)}\n`).reverse().join(""), "text/plain");
     return { title: "Log", body: [heading(null, "Log"),
         el("div", { class: "bar", key: "bar" }, el("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() }, filterField(context, "With this in it"),
             el("label", { class: "field" }, el("span", {}, "Level"), choice("level", LEVELS.map((l) => [l, `${l} and above`]), level, { follow: level, onchange() { context.set({ level: this.value, page: null }); } }))),
