@@ -1,4 +1,4 @@
-/* Lines over time, from the samples that the API gives; where it gives none, from what this page has seen itself. */
+/* Lines over time, from the API's samples, or what this page has seen. */
 import { el, show as become, svg } from "./dom.js";
 
 const WIDTH = 600, HEIGHT = 160, SEEN_MAX = 200;
@@ -20,13 +20,13 @@ function pointsOf(samples, isCounter) {
     return out;
 }
 
-/* The newest sample may be of a time that has only begun: then it adds nothing yet. */
+/* The newest sample may have only begun. */
 function settled(points, rate) {
     if (rate > 0 && points.length > 1 && points[points.length - 1][1] === 0) points.pop();
     return points;
 }
 
-/* {details: {rate, samples?}, value}: points; `seen` (a Map of the page's) remembers what had no samples. */
+/* {details: {rate, samples?}, value}: points; `seen` (a Map) remembers what had no samples. */
 export function series(seen, name, kind, details, value, isCounter) {
     if (details && Array.isArray(details.samples))
         return { name, kind, now: isCounter ? details.rate : value, points: isCounter ? settled(pointsOf(details.samples, true), details.rate) : pointsOf(details.samples, false) };

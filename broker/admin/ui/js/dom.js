@@ -94,7 +94,7 @@ function childrenBecome(from, to) {
     }
 }
 
-/* Makes the children of node those, keeping what is the same: focus, what was typed, what is open. */
+/* Makes these node's children; keeps focus, what was typed, what is open. */
 export function show(node, ...children) {
     const active = document.activeElement;
     const to = document.createDocumentFragment();

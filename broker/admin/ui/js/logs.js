@@ -12,7 +12,7 @@ function words(text) {
     return new TextDecoder().decode(Uint8Array.from(text, (letter) => letter.charCodeAt(0)));
 }
 
-/* As in the log's file: an event is one line there, whatever was said. */
+/* As in the log's file: one line, whatever was said. */
 function plain(text) {
     return text.replace(/[^ -~]/g, (letter) => `\\x${letter.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

@@ -1,4 +1,4 @@
-/* The frame around the pages: where we are, who is logged in, alarms, and a look every five seconds. */
+/* The frame around the pages: place, login, alarms, a look every five seconds. */
 import { get, session, Failure } from "./api.js";
 import { clearNotices, el, link, notify, show } from "./dom.js";
 import { alarms } from "./format.js";
@@ -84,7 +84,7 @@ function contextOf(place, signal) {
     };
 }
 
-/* Each step of the history has a number, by which it is known how far down it was. */
+/* Each step of the history has a number: how far down was it? */
 function newPlace() {
     places += 1;
     return `${performance.timeOrigin} ${places}`;
@@ -198,7 +198,7 @@ function sayStale(text) {
     if (place) show(place, text ? el("p", { class: "problem", role: "alert" }, text, " What is shown is old. Trying again.") : null);
 }
 
-/* One look under way at a time; when the place has changed, the one under way is given up. */
+/* One look at a time; it is given up when the place changes. */
 async function look(isNew = false) {
     clearTimeout(timer);
     if (!session.authorization) {

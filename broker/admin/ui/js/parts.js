@@ -30,7 +30,7 @@ export function state(word) {
     return el("span", { class: `state ${kind}` }, (word || "–").replaceAll("_", " "));
 }
 
-/* Why this consumer gets nothing just now, or that it does, as the broker has it. */
+/* Why this consumer gets nothing just now, or that it does. */
 export function why(consumer) {
     const isFine = ["nothing", "queue_empty", "lower_priority", "loading"].includes(consumer.waiting_for);
     return el("span", { class: isFine ? "why" : "why waits" }, consumer.explanation);

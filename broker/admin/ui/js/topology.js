@@ -1,4 +1,4 @@
-/* An exchange and its bindings as a picture: who feeds it, what it feeds, by which keys. */
+/* An exchange as a picture: who feeds it, what it feeds, by which keys. */
 import { place } from "./api.js";
 import { el, svg } from "./dom.js";
 import { plural, title } from "./format.js";
