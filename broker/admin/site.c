@@ -137,15 +137,28 @@ static void serve_asset(struct request *r, const struct asset *a)
 
 /* ---- Where people land who type in an address. */
 
-static const char page_begin[] =
-    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Millrace: %s</title><h1>%s</h1>";
+static struct evbuffer *page_begin(const char *title)
+{
+    struct evbuffer *body = evbuffer_new();
+    CHECK(body != NULL);
+    evbuffer_add_printf(
+        body, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Millrace: %s</title><h1>%s</h1>", title,
+        title);
+    return body;
+}
+
+/* Takes body over. */
+static void page_end(struct request *r, struct evbuffer *body)
+{
+    evbuffer_add_printf(body, "</html>\n");
+    request_set_header(r, "Content-Type", "text/html; charset=utf-8");
+    request_reply_buffer(r, HTTP_STATUS_OK, body);
+}
 
 /* The routes, which are RabbitMQ's, one a line. */
 static void serve_api_page(struct request *r)
 {
-    struct evbuffer *body = evbuffer_new();
-    CHECK(body != NULL);
-    evbuffer_add_printf(body, page_begin, "HTTP API", "HTTP API");
+    struct evbuffer *body = page_begin("HTTP API");
     evbuffer_add_printf(body,
                         "<p>As RabbitMQ's management plugin has it: with a login (Basic), names percent-encoded, in "
                         "JSON.</p><pre>");
@@ -157,21 +170,17 @@ static void serve_api_page(struct request *r)
         evbuffer_add_printf(body, "%-7.*s%s/api/%s\n", (int)strcspn(method, ","), method,
                             request_config(r)->path_prefix, api_routes[i].path);
     }
-    evbuffer_add_printf(body, "</pre></html>\n");
-    request_set_header(r, "Content-Type", "text/html; charset=utf-8");
-    request_reply_buffer(r, HTTP_STATUS_OK, body);
+    evbuffer_add_printf(body, "</pre>");
+    page_end(r, body);
 }
 
 static void serve_cli_page(struct request *r)
 {
-    struct evbuffer *body = evbuffer_new();
-    CHECK(body != NULL);
-    evbuffer_add_printf(body, page_begin, "command line", "Command line");
+    struct evbuffer *body = page_begin("Command line");
     evbuffer_add_printf(body,
                         "<p><code>millracectl</code> comes with the broker. RabbitMQ's <code>rabbitmqadmin</code> "
-                        "works with it, too.</p></html>\n");
-    request_set_header(r, "Content-Type", "text/html; charset=utf-8");
-    request_reply_buffer(r, HTTP_STATUS_OK, body);
+                        "works with it, too.</p>");
+    page_end(r, body);
 }
 
 /* RabbitMQ's, for every method.  False: that path leads nowhere else. */

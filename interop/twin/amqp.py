@@ -7,6 +7,8 @@ import socket
 import struct
 import time
 
+from wire import long, short
+
 METHODS = {
     (10, 10): ("connection.start", "BBTLL"), (10, 30): ("connection.tune", "HIH"), (10, 41): ("connection.open-ok", "S"),
     (10, 50): ("connection.close", "HSHH"), (10, 51): ("connection.close-ok", ""), (10, 60): ("connection.blocked", "S"),
@@ -34,16 +36,6 @@ WAIT_S = 15
 
 
 # ---- Writing.
-
-def short(text):
-    raw = text if isinstance(text, bytes) else text.encode()
-    return bytes((len(raw),)) + raw
-
-
-def long(raw):
-    raw = raw if isinstance(raw, bytes) else raw.encode()
-    return struct.pack(">I", len(raw)) + raw
-
 
 def value(letter, v):
     if letter in FIXED:

@@ -3,8 +3,9 @@
 import re
 import time
 
-from amqp import Client, method, short, bits, table
+from amqp import Client, method, bits, table
 from steps import EXCHANGES, QUEUES, encode
+from wire import short
 
 SPY_CHANNELS = {q: n + 1 for n, q in enumerate(QUEUES)}
 PATIENCE_S = (0, 0.003, 0.01, 0.03, 0.1, 0.3, 0.8)

@@ -5,7 +5,8 @@ so that any of them may be left out when a sequence is made shorter.
 import random
 import struct
 
-from amqp import bits, content, long, method, short, table
+from amqp import bits, content, method, table
+from wire import long, short
 
 QUEUES = ["tq0", "tq1", "tq2", "tq3"]
 EXCHANGES = ["tx0", "tx1", "tx2"]
